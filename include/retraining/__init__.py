@@ -1,0 +1,1 @@
+"""The core: everything that decides, in plain Python, without Airflow."""

@@ -1,0 +1,105 @@
+"""The JSON documents in the store: strict to read, canonical to write."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from include.retraining.exceptions import EvidenceError
+
+
+def sha256_of(data: bytes) -> str:
+    """Return the SHA-256 of ``data`` in hex."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def canonical_json(value: Any) -> bytes:
+    """Return ``value`` as JSON that is equal byte for byte whenever the value is equal.
+
+    Raises:
+        ValueError: if a number is NaN or infinite.
+    """
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    ).encode()
+
+
+def parse_json(data: bytes) -> Any:
+    """Parse JSON, refusing what most parsers let pass.
+
+    Raises:
+        ValueError: for NaN, Infinity, a number too large for a float, a key given twice, or
+            anything behind the value.
+    """
+    return json.loads(
+        data,
+        parse_constant=_refuse_constant,
+        parse_float=_finite_float,
+        object_pairs_hook=_refuse_duplicates,
+    )
+
+
+def _refuse_constant(word: str) -> None:
+    raise ValueError(f"{word} is not a number that JSON allows")
+
+
+def _finite_float(text: str) -> float:
+    number = float(text)
+    if number in (float("inf"), float("-inf")):
+        raise ValueError(f"{text} is too large for a number")
+    return number
+
+
+def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    keys = [key for key, _ in pairs]
+    twice = sorted({key for key in keys if keys.count(key) > 1})
+    if twice:
+        raise ValueError(f"the key {twice[0]!r} is given twice")
+    return dict(pairs)
+
+
+class Document(BaseModel):
+    """A frozen document that is written once.
+
+    Numbers are numbers (``"0.95"`` and ``true`` are not), none is NaN or infinite, and a field
+    nobody declared is an error.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, ser_json_inf_nan="strings"
+    )
+
+    def to_bytes(self) -> bytes:
+        """Return the document as indented JSON with sorted keys."""
+        value = self.model_dump(mode="json")
+        text = json.dumps(value, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False)
+        return (text + "\n").encode()
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the bytes that are stored."""
+        return sha256_of(self.to_bytes())
+
+    @classmethod
+    def from_bytes(cls, data: bytes, *, where: str) -> Self:
+        """Parse a stored document.
+
+        Args:
+            data: what the store returned.
+            where: the key, for the error.
+
+        Raises:
+            EvidenceError: naming the key and what is wrong with it.
+        """
+        try:
+            parse_json(data)
+            return cls.model_validate_json(data)
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(str(part) for part in first["loc"]) or "document"
+            raise EvidenceError(f"{where}: {field}: {first['msg']}") from error
+        except ValueError as error:
+            raise EvidenceError(f"{where}: not a readable {cls.__name__}: {error}") from error

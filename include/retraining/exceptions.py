@@ -1,0 +1,137 @@
+"""Every error the core raises on purpose.
+
+RetrainingError
+├── PermanentError            the same inputs fail again: no retry
+│   ├── ConfigError           a model's YAML or Python file is wrong
+│   ├── ParameterError        what a person typed into the trigger form is out of bounds
+│   ├── DeliveryError         a delivery's files, flag or manifest cannot be accepted
+│   ├── DataRejected          the data breaks its contract
+│   ├── DataChanged           a pinned file is no longer what was pinned
+│   ├── CodeChanged           a job runs other code than its manifest pins
+│   ├── TrainingError         the model's own code failed
+│   ├── EvidenceError         a step's result is missing, of another run, or altered
+│   ├── ArtifactError         a version's files do not match its manifest, or may not be loaded
+│   ├── RegistryError         the promotion log is unreadable, broken, or refuses an entry
+│   │   └── Superseded        another promotion was faster, or newer data already serves
+│   └── NotFound              there is no such model, run or version
+└── InfrastructureError       worth another try
+    ├── StorageError          the object store refused or did not answer
+    │   └── StoreNotInitialised  (permanent in effect: a person must run `init`)
+    └── JobKilled             a job ended without saying why
+"""
+
+from __future__ import annotations
+
+
+class RetrainingError(Exception):
+    """Base of every error that carries one clear line for a person.
+
+    Attributes:
+        kind: stable word for records, alerts and exit messages.
+        is_permanent: whether a retry with the same inputs is pointless.
+    """
+
+    kind = "error"
+    is_permanent = True
+
+
+class PermanentError(RetrainingError):
+    """The same inputs fail again."""
+
+
+class ConfigError(PermanentError):
+    """A model's YAML or Python file is wrong."""
+
+    kind = "config"
+
+
+class ParameterError(PermanentError):
+    """A run parameter is unknown or out of bounds."""
+
+    kind = "parameter"
+
+
+class DeliveryError(PermanentError):
+    """A delivery cannot be accepted."""
+
+    kind = "delivery"
+
+
+class DataRejected(PermanentError):
+    """The data breaks its contract."""
+
+    kind = "data_rejected"
+
+
+class DataChanged(PermanentError):
+    """A pinned file is no longer what was pinned."""
+
+    kind = "data_changed"
+
+
+class CodeChanged(PermanentError):
+    """A job runs other code than its manifest pins."""
+
+    kind = "code_changed"
+
+
+class TrainingError(PermanentError):
+    """The model's own code failed."""
+
+    kind = "training"
+
+
+class EvidenceError(PermanentError):
+    """A step's result is missing, belongs to another run, or was altered."""
+
+    kind = "evidence"
+
+
+class ArtifactError(PermanentError):
+    """A version's files do not match its manifest, or hold a type nobody reviewed."""
+
+    kind = "artifact"
+
+
+class RegistryError(PermanentError):
+    """The promotion log is unreadable, broken, or refuses an entry."""
+
+    kind = "registry"
+
+
+class Superseded(RegistryError):
+    """Another promotion was faster, or newer data already serves."""
+
+    kind = "superseded"
+
+
+class NotFound(PermanentError):
+    """There is no such model, run or version."""
+
+    kind = "not_found"
+
+
+class InfrastructureError(RetrainingError):
+    """Something outside failed; another try may succeed."""
+
+    kind = "infrastructure"
+    is_permanent = False
+
+
+class StorageError(InfrastructureError):
+    """The object store refused or did not answer."""
+
+    kind = "storage"
+
+
+class StoreNotInitialised(StorageError):
+    """The place named as the store has no store marker."""
+
+    kind = "store_not_initialised"
+    is_permanent = True
+
+
+class JobKilled(InfrastructureError):
+    """A job ended without saying why: killed, out of memory, or past its timeout."""
+
+    kind = "job_killed"

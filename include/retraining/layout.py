@@ -1,0 +1,134 @@
+"""Where everything lies in the store.
+
+store.json                                        the marker that `init` writes
+landing/…                                         deliveries, where producers write here
+models/NAME/promotions/00000012.json              the promotion log: the highest entry is the champion
+models/NAME/versions/VERSION/manifest.json        names the files of one attempt, written last
+models/NAME/versions/VERSION/ATTEMPT/…            the files
+models/NAME/runs/RUN/manifest.json                what the run pinned
+models/NAME/runs/RUN/validate.json …              each step's result, with its failures beside it
+models/NAME/runs/RUN/evaluation.json              the evaluation report
+models/NAME/runs/RUN/predictions.parquet          what each version predicted on the holdout
+models/NAME/runs/RUN/verdict-CLEAR.json           the gate's answer
+models/NAME/runs/RUN/card/…                       the model card and its plots
+models/NAME/decisions/RUN.CLEAR.json              the decision record
+outbox/KEY.json, KEY.claim-N.json, KEY.sent.json  notices
+
+RUN starts with the time the run was due, so that a listing is in time order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Self
+
+from include.retraining.config import NAME_PATTERN
+from include.retraining.exceptions import ConfigError
+
+STORE_MARKER = "store.json"
+OUTBOX = "outbox"
+
+
+def run_key(run_id: str, run_after: datetime) -> str:
+    """Return the name of a run's folder: its time, its id made safe, and a hash that tells apart.
+
+    Args:
+        run_id: Airflow's id of the run.
+        run_after: the time the run was due; it must know its time zone.
+    """
+    time = run_after.astimezone(UTC).strftime("%Y%m%dT%H%M%S")
+    safe = re.sub(r"[^A-Za-z0-9_.-]+", "_", run_id)[:60]
+    return f"{time}-{safe}-{hashlib.sha256(run_id.encode()).hexdigest()[:8]}"
+
+
+def model_folder(model: str) -> str:
+    """Return the folder of everything that belongs to a model."""
+    return f"models/{model}"
+
+
+def promotion_key(model: str, generation: int) -> str:
+    """Return the key of one entry of the promotion log."""
+    return f"models/{model}/promotions/{generation:08d}.json"
+
+
+def version_folder(model: str, version: str) -> str:
+    """Return the folder of one version."""
+    return f"models/{model}/versions/{version}"
+
+
+def version_manifest_key(model: str, version: str) -> str:
+    """Return the key of a version's manifest."""
+    return f"{version_folder(model, version)}/manifest.json"
+
+
+def decisions_folder(model: str) -> str:
+    """Return the folder of a model's decision records."""
+    return f"models/{model}/decisions"
+
+
+@dataclass(frozen=True)
+class RunPaths:
+    """The keys of one run."""
+
+    model: str
+    run: str
+
+    @property
+    def folder(self) -> str:
+        """The run's folder."""
+        return f"models/{self.model}/runs/{self.run}"
+
+    @property
+    def manifest(self) -> str:
+        """The run manifest."""
+        return f"{self.folder}/manifest.json"
+
+    def result(self, step: str) -> str:
+        """The result of one step."""
+        return f"{self.folder}/{step}.json"
+
+    def failure(self, step: str) -> str:
+        """What the last failed attempt of a step said."""
+        return f"{self.folder}/{step}.failed.json"
+
+    @property
+    def evaluation(self) -> str:
+        """The evaluation report."""
+        return f"{self.folder}/evaluation.json"
+
+    @property
+    def predictions(self) -> str:
+        """The predictions on the holdout."""
+        return f"{self.folder}/predictions.parquet"
+
+    def verdict(self, clear: int) -> str:
+        """The gate's answer; a cleared run is judged again."""
+        return f"{self.folder}/verdict-{clear}.json"
+
+    @property
+    def card(self) -> str:
+        """The folder of the model card."""
+        return f"{self.folder}/card"
+
+    def decision(self, clear: int) -> str:
+        """The decision record; clearing a finished run opens the next."""
+        return f"{decisions_folder(self.model)}/{self.run}.{clear:03d}.json"
+
+    def uri(self, store_uri: str) -> str:
+        """The address that a job is started with."""
+        return f"{store_uri}/{self.folder}"
+
+    @classmethod
+    def from_uri(cls, uri: str) -> tuple[str, Self]:
+        """Split a run's address into the store's address and the keys.
+
+        Raises:
+            ConfigError: when it is not the address of a run.
+        """
+        match = re.fullmatch(r"(.+)/models/([^/]+)/runs/([A-Za-z0-9_.-]+)/?", uri)
+        if not match or not re.fullmatch(NAME_PATTERN, match[2]):
+            raise ConfigError(f"--run {uri!r}: must be STORE/models/NAME/runs/RUN")
+        return match[1], cls(model=match[2], run=match[3])

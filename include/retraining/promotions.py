@@ -1,0 +1,47 @@
+"""Entries of the promotion log."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from include.retraining.documents import Document
+
+
+class PromotionKind(StrEnum):
+    """How a version came to serve."""
+
+    PROMOTION = "promotion"
+    ROLLBACK = "rollback"
+    UNJUDGED = "unjudged_champion"
+    """By a person, because the champion could no longer be scored. History starts anew here."""
+
+
+class PromotionEntry(Document):
+    """One entry: from here on, this version serves."""
+
+    format: int = 1
+    model: str
+    generation: int
+    kind: PromotionKind
+    version: str
+    version_digest: str
+    """SHA-256 of the version's manifest."""
+    previous_sha256: str | None
+    """SHA-256 of the entry before; None for the first."""
+    nonce: str
+    """Tells this attempt from any other, so that a lost response can be settled."""
+    judged_against: int
+    """The generation that the verdict compared with."""
+    verdict_digest: str | None
+    """SHA-256 of the stored verdict; None for an entry made by hand."""
+    metric: str | None
+    value: float | None
+    """The decision metric on the holdout of its own run."""
+    data_date: str
+    """ISO date of the data that the version was trained on."""
+    run_id: str | None
+    actor: str
+    """A person, or the DAG."""
+    reason: str
+    created_at: datetime

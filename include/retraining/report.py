@@ -1,0 +1,115 @@
+"""The evaluation report: small, complete, and all that the gate looks at."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from include.retraining.documents import Document
+from include.retraining.manifest import Serving
+from include.retraining.versions import SplitUsed
+
+
+class Holdout(Document):
+    """The rows that every version was scored on."""
+
+    rows: int
+    digest: str
+    """SHA-256 over the keys and labels, in order: two scores compare only if this agrees."""
+    rows_in_training: int
+    """Keys that are also in the training part; anything but 0 is a leak."""
+
+
+class Comparison(Document):
+    """The challenger's decision metric minus another version's, paired on the same rows."""
+
+    metric: str
+    holdout_digest: str
+    """The rows both were scored on."""
+    difference: float
+    lower: float
+    """Lower end of the 95 % interval."""
+    upper: float
+    method: str
+    """`paired bootstrap` or `McNemar`, with its size."""
+    rows: int
+
+
+class Scores(Document):
+    """What one version scored. A metric that could not be computed is null."""
+
+    version: str
+    """The version's name; `baseline` for the naive baseline."""
+    holdout_digest: str
+    metrics: dict[str, float | None]
+    latency_ms_per_1000_rows: float | None = None
+    model_bytes: int | None = None
+
+
+class Opponent(Document):
+    """A champion that the challenger is compared with, or why it could not be scored."""
+
+    serving: Serving
+    split: SplitUsed | None
+    """Null when its manifest cannot be read."""
+    scores: Scores | None
+    comparison: Comparison | None
+    error: str | None = None
+    """Why there are no scores: what is missing, altered or cannot be loaded."""
+
+
+class SliceScores(Document):
+    """The decision metric on one subgroup."""
+
+    column: str
+    value: str
+    rows: int
+    is_judged: bool
+    """False under `min_group_rows`."""
+    challenger: float | None
+    champion: float | None
+
+
+class GroupRates(Document):
+    """How one group of a protected attribute is treated by the challenger."""
+
+    group: str
+    rows: int
+    is_judged: bool
+    selection_rate: float | None
+    true_positive_rate: float | None
+    false_positive_rate: float | None
+
+
+class Fairness(Document):
+    """One protected attribute."""
+
+    attribute: str
+    groups: tuple[GroupRates, ...]
+    disparate_impact: float | None
+    """Lowest selection rate divided by the highest, over the judged groups."""
+    equalized_odds_difference: float | None
+    label_disparate_impact: float | None
+    """The same ratio in the labels themselves: what the data already holds."""
+
+
+class EvaluationReport(Document):
+    """Challenger, champion and naive baseline on the same holdout rows."""
+
+    format: int = 1
+    model: str
+    run_id: str
+    fingerprint: str
+    created_at: datetime
+    problem: str
+    metric: str
+    """The decision metric."""
+    split: SplitUsed
+    holdout: Holdout
+    challenger: Scores
+    baseline: Scores
+    champion: Opponent | None
+    """What served when the versions were scored; None when nothing did."""
+    best: Opponent | None
+    """The best of the last ten champions, unless it is the champion itself."""
+    slices: tuple[SliceScores, ...]
+    fairness: tuple[Fairness, ...]

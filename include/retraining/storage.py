@@ -1,0 +1,232 @@
+"""The only door to storage: `file://`, `s3://`, `gs://` and `az://` through obstore."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError, UnauthenticatedError
+from obstore.store import LocalStore, from_url
+
+from include.retraining.exceptions import ConfigError, StorageError
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
+CHUNK_BYTES = 8 * 2**20
+RETRY_TIMEOUT = timedelta(seconds=60)
+OPTIONS_VARIABLE = "RETRAINING_STORE_OPTIONS"
+URI_VARIABLE = "RETRAINING_STORE"
+
+
+class MissingObject(StorageError):
+    """There is no object under that key (the store itself answered)."""
+
+    kind = "missing_object"
+    is_permanent = True
+
+
+@dataclass(frozen=True)
+class ObjectInfo:
+    """What a listing says of one object."""
+
+    key: str
+    size: int
+    last_modified: datetime
+    etag: str | None
+
+
+class Store:
+    """A place for objects under one URI.
+
+    Keys are relative, with `/` between their parts. Every method raises `StorageError` when the
+    store refuses or does not answer, and `MissingObject` where a key must exist and does not.
+    """
+
+    def __init__(self, uri: str, options: Mapping[str, str] | None = None) -> None:
+        """Open the place named by ``uri``.
+
+        Args:
+            uri: `file:///folder`, `s3://bucket/prefix`, `gs://…` or `az://…`.
+            options: obstore's settings by their environment names (`AWS_REGION`, …); what is
+                not given is taken from the environment. Values are secrets and never shown.
+        """
+        self.uri = uri.rstrip("/")
+        self.options = dict(options or {})
+        parts = urlsplit(self.uri)
+        if parts.scheme not in {"file", "s3", "gs", "az"}:
+            raise ConfigError(
+                f"store {uri!r}: allowed are file:///…, s3://…, gs://… and az://… addresses"
+            )
+        self._root = Path(unquote(parts.path)) if parts.scheme == "file" else None
+        self._objects: ObjectStore
+        with self._explained(""):
+            if self._root is not None:
+                if not self._root.is_absolute() or parts.netloc:
+                    raise ConfigError(f"store {uri!r}: a folder is named as file:///absolute/path")
+                self._objects = LocalStore(self._root) if self._root.is_dir() else _no_folder(uri)
+            else:
+                config: dict[str, Any] = {
+                    name.lower(): value
+                    for name, value in self.options.items()
+                    if name != "AWS_ALLOW_HTTP"
+                }
+                insecure = self.options.get("AWS_ALLOW_HTTP", os.environ.get("AWS_ALLOW_HTTP"))
+                self._objects = from_url(
+                    self.uri,
+                    config=config or None,  # type: ignore[arg-type]
+                    client_options={"allow_http": insecure == "true", "timeout": "60s"},
+                    retry_config={"max_retries": 6, "retry_timeout": RETRY_TIMEOUT},
+                )
+
+    def __repr__(self) -> str:
+        return f"Store({self.uri!r})"
+
+    @classmethod
+    def from_environment(cls, uri: str | None = None) -> Store:
+        """Open ``uri``, or the store that the environment names, with the environment's options.
+
+        Raises:
+            ConfigError: when neither names a store.
+        """
+        uri = uri or os.environ.get(URI_VARIABLE)
+        if not uri:
+            raise ConfigError(
+                f"no store: give --store URI or set {URI_VARIABLE}, for example "
+                f"{URI_VARIABLE}=file:///data/store or s3://bucket/prefix"
+            )
+        return cls(uri, json.loads(os.environ.get(OPTIONS_VARIABLE, "{}")))
+
+    def sibling(self, uri: str) -> Store:
+        """Open another place with this store's options."""
+        return Store(uri, self.options)
+
+    @contextmanager
+    def _explained(self, key: str) -> Iterator[None]:
+        """Turn obstore's errors into ours, in one line, naming the address."""
+        where = f"{self.uri}/{key}".rstrip("/")
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise MissingObject(f"{where}: there is no such object") from error
+        except (PermissionError, UnauthenticatedError) as error:
+            raise StorageError(f"{where}: the store denied access (check its role or keys)") from error
+        except (BaseError, OSError, ValueError) as error:
+            reason = str(error).split("\n\nDebug source", 1)[0].strip().replace("\n", " ")
+            raise StorageError(f"{where}: {reason[:500]}") from error
+
+    def read(self, key: str) -> bytes:
+        """Return an object's bytes."""
+        with self._explained(key):
+            return bytes(self._objects.get(key).bytes())
+
+    def read_if_present(self, key: str) -> bytes | None:
+        """Return an object's bytes, or None when the store says that there is none."""
+        try:
+            return self.read(key)
+        except MissingObject:
+            return None
+
+    def stream(self, key: str) -> Iterator[bytes]:
+        """Yield an object's bytes in chunks of about 8 MiB."""
+        with self._explained(key):
+            for chunk in self._objects.get(key).stream(min_chunk_size=CHUNK_BYTES):
+                yield bytes(chunk)
+
+    def download(self, key: str, target: Path) -> None:
+        """Write an object to a local file, in chunks."""
+        with target.open("wb") as file:
+            for chunk in self.stream(key):
+                file.write(chunk)
+
+    def write(self, key: str, data: bytes) -> None:
+        """Put an object, replacing what was there. Only for what may be replaced."""
+        with self._explained(key):
+            self._objects.put(key, data)
+
+    def create(self, key: str, data: bytes) -> bool:
+        """Put an object only if there is none under that key.
+
+        A lost response is settled by reading back: what holds our very bytes is ours. On a folder
+        the object and its directory entry are on disk when this returns.
+
+        Returns:
+            True when the object holds ``data`` by this call, False when another was there first.
+        """
+        with self._explained(key):
+            try:
+                self._objects.put(key, data, mode="create", use_multipart=False)
+            except AlreadyExistsError:
+                return self.read(key) == data
+            self._sync(key)
+        return True
+
+    def upload(self, source: Path, key: str) -> None:
+        """Put a local file, in parts where it is large."""
+        with self._explained(key):
+            self._objects.put(key, source)
+            self._sync(key)
+
+    def _sync(self, key: str) -> None:
+        """Flush a file and its folders to disk; obstore's put does not (object stores need none)."""
+        if self._root is None:
+            return
+        path = self._root / key
+        for place in (path, *path.parents):
+            descriptor = os.open(place, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            if place == self._root:
+                return
+
+    def head(self, key: str) -> ObjectInfo:
+        """Return what the store says of one object."""
+        with self._explained(key):
+            return _info(self._objects.head(key))
+
+    def list(self, prefix: str = "", *, after: str | None = None) -> list[ObjectInfo]:
+        """Return every object below a folder, sorted by key.
+
+        Args:
+            prefix: a folder, `` for all.
+            after: leave out keys up to and including this one.
+        """
+        with self._explained(prefix):
+            pages = self._objects.list(prefix.rstrip("/") or None, offset=after)
+            found = [_info(meta) for page in pages for meta in page]
+        return sorted(found, key=lambda info: info.key)
+
+    def children(self, prefix: str = "") -> tuple[list[str], list[ObjectInfo]]:
+        """Return the names of the folders directly in a folder, and the objects directly in it."""
+        with self._explained(prefix):
+            result = self._objects.list_with_delimiter(prefix.rstrip("/") or None)
+            folders = sorted(path.rsplit("/", 1)[-1] for path in result["common_prefixes"])
+            objects = sorted((_info(meta) for meta in result["objects"]), key=lambda o: o.key)
+        return folders, objects
+
+    def delete(self, key: str) -> None:
+        """Remove one object."""
+        with self._explained(key):
+            self._objects.delete(key)
+
+    def local_path(self, key: str) -> Path | None:
+        """Return where an object lies on this machine's disk, or None for a remote store."""
+        return None if self._root is None else self._root / key
+
+
+def _no_folder(uri: str) -> ObjectStore:
+    raise StorageError(f"{uri}: there is no such folder (run `python -m include.retraining init`)")
+
+
+def _info(meta: Any) -> ObjectInfo:
+    return ObjectInfo(meta["path"], meta["size"], meta["last_modified"], meta["e_tag"])
