@@ -1,0 +1,1 @@
+"""What the DAGs use: the models, the core and the orchestration around it."""

@@ -1,0 +1,1 @@
+"""The models: NAME.yaml holds values, NAME.py holds contract, features and estimator."""

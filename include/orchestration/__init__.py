@@ -1,0 +1,1 @@
+"""What needs Airflow: operators, parameters, callbacks and the way to the store."""

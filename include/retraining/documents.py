@@ -79,7 +79,7 @@ class Document(BaseModel):
         return (text + "\n").encode()
 
     @property
-    def digest(self) -> str:
+    def content_digest(self) -> str:
         """The SHA-256 of the bytes that are stored."""
         return sha256_of(self.to_bytes())
 

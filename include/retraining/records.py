@@ -28,15 +28,13 @@ class Outcome(StrEnum):
 
 # A decision on the data itself: the same flag does not start another, and the same fingerprint
 # under the same policy and champion need not be decided again.
-FINISHED = frozenset(
-    {
-        Outcome.PROMOTED,
-        Outcome.REJECTED,
-        Outcome.CANNOT_JUDGE,
-        Outcome.NO_CHANGE,
-        Outcome.DATA_REJECTED,
-    }
-)
+FINISHED = frozenset({
+    Outcome.PROMOTED,
+    Outcome.REJECTED,
+    Outcome.CANNOT_JUDGE,
+    Outcome.NO_CHANGE,
+    Outcome.DATA_REJECTED,
+})
 
 
 class DecisionRecord(Document):

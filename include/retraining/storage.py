@@ -80,9 +80,9 @@ class Store:
                     if name != "AWS_ALLOW_HTTP"
                 }
                 insecure = self.options.get("AWS_ALLOW_HTTP", os.environ.get("AWS_ALLOW_HTTP"))
-                self._objects = from_url(
+                self._objects = from_url(  # type: ignore[call-overload]
                     self.uri,
-                    config=config or None,  # type: ignore[arg-type]
+                    config=config or None,
                     client_options={"allow_http": insecure == "true", "timeout": "60s"},
                     retry_config={"max_retries": 6, "retry_timeout": RETRY_TIMEOUT},
                 )
@@ -118,7 +118,9 @@ class Store:
         except FileNotFoundError as error:
             raise MissingObject(f"{where}: there is no such object") from error
         except (PermissionError, UnauthenticatedError) as error:
-            raise StorageError(f"{where}: the store denied access (check its role or keys)") from error
+            raise StorageError(
+                f"{where}: the store denied access (check its role or keys)"
+            ) from error
         except (BaseError, OSError, ValueError) as error:
             reason = str(error).split("\n\nDebug source", 1)[0].strip().replace("\n", " ")
             raise StorageError(f"{where}: {reason[:500]}") from error
@@ -194,7 +196,7 @@ class Store:
         with self._explained(key):
             return _info(self._objects.head(key))
 
-    def list(self, prefix: str = "", *, after: str | None = None) -> list[ObjectInfo]:
+    def objects(self, prefix: str = "", *, after: str | None = None) -> list[ObjectInfo]:
         """Return every object below a folder, sorted by key.
 
         Args:
