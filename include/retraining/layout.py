@@ -2,7 +2,7 @@
 
 store.json                                        the marker that `init` writes
 landing/…                                         deliveries, where producers write here
-models/NAME/promotions/00000012.json              the promotion log: the highest entry is the champion
+models/NAME/promotions/00000012.json              the promotion log, its highest entry serves
 models/NAME/versions/VERSION/manifest.json        names the files of one attempt, written last
 models/NAME/versions/VERSION/ATTEMPT/…            the files
 models/NAME/runs/RUN/manifest.json                what the run pinned

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, UnauthenticatedError
 from obstore.store import LocalStore, from_url
 
@@ -178,7 +177,7 @@ class Store:
             self._sync(key)
 
     def _sync(self, key: str) -> None:
-        """Flush a file and its folders to disk; obstore's put does not (object stores need none)."""
+        """Flush a file and its folders to disk; obstore leaves that out on a folder."""
         if self._root is None:
             return
         path = self._root / key
