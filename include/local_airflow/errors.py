@@ -1,0 +1,23 @@
+"""What can go wrong on the way to a running Airflow; each message is one line for a person."""
+
+from __future__ import annotations
+
+
+class LocalAirflowError(Exception):
+    """Airflow on this machine cannot do what was asked."""
+
+
+class PortTaken(LocalAirflowError):
+    """Another program listens on a port that is needed."""
+
+
+class ComponentEnded(LocalAirflowError):
+    """A component of Airflow ended by itself."""
+
+
+class TookTooLong(LocalAirflowError):
+    """Something did not happen within its time."""
+
+
+class ApiRefused(LocalAirflowError):
+    """Airflow's REST API answered with an error."""
