@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -193,7 +194,10 @@ class SlackReceiver:
 class _Handler(BaseHTTPRequestHandler):
     """Answers like Slack: short text, no access log."""
 
-    protocol_version = "HTTP/1.1"
+    def handle(self) -> None:
+        """Serve one request; a sender that lost its patience is no error here."""
+        with suppress(ConnectionError):
+            super().handle()
 
     def log_message(self, *_: object) -> None:
         """Keep quiet: the messages themselves are shown."""

@@ -1,0 +1,104 @@
+# The commands of this repository; `make help` lists them. Everything is installed inside the clone.
+
+PYTHON ?= python3
+PORT ?= 8080
+TESTS ?= tests
+
+VENV := .venv
+PRIVATE := .local
+BIN := $(VENV)/bin
+LOG := $(PRIVATE)/install.log
+CODE := dags include plugins tests benchmarks
+
+# Only wheels with known hashes are installed, and no other Python is fetched.
+export UV_PYTHON_DOWNLOADS := never
+INSTALL_OPTIONS := --require-hashes --only-binary :all: --python $(BIN)/python
+
+# A uv of the user's own is used when it runs; otherwise one is put into the clone.
+UV := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo $(PRIVATE)/uv/bin/uv)
+
+# Named after PYTHON's version, so that another one makes the environment anew.
+MADE := $(VENV)/.made-$(shell "$(PYTHON)" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint fmt bench bench-small bench-large bench-parse lock clean python
+.DELETE_ON_ERROR:
+
+help:  ## List these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo "Variables: PYTHON=python3.12, PORT=8081 and ONCE=1 for run, TESTS=tests/dags for test."
+
+run: $(VENV)/.run-installed  ## Start Airflow here, land the sample data and follow both models (ONCE=1 ends then)
+	@exec $(BIN)/python -m include.local_airflow --port $(PORT) $(if $(ONCE),--once)
+
+test: $(VENV)/.dev-installed  ## Run every test (TESTS=path for some of them)
+	@exec $(BIN)/python -m pytest $(TESTS)
+
+lint: $(VENV)/.dev-installed  ## Check style, types and the rules between packages
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fmt: $(VENV)/.dev-installed  ## Repair what the linter and the formatter can repair
+	$(BIN)/ruff check --fix $(CODE)
+	$(BIN)/ruff format $(CODE)
+
+bench: $(VENV)/.dev-installed  ## Measure everything and print one table (half an hour)
+	@exec $(BIN)/python -m benchmarks
+
+bench-small bench-large bench-parse: bench-%: $(VENV)/.dev-installed
+	@exec $(BIN)/python -m benchmarks $*
+
+bench-small:  ## Measure only: from a flag on disk to a promotion
+bench-large:  ## Measure only: one and ten million rows
+bench-parse:  ## Measure only: parsing the DAG files
+
+lock: $(UV)  ## Resolve the dependencies of pyproject.toml anew, with hashes
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+		--group pyproject.toml:airflow -o requirements.txt
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+		--group pyproject.toml:dev -c requirements.txt -o requirements-dev.txt
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+		--group pyproject.toml:training -c requirements.txt -o include/retraining/requirements.txt
+
+clean:  ## Remove the environment, the local Airflow and its store
+	rm -rf $(VENV) $(PRIVATE) .*_cache .hypothesis .coverage .import_linter_cache
+	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ---- the environment ----------------------------------------------------------------------------
+
+# Said once, in one line, before anything is installed with it.
+python:
+	@command -v "$(PYTHON)" >/dev/null 2>&1 || { \
+		echo "$(PYTHON) was not found: Python 3.11, 3.12 or 3.13 is needed; set PYTHON=python3.12" >&2; \
+		exit 1; }
+	@"$(PYTHON)" -c 'import sys; v = sys.version_info[:2]; name = "Python %d.%d" % v; \
+		sys.exit(0 if (3, 11) <= v <= (3, 13) else "%s is too %s: 3.11, 3.12 or 3.13 is needed; \
+	set PYTHON=python3.12" % (name, "old" if v < (3, 11) else "new"))'
+
+$(PRIVATE)/uv/bin/uv: | python
+	@mkdir -p $(PRIVATE)
+	@echo "Installing uv into $(PRIVATE)/uv …"
+	@"$(PYTHON)" -m pip install --quiet --upgrade --target $(PRIVATE)/uv uv >$(LOG) 2>&1 || { \
+		tail -n 5 $(LOG) >&2; \
+		echo "uv could not be installed with $(PYTHON) -m pip (see $(LOG)); install uv and try again" >&2; \
+		exit 1; }
+
+$(MADE): | python $(UV)
+	@mkdir -p $(PRIVATE)
+	@"$(UV)" venv --quiet --clear --python "$$(command -v $(PYTHON))" $(VENV) >$(LOG) 2>&1 || { \
+		tail -n 5 $(LOG) >&2; \
+		echo "$(VENV) could not be made with $(PYTHON) (see $(LOG))" >&2; exit 1; }
+	@touch $@
+
+$(VENV)/.run-installed: requirements.txt $(MADE)
+$(VENV)/.dev-installed: requirements-dev.txt $(MADE)
+$(VENV)/.run-installed $(VENV)/.dev-installed: | $(UV)
+	@mkdir -p $(PRIVATE)
+	@echo "Installing $< into $(VENV) …"
+	@"$(UV)" pip install --quiet $(INSTALL_OPTIONS) -r $< >$(LOG) 2>&1 || { \
+		tail -n 5 $(LOG) >&2; \
+		echo "$< could not be installed (see $(LOG)); nothing was started" >&2; exit 1; }
+	@touch $@
