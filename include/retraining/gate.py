@@ -1,55 +1,302 @@
-"""The quality gate: one pure function from a report and a policy to a verdict."""
+"""The quality gate: one pure function from a report and a policy to a verdict.
+
+A number that is missing, NaN or infinite is never compared: it is CANNOT JUDGE. A slice or group
+that is too small is NOT JUDGED, which neither passes nor refuses.
+
+The whole verdict is CANNOT JUDGE when any rule cannot be judged, even when another rule says no:
+what could not be judged needs a person, and a refusal beside it must not hide that. It is FAIL when
+any rule says no, and PASS only when a rule passed and none did otherwise.
+"""
 
 from __future__ import annotations
 
-from enum import StrEnum
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from functools import partial
+from typing import NamedTuple
 
-from include.retraining.documents import Document
+from include.retraining.config import METRICS, GatePolicy
+from include.retraining.gate_groups import judge_fairness, judge_slices
+from include.retraining.report import EvaluationReport, Opponent
+from include.retraining.verdict import (
+    REFUSALS,
+    Answer,
+    GateResult,
+    Verdict,
+    at_least,
+    at_most,
+    better_than,
+    exactly,
+    finite,
+    held,
+    result,
+)
+from include.retraining.versions import SplitUsed
+from include.retraining.wording import (
+    above,
+    apart,
+    at_least_words,
+    cut,
+    metric_name,
+    metric_value,
+    number,
+    signed,
+)
+
+__all__ = ["Answer", "GateResult", "Verdict", "judge"]
 
 
-class Answer(StrEnum):
-    """What a gate can say."""
+def judge(report: EvaluationReport, policy: GatePolicy, *, report_digest: str) -> Verdict:
+    """Judge a challenger by its evaluation.
 
-    PASS = "pass"  # noqa: S105 not a password
-    FAIL = "fail"
-    CANNOT_JUDGE = "cannot_judge"
+    Pure and total: the same report and policy give the same verdict, and no report makes it raise.
+
+    Args:
+        report: what was measured.
+        policy: the rules.
+        report_digest: SHA-256 of the stored report, carried into the verdict.
+    """
+    gates = tuple(answer for rule in _RULES for answer in rule(report, policy))
+    answer = _overall(gates)
+    return Verdict(
+        answer=answer,
+        headline=_headline(answer, gates, report, policy),
+        gates=gates,
+        run_id=report.run_id,
+        fingerprint=report.fingerprint,
+        report_digest=report_digest,
+        policy_digest=policy.digest,
+        judged_against=report.champion.serving.generation if report.champion else 0,
+    )
 
 
-class GateResult(Document):
-    """One rule's answer."""
-
-    gate: str
-    """For example `minimum accuracy`, `better than baseline`, `fairness race`."""
-    answer: Answer
-    value: float | None
-    """What was measured."""
-    limit: float | None
-    """What it was held against."""
-    reason: str
-    """A sentence for a person."""
+def _overall(gates: Iterable[GateResult]) -> Answer:
+    answers = {gate.answer for gate in gates}
+    if Answer.CANNOT_JUDGE in answers:
+        return Answer.CANNOT_JUDGE
+    if Answer.FAIL in answers:
+        return Answer.FAIL
+    return Answer.PASS if Answer.PASS in answers else Answer.CANNOT_JUDGE
 
 
-class Verdict(Document):
-    """The gate's answer to the whole report."""
+def _headline(
+    answer: Answer, gates: tuple[GateResult, ...], report: EvaluationReport, policy: GatePolicy
+) -> str:
+    if answer is Answer.PASS:
+        score = finite(report.challenger.metrics.get(policy.metric)) or 0.0
+        beaten = "the naive baseline" if report.champion is None else "the champion"
+        shown = number(metric_value(policy.metric, score))
+        passed = sum(gate.answer is Answer.PASS for gate in gates)
+        return (
+            f"{metric_name(policy.metric)} is {shown}: it holds against {beaten} and passes all "
+            f"{passed} gates"
+        )
+    refusals = [gate for gate in gates if gate.answer in REFUSALS]
+    first = next((gate for gate in refusals if gate.answer is answer), None)
+    if first is None:
+        return "no rule gave an answer"
+    more = f" (and {len(refusals) - 1} more)" if len(refusals) > 1 else ""
+    return f"{first.gate}: {first.reason}{more}"
 
-    answer: Answer
-    headline: str
-    """One sentence: the first reason for a no, or what was beaten for a yes."""
-    gates: tuple[GateResult, ...]
-    run_id: str
-    fingerprint: str
-    report_digest: str
-    """SHA-256 of the stored report that was judged."""
-    policy_digest: str
-    judged_against: int
-    """The generation of the champion in the report; 0 when nothing served."""
 
-    @property
-    def passed(self) -> bool:
-        """Whether the challenger may be promoted."""
-        return self.answer is Answer.PASS
+# The rules, in the order in which a person reads them.
 
-    @property
-    def reasons(self) -> tuple[str, ...]:
-        """Why it may not, in the order of the gates."""
-        return tuple(gate.reason for gate in self.gates if gate.answer is not Answer.PASS)
+
+def _right_metric(report: EvaluationReport, policy: GatePolicy) -> Iterator[GateResult]:
+    """The decision metric is known and is the one that was measured. Silent when it is."""
+    if policy.metric not in METRICS.get(report.problem, frozenset()):
+        text = f"{cut(policy.metric, 80)!r} is not a metric for a {cut(report.problem, 80)} problem"
+        yield result("decision metric", Answer.CANNOT_JUDGE, text)
+    elif report.metric != policy.metric:
+        text = f"the evaluation is by {cut(report.metric, 80)}, the rules are by {policy.metric}"
+        yield result("decision metric", Answer.CANNOT_JUDGE, text)
+
+
+def _same_rows(report: EvaluationReport, _: GatePolicy) -> Iterator[GateResult]:
+    """Challenger and baseline were scored on the holdout. Silent when they were."""
+    scored_on = {report.challenger.holdout_digest, report.baseline.holdout_digest}
+    if scored_on != {report.holdout.digest}:
+        text = "challenger and baseline were not scored on the rows of the holdout"
+        yield result("same rows", Answer.CANNOT_JUDGE, text)
+
+
+def _enough_rows(report: EvaluationReport, policy: GatePolicy) -> Iterator[GateResult]:
+    yield held(
+        "holdout rows",
+        report.holdout.rows,
+        policy.min_holdout_rows,
+        at_least,
+        lambda rows, least, must: f"the holdout has {rows:.0f} rows, {must}at least {least:.0f}",
+        otherwise=Answer.CANNOT_JUDGE,
+    )
+
+
+def _no_leak(report: EvaluationReport, _: GatePolicy) -> Iterator[GateResult]:
+    yield held(
+        "no leak",
+        report.holdout.rows_in_training,
+        0,
+        exactly,
+        lambda rows, _, must: f"{rows:.0f} rows of the holdout are in the training data, {must}0",
+        otherwise=Answer.CANNOT_JUDGE,
+    )
+
+
+def _new_version(report: EvaluationReport, _: GatePolicy) -> Iterator[GateResult]:
+    """What serves already is never promoted again. Silent for another version."""
+    if report.champion and report.champion.serving.version == report.challenger.version:
+        text = f"version {cut(report.challenger.version, 80)} serves already"
+        yield result("new version", Answer.FAIL, text)
+
+
+def _minimum(report: EvaluationReport, policy: GatePolicy) -> Iterator[GateResult]:
+    for metric, least in sorted(policy.minimum.items()):
+        yield held(
+            f"minimum {metric_name(metric)}",
+            report.challenger.metrics.get(metric),
+            least,
+            at_least,
+            partial(at_least_words, metric, metric_name(metric)),
+        )
+
+
+def _beats_baseline(report: EvaluationReport, policy: GatePolicy) -> Iterator[GateResult]:
+    def explain(value: float, limit: float, must: str) -> str:
+        ours, theirs = apart(*(metric_value(policy.metric, score) for score in (value, limit)))
+        bound = f"{above(policy.metric)} the naive baseline's {theirs}"
+        return f"{metric_name(policy.metric)} is {ours}, {must}{bound}"
+
+    challenger = report.challenger.metrics.get(policy.metric)
+    baseline = report.baseline.metrics.get(policy.metric)
+    yield held("better than baseline", challenger, baseline, better_than, explain)
+
+
+def _against_champion(report: EvaluationReport, policy: GatePolicy) -> Iterator[GateResult]:
+    if report.champion is None:
+        yield result("against champion", Answer.NOT_JUDGED, "nothing serves yet")
+    else:
+        yield _against("champion", report.champion, report, policy)
+
+
+def _against_best(report: EvaluationReport, policy: GatePolicy) -> Iterator[GateResult]:
+    """Without this rule, each retraining may lose a margin. Silent when the best serves."""
+    if report.best is not None and report.best.serving.version != report.challenger.version:
+        yield _against("best of the last ten", report.best, report, policy)
+
+
+def _against(
+    who: str, opponent: Opponent, report: EvaluationReport, policy: GatePolicy
+) -> GateResult:
+    """Hold the lower end of the paired difference against minus the margin."""
+    obstacle = _obstacle(opponent, report, policy)
+    pair = _pair(opponent, report, policy)
+    if obstacle is not None or pair is None:
+        text = (
+            f"the {who} (version {cut(opponent.serving.version, 80)}) cannot be compared: "
+            f"{obstacle or 'a score or their difference is missing or not a number'}"
+        )
+        return result(f"against {who}", Answer.CANNOT_JUDGE, text)
+
+    def explain(lower: float, limit: float, must: str) -> str:
+        ours, theirs = (number(metric_value(policy.metric, s)) for s in (pair.ours, pair.theirs))
+        found = (
+            f"{metric_name(policy.metric)} is {ours}, the {who}'s {theirs}: "
+            f"{signed(pair.difference)}, 95 % interval {signed(lower)} to {signed(pair.upper)}, "
+            "plus is better"
+        )
+        if not must:
+            return found
+        is_doubt = better_than(pair.difference, limit)
+        doubt = "not enough evidence that it is not worse: " if is_doubt else ""
+        return f"{doubt}{found}; the lower end must be above {signed(limit)}"
+
+    return held(f"against {who}", pair.lower, -policy.champion.margin, better_than, explain)
+
+
+class _Pair(NamedTuple):
+    """The numbers of a comparison, none of them missing."""
+
+    ours: float
+    theirs: float
+    difference: float
+    lower: float
+    upper: float
+
+
+def _pair(opponent: Opponent, report: EvaluationReport, policy: GatePolicy) -> _Pair | None:
+    if opponent.scores is None or opponent.comparison is None:
+        return None
+    between = opponent.comparison
+    scores = (report.challenger.metrics, opponent.scores.metrics)
+    numbers = [finite(metrics.get(policy.metric)) for metrics in scores]
+    numbers += [finite(number) for number in (between.difference, between.lower, between.upper)]
+    known = [number for number in numbers if number is not None]
+    return _Pair(*known) if len(known) == len(numbers) else None
+
+
+def _obstacle(opponent: Opponent, report: EvaluationReport, policy: GatePolicy) -> str | None:
+    """Return why an opponent's scores cannot be compared with the challenger's, or None."""
+    scores, between = opponent.scores, opponent.comparison
+    if opponent.error is not None:
+        return cut(opponent.error, 300)
+    if scores is None or between is None or opponent.split is None:
+        return "it was not scored"
+    if {scores.holdout_digest, between.holdout_digest} != {report.holdout.digest}:
+        return "it was scored on other rows"
+    if between.metric != policy.metric:
+        return f"the difference is of {cut(between.metric, 80)}, not of {policy.metric}"
+    return _other_split(opponent.split, report.split)
+
+
+def _other_split(theirs: SplitUsed, ours: SplitUsed) -> str | None:
+    """Return why an opponent may have been trained on rows of this holdout, or None."""
+    for field in ("by", "salt", "holdout_fraction", "column", "holdout_days"):
+        if getattr(theirs, field) != getattr(ours, field):
+            return f"its holdout was chosen by another rule ({field} differs)"
+    if ours.by == "time":
+        if theirs.train_until is None or ours.train_until is None:
+            return "it is not known until when it was trained"
+        if _aware(theirs.train_until) > _aware(ours.train_until):
+            return "it was trained on newer rows, so on rows of this holdout"
+    return None
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _limits(report: EvaluationReport, policy: GatePolicy) -> Iterator[GateResult]:
+    limits, challenger = policy.limits, report.challenger
+    size = None if challenger.model_bytes is None else finite(challenger.model_bytes)
+    for gate, unit, value, most in (
+        (
+            "latency",
+            "ms per 1,000 rows",
+            challenger.latency_ms_per_1000_rows,
+            limits.latency_ms_per_1000_rows,
+        ),
+        ("model size", "MB", None if size is None else size / 1e6, limits.model_mb),
+    ):
+        if most is not None:
+            yield held(gate, value, most, at_most, partial(_at_most_words, gate, unit))
+
+
+def _at_most_words(gate: str, unit: str, value: float, limit: float, must: str) -> str:
+    shown, most = apart(value, limit)
+    return f"{gate} is {shown} {unit}, {must}at most {most}"
+
+
+_RULES = (
+    _right_metric,
+    _same_rows,
+    _enough_rows,
+    _no_leak,
+    _new_version,
+    _minimum,
+    _beats_baseline,
+    _against_champion,
+    _against_best,
+    judge_slices,
+    judge_fairness,
+    _limits,
+)
