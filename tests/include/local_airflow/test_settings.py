@@ -1,0 +1,76 @@
+"""`airflow_settings.yaml` becomes what Airflow's API takes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from include.local_airflow.settings import SettingsError, read_settings
+
+FILE = """
+airflow:
+  connections:
+    - conn_id: slack_alerts
+      conn_type: slackwebhook
+      conn_host: http://127.0.0.1:9999/services
+      conn_schema:
+      conn_login: ""
+      conn_password: T/B/X
+      conn_port:
+      conn_extra: {timeout: 10}
+  pools: [{pool_name: training, pool_slot: 2, pool_description: ""}]
+  variables:
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    """Write a settings file."""
+    file = folder / "airflow_settings.yaml"
+    file.write_text(text)
+    return file
+
+
+def test_translation(tmp_path: Path) -> None:
+    """Empty fields are left out and extras become JSON."""
+    settings = read_settings(write(tmp_path, FILE))
+    (connection,) = settings["connections"]
+    assert json.loads(connection.pop("extra")) == {"timeout": 10}
+    assert connection == {
+        "connection_id": "slack_alerts",
+        "conn_type": "slackwebhook",
+        "host": "http://127.0.0.1:9999/services",
+        "password": "T/B/X",
+    }
+    assert settings["pools"] == [{"name": "training", "slots": 2}]
+    assert settings["variables"] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("airflow: {connection: []}", "'connection' is not known; allowed: connections, pools"),
+        ("airflow: {pools: [{pool_slots: 2}]}", "pools: 'pool_slots' is not a field; allowed: "),
+        ("airflow: {pools: [", "airflow_settings.yaml: "),
+    ],
+)
+def test_mistakes(tmp_path: Path, text: str, message: str) -> None:
+    """A mistake is named with what is allowed, in one line."""
+    with pytest.raises(SettingsError) as caught:
+        read_settings(write(tmp_path, text))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    """A missing file is named."""
+    with pytest.raises(SettingsError, match="nowhere"):
+        read_settings(tmp_path / "nowhere.yaml")
+
+
+def test_shipped_file() -> None:
+    """The shipped file is understood and holds the Slack connection."""
+    root = Path(__file__).parents[3]
+    settings = read_settings(root / "airflow_settings.yaml")
+    assert "slack_alerts" in {item["connection_id"] for item in settings["connections"]}
