@@ -1,0 +1,321 @@
+"""The registry: which version serves, how it came to, and how that changes."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from include.retraining import layout, versions
+from include.retraining.documents import sha256_of
+from include.retraining.exceptions import (
+    ArtifactError,
+    EvidenceError,
+    NotFound,
+    RegistryError,
+    StoreNotInitialised,
+    Superseded,
+)
+from include.retraining.manifest import RunManifest, Serving
+from include.retraining.promotion_log import ENTRY_NAME, PromotionLog
+from include.retraining.promotions import PromotionEntry, PromotionKind
+from include.retraining.report import EvaluationReport
+from include.retraining.storage import MissingObject
+from include.retraining.store_marker import initialise, open_store
+from include.retraining.verdict import Verdict
+from include.retraining.versions import VersionManifest
+
+__all__ = ["LogCheck", "Registry", "initialise", "open_store"]
+
+BEST_OF = 10
+CLOCK_TOLERANCE = timedelta(days=1)
+_VERSION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
+
+
+@dataclass(frozen=True)
+class LogCheck:
+    """What a check of a model's promotion log and versions found."""
+
+    model: str
+    champion: Serving | None
+    entries: int
+    versions: int
+    """Distinct versions whose files were checked."""
+    problems: tuple[str, ...]
+
+
+class Registry(PromotionLog):
+    """One model's promotion log, and the rules for adding to it."""
+
+    def best_of_last(self, metric: str, n: int = BEST_OF) -> PromotionEntry | None:
+        """Return the champion with the best score among the last ``n``.
+
+        A champion that a person rolled back is no yardstick, nor is any before a version that was
+        promoted unjudged.
+
+        Args:
+            metric: the decision metric; entries by another one do not count.
+            n: how many different versions to look back.
+        """
+        best: tuple[float, PromotionEntry] | None = None
+        seen: set[str] = set()
+        rolled_back: set[str] = set()
+        for entry in self.newest_first():
+            if entry.version not in seen | rolled_back:
+                seen.add(entry.version)
+                value = entry.value if entry.metric == metric else None
+                if value is not None and (best is None or value > best[0]):
+                    best = (value, entry)
+            if entry.kind is PromotionKind.UNJUDGED or len(seen) >= n:
+                break
+            if entry.kind is PromotionKind.ROLLBACK:
+                rolled_back |= {self.entry(entry.generation - 1).version} - seen
+        return best and best[1]
+
+    def verify(self) -> LogCheck:
+        """Check the chain and the files of every version that ever served, and raise for neither.
+
+        Raises:
+            StorageError: when the store refuses or does not answer.
+        """
+        problems: list[str] = []
+        entries: list[PromotionEntry] = []
+        try:
+            entries = self.history()
+        except (RegistryError, StoreNotInitialised) as error:
+            problems.append(str(error))
+        served = {entry.version: entry for entry in entries}
+        for entry in served.values():
+            try:
+                self._require_version(entry.version, entry.version_digest)
+            except (ArtifactError, EvidenceError, NotFound, MissingObject) as error:
+                problems.append(f"version {entry.version}: {error}")
+        strangers = [name for name in self.names() if not ENTRY_NAME.fullmatch(name)]
+        problems += [f"{self.folder}/{name} is not an entry of the log" for name in strangers]
+        last = entries[-1] if entries else None
+        champion = last and Serving(version=last.version, generation=last.generation)
+        return LogCheck(self.model, champion, len(entries), len(served), tuple(problems))
+
+    def promote(
+        self,
+        *,
+        manifest: RunManifest,
+        verdict: Verdict,
+        report: EvaluationReport,
+        actor: str,
+        reason: str,
+    ) -> PromotionEntry:
+        """Let a run's challenger serve, if its verdict passed and nothing changed since.
+
+        Safe to repeat: the same run with the same verdict gets the entry that it has.
+
+        Args:
+            manifest: of the run.
+            verdict: the gate's answer, as stored.
+            report: what it was made from.
+            actor: the DAG, or the person who triggered the run.
+            reason: one sentence.
+
+        Raises:
+            RegistryError: when verdict, report and manifest do not belong together or do not pass.
+            ArtifactError: when the version's files are not what its manifest says.
+            Superseded: when another entry was made since the evaluation, newer data serves already,
+                or a person rolled this version back.
+        """
+        _require_evidence(manifest, verdict, report)
+        version, digest = self._require_version(manifest.version)
+        versions.check_provenance(version, manifest)
+        head, judged_against = self.head(), verdict.judged_against
+        if head > judged_against:
+            return self._own(manifest, verdict)
+        if head < judged_against:
+            raise RegistryError(
+                f"{self.model}: the challenger was judged against generation {judged_against}, "
+                f"and the log ends at {head}: entries are missing"
+            )
+        if head:
+            self._require_newer(manifest, version, self.entry(head))
+        entry = PromotionEntry(
+            model=self.model,
+            generation=judged_against + 1,
+            kind=PromotionKind.PROMOTION,
+            version=manifest.version,
+            version_digest=digest,
+            previous_sha256=None,
+            nonce=uuid.uuid4().hex,
+            judged_against=judged_against,
+            verdict_digest=verdict.content_digest,
+            metric=report.metric,
+            value=report.challenger.metrics.get(report.metric),
+            data_date=manifest.params.date.isoformat(),
+            run_id=manifest.run_id,
+            actor=actor,
+            reason=reason,
+            created_at=datetime.now(UTC),
+        )
+        return self.append(entry) or self._own(manifest, verdict)
+
+    def rollback(self, version: str, *, actor: str, reason: str) -> PromotionEntry:
+        """Let an earlier champion serve again. Nothing is trained, nothing is judged.
+
+        Safe to repeat: the same rollback by the same actor gets the entry that it has.
+
+        Raises:
+            NotFound: when the version never served.
+            RegistryError: when it serves already, or actor or reason are missing.
+            ArtifactError: when its files are not what its manifest says.
+            Superseded: when another entry was made meanwhile: look again before trying again.
+        """
+        champion = self._require_champion(actor, reason)
+        if champion.version == version:
+            made = (champion.kind, champion.actor, champion.reason)
+            if made == (PromotionKind.ROLLBACK, actor, reason):
+                return champion
+            raise RegistryError(f"{self.model}: version {version} serves already")
+        earlier = next((entry for entry in self.newest_first() if entry.version == version), None)
+        if earlier is None:
+            raise NotFound(
+                f"{self.model}: version {version!r} never served, so there is no way back to it; "
+                f"see `history {self.model}`"
+            )
+        self._require_version(version, earlier.version_digest)
+        changes = {"kind": PromotionKind.ROLLBACK, "actor": actor, "reason": reason}
+        return self._append_by_hand(champion, earlier.model_copy(update=changes))
+
+    def promote_unjudged(
+        self, version: str, *, actor: str, reason: str, trusted: Collection[str] = ()
+    ) -> PromotionEntry:
+        """Let a version serve that the gate did not pass, because the champion cannot be scored.
+
+        Args:
+            version: it must verify and load.
+            actor: the person.
+            reason: why the gate is passed over.
+            trusted: the model's reviewed types (`training.trusted_types`).
+
+        Raises:
+            NotFound: when there is no such version.
+            ArtifactError: when it does not verify or load.
+            RegistryError: when it serves already, or nothing does, or actor or reason are missing.
+            Superseded: when another entry was made meanwhile: look again before trying again.
+        """
+        champion = self._require_champion(actor, reason)
+        if champion.version == version:
+            raise RegistryError(f"{self.model}: version {version} serves already")
+        manifest, digest = self._require_version(version)
+        versions.load_estimator(self.store, manifest, trusted)
+        changes = {
+            "kind": PromotionKind.UNJUDGED,
+            "version": version,
+            "version_digest": digest,
+            "metric": None,
+            "value": None,
+            "data_date": manifest.data_date,
+            "run_id": manifest.run_id,
+            "actor": actor,
+            "reason": reason,
+        }
+        return self._append_by_hand(champion, champion.model_copy(update=changes))
+
+    def _append_by_hand(self, champion: PromotionEntry, template: PromotionEntry) -> PromotionEntry:
+        """Append an entry that a person asked for behind the champion that they saw."""
+        changes = {
+            "generation": champion.generation + 1,
+            "nonce": uuid.uuid4().hex,
+            "judged_against": champion.generation,
+            "verdict_digest": None,
+            "created_at": datetime.now(UTC),
+        }
+        entry = self.append(template.model_copy(update=changes))
+        if entry is not None:
+            return entry
+        faster = self.entry(champion.generation + 1)
+        raise Superseded(
+            f"{self.model}: {faster.actor} was faster, version {faster.version} became generation "
+            f"{faster.generation}; look again before trying again"
+        )
+
+    def _require_champion(self, actor: str, reason: str) -> PromotionEntry:
+        if not actor.strip() or not reason.strip():
+            raise RegistryError("an entry made by hand needs an actor and a reason")
+        champion = self.champion()
+        if champion is None:
+            raise RegistryError(f"{self.model}: nothing serves yet; let a run promote the first")
+        return champion
+
+    def _require_version(
+        self, version: str, digest: str | None = None
+    ) -> tuple[VersionManifest, str]:
+        """Return a version's manifest and its digest after checking every file of it."""
+        if not _VERSION_NAME.fullmatch(version):
+            raise NotFound(f"{self.model}: {version!r} is not the name of a version")
+        manifest = versions.read_version(self.store, self.model, version, digest=digest)
+        found = sha256_of(self.store.read(layout.version_manifest_key(self.model, version)))
+        versions.verify_version(self.store, manifest)
+        return manifest, found
+
+    def _require_newer(
+        self, manifest: RunManifest, version: VersionManifest, champion: PromotionEntry
+    ) -> None:
+        """Refuse older data than what serves, and a version that a person rolled back."""
+        rolled_back = self._rollback_of(version)
+        if rolled_back:
+            raise Superseded(
+                f"version {version.version} was rolled back by {rolled_back.actor} "
+                f"({rolled_back.reason}); a person may let it serve again with `rollback`"
+            )
+        date = manifest.params.date.isoformat()
+        is_forced = manifest.params.force_retrain and manifest.params.reason
+        if date < champion.data_date and not is_forced:
+            raise Superseded(
+                f"the data is of {date}, and version {champion.version} with data of "
+                f"{champion.data_date} serves already; force_retrain with a reason overrides this"
+            )
+
+    def _rollback_of(self, version: VersionManifest) -> PromotionEntry | None:
+        """Return the rollback that took a version out of service, unless it served again since."""
+        for entry in self.newest_first():
+            if entry.version == version.version or (
+                entry.created_at < version.created_at - CLOCK_TOLERANCE  # it was not made yet
+            ):
+                return None
+            is_rollback = entry.kind is PromotionKind.ROLLBACK
+            if is_rollback and self.entry(entry.generation - 1).version == version.version:
+                return entry
+        return None
+
+    def _own(self, manifest: RunManifest, verdict: Verdict) -> PromotionEntry:
+        """Return the entry behind the one judged against if it is this run's.
+
+        Raises:
+            Superseded: when it is another's.
+        """
+        entry = self.entry(verdict.judged_against + 1)
+        ours = (manifest.run_id, manifest.version, verdict.content_digest)
+        if (entry.run_id, entry.version, entry.verdict_digest) == ours:
+            return entry
+        raise Superseded(
+            f"version {entry.version} became generation {entry.generation} ({entry.kind.value} by "
+            f"{entry.actor}) after this challenger was scored"
+        )
+
+
+def _require_evidence(manifest: RunManifest, verdict: Verdict, report: EvaluationReport) -> None:
+    """Refuse a verdict that did not pass, or that is not about this run's challenger."""
+    if not verdict.passed:
+        raise RegistryError(f"the gate did not pass this challenger: {verdict.headline}")
+    run = (manifest.run_id, manifest.fingerprint)
+    generation = report.champion.serving.generation if report.champion else 0
+    for what, found, expected in (
+        ("the verdict is of another run", (verdict.run_id, verdict.fingerprint), run),
+        ("the evaluation is of another run", (report.run_id, report.fingerprint), run),
+        ("the evaluation is of another model", report.model, manifest.model),
+        ("the evaluation is of another version", report.challenger.version, manifest.version),
+        ("the verdict is of another evaluation", verdict.report_digest, report.content_digest),
+        ("the verdict is by other rules", verdict.policy_digest, manifest.policy_digest),
+        ("the verdict is against another champion", verdict.judged_against, generation),
+    ):
+        if found != expected:
+            raise RegistryError(f"run {manifest.run_id}: nothing was promoted, because {what}")
