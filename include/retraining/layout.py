@@ -14,7 +14,9 @@ models/NAME/runs/RUN/card/…                       the model card and its plots
 models/NAME/decisions/RUN.CLEAR.json              the decision record
 outbox/KEY.json, KEY.claim-N.json, KEY.sent.json  notices
 
-RUN starts with the time the run was due, so that a listing is in time order.
+RUN starts with the time the run was due, so that a listing is in time order. A run that was cleared
+after its data, its code or its rules were mended is planned again in a folder of its own, RUN.2,
+RUN.3 …: nothing of an earlier plan is ever edited. Decisions keep the run's own name.
 """
 
 from __future__ import annotations
@@ -71,15 +73,26 @@ def decisions_folder(model: str) -> str:
 
 @dataclass(frozen=True)
 class RunPaths:
-    """The keys of one run."""
+    """The keys of one plan of a run."""
 
     model: str
     run: str
+    """The folder's name: the run's own for its first plan, with `.2`, `.3` … for a later one."""
 
     @property
     def folder(self) -> str:
         """The run's folder."""
         return f"models/{self.model}/runs/{self.run}"
+
+    @property
+    def first_plan(self) -> str:
+        """The run's own name, whatever plan this is."""
+        return re.sub(r"(-[0-9a-f]{8})\.\d+$", r"\1", self.run)
+
+    def next_plan(self) -> Self:
+        """Return the keys of the run's plan after this one."""
+        _, _, number = self.run[len(self.first_plan) :].rpartition(".")
+        return type(self)(self.model, f"{self.first_plan}.{int(number or 1) + 1}")
 
     @property
     def manifest(self) -> str:
@@ -115,7 +128,7 @@ class RunPaths:
 
     def decision(self, clear: int) -> str:
         """The decision record; clearing a finished run opens the next."""
-        return f"{decisions_folder(self.model)}/{self.run}.{clear:03d}.json"
+        return f"{decisions_folder(self.model)}/{self.first_plan}.{clear:03d}.json"
 
     def uri(self, store_uri: str) -> str:
         """The address that a job is started with."""
@@ -129,6 +142,6 @@ class RunPaths:
             ConfigError: when it is not the address of a run.
         """
         match = re.fullmatch(r"(.+)/models/([^/]+)/runs/([A-Za-z0-9_.-]+)/?", uri)
-        if not match or not re.fullmatch(NAME_PATTERN, match[2]):
+        if not match or not re.fullmatch(NAME_PATTERN, match[2]) or set(match[3]) == {"."}:
             raise ConfigError(f"--run {uri!r}: must be STORE/models/NAME/runs/RUN")
         return match[1], cls(model=match[2], run=match[3])

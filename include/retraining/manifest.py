@@ -5,7 +5,10 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
-from include.retraining.documents import Document
+from include.retraining.documents import Document, canonical_json, sha256_of
+from include.retraining.exceptions import EvidenceError, NotFound
+from include.retraining.layout import RunPaths
+from include.retraining.storage import Store
 
 
 class PinnedFile(Document):
@@ -97,7 +100,7 @@ class RunManifest(Document):
     run_id: str
     """Airflow's id of the run."""
     run: str
-    """The run's folder name (`layout.run_key`)."""
+    """The plan's folder name (`layout.run_key`, with `.2` … when the run was planned again)."""
     run_after: datetime
     created_at: datetime
     params: Params
@@ -115,3 +118,76 @@ class RunManifest(Document):
     """Names the version: the fingerprint's first 16 hex digits."""
     champion: Serving | None
     """What served when the run was planned; None before the first promotion."""
+
+
+def fingerprint_of(
+    *,
+    delivery: Delivery,
+    code: Code,
+    training_view: dict[str, Any],
+    seed: int,
+    only_run: str | None,
+) -> str:
+    """Return the SHA-256 of everything that can change the trained model.
+
+    Args:
+        delivery: its files' names and content count, not where it lies or its flag.
+        code: its digests and the Python version count.
+        training_view: `ModelConfig.training_view`.
+        seed: of everything random.
+        only_run: the run's id when it must train whatever was trained before, else None.
+    """
+    content = {
+        "files": [file.model_dump(mode="json") for file in delivery.files],
+        "core": code.core_digest,
+        "model": code.model_digest,
+        "lock": code.lock_digest,
+        "python": code.python,
+        "training": training_view,
+        "seed": seed,
+        "run": only_run,
+    }
+    return sha256_of(canonical_json(content))
+
+
+def version_of(fingerprint: str) -> str:
+    """Return the name of the version that a fingerprint leads to."""
+    return fingerprint[:16]
+
+
+def find_manifest(store: Store, paths: RunPaths) -> RunManifest | None:
+    """Return a plan's manifest, or None when there is none.
+
+    Raises:
+        EvidenceError: when it is unreadable or of another run.
+    """
+    data = store.read_if_present(paths.manifest)
+    if data is None:
+        return None
+    manifest = RunManifest.from_bytes(data, where=paths.manifest)
+    if (manifest.model, manifest.run) != (paths.model, paths.run):
+        raise EvidenceError(f"{paths.manifest}: belongs to {manifest.model}/{manifest.run}")
+    if manifest.version != version_of(manifest.fingerprint):
+        raise EvidenceError(f"{paths.manifest}: its version does not follow from its fingerprint")
+    return manifest
+
+
+def read_manifest(store: Store, paths: RunPaths) -> RunManifest:
+    """Return a plan's manifest.
+
+    Raises:
+        NotFound: when the run was never planned.
+        EvidenceError: when it is unreadable or of another run.
+    """
+    manifest = find_manifest(store, paths)
+    if manifest is None:
+        raise NotFound(f"{store.uri}/{paths.folder}: no such run, or it was never planned")
+    return manifest
+
+
+def current_plan(store: Store, paths: RunPaths) -> RunPaths:
+    """Return the keys of a run's newest plan; of its first when it was never planned."""
+    newest = RunPaths(paths.model, paths.first_plan)
+    while store.exists(newest.next_plan().manifest):
+        newest = newest.next_plan()
+    return newest

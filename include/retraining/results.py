@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar, overload
+
+from pydantic import Field
 
 from include.retraining.documents import Document
+from include.retraining.exceptions import EvidenceError
+from include.retraining.layout import RunPaths
+from include.retraining.manifest import RunManifest
+from include.retraining.storage import MissingObject, Store
+
+if TYPE_CHECKING:
+    from include.retraining.job import Job
 
 Step = Literal["validate", "train", "evaluate"]
+JobStep = Literal["validate", "train", "evaluate", "card"]
+"""The steps that run as jobs. The card is no evidence: it leaves no result and is made again."""
 
 
 class Output(Document):
@@ -46,9 +57,9 @@ class ValidateResult(StepResult):
     holdout_rows: int
     label_rate: float | None
     """For a binary problem, the share of positive rows."""
-    checks: tuple[str, ...]
+    checks: Annotated[tuple[str, ...], Field(min_length=1)]
     """The rules that ran, by name; never empty."""
-    refused_canaries: tuple[str, ...]
+    refused_canaries: Annotated[tuple[str, ...], Field(min_length=1)]
     """The bad frames that the contract refused, by name; never empty."""
 
 
@@ -76,10 +87,112 @@ class StepFailure(Document):
     """What the last failed attempt of a step said."""
 
     run_id: str
-    step: Step
+    step: JobStep
     attempt: str
     """The attempt's own word, so that an older attempt's failure is not mistaken for this one's."""
     kind: str
     """`RetrainingError.kind`."""
     is_permanent: bool
     message: str
+
+
+AnyResult = ValidateResult | TrainResult | EvaluateResult
+Result = TypeVar("Result", bound=AnyResult)
+
+_KINDS: dict[Step, type[AnyResult]] = {
+    "validate": ValidateResult,
+    "train": TrainResult,
+    "evaluate": EvaluateResult,
+}
+
+
+def write_result(job: Job, result: Result) -> Result:
+    """Leave a step's result as evidence, or adopt the one that another attempt left.
+
+    Returns:
+        The result that the store holds.
+
+    Raises:
+        EvidenceError: when another attempt's result is there and does not verify.
+    """
+    key = job.paths.result(result.step)
+    if job.store.create(key, result.to_bytes()):
+        return result
+    return _verified(type(result), job.store, job.paths, job.manifest, job.store.read(key))
+
+
+@overload
+def read_result(
+    store: Store, paths: RunPaths, manifest: RunManifest, step: Literal["validate"]
+) -> ValidateResult: ...
+@overload
+def read_result(
+    store: Store, paths: RunPaths, manifest: RunManifest, step: Literal["train"]
+) -> TrainResult: ...
+@overload
+def read_result(
+    store: Store, paths: RunPaths, manifest: RunManifest, step: Literal["evaluate"]
+) -> EvaluateResult: ...
+def read_result(store: Store, paths: RunPaths, manifest: RunManifest, step: Step) -> AnyResult:
+    """Return a step's result, verified: a task that Airflow calls a success is no evidence.
+
+    Raises:
+        EvidenceError: when it is missing, unreadable, of another run or other data, or when an
+            object that it names is missing or altered.
+    """
+    result = find_result(store, paths, manifest, step)
+    if result is None:
+        raise EvidenceError(
+            f"{store.uri}/{paths.result(step)}: the step {step!r} left no result: it did not "
+            "finish, whatever its task says; clear it"
+        )
+    return result
+
+
+def find_result(
+    store: Store, paths: RunPaths, manifest: RunManifest, step: Step
+) -> AnyResult | None:
+    """Return a step's verified result, or None when the step left none.
+
+    Raises:
+        EvidenceError: as `read_result`.
+    """
+    data = store.read_if_present(paths.result(step))
+    return None if data is None else _verified(_KINDS[step], store, paths, manifest, data)
+
+
+def _verified(
+    kind: type[Result], store: Store, paths: RunPaths, manifest: RunManifest, data: bytes
+) -> Result:
+    where = paths.result(kind.model_fields["step"].default)
+    result = kind.from_bytes(data, where=where)
+    _check_belongs(result, manifest, where)
+    for output in _outputs(result):
+        _check_output(store, output, where)
+    return result
+
+
+def _check_belongs(result: AnyResult, manifest: RunManifest, where: str) -> None:
+    if result.run_id != manifest.run_id:
+        raise EvidenceError(f"{where}: is of the run {result.run_id}, not of {manifest.run_id}")
+    if result.fingerprint != manifest.fingerprint:
+        raise EvidenceError(f"{where}: is of other data, code or configuration than the run's plan")
+    if isinstance(result, TrainResult | EvaluateResult) and result.version != manifest.version:
+        raise EvidenceError(f"{where}: names the version {result.version}, not {manifest.version}")
+
+
+def _outputs(result: AnyResult) -> tuple[Output, ...]:
+    if isinstance(result, TrainResult):
+        return (result.manifest,)
+    if isinstance(result, EvaluateResult):
+        return (result.report, result.predictions)
+    return ()
+
+
+def _check_output(store: Store, output: Output, where: str) -> None:
+    try:
+        found = store.digest(output.key)
+    except MissingObject:
+        raise EvidenceError(f"{where}: names {output.key}, which is missing") from None
+    if found != (output.size, output.sha256):
+        raise EvidenceError(f"{where}: names {output.key}, which was altered since")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -41,6 +42,8 @@ class ObjectInfo:
     size: int
     last_modified: datetime
     etag: str | None
+    object_version: str | None = None
+    """Where the bucket keeps versions; a listing does not say it."""
 
 
 class Store:
@@ -148,6 +151,19 @@ class Store:
             for chunk in self.stream(key):
                 file.write(chunk)
 
+    def digest(self, key: str) -> tuple[int, str]:
+        """Return an object's size in bytes and its SHA-256 in hex, reading it in chunks."""
+        path = self.local_path(key)
+        if path is not None:
+            with self._explained(key), path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256")
+                return file.tell(), digest.hexdigest()
+        size, sha256 = 0, hashlib.sha256()
+        for chunk in self.stream(key):
+            size += len(chunk)
+            sha256.update(chunk)
+        return size, sha256.hexdigest()
+
     def write(self, key: str, data: bytes) -> None:
         """Put an object, replacing what was there. Only for what may be replaced."""
         with self._explained(key):
@@ -195,6 +211,14 @@ class Store:
         with self._explained(key):
             return _info(self._objects.head(key))
 
+    def exists(self, key: str) -> bool:
+        """Return whether there is an object; False only when the store itself says so."""
+        try:
+            self.head(key)
+        except MissingObject:
+            return False
+        return True
+
     def objects(self, prefix: str = "", *, after: str | None = None) -> list[ObjectInfo]:
         """Return every object below a folder, sorted by key.
 
@@ -221,8 +245,16 @@ class Store:
             self._objects.delete(key)
 
     def local_path(self, key: str) -> Path | None:
-        """Return where an object lies on this machine's disk, or None for a remote store."""
-        return None if self._root is None else self._root / key
+        """Return where an object lies on this machine's disk, or None for a remote store.
+
+        Raises:
+            StorageError: for a key that would leave the store.
+        """
+        if self._root is None:
+            return None
+        if key.startswith("/") or "\x00" in key or ".." in key.split("/"):
+            raise StorageError(f"{self.uri}: {key!r} is not a key of this store")
+        return self._root / key
 
 
 def _no_folder(uri: str) -> ObjectStore:
@@ -230,4 +262,6 @@ def _no_folder(uri: str) -> ObjectStore:
 
 
 def _info(meta: Any) -> ObjectInfo:
-    return ObjectInfo(meta["path"], meta["size"], meta["last_modified"], meta["e_tag"])
+    return ObjectInfo(
+        meta["path"], meta["size"], meta["last_modified"], meta["e_tag"], meta["version"]
+    )

@@ -1,0 +1,195 @@
+"""What a job does around its step: open the store, check the plan, leave evidence or a failure.
+
+`python -m include.retraining train --run URI --attempt WORD` ends here. Exit codes: 0 done, 1 the
+same inputs fail again, 75 another try may succeed (`EX_TEMPFAIL`).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import signal
+import sys
+import threading
+import time
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+
+from include.retraining.code import check_same_code
+from include.retraining.config import ModelConfig
+from include.retraining.exceptions import EvidenceError, RetrainingError
+from include.retraining.layout import RunPaths
+from include.retraining.manifest import RunManifest, read_manifest
+from include.retraining.registry import open_store
+from include.retraining.results import (
+    Cost,
+    JobStep,
+    StepFailure,
+    find_result,
+    write_result,
+)
+from include.retraining.storage import Store
+from include.retraining.verdict import Verdict
+
+EXIT_PERMANENT = 1
+EXIT_RETRY = 75
+ATTEMPT_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One attempt at one step of a run."""
+
+    store: Store
+    paths: RunPaths
+    manifest: RunManifest
+    config: ModelConfig
+    """Parsed from the manifest: what the run was planned with."""
+    attempt: str
+    """Tells this attempt from any other; safe as the name of a folder."""
+    started: float
+    """When the process started, in seconds since 1970."""
+
+
+def run_step(step: JobStep, run_uri: str, attempt: str) -> int:
+    """Run one step of a run and return the process's exit code.
+
+    A step whose verified result is there already is not done again.
+
+    Args:
+        step: its name.
+        run_uri: the address of the run's folder, `STORE/models/NAME/runs/RUN`.
+        attempt: a word of its own for each try.
+    """
+    job: Job | None = None
+    try:
+        job = open_job(run_uri, attempt)
+        if step != "card" and find_result(job.store, job.paths, job.manifest, step) is not None:
+            sys.stdout.write(f"{step}: already done and verified\n")
+            return 0
+        _do(step, job)
+    except Exception as error:  # noqa: BLE001 whatever it was, the run must hear of it
+        return _fail(step, attempt, job, error)
+    return 0
+
+
+def open_job(run_uri: str, attempt: str) -> Job:
+    """Open the store and the plan that a job was started for.
+
+    Raises:
+        ConfigError: for an address that is not a run's.
+        CodeChanged: when this is other code than the run was planned with.
+        EvidenceError: for an attempt's word that is no plain word.
+        NotFound: when the run was never planned.
+        StorageError: when the store refuses, does not answer or was never initialised.
+    """
+    started = process_started()
+    if not re.fullmatch(ATTEMPT_PATTERN, attempt):
+        raise EvidenceError(f"--attempt {attempt[:80]!r}: allowed are letters, digits and '_.-'")
+    store_uri, paths = RunPaths.from_uri(run_uri)
+    store = open_store(store_uri)
+    manifest = read_manifest(store, paths)
+    check_same_code(manifest.code, manifest.model)
+    config = ModelConfig.model_validate(manifest.config)
+    return Job(store, paths, manifest, config, attempt, started)
+
+
+def cost(job: Job) -> Cost:
+    """Return what the job used until now: wall time since its process started, peak memory."""
+    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is in bytes there, in KiB elsewhere
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return Cost(seconds=round(time.time() - job.started, 3), peak_memory_bytes=peak)
+
+
+def process_started() -> float:
+    """Return when this process started, in seconds since 1970 (now, where the system hides it)."""
+    try:
+        after_name = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+        uptime = float(Path("/proc/uptime").read_text().split()[0])
+    except OSError:
+        return time.time()
+    age = uptime - int(after_name[19]) / os.sysconf("SC_CLK_TCK")
+    return time.time() - age
+
+
+def end_with_parent() -> None:
+    """End this process and all its children when its standard input is closed.
+
+    The parent holds the other end of the pipe and never writes to it, so that end of file means
+    that the parent is gone, however it went. The job becomes the leader of its process group first.
+    """
+    if os.getpgrp() != os.getpid():
+        os.setpgid(0, 0)
+    threading.Thread(target=_wait_for_end_of_input, name="end-with-parent", daemon=True).start()
+
+
+def _wait_for_end_of_input() -> None:
+    while os.read(0, 4096):
+        pass
+    try:
+        os.write(2, b"the parent process is gone: this job ends\n")
+    finally:
+        os.killpg(0, signal.SIGKILL)
+
+
+def _do(step: JobStep, job: Job) -> None:
+    """Run a step; its libraries are imported only now."""
+    if step == "validate":
+        from include.retraining.validation import validate
+
+        write_result(job, validate(job))
+    elif step == "train":
+        from include.retraining.training import train
+
+        write_result(job, train(job))
+    elif step == "evaluate":
+        from include.retraining.evaluation import evaluate
+
+        write_result(job, evaluate(job))
+    else:
+        from include.retraining.card import write_card
+
+        write_card(job.store, job.paths, job.manifest, _newest_verdict(job.store, job.paths))
+
+
+def _newest_verdict(store: Store, paths: RunPaths) -> Verdict:
+    """Return the verdict of the run's last clear: the one that the card shows."""
+    found = {}
+    for info in store.children(paths.folder)[1]:
+        match = re.search(r"/verdict-(\d+)\.json$", info.key)
+        if match:
+            found[int(match[1])] = info.key
+    if not found:
+        raise EvidenceError(f"{store.uri}/{paths.folder}: has no verdict: there is nothing to show")
+    key = found[max(found)]
+    return Verdict.from_bytes(store.read(key), where=key)
+
+
+def _fail(step: JobStep, attempt: str, job: Job | None, error: Exception) -> int:
+    """Say in one line and in the store why a step failed; return the exit code."""
+    if isinstance(error, RetrainingError):
+        kind, is_permanent, message = error.kind, error.is_permanent, str(error)
+    elif isinstance(error, MemoryError):
+        kind, is_permanent = "out_of_memory", False
+        message = "out of memory: give the step more (compute.….memory_gb) or a larger machine"
+    else:
+        traceback.print_exc()
+        text = " ".join(str(error).split())[:500]
+        kind, is_permanent, message = "error", True, f"{type(error).__name__}: {text}"
+    if job is not None:
+        failure = StepFailure(
+            run_id=job.manifest.run_id,
+            step=step,
+            attempt=attempt,
+            kind=kind,
+            is_permanent=is_permanent,
+            message=message,
+        )
+        try:
+            job.store.write(job.paths.failure(step), failure.to_bytes())
+        except RetrainingError as unwritten:
+            message = f"{message} (nor could this be written down: {unwritten})"
+    sys.stderr.write(f"{step} failed ({kind}): {message}\n")
+    return EXIT_PERMANENT if is_permanent else EXIT_RETRY

@@ -1,0 +1,148 @@
+"""Planning a run: pin the data and the code, name the version, and see whether anything is new.
+
+A plan is written once and never edited. A run that is retried or cleared while everything that
+matters is as it was adopts the plan it has, and with it the steps already done; when the data, the
+code, the rules or the champion changed meanwhile, the run gets a new plan in a folder of its own.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from include.retraining.code import current_code
+from include.retraining.config import ModelConfig
+from include.retraining.delivery import pin_delivery
+from include.retraining.layout import RunPaths, run_key, version_manifest_key
+from include.retraining.manifest import (
+    Cause,
+    Params,
+    RunManifest,
+    current_plan,
+    find_manifest,
+    fingerprint_of,
+    read_manifest,
+    version_of,
+)
+from include.retraining.records import DecisionRecord, Outcome, decisions
+from include.retraining.registry import Registry
+from include.retraining.storage import Store
+
+# What the heavy steps and the gate read of a configuration. Who is alerted, when a run starts and
+# where a job runs may change under a plan.
+JUDGED_SECTIONS = ("problem", "data", "training", "gates")
+
+
+def plan_run(
+    store: Store,
+    config: ModelConfig,
+    *,
+    dag_id: str,
+    run_id: str,
+    run_after: datetime,
+    params: Params,
+    cause: Cause,
+    git_sha: str | None = None,
+    image: str | None = None,
+) -> RunManifest:
+    """Pin a run's delivery, code and configuration, and write that down as its plan.
+
+    Returns:
+        The run's newest plan: the one it has when nothing that matters changed, else a new one.
+
+    Raises:
+        DeliveryError: when the delivery is not complete or cannot be accepted.
+        ConfigError: when the model has no Python file.
+        RegistryError: when the promotion log cannot be read.
+        StorageError: when the store refuses or does not answer.
+    """
+    delivery = pin_delivery(store, config, params.date)
+    code = current_code(config.name, git_sha=git_sha, image=image)
+    fingerprint = fingerprint_of(
+        delivery=delivery,
+        code=code,
+        training_view=config.training_view,
+        seed=config.training.seed,
+        only_run=run_id if params.force_retrain else None,
+    )
+    paths = RunPaths(config.name, run_key(run_id, run_after))
+    planned = RunManifest(
+        model=config.name,
+        dag_id=dag_id,
+        run_id=run_id,
+        run=paths.run,
+        run_after=run_after,
+        created_at=datetime.now(UTC),
+        params=params,
+        cause=cause,
+        delivery=delivery,
+        code=code,
+        config=config.model_dump(mode="json"),
+        config_digest=config.digest,
+        policy_digest=config.gates.digest,
+        seed=config.training.seed,
+        fingerprint=fingerprint,
+        version=version_of(fingerprint),
+        champion=Registry(store, config.name).serving(),
+    )
+    return _written(store, paths, planned)
+
+
+def unchanged(store: Store, manifest: RunManifest) -> DecisionRecord | None:
+    """Return the earlier decision that answers this plan already, or None when it must be judged.
+
+    A version that serves already needs no further judgement. Any other is answered by a yes or a no
+    to the same fingerprint, under the same rules, against the same champion. Never an answer: a
+    decision of the very run (a person cleared it to have it decided again), a CANNOT JUDGE, and
+    refused data, which are checked again because their date and their history moved on.
+
+    Raises:
+        StorageError: when the store refuses or does not answer.
+    """
+    # Whatever was judged was trained: without the version, no record can be an answer.
+    if not store.exists(version_manifest_key(manifest.model, manifest.version)):
+        return None
+    serves = manifest.champion is not None and manifest.champion.version == manifest.version
+    for record in decisions(store, manifest.model):
+        if record.fingerprint != manifest.fingerprint:
+            continue
+        if serves and record.outcome in {Outcome.PROMOTED, Outcome.NO_CHANGE}:
+            return record
+        if _answers(record, manifest):
+            return record
+    return None
+
+
+def _answers(record: DecisionRecord, manifest: RunManifest) -> bool:
+    return (
+        record.outcome in {Outcome.PROMOTED, Outcome.REJECTED, Outcome.NO_CHANGE}
+        and record.run_id != manifest.run_id
+        and record.policy_digest == manifest.policy_digest
+        and record.serving == manifest.champion
+    )
+
+
+def _written(store: Store, first: RunPaths, planned: RunManifest) -> RunManifest:
+    """Adopt the run's newest plan if it says the same, else write a new one."""
+    paths = current_plan(store, first)
+    while True:
+        manifest = planned.model_copy(update={"run": paths.run})
+        existing = find_manifest(store, paths)
+        if existing is None:
+            if store.create(paths.manifest, manifest.to_bytes()):
+                return read_manifest(store, paths)  # the way it was stored is the way it is used
+            continue  # another attempt planned at the same moment: look at its plan
+        if _essence(existing) == _essence(manifest):
+            return existing
+        paths = paths.next_plan()
+
+
+def _essence(manifest: RunManifest) -> dict[str, Any]:
+    """Return what a plan's steps and its decision depend on."""
+    return {
+        "fingerprint": manifest.fingerprint,
+        "location": manifest.delivery.location,
+        "params": manifest.params,
+        "champion": manifest.champion,
+        **{name: manifest.config[name] for name in JUDGED_SECTIONS},
+    }
