@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import re
+import stat
+from collections.abc import Callable, Collection
 from datetime import datetime
+from importlib.metadata import version as library_version
+from pathlib import Path
+from typing import Any
 
-from include.retraining.documents import Document
-from include.retraining.manifest import Code, PinnedFile
+from include.retraining.documents import Document, sha256_of
+from include.retraining.exceptions import ArtifactError, NotFound, StorageError
+from include.retraining.layout import version_folder, version_manifest_key
+from include.retraining.manifest import Code, PinnedFile, RunManifest, version_of
+from include.retraining.storage import Store
+
+MODEL_FILE = "model.skops"
+SAFE_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
 
 
 class SplitUsed(Document):
@@ -59,3 +71,223 @@ class VersionManifest(Document):
     libraries: tuple[Library, ...]
     trusted_types: tuple[str, ...]
     """Reviewed types beyond skops' own list that loading needs."""
+
+    @property
+    def folder(self) -> str:
+        """The key of the folder that holds the files."""
+        return f"{version_folder(self.model, self.version)}/{self.attempt}"
+
+
+def find_version(
+    store: Store, model: str, version: str, *, digest: str | None = None
+) -> VersionManifest | None:
+    """Return a version's manifest, or None when there is no such version.
+
+    Args:
+        store: where the version lies.
+        model: the model's name.
+        version: the version's name.
+        digest: the SHA-256 that the manifest must have, where a promotion or a result says so.
+
+    Raises:
+        EvidenceError: when the manifest cannot be parsed.
+        ArtifactError: when it was altered or is the manifest of something else.
+    """
+    key = version_manifest_key(model, version)
+    data = store.read_if_present(key)
+    if data is None:
+        return None
+    if digest is not None and sha256_of(data) != digest:
+        raise ArtifactError(f"{key}: altered: its SHA-256 is no longer {digest[:12]}…")
+    manifest = VersionManifest.from_bytes(data, where=key)
+    if (manifest.model, manifest.version) != (model, version):
+        raise ArtifactError(f"{key}: belongs to {manifest.model} version {manifest.version}")
+    if version_of(manifest.fingerprint) != version:
+        raise ArtifactError(f"{key}: its fingerprint {manifest.fingerprint[:16]}… is not its name")
+    return manifest
+
+
+def read_version(
+    store: Store, model: str, version: str, *, digest: str | None = None
+) -> VersionManifest:
+    """Return a version's manifest, as `find_version` does.
+
+    Raises:
+        NotFound: when there is no such version.
+    """
+    manifest = find_version(store, model, version, digest=digest)
+    if manifest is None:
+        raise NotFound(f"{model}: there is no version {version!r} in {store.uri}")
+    return manifest
+
+
+def check_provenance(version: VersionManifest, run: RunManifest) -> None:
+    """Check that a version was made from just what a run pinned.
+
+    Raises:
+        ArtifactError: naming what differs.
+    """
+    trained_with = version.code.model_dump(exclude={"git_sha", "image"})
+    pinned = run.code.model_dump(exclude={"git_sha", "image"})
+    pairs = {
+        "the fingerprint": (version.fingerprint, run.fingerprint),
+        "the seed": (version.seed, run.seed),
+        "the data": (version.data, run.delivery.files),
+        "the code": (trained_with, pinned),
+    }
+    differing = [name for name, (ours, theirs) in pairs.items() if ours != theirs]
+    if differing:
+        raise ArtifactError(
+            f"{version_manifest_key(version.model, version.version)}: {' and '.join(differing)} "
+            f"it was trained with differ from what run {run.run_id} pinned; it is not what it says"
+        )
+
+
+def verify_version(store: Store, manifest: VersionManifest) -> None:
+    """Read every file of a version and compare it with the manifest.
+
+    Raises:
+        ArtifactError: for a file that is missing, altered or not named, and for a link.
+    """
+    _check_listing(store, manifest)
+    for file in manifest.files:
+        size, digest = store.digest(f"{manifest.folder}/{file.name}")
+        _compare(manifest, file, size, digest)
+
+
+def load_estimator(store: Store, manifest: VersionManifest, trusted: Collection[str]) -> Any:
+    """Verify a version and load its model from the very bytes that were verified.
+
+    Args:
+        store: where the version lies.
+        manifest: the version.
+        trusted: reviewed types beyond skops' own list, from the model's configuration. What the
+            manifest itself says it needs is not trusted for saying so.
+
+    Raises:
+        ArtifactError: when the files are not those of the manifest, when another scikit-learn made
+            them, or when they hold a type that nobody reviewed.
+    """
+    _check_scikit_learn(manifest)
+    return _load(_verified_model(store, manifest), manifest, trusted)
+
+
+def publish_version(
+    store: Store,
+    manifest: VersionManifest,
+    folder: Path,
+    *,
+    trusted: Collection[str],
+    check: Callable[[Any], None],
+) -> tuple[VersionManifest, bool]:
+    """Upload a version, read it back, and put its manifest, last and only if there is none.
+
+    Args:
+        store: where the version shall lie.
+        manifest: what to publish; its `attempt` names a folder that nobody else writes to.
+        folder: the local folder of its files.
+        trusted: reviewed types, as for `load_estimator`.
+        check: called with the model as loaded from the store; raises to refuse it.
+
+    Returns:
+        The manifest that is in the store, and whether it is another attempt's, which was first.
+
+    Raises:
+        StorageError: when the upload arrived altered.
+        ArtifactError: when the model cannot be loaded, or the first attempt's files are damaged.
+    """
+    for file in manifest.files:
+        store.upload(folder / file.name, f"{manifest.folder}/{file.name}")
+    try:
+        data = _verified_model(store, manifest)
+    except ArtifactError as error:
+        raise StorageError(f"the upload of a new version arrived altered: {error}") from error
+    check(_load(data, manifest, trusted))
+    key = version_manifest_key(manifest.model, manifest.version)
+    if store.create(key, manifest.to_bytes()):
+        return manifest, False
+    first = read_version(store, manifest.model, manifest.version)
+    verify_version(store, first)
+    return first, True
+
+
+def _verified_model(store: Store, manifest: VersionManifest) -> bytes:
+    """Return the bytes of the model file, after checking all files."""
+    _check_listing(store, manifest)
+    model = b""
+    for file in manifest.files:
+        data = store.read(f"{manifest.folder}/{file.name}")
+        _compare(manifest, file, len(data), sha256_of(data))
+        if file.name == MODEL_FILE:
+            model = data
+    return model
+
+
+def _load(data: bytes, manifest: VersionManifest, trusted: Collection[str]) -> Any:
+    import skops.io
+    from skops.io.exceptions import UntrustedTypesFoundException
+
+    where = f"{manifest.folder}/{MODEL_FILE}"
+    try:
+        return skops.io.loads(data, trusted=sorted(trusted))
+    except UntrustedTypesFoundException as error:
+        needed = skops.io.get_untrusted_types(data=data)
+        raise ArtifactError(unreviewed_types(where, set(needed) - set(trusted))) from error
+    except Exception as error:  # skops raises whatever a damaged file leads it to
+        raise ArtifactError(f"{where}: not a readable skops file: {error}") from error
+
+
+def unreviewed_types(where: str, types: Collection[str]) -> str:
+    """Return the sentence for a model that holds types nobody reviewed."""
+    return (
+        f"{where}: holds types that nobody reviewed: {', '.join(sorted(types))}. Loading a model "
+        "runs their code: after a review, list them in training.trusted_types"
+    )
+
+
+def _check_scikit_learn(manifest: VersionManifest) -> None:
+    used = {library.name: library.version for library in manifest.libraries}.get("scikit-learn")
+    here = library_version("scikit-learn")
+    if used is None or used.split(".")[:2] != here.split(".")[:2]:
+        raise ArtifactError(
+            f"{manifest.model} version {manifest.version}: trained with scikit-learn "
+            f"{used or 'of unknown version'}, here is {here}; a model is loaded only by the minor "
+            "version that made it: train it again"
+        )
+
+
+def _check_listing(store: Store, manifest: VersionManifest) -> None:
+    """Compare the names below the attempt's folder with the manifest, and refuse links."""
+    names = [file.name for file in manifest.files]
+    if not all(re.fullmatch(SAFE_NAME, name) for name in (manifest.attempt, *names)):
+        raise ArtifactError(f"{manifest.folder}: the manifest names a file outside its folder")
+    if MODEL_FILE not in names:
+        raise ArtifactError(f"{manifest.folder}: the manifest names no {MODEL_FILE}")
+    prefix = f"{manifest.folder}/"
+    found = {info.key.removeprefix(prefix) for info in store.objects(manifest.folder)}
+    local = store.local_path(manifest.folder)
+    if local is not None and local.is_dir():
+        found |= _plain_files(local)
+    for name in sorted(set(names) ^ found):
+        problem = "missing" if name in names else "not named in the manifest"
+        raise ArtifactError(f"{prefix}{name}: {problem}")
+
+
+def _plain_files(folder: Path) -> set[str]:
+    """Return the names in a folder on disk, which must all be files with one name each."""
+    places = [folder.parent, folder, *folder.iterdir()]
+    for place in places:
+        status = place.lstat()
+        is_folder = place in {folder, folder.parent} and stat.S_ISDIR(status.st_mode)
+        is_file = stat.S_ISREG(status.st_mode) and status.st_nlink == 1
+        if not (is_folder or is_file):
+            raise ArtifactError(f"{place.name}: a link or a special file in a version's folder")
+    return {place.name for place in places[2:]}
+
+
+def _compare(manifest: VersionManifest, file: PinnedFile, size: int, digest: str) -> None:
+    if (size, digest) != (file.size, file.sha256):
+        raise ArtifactError(
+            f"{manifest.folder}/{file.name}: altered: has {size} bytes with SHA-256 {digest[:12]}…,"
+            f" the manifest says {file.size} bytes with {file.sha256[:12]}…"
+        )

@@ -1,0 +1,94 @@
+"""Metrics by scikit-learn scorer name, computed from predictions by scikit-learn's own functions.
+
+As for its scorers, greater is better: an error is negated.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+from sklearn import metrics as sk
+from sklearn.exceptions import UndefinedMetricWarning
+
+from include.retraining.predictions import Array, Sample
+
+Metric = Callable[[Sample], float]
+
+
+def _probabilities(sample: Sample) -> Array:
+    if sample.probabilities is None:
+        raise ValueError("the model gives no probabilities")
+    return sample.probabilities
+
+
+def _log_loss(sample: Sample) -> float:
+    chances = _probabilities(sample)
+    number_of_classes = 2 if chances.ndim == 1 else chances.shape[1]
+    return -float(sk.log_loss(sample.labels, chances, labels=np.arange(number_of_classes)))
+
+
+def _roc_auc_ovr(sample: Sample) -> float:
+    chances = _probabilities(sample)
+    labels = np.arange(chances.shape[1])
+    return float(sk.roc_auc_score(sample.labels, chances, multi_class="ovr", labels=labels))
+
+
+def _averaged(function: Callable[..., float], average: str) -> Metric:
+    return lambda s: function(s.labels, s.values, average=average, zero_division=0)
+
+
+_CLASSIFIER: dict[str, Metric] = {
+    "accuracy": lambda s: sk.accuracy_score(s.labels, s.values),
+    "balanced_accuracy": lambda s: sk.balanced_accuracy_score(s.labels, s.values),
+    "matthews_corrcoef": lambda s: sk.matthews_corrcoef(s.labels, s.values),
+    "neg_log_loss": _log_loss,
+}
+
+METRICS: dict[str, dict[str, Metric]] = {
+    "binary": {
+        **_CLASSIFIER,
+        "average_precision": lambda s: sk.average_precision_score(s.labels, _probabilities(s)),
+        "f1": _averaged(sk.f1_score, "binary"),
+        "neg_brier_score": lambda s: -sk.brier_score_loss(s.labels, _probabilities(s)),
+        "precision": _averaged(sk.precision_score, "binary"),
+        "recall": _averaged(sk.recall_score, "binary"),
+        "roc_auc": lambda s: sk.roc_auc_score(s.labels, _probabilities(s)),
+    },
+    "multiclass": {
+        **_CLASSIFIER,
+        "f1_macro": _averaged(sk.f1_score, "macro"),
+        "f1_weighted": _averaged(sk.f1_score, "weighted"),
+        "precision_macro": _averaged(sk.precision_score, "macro"),
+        "recall_macro": _averaged(sk.recall_score, "macro"),
+        "roc_auc_ovr": _roc_auc_ovr,
+    },
+    "regression": {
+        "explained_variance": lambda s: sk.explained_variance_score(s.labels, s.values),
+        "neg_mean_absolute_error": lambda s: -sk.mean_absolute_error(s.labels, s.values),
+        "neg_mean_squared_error": lambda s: -sk.mean_squared_error(s.labels, s.values),
+        "neg_median_absolute_error": lambda s: -sk.median_absolute_error(s.labels, s.values),
+        "neg_root_mean_squared_error": lambda s: -sk.root_mean_squared_error(s.labels, s.values),
+        "r2": lambda s: sk.r2_score(s.labels, s.values),
+    },
+}
+
+
+def compute(metric: str, sample: Sample) -> float | None:
+    """Return a metric, or None when it cannot be computed or is not a finite number.
+
+    Args:
+        metric: a scorer's name that `config.METRICS` allows for the problem.
+        sample: labels and predictions.
+    """
+    with warnings.catch_warnings():
+        # Undefined is NaN, and NaN is None here: the gate says so in its own words.
+        warnings.simplefilter("ignore", UndefinedMetricWarning)
+        warnings.filterwarnings("ignore", "y_pred contains classes not in y_true", UserWarning)
+        try:
+            value = float(METRICS[sample.problem][metric](sample))
+        except ValueError:
+            return None
+    return value if math.isfinite(value) else None

@@ -1,0 +1,170 @@
+"""What a model predicts for the holdout, and those predictions as the metrics want them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Class = int | str
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What one version predicts for the rows of a holdout, in their order."""
+
+    values: Array
+    """Predicted classes or numbers."""
+    probabilities: Array | None
+    """For a classifier that gives them: a row per row, a column per class."""
+    classes: tuple[Class, ...] | None
+    """For a classifier, its classes in the order of its probabilities."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Labels and predictions of the same rows in the form that metrics take.
+
+    Binary: labels and values are 1 for the positive class and 0 for any other, probabilities are
+    those of the positive class. Multiclass: labels and values are positions in one list of classes,
+    probabilities have a column for each of them. Regression: numbers, no probabilities.
+    """
+
+    problem: str
+    labels: Array
+    values: Array
+    probabilities: Array | None
+
+    @property
+    def rows(self) -> int:
+        """The number of rows."""
+        return len(self.labels)
+
+    def take(self, chosen: Array) -> Sample:
+        """Return some of the rows, by position or by a mask."""
+        probabilities = None if self.probabilities is None else self.probabilities[chosen]
+        return Sample(self.problem, self.labels[chosen], self.values[chosen], probabilities)
+
+
+def label_values(labels: pd.Series[Any], problem: str) -> Array:
+    """Return a label column as an array: numbers for a regression, whole numbers or words else.
+
+    A class read as `1.0` or `True` is 1, so that two deliveries of one file agree.
+    """
+    values = labels.to_numpy()
+    if problem == "regression":
+        return values.astype(np.float64, copy=False)
+    if values.dtype.kind in "bu":
+        return values.astype(np.int64)
+    if values.dtype.kind == "f" and np.isfinite(values).all() and (values % 1 == 0).all():
+        return values.astype(np.int64)
+    return values
+
+
+def class_names(classes: Iterable[Any]) -> tuple[Class, ...]:
+    """Return an estimator's classes as plain whole numbers and words."""
+    return tuple(
+        int(value)
+        if isinstance(value, (bool, np.bool_, int, np.integer))
+        or (isinstance(value, (float, np.floating)) and float(value).is_integer())
+        else str(value)
+        for value in classes
+    )
+
+
+def predict(estimator: Any, rows: pd.DataFrame, problem: str) -> Predictions:
+    """Return what a fitted estimator predicts.
+
+    Raises:
+        ValueError: when it does not give one prediction per row.
+    """
+    values = np.asarray(estimator.predict(rows))
+    if values.shape == (len(rows), 1):
+        values = values[:, 0]
+    if values.shape != (len(rows),):
+        raise ValueError(f"predict() gave {values.shape} values for {len(rows)} rows")
+    if problem == "regression":
+        return Predictions(values.astype(np.float64, copy=False), None, None)
+    classes = class_names(estimator.classes_)
+    probabilities = None
+    if hasattr(estimator, "predict_proba"):
+        probabilities = np.asarray(estimator.predict_proba(rows))
+        if probabilities.shape != (len(rows), len(classes)):
+            raise ValueError(
+                f"predict_proba() gave {probabilities.shape} values for {len(rows)} rows and "
+                f"{len(classes)} classes"
+            )
+    if values.dtype.kind == "b":
+        values = values.astype(np.int64)
+    return Predictions(values, probabilities, classes)
+
+
+def greatest_difference(ours: Predictions, theirs: Predictions) -> float:
+    """Return how far two versions' predictions for the same rows lie apart; 0 when they are equal.
+
+    Probabilities are compared where both have them, else values; two different classes are 1 apart.
+    """
+    if ours.probabilities is not None and theirs.probabilities is not None:
+        pairs = [(ours.probabilities, theirs.probabilities)]
+    else:
+        pairs = []
+    if ours.classes is None:
+        pairs.append((ours.values, theirs.values))
+    elif (ours.values != theirs.values).any():
+        return 1.0
+    return max((float(np.abs(a - b).max(initial=0.0)) for a, b in pairs), default=0.0)
+
+
+def as_sample(
+    labels: Array,
+    predictions: Predictions,
+    *,
+    problem: str,
+    positive: Class | None,
+    classes: tuple[Class, ...] | None,
+) -> Sample:
+    """Return labels and predictions in the form that metrics take.
+
+    Args:
+        labels: as `label_values` returns them.
+        predictions: for the same rows.
+        problem: `binary`, `multiclass` or `regression`.
+        positive: for a binary problem, the class that means yes.
+        classes: for a multiclass problem, every class that labels or predictions hold.
+    """
+    probabilities = predictions.probabilities
+    if problem == "regression":
+        return Sample(problem, labels, predictions.values, None)
+    known = predictions.classes or ()
+    if problem == "binary":
+        if probabilities is not None:
+            column = known.index(positive) if positive in known else None
+            probabilities = np.zeros(len(labels)) if column is None else probabilities[:, column]
+        is_yes = (predictions.values == positive).astype(np.int8)
+        return Sample(problem, (labels == positive).astype(np.int8), is_yes, probabilities)
+    index = pd.Index(list(classes or ()), dtype=object)
+    if probabilities is not None:
+        spread = np.zeros((len(labels), len(index)))
+        spread[:, index.get_indexer(pd.Index(list(known), dtype=object))] = probabilities
+        probabilities = spread
+    return Sample(
+        problem,
+        index.get_indexer(pd.Index(labels, dtype=object)),
+        index.get_indexer(pd.Index(predictions.values, dtype=object)),
+        probabilities,
+    )
+
+
+def rows_digest(*columns: Array) -> str:
+    """Return the SHA-256 of some columns' values, row by row, in their order."""
+    digest = hashlib.sha256()
+    for column in columns:
+        digest.update(f"{column.dtype.kind}{len(column)};".encode())
+        digest.update(pd.util.hash_array(column, categorize=False).tobytes())
+    return digest.hexdigest()
