@@ -1,0 +1,150 @@
+"""## How a run goes.
+
+The run waits for a complete delivery, pins it, checks it, trains a challenger, scores challenger
+and champion on the same holdout, and lets the challenger serve only when every gate passes.
+Each run leaves one decision record in the store, a "no" included.
+
+Parameters: `dry_run` decides and changes nothing; `force_retrain` (with a `reason`) trains although
+nothing changed; `date` chooses the data of another day.
+
+## Triage
+
+- **Red at "Refused"**: no fault of the pipeline. The reason is the first line of that task's log
+  and in the message. The champion still serves. Nothing needs to be done today.
+- **Red at "Wait for the data"**: the delivery did not come, or is not complete; the log says which
+  file. Ask the producer. Once it is there, clear this task.
+- **Red at "Check the data"**: the data breaks its contract. Ask the producer to deliver again, flag
+  last; the next run takes it. Clearing the task reads the same files again.
+- **Red elsewhere**: the log's first error is one sentence. Infrastructure errors were retried twice
+  already. Clearing the failed task keeps the verified steps before it.
+- **"Nothing changed" is green**: the same data, code and configuration were decided on before.
+- To undo a promotion: `python -m include.retraining rollback NAME --to VERSION --reason …`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import DAG, Label, get_parsing_context
+
+from include.orchestration.abort_pipeline import AbortPipelineOperator
+from include.orchestration.check_quality import CheckQualityOperator
+from include.orchestration.closing import close_ended_run
+from include.orchestration.deploy_model import DeployModelOperator
+from include.orchestration.flag_sensor import FlagSensor
+from include.orchestration.local_job import LocalJobOperator
+from include.orchestration.model_page import model_page
+from include.orchestration.params import run_params
+from include.orchestration.plan_run import PlanRunOperator
+from include.orchestration.run_reference import DAG_PREFIX, model_of
+from include.orchestration.time_limit import run_time_limit
+from include.orchestration.timetable import timetable
+from include.orchestration.unreadable_model import unreadable_model
+from include.orchestration.watched_delivery import refuse_unwatchable
+from include.retraining.config import ModelConfig, load_model, model_names
+from include.retraining.exceptions import RetrainingError
+
+log = logging.getLogger(__name__)
+
+
+def retrain(config: ModelConfig) -> DAG:
+    """Return the DAG that retrains one model."""
+    with DAG(
+        dag_id=config.dag_id,
+        dag_display_name=f"Retrain {config.title.lower()}",
+        description=config.title,
+        doc_md=f"{model_page(config)}\n{__doc__}",
+        schedule=timetable(config.trigger),
+        catchup=False,
+        max_active_runs=1,
+        params=run_params(),
+        dagrun_timeout=run_time_limit(config),
+        tags=["retraining", f"tier/{config.tier}", config.owner],
+        # On the DAG too, because no task callback comes when a process is killed.
+        on_failure_callback=close_ended_run,
+        on_success_callback=close_ended_run,
+        # Infrastructure errors only: whatever would fail again fails at once. The time between two
+        # tries is Airflow's own setting, core.default_task_retry_delay: five minutes.
+        default_args={"owner": config.owner, "retries": 2, "on_failure_callback": close_ended_run},
+    ) as dag:
+        compute = config.compute
+        wait_for_data = FlagSensor(
+            task_id="wait_for_data", task_display_name="Wait for the data", config=config
+        )
+        plan_run = PlanRunOperator(
+            task_id="plan_run",
+            task_display_name="Pin data and code",
+            config=config,
+            when_new="validate_data",
+            when_unchanged="no_change",
+        )
+        no_change = EmptyOperator(task_id="no_change", task_display_name="Nothing changed")
+        validate_data = LocalJobOperator(
+            task_id="validate_data",
+            task_display_name="Check the data",
+            step="validate",
+            compute=compute.validate_data,
+        )
+        train_model = LocalJobOperator(
+            task_id="train_model",
+            task_display_name="Train a challenger",
+            step="train",
+            compute=compute.train_model,
+            pool="training",  # a few at a time, however many models there are
+        )
+        evaluate_model = LocalJobOperator(
+            task_id="evaluate_model",
+            task_display_name="Score challenger and champion",
+            step="evaluate",
+            compute=compute.evaluate_model,
+        )
+        check_quality = CheckQualityOperator(
+            task_id="check_quality",
+            task_display_name="Ask the gate",
+            when_passed=["deploy_model", "publish_card"],
+            when_refused=["abort_pipeline", "publish_card"],
+        )
+        deploy_model = DeployModelOperator(
+            task_id="deploy_model", task_display_name="Let it serve", model=config.name
+        )
+        abort_pipeline = AbortPipelineOperator(
+            task_id="abort_pipeline",
+            task_display_name="Refused",
+            is_failure=config.gates.on_rejection == "fail",
+        )
+        publish_card = LocalJobOperator(
+            task_id="publish_card",
+            task_display_name="Publish the model card",
+            step="card",
+            compute=compute.evaluate_model,
+            on_failure_callback=None,  # it runs beside the decision and must not close the run
+        )
+
+        wait_for_data >> plan_run
+        plan_run >> Label("nothing changed") >> no_change
+        plan_run >> Label("new data, code or config") >> validate_data
+        validate_data >> train_model >> evaluate_model >> check_quality
+        # The edge that protects production: nothing else leads to the promotion.
+        check_quality >> Label("every gate passed") >> deploy_model
+        check_quality >> Label("a gate said no, or cannot judge") >> abort_pipeline
+        check_quality >> publish_card
+    return dag
+
+
+def models() -> Iterator[DAG]:
+    """Yield the DAG of every model; inside a running task only the task's own."""
+    running = get_parsing_context().dag_id
+    for name in model_names() if running is None else [model_of(running)]:
+        try:
+            config = load_model(name)
+            refuse_unwatchable(config)
+        except (RetrainingError, OSError, ValueError) as error:
+            log.warning("%s%s only says what is wrong: %s", DAG_PREFIX, name, error)
+            yield unreadable_model(name, str(error))
+        else:
+            yield retrain(config)
+
+
+DAGS = list(models())  # Airflow finds a DAG by its having been made in this file

@@ -1,0 +1,57 @@
+"""Ask the gate, and go where its answer leads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from airflow.sdk import BaseBranchOperator, Context
+
+from include.orchestration.bundle import assert_own_bundle
+from include.orchestration.failing import failing_clearly
+from include.orchestration.run_reference import run_reference
+from include.orchestration.store_connection import open_store
+
+
+class CheckQualityOperator(BaseBranchOperator):
+    """Judges the evaluation; only a PASS leads to the promotion."""
+
+    def __init__(
+        self,
+        *,
+        when_passed: Sequence[str],
+        when_refused: Sequence[str],
+        **kwargs: Any,
+    ) -> None:
+        """Judge runs.
+
+        Args:
+            when_passed: ids of the tasks that come next when every gate passed.
+            when_refused: ids of the tasks that come next when one did not, or cannot judge.
+            kwargs: of any operator.
+        """
+        super().__init__(**kwargs)
+        self.when_passed = list(when_passed)
+        self.when_refused = list(when_refused)
+
+    def choose_branch(self, context: Context) -> list[str]:
+        """Judge, show the verdict and choose how the run goes on."""
+        from include.retraining.decide import check_quality
+
+        with failing_clearly():
+            assert_own_bundle(context)
+            verdict = check_quality(open_store(), run_reference(context))
+        self.log.info("%s: %s", verdict.answer, verdict.headline)
+        for gate in verdict.gates:
+            self.log.info("%s %s: %s", gate.answer, gate.gate, gate.reason)
+        ti = context["ti"]
+        ti.xcom_push(key="verdict", value=str(verdict.answer))
+        ti.xcom_push(key="headline", value=verdict.headline)
+        ti.xcom_push(
+            key="gates",
+            value={
+                gate.gate: {"answer": str(gate.answer), "value": gate.value, "limit": gate.limit}
+                for gate in verdict.gates
+            },
+        )
+        return self.when_passed if verdict.passed else self.when_refused

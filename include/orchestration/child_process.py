@@ -1,0 +1,174 @@
+"""A child process in a group of its own, which never outlives the one that started it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import resource
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+# Airflow sends SIGKILL to a task five seconds after SIGTERM: the child must be gone before.
+GRACE_SECONDS = 3.0
+TICK_SECONDS = 0.5
+CHUNK_BYTES = 65_536
+MAX_LINE_BYTES = 16_384
+
+
+class Orphaned(Exception):
+    """The process that started us is gone: nobody waits for what we do."""
+
+
+class ChildProcess:
+    """One command, its output, and the ways it may end.
+
+    Its standard input is a pipe that nothing is written to. The command watches it: it closes when
+    this process ends, however it ends.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        folder: Path,
+        environment: Mapping[str, str],
+        timeout_seconds: float,
+        memory_bytes: int | None = None,
+    ) -> None:
+        """Start the command.
+
+        Args:
+            command: program and arguments; no shell takes part.
+            folder: its working directory.
+            environment: its whole environment.
+            timeout_seconds: seconds after which it is ended.
+            memory_bytes: limit of its address space; None for none.
+        """
+        self.stopped_because: str | None = None
+        self._timeout_seconds = timeout_seconds
+        self._memory_bytes = memory_bytes
+        self._parent = os.getppid()
+        self._started = time.monotonic()
+        self._kill_at = float("inf")
+        self._process = subprocess.Popen(  # noqa: S603 our own program, no shell
+            list(command),
+            cwd=folder,
+            env=dict(environment),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        if memory_bytes is not None:
+            self._limit_memory(memory_bytes)
+
+    @property
+    def pid(self) -> int:
+        """The child's process id, which is also its group's."""
+        return self._process.pid
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code; minus the signal's number when a signal ended it. Only after `end`."""
+        return int(self._process.returncode)
+
+    def lines(self) -> Iterator[str]:
+        """Yield the output line by line as it comes, until the child has ended.
+
+        Raises:
+            Orphaned: when this process has lost its own parent.
+        """
+        output = self._process.stdout
+        assert output is not None  # noqa: S101 it was opened as a pipe
+        os.set_blocking(output.fileno(), False)
+        pending = b""
+        with selectors.DefaultSelector() as selector:
+            selector.register(output, selectors.EVENT_READ)
+            while self._process.poll() is None:
+                self._check_clock_and_parent()
+                if selector.select(TICK_SECONDS):
+                    chunk = _read(output.fileno())
+                    if not chunk:  # it closed its output and goes on
+                        time.sleep(TICK_SECONDS / 10)
+                    pending = yield from _whole_lines(pending + chunk)
+        while chunk := _read(output.fileno()):
+            pending = yield from _whole_lines(pending + chunk)
+        if pending:
+            yield _text(pending)
+
+    def stop(self, reason: str) -> None:
+        """Ask the child and all it started to end; who does not is killed a little later.
+
+        Safe in a signal handler: it only sends a signal and notes the time.
+        """
+        if self.stopped_because is None:
+            self.stopped_because = reason
+            self._kill_at = time.monotonic() + GRACE_SECONDS
+            self._signal_group(signal.SIGTERM)
+
+    def end(self) -> None:
+        """Kill what is left of the child and of all it started, and wait for it."""
+        self._signal_group(signal.SIGKILL)
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+    def cause_of_death(self) -> str:
+        """Return why a signal ended the child, as far as one can tell. Only after `end`."""
+        name = signal.Signals(-self.exit_code).name
+        unit = 1 if sys.platform == "darwin" else 1024
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
+        suspicion = ", most likely out of memory" if name == "SIGKILL" else ""
+        limit = f" of {self._memory_bytes / 1e9:g} GB allowed" if self._memory_bytes else ""
+        return f"killed ({name}){suspicion}: it used up to {peak / 1e9:.2f} GB{limit}"
+
+    def _check_clock_and_parent(self) -> None:
+        now = time.monotonic()
+        if os.getppid() != self._parent:
+            raise Orphaned
+        if now - self._started > self._timeout_seconds:
+            self.stop(f"took longer than {self._timeout_seconds:g} s")
+        if now > self._kill_at:
+            self._signal_group(signal.SIGKILL)
+
+    def _signal_group(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError, PermissionError):  # nobody is left in it
+            os.killpg(self._process.pid, number)
+
+    def _limit_memory(self, memory_bytes: int) -> None:
+        if not hasattr(resource, "prlimit"):
+            log.warning("memory_gb has no effect: only Linux can limit a process that runs")
+            return
+        with suppress(ProcessLookupError):  # it has ended already
+            resource.prlimit(self.pid, resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+
+
+def _read(descriptor: int) -> bytes:
+    try:
+        return os.read(descriptor, CHUNK_BYTES)
+    except BlockingIOError:
+        return b""
+
+
+def _whole_lines(data: bytes) -> Iterator[str]:
+    """Yield the complete lines of ``data`` and return what is left over."""
+    *lines, rest = data.split(b"\n")
+    for line in lines:
+        yield _text(line)
+    if len(rest) > MAX_LINE_BYTES:
+        yield _text(rest)
+        rest = b""
+    return rest
+
+
+def _text(line: bytes) -> str:
+    return line.decode(errors="replace").rstrip("\r")

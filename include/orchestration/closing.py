@@ -1,0 +1,103 @@
+"""Every run ends with one decision record and, where someone must know, one message."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import Context
+from airflow.sdk.exceptions import AirflowFailException
+
+from include.orchestration.run_reference import attempt_word, run_reference
+from include.orchestration.step_failure import read_failure
+from include.orchestration.store_connection import open_store
+from include.orchestration.telling import tell, tell_directly
+from include.retraining.exceptions import RetrainingError
+
+if TYPE_CHECKING:
+    from include.retraining.records import DecisionRecord, Outcome, RunRef
+    from include.retraining.storage import Store
+
+log = logging.getLogger(__name__)
+
+# The task that runs each step as a job.
+STEPS = {"validate_data": "validate", "train_model": "train", "evaluate_model": "evaluate"}
+# What is wrong with the data itself: the same delivery does not start another run.
+_DATA_KINDS = frozenset({"data_rejected", "delivery"})
+
+
+def close_and_tell(context: Context, outcome: Outcome, reason: str, **facts: Any) -> DecisionRecord:
+    """Write a run's decision record, unless it has one, and tell people.
+
+    Args:
+        context: the task's or callback's.
+        outcome: how the run ended; the promotion log overrules it.
+        reason: one sentence.
+        facts: `failed_task`, `params` and `flag`, where they are known.
+
+    Raises:
+        StorageError: when the store refuses or does not answer.
+    """
+    from include.retraining.records import close_run
+
+    store = open_store()
+    record = close_run(store, run_reference(context), outcome, reason, **facts)
+    tell(store, record, context)
+    return record
+
+
+def close_ended_run(context: Context) -> None:
+    """Close a run that ended without doing so itself. The callback of tasks and DAGs.
+
+    Airflow calls it in the worker when a task failed for good, and in the DAG processor when a run
+    ended: the second is the only one that comes when a process was killed. Both may come, and
+    twice; the record and the message are written once.
+    """
+    from include.retraining.records import close_run
+
+    try:
+        store, run = open_store(), run_reference(context)
+        outcome, reason, task = _what_happened(store, run, context)
+        tell(store, close_run(store, run, outcome, reason, failed_task=task), context)
+    except RetrainingError as error:
+        log.error("the run could not be closed: %s", error)  # noqa: TRY400 it is one clear line
+        if "exception" not in context:  # the DAG's callback: it comes last, and only once
+            tell_directly(context, str(error))
+
+
+def _what_happened(store: Store, run: RunRef, context: Context) -> tuple[Outcome, str, str | None]:
+    """Return outcome, reason and task of a run that ended without a record."""
+    from include.retraining.manifest import current_plan
+    from include.retraining.records import Outcome
+
+    ti: Any = context.get("ti")
+    task = None if ti is None else ti.task_id
+    if context.get("reason") == "success":
+        return Outcome.FAILED, "the run ended without a decision", None
+    if context.get("reason") == "timed_out":
+        return Outcome.FAILED, f"the run took too long; {task} was not done", task
+    exception = context.get("exception")
+    if exception is not None:
+        kind, reason = _explained(exception)
+        return (Outcome.DATA_REJECTED if kind in _DATA_KINDS else Outcome.FAILED), reason, task
+    failure = None
+    if task in STEPS:
+        paths = current_plan(store, run.paths)
+        failure = read_failure(store, paths, STEPS[task], attempt_word(context))
+    if failure is not None:
+        outcome = Outcome.DATA_REJECTED if failure.kind in _DATA_KINDS else Outcome.FAILED
+        return outcome, f"{failure.step}: {failure.message}", task
+    name = task or "a task"
+    reason = f"{name} ended without saying why: it was killed, or a person marked it failed"
+    return Outcome.FAILED, reason, task
+
+
+def _explained(exception: Any) -> tuple[str, str]:
+    """Return kind and sentence of what a task raised."""
+    cause = exception.__cause__ if isinstance(exception, AirflowFailException) else exception
+    if isinstance(cause, RetrainingError):
+        return cause.kind, str(cause)
+    text = " ".join(str(exception).split())[:500]
+    if isinstance(exception, AirflowFailException):
+        return "error", text
+    return "error", f"{type(exception).__name__}: {text}"

@@ -1,0 +1,58 @@
+"""Let the challenger serve."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk import Asset, BaseOperator, Context
+from airflow.sdk.exceptions import AirflowSkipException
+
+from include.orchestration.bundle import assert_own_bundle
+from include.orchestration.failing import failing_clearly
+from include.orchestration.run_reference import run_reference
+from include.orchestration.store_connection import open_store
+from include.orchestration.telling import tell
+
+
+def champion_asset(model: str) -> Asset:
+    """Return the asset whose events say that another version of a model serves."""
+    return Asset(f"{model}_champion")
+
+
+class DeployModelOperator(BaseOperator):
+    """Promotes, tells people, and emits the event that scoring DAGs listen to.
+
+    A dry run, and a run that another was faster than, promote nothing: the task ends as skipped,
+    without an event.
+    """
+
+    def __init__(self, *, model: str, **kwargs: Any) -> None:
+        """Promote versions of one model.
+
+        Args:
+            model: its name.
+            kwargs: of any operator.
+        """
+        self.champion = champion_asset(model)
+        super().__init__(outlets=[self.champion], **kwargs)
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Promote and return what serves now."""
+        from include.retraining.decide import deploy
+        from include.retraining.records import Outcome
+
+        with failing_clearly():
+            assert_own_bundle(context)
+            store, run = open_store(), run_reference(context)
+            record = deploy(store, run, actor=run.cause.user or run.dag_id)
+        self.log.info("%s: %s", record.outcome, record.reason)
+        tell(store, record, context)
+        if record.outcome is not Outcome.PROMOTED or record.serving is None:
+            raise AirflowSkipException(record.reason)
+        event = {
+            "version": record.serving.version,
+            "generation": record.serving.generation,
+            "run": f"{store.uri}/{run.paths.folder}",
+        }
+        context["outlet_events"][self.champion].extra.update(event)
+        return event

@@ -1,0 +1,149 @@
+"""What a person may type into the trigger form, checked by its schema and again in code.
+
+The schema alone does not do: Airflow passes unknown keys on, and another way in (an asset event,
+another DAG) may skip it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from airflow.sdk import Context, Param
+
+from include.retraining.exceptions import ParameterError
+
+if TYPE_CHECKING:
+    from include.retraining.manifest import Params
+
+OLDEST_DAYS = 400
+REASON_LENGTH = 200
+# "(?![\s\S])" is the very end of the text for Python and for the browser alike; "$" would let a
+# last newline pass in Python, and "\Z" is a plain "Z" in the browser.
+REASON_PATTERN = r"^[\w .,:()#/-]*(?![\s\S])"
+
+
+def run_params() -> dict[str, Param]:
+    """Return the fields of the trigger form."""
+    return {
+        "dry_run": Param(
+            False,
+            type="boolean",
+            title="Dry run",
+            description="Decide and report, but change nothing.",
+        ),
+        "force_retrain": Param(
+            False,
+            type="boolean",
+            title="Retrain by force",
+            description="Train even if data, code and configuration are unchanged, and accept a "
+            "flag that was decided on before. Needs a reason.",
+        ),
+        "date": Param(
+            None,
+            type=["null", "string"],
+            format="date",
+            title="Date of the data",
+            description="Empty: the run's own date, in the model's time zone. Not in the future, "
+            f"at most {OLDEST_DAYS} days back.",
+        ),
+        "reason": Param(
+            None,
+            type=["null", "string"],
+            maxLength=REASON_LENGTH,
+            pattern=REASON_PATTERN,
+            title="Reason",
+            description="Why you start this run; it is kept in the decision record. Letters, "
+            f"digits, spaces and .,:()#/-_ up to {REASON_LENGTH} characters.",
+        ),
+    }
+
+
+def read_params(context: Context, timezone: str) -> Params:
+    """Return a run's resolved parameters.
+
+    Args:
+        context: the task's context.
+        timezone: the model's time zone, in which the run's own date is taken.
+
+    Raises:
+        ParameterError: naming the parameter, what is wrong with it and what is allowed.
+    """
+    dag_run = context["dag_run"]
+    given = {**dict(context["params"]), **(dag_run.conf or {})}
+    return resolve_params(
+        given, run_after=dag_run.run_after, now=datetime.now(UTC), timezone=timezone
+    )
+
+
+def resolve_params(
+    given: Mapping[str, Any], *, run_after: datetime, now: datetime, timezone: str
+) -> Params:
+    """Check parameters and fill in what was left open.
+
+    Raises:
+        ParameterError: naming the parameter, what is wrong with it and what is allowed.
+    """
+    from include.retraining.manifest import Params
+
+    allowed = list(run_params())
+    unknown = sorted(set(given) - set(allowed))
+    if unknown:
+        raise ParameterError(
+            f"unknown parameter {unknown[0][:60]!r}; allowed: {', '.join(allowed)}"
+        )
+    zone = ZoneInfo(timezone)
+    force_retrain = _boolean("force_retrain", given.get("force_retrain", False))
+    reason = _reason(given.get("reason"))
+    if force_retrain and reason is None:
+        raise ParameterError("force_retrain needs a reason: say why in the parameter `reason`")
+    return Params(
+        dry_run=_boolean("dry_run", given.get("dry_run", False)),
+        force_retrain=force_retrain,
+        date=_date(given.get("date"), now.astimezone(zone).date())
+        or run_after.astimezone(zone).date(),
+        reason=reason,
+    )
+
+
+def _boolean(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ParameterError(f"{name}: must be true or false, is {_shown(value)}")
+    return value
+
+
+def _date(value: Any, today: date) -> date | None:
+    if value is None:
+        return None
+    # fullmatch: date.fromisoformat would also take 20260102 and week dates.
+    if not isinstance(value, str) or not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
+        raise ParameterError(f"date: must be a date such as {today}, is {_shown(value)}")
+    try:
+        day = date.fromisoformat(value)
+    except ValueError as error:
+        raise ParameterError(f"date: there is no day {value}") from error
+    oldest = today - timedelta(days=OLDEST_DAYS)
+    if not oldest <= day <= today:
+        raise ParameterError(f"date: {day} is out of bounds; allowed: {oldest} to {today}")
+    return day
+
+
+def _reason(value: Any) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or len(value) > REASON_LENGTH:
+        raise ParameterError(f"reason: must be a text of at most {REASON_LENGTH} characters")
+    if not re.fullmatch(r"[\w .,:()#/-]*", value):
+        raise ParameterError(
+            f"reason: allowed are letters, digits, spaces and .,:()#/-_, is {_shown(value)}"
+        )
+    return value.strip() or None
+
+
+def _shown(value: Any) -> str:
+    """Return a typed value short enough for a message."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

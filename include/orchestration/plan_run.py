@@ -1,0 +1,78 @@
+"""Pin what a run uses, and see whether there is anything to do."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from airflow.sdk import BaseBranchOperator, Context
+
+from include.orchestration.bundle import IMAGE_VARIABLE, assert_own_bundle, git_sha
+from include.orchestration.closing import close_and_tell
+from include.orchestration.failing import failing_clearly
+from include.orchestration.params import read_params
+from include.orchestration.run_reference import run_reference
+from include.orchestration.store_connection import open_store
+from include.retraining.config import ModelConfig
+
+
+class PlanRunOperator(BaseBranchOperator):
+    """Writes the run manifest; goes on to the jobs only when an earlier run gives no answer."""
+
+    def __init__(
+        self, *, config: ModelConfig, when_new: str, when_unchanged: str, **kwargs: Any
+    ) -> None:
+        """Plan runs of one model.
+
+        Args:
+            config: the model's.
+            when_new: id of the task that comes next when there is something to decide.
+            when_unchanged: id of the task that comes next when there is not.
+            kwargs: of any operator.
+        """
+        super().__init__(**kwargs)
+        self.config = config
+        self.when_new = when_new
+        self.when_unchanged = when_unchanged
+
+    def choose_branch(self, context: Context) -> str:
+        """Plan the run and choose how it goes on."""
+        from include.retraining.planning import plan_run, unchanged
+        from include.retraining.records import Outcome
+
+        with failing_clearly():
+            assert_own_bundle(context)
+            params = read_params(context, self.config.trigger.timezone)
+            self.log.info("params: %s", params.model_dump(mode="json"))
+            store, run = open_store(), run_reference(context)
+            manifest = plan_run(
+                store,
+                self.config,
+                dag_id=run.dag_id,
+                run_id=run.run_id,
+                run_after=run.run_after,
+                params=params,
+                cause=run.cause,
+                git_sha=git_sha(context),
+                image=os.environ.get(IMAGE_VARIABLE),
+            )
+            facts = {
+                "run": f"{store.uri}/{run.paths.folder}",
+                "version": manifest.version,
+                "fingerprint": manifest.fingerprint,
+                "files": len(manifest.delivery.files),
+                "bytes": manifest.delivery.total_bytes,
+            }
+            for key, value in facts.items():
+                self.log.info("%s: %s", key, value)
+                context["ti"].xcom_push(key=key, value=value)
+            earlier = unchanged(store, manifest)
+            if earlier is None:
+                return self.when_new
+            reason = (
+                f"the same data, code and configuration were decided on by run {earlier.run_id}: "
+                f"{earlier.reason}"
+            )
+            self.log.info("%s", reason)
+            close_and_tell(context, Outcome.NO_CHANGE, reason)
+            return self.when_unchanged

@@ -1,0 +1,68 @@
+"""Which run this is, in the core's words, from what Airflow hands to a task or a callback."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import Context
+
+from include.retraining.exceptions import NotFound
+
+if TYPE_CHECKING:
+    from include.retraining.records import RunRef
+
+DAG_PREFIX = "retrain_"
+
+
+def model_of(dag_id: str) -> str:
+    """Return the name of the model that a DAG retrains."""
+    return dag_id.removeprefix(DAG_PREFIX)
+
+
+def run_reference(context: Context) -> RunRef:
+    """Return the run of a task's or a DAG callback's context.
+
+    Raises:
+        NotFound: in a callback that Airflow gave no run to, when the time the run was due cannot
+            be read from its id either.
+    """
+    from include.retraining.manifest import Cause
+    from include.retraining.records import RunRef
+
+    dag_id = context["dag"].dag_id
+    dag_run: Any = context.get("dag_run")
+    if dag_run is None:
+        return RunRef(
+            model=model_of(dag_id),
+            dag_id=dag_id,
+            run_id=context["run_id"],
+            run_after=_time_in(context["run_id"]),
+            clear=0,
+            cause=Cause(run_type=context["run_id"].partition("__")[0]),
+        )
+    return RunRef(
+        model=model_of(dag_id),
+        dag_id=dag_id,
+        run_id=dag_run.run_id,
+        run_after=dag_run.run_after,
+        clear=dag_run.clear_number or 0,
+        cause=Cause(
+            run_type=str(getattr(dag_run.run_type, "value", dag_run.run_type)),
+            user=dag_run.triggering_user_name,
+        ),
+    )
+
+
+def attempt_word(context: Context) -> str:
+    """Return the word that tells this try of a task from any other of the same run."""
+    dag_run: Any = context["dag_run"]
+    return f"{dag_run.clear_number or 0}-{context['ti'].try_number}"
+
+
+def _time_in(run_id: str) -> datetime:
+    found = re.search(r"__(\d{4}-\d\d-\d\dT[0-9:.]+(?:\+00:00|Z))", run_id)
+    if found is None:
+        raise NotFound(f"run {run_id!r}: Airflow did not say when it was due")
+    return datetime.fromisoformat(found[1].replace("Z", "+00:00"))

@@ -1,0 +1,89 @@
+"""Tell people what a run decided; that nobody can be told never fails a run."""
+
+from __future__ import annotations
+
+import logging
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import Context
+from airflow.sdk.exceptions import AirflowNotFoundException
+
+from include.orchestration.links import run_url
+from include.orchestration.run_reference import model_of
+from include.orchestration.slack import send_to_slack
+from include.retraining.config import Alerts, load_model
+from include.retraining.exceptions import RetrainingError
+
+if TYPE_CHECKING:
+    from include.retraining.notices import Links, Notice
+    from include.retraining.records import DecisionRecord
+    from include.retraining.storage import Store
+
+log = logging.getLogger(__name__)
+
+
+def tell(store: Store, record: DecisionRecord, context: Context) -> None:
+    """Deliver the notice of a decision record, unless someone else did.
+
+    A notice that cannot be sent stays in the store's outbox, and the log says so.
+    """
+    from include.retraining.notices import deliver, notice_for
+
+    notice = notice_for(record, _links(store, record, context))
+    if notice is None:
+        return
+    connection = _connection(record.model)
+
+    def send(notice: Notice) -> None:
+        send_to_slack(notice.text, connection)
+
+    try:
+        if deliver(store, notice, send):
+            log.info("told %s: %s", connection, notice.event)
+    except AirflowNotFoundException:
+        log.warning(
+            "nobody was told (%s): there is no Airflow connection %r; the notice waits in the "
+            "store's outbox",
+            notice.event,
+            connection,
+        )
+    except Exception as error:  # noqa: BLE001 whatever ails Slack, the run goes on
+        log.warning(
+            "nobody was told (%s): %s: %s; the notice waits in the store's outbox",
+            notice.event,
+            type(error).__name__,
+            error,
+        )
+
+
+def tell_directly(context: Context, problem: str) -> None:
+    """Say that a run ended while its store refuses, so that there is no record to speak from."""
+    dag_id, run_id = context["dag"].dag_id, context["run_id"]
+    text = f"{dag_id}: a run ended and its decision could not be recorded: {problem}"
+    try:
+        send_to_slack(
+            f"{escape(text, quote=False)}\n<{run_url(dag_id, run_id)}|the run>",
+            _connection(model_of(dag_id)),
+        )
+    except Exception as error:  # noqa: BLE001 there is nothing left to try
+        log.error("nobody was told: %s: %s", type(error).__name__, error)  # noqa: TRY400
+
+
+def _connection(model: str) -> str:
+    try:
+        return load_model(model).alerts.connection
+    except RetrainingError:  # its YAML is what is broken
+        return Alerts().connection
+
+
+def _links(store: Store, record: DecisionRecord, context: Context) -> Links:
+    from include.retraining.layout import RunPaths
+    from include.retraining.notices import Links
+
+    ti: Any = context.get("ti")
+    return Links(
+        run=run_url(record.dag_id, record.run_id),
+        log=getattr(ti, "log_url", None),
+        record=f"{store.uri}/{RunPaths(record.model, record.run).decision(record.clear)}",
+    )

@@ -1,0 +1,125 @@
+"""What the trigger watches while a delivery is waited for, and what the worker saw of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from include.retraining.config import ModelConfig
+from include.retraining.exceptions import ConfigError, StorageError
+
+if TYPE_CHECKING:
+    from flag_triggers import FlagTrigger, Sight  # type: ignore[import-not-found]
+
+    from include.retraining.storage import ObjectInfo, Store
+
+SCHEMES = ("file", "s3")
+
+
+def refuse_unwatchable(config: ModelConfig) -> None:
+    """Refuse addresses that no trigger of ours can watch.
+
+    Raises:
+        ConfigError: naming the field and what is allowed.
+    """
+    for field, address in (
+        ("trigger.flag", config.trigger.flag),
+        ("data.location", config.data.location),
+    ):
+        scheme, found, _ = address.partition("://")
+        if found and scheme not in SCHEMES:
+            raise ConfigError(
+                f"include/models/{config.name}.yaml: {field}: {scheme}:// cannot be waited on yet; "
+                "allowed: file://, s3://, or relative to a store on one of them"
+            )
+
+
+@dataclass(frozen=True)
+class WatchedDelivery:
+    """A flag and a delivery's folder, by their addresses."""
+
+    flag: str
+    folder: str
+
+    @classmethod
+    def of(cls, store_uri: str, config: ModelConfig, day: date) -> WatchedDelivery:
+        """Return the addresses for one day's data.
+
+        Raises:
+            ConfigError: when flag and folder cannot be watched by one trigger.
+        """
+        flag, folder = (
+            address if "://" in address else f"{store_uri}/{address}"
+            for address in (
+                template.replace("{date}", day.isoformat())
+                for template in (config.trigger.flag, config.data.location)
+            )
+        )
+        schemes = {flag.partition("://")[0], folder.partition("://")[0]}
+        if len(schemes) != 1 or not schemes <= set(SCHEMES):
+            raise ConfigError(
+                f"model {config.name}: cannot wait on flag {flag} with data in {folder}: both must "
+                "be file:// addresses, or both s3:// ones"
+            )
+        return cls(flag, folder)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it lies on a disk."""
+        return self.flag.startswith("file://")
+
+    def look(self, store: Store) -> Sight | None:
+        """Return what is there now in the trigger's own terms; None when that cannot be told.
+
+        Taken before a delivery is judged, so that what changes during the judgement is news.
+        """
+        from flag_triggers import look_at_folder, sight
+
+        from include.retraining.delivery import open_location
+
+        if self.is_local:
+            return look_at_folder(_path(self.flag), _path(self.folder))
+        try:
+            flag = _find(store, self.flag)
+            opened, folder = open_location(store, self.folder)
+            files = [
+                (PurePosixPath(info.key).name, info.size, _identity(info))
+                for info in opened.children(folder)[1]
+            ]
+        except StorageError:
+            return None
+        return sight(_identity(flag) if flag else None, files)
+
+    def trigger(self, **fields: Any) -> FlagTrigger:
+        """Return the trigger that watches this delivery."""
+        from flag_triggers import FileFlagTrigger, S3FlagTrigger
+
+        if self.is_local:
+            return FileFlagTrigger(flag=_path(self.flag), folder=_path(self.folder), **fields)
+        return S3FlagTrigger(flag=self.flag, folder=self.folder, **fields)
+
+
+def _path(uri: str) -> str:
+    return unquote(urlsplit(uri).path)
+
+
+def _find(store: Store, uri: str) -> ObjectInfo | None:
+    """Return what the store says of one object, None when there is none."""
+    from include.retraining.delivery import open_location
+    from include.retraining.storage import MissingObject
+
+    folder, _, name = uri.rpartition("/")
+    opened, inside = open_location(store, folder)
+    try:
+        return opened.head(f"{inside}/{name}".lstrip("/"))
+    except MissingObject:
+        return None
+
+
+def _identity(info: ObjectInfo) -> str:
+    from flag_triggers import object_identity
+
+    return str(object_identity(info.etag, info.last_modified))

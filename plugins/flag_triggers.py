@@ -1,0 +1,221 @@
+"""Triggers that watch a flag and its delivery until there is something new to look at.
+
+They only notice changes. Whether a delivery is complete is judged by the sensor in the worker,
+because the triggerer cannot import `include`; so a trigger fires when the flag is there, is not
+the one that was decided on before, and flag or folder differ from what the sensor found wanting.
+
+Light at import: Airflow loads every plugin in each of its processes, tasks included.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import time
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+QUIET_SECONDS = 60.0
+REFUSALS = frozenset({"403", "AccessDenied", "InvalidAccessKeyId", "NoSuchBucket"})
+
+
+class Sight(NamedTuple):
+    """What one look saw."""
+
+    flag: str | None
+    """Identity of the flag as it is now, None when there is none."""
+    digest: str
+    """Changes whenever the flag or a file of the delivery does."""
+
+
+class Refused(Exception):
+    """The store answered, and the answer will not change by waiting."""
+
+
+def sight(flag: str | None, files: Iterable[tuple[str, int, str]]) -> Sight:
+    """Return what a look saw.
+
+    Args:
+        flag: the flag's identity, None when there is none.
+        files: name, size and version (mtime or ETag) of each file in the delivery's folder.
+    """
+    content = json.dumps([flag, sorted(files)])
+    return Sight(flag, hashlib.sha256(content.encode()).hexdigest())
+
+
+def look_at_folder(flag: str, folder: str) -> Sight:
+    """Look at a flag and its delivery on disk; what is not there is not an error."""
+    try:
+        status = Path(flag).stat()
+        identity = f"{status.st_mtime_ns}-{status.st_size}"
+    except FileNotFoundError:
+        identity = None
+    files = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                try:
+                    status = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    continue
+                files.append((entry.name, status.st_size, str(status.st_mtime_ns)))
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    return sight(identity, files)
+
+
+def object_identity(etag: str | None, last_modified: datetime) -> str:
+    """Return what changes whenever an object in a bucket is written again.
+
+    An ETag alone is equal for every empty flag; a HEAD knows the time in whole seconds only.
+    """
+    return f"{(etag or '').strip(chr(34))}-{int(last_modified.timestamp())}"
+
+
+class FlagTrigger(BaseTrigger):
+    """Fires when there is something new to look at, or at the deadline.
+
+    Its event is an empty mapping, or `{"refused": sentence}` when waiting is pointless.
+    """
+
+    def __init__(
+        self,
+        *,
+        flag: str,
+        folder: str,
+        ignored_flag: str | None,
+        seen: str | None,
+        reason: str,
+        poke_seconds: float,
+        deadline: float,
+    ) -> None:
+        """Describe what to watch.
+
+        Args:
+            flag: address of the flag.
+            folder: address of the delivery's folder.
+            ignored_flag: identity of the flag that was decided on before, if it is still there.
+            seen: digest of what the sensor found wanting; None when it could not look.
+            reason: the sensor's sentence on what is missing, for the log.
+            poke_seconds: seconds between two looks.
+            deadline: Unix time at which to give up.
+        """
+        super().__init__()
+        self.flag = flag
+        self.folder = folder
+        self.ignored_flag = ignored_flag
+        self.seen = seen
+        self.reason = reason
+        self.poke_seconds = poke_seconds
+        self.deadline = deadline
+        self._said: tuple[str, float] = ("", 0.0)
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return what another triggerer needs to go on."""
+        fields = {
+            "flag": self.flag,
+            "folder": self.folder,
+            "ignored_flag": self.ignored_flag,
+            "seen": self.seen,
+            "reason": self.reason,
+            "poke_seconds": self.poke_seconds,
+            "deadline": self.deadline,
+        }
+        return f"{type(self).__module__}.{type(self).__qualname__}", fields
+
+    @abstractmethod
+    async def look(self) -> Sight:
+        """Look at flag and folder once.
+
+        Raises:
+            Refused: when waiting is pointless.
+        """
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Look again and again."""
+        while (left := self.deadline - time.time()) > 0:
+            try:
+                seen = await self.look()
+            except Refused as refusal:
+                yield TriggerEvent({"refused": str(refusal)})
+                return
+            except Exception as error:  # noqa: BLE001 an outage must not end the wait
+                self._say(f"cannot look at {self.flag} now, trying again: {_first_line(error)}")
+            else:
+                if self._is_news(seen):
+                    self.log.info("%s or its delivery changed: looking closer", self.flag)
+                    yield TriggerEvent({})
+                    return
+                self._say(f"waiting: {self.reason}")
+            await asyncio.sleep(min(self.poke_seconds, left))
+        yield TriggerEvent({})
+
+    def _is_news(self, now: Sight) -> bool:
+        return now.flag is not None and now.flag != self.ignored_flag and now.digest != self.seen
+
+    def _say(self, text: str) -> None:
+        """Log a sentence when it is new, and otherwise once a minute."""
+        said, at = self._said
+        if text != said or time.monotonic() - at >= QUIET_SECONDS:
+            self.log.info("%s (%.0f s left)", text, max(0.0, self.deadline - time.time()))
+            self._said = (text, time.monotonic())
+
+
+class FileFlagTrigger(FlagTrigger):
+    """Watches a flag on a disk that the triggerer sees; addresses are paths."""
+
+    async def look(self) -> Sight:
+        """Look at the disk, in a thread: a network disk may take its time."""
+        return await asyncio.to_thread(look_at_folder, self.flag, self.folder)
+
+
+class S3FlagTrigger(FlagTrigger):
+    """Watches a flag on S3 through the Airflow connection `store`; addresses are s3:// ones."""
+
+    async def look(self) -> Sight:
+        """Look at the bucket."""
+        from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+        from botocore.exceptions import ClientError
+
+        bucket, key = _split(self.flag)
+        folder_bucket, prefix = _split(self.folder)
+        prefix = prefix.rstrip("/") + "/"
+        hook = S3Hook(aws_conn_id="store")
+        try:
+            async with await hook.get_async_conn() as client:
+                head = await hook.get_head_object_async(client, key, bucket)
+                pages = client.get_paginator("list_objects_v2").paginate(
+                    Bucket=folder_bucket, Prefix=prefix, Delimiter="/"
+                )
+                files = [
+                    (
+                        item["Key"].removeprefix(prefix),
+                        item["Size"],
+                        object_identity(item["ETag"], item["LastModified"]),
+                    )
+                    async for page in pages
+                    for item in page.get("Contents", [])
+                ]
+        except ClientError as error:
+            if error.response["Error"]["Code"] in REFUSALS:
+                raise Refused(f"{self.flag}: {_first_line(error)}") from error
+            raise
+        return sight(head and object_identity(head["ETag"], head["LastModified"]), files)
+
+
+def _split(uri: str) -> tuple[str, str]:
+    parts = urlsplit(uri)
+    return parts.netloc, parts.path.lstrip("/")
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0][:300]
