@@ -10,6 +10,7 @@ any rule says no, and PASS only when a rule passed and none did otherwise.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from functools import partial
@@ -190,6 +191,8 @@ def _against(
     """Hold the lower end of the paired difference against minus the margin."""
     obstacle = _obstacle(opponent, report, policy)
     pair = _pair(opponent, report, policy)
+    if pair is not None and obstacle is None and _contradicts(pair):
+        obstacle = "the scores and their difference do not belong together"
     if obstacle is not None or pair is None:
         text = (
             f"the {who} (version {cut(opponent.serving.version, 80)}) cannot be compared: "
@@ -232,6 +235,12 @@ def _pair(opponent: Opponent, report: EvaluationReport, policy: GatePolicy) -> _
     numbers += [finite(number) for number in (between.difference, between.lower, between.upper)]
     known = [number for number in numbers if number is not None]
     return _Pair(*known) if len(known) == len(numbers) else None
+
+
+def _contradicts(pair: _Pair) -> bool:
+    """Return whether a comparison is not one of these two scores."""
+    is_their_difference = math.isclose(pair.difference, pair.ours - pair.theirs, abs_tol=1e-6)
+    return not is_their_difference or pair.lower > pair.upper
 
 
 def _obstacle(opponent: Opponent, report: EvaluationReport, policy: GatePolicy) -> str | None:

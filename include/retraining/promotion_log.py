@@ -23,6 +23,11 @@ ENTRY_NAME = re.compile(r"([0-9]{8})\.json")
 _BATCH = 10
 
 
+def serving_of(entry: PromotionEntry) -> Serving:
+    """Return the version and generation of an entry."""
+    return Serving(version=entry.version, generation=entry.generation)
+
+
 class PromotionLog:
     """One model's promotion log."""
 
@@ -47,7 +52,7 @@ class PromotionLog:
     def serving(self) -> Serving | None:
         """Return which version serves."""
         entry = self.champion()
-        return entry and Serving(version=entry.version, generation=entry.generation)
+        return None if entry is None else serving_of(entry)
 
     def history(self) -> list[PromotionEntry]:
         """Return every entry, oldest first, with the whole chain checked."""

@@ -1,77 +1,300 @@
-"""Decision records: what a run decided, on which data, by which code, and why."""
+"""Decision records: what a run decided, on which data, by which code, and why.
+
+A record is put only if there is none, so a run that is closed by several callbacks and a watcher
+has one. The promotion log is the truth: should a process promote after its run was recorded as
+failed, a correction is put beside the record, and every reader takes that.
+"""
 
 from __future__ import annotations
 
-from datetime import datetime
-from enum import StrEnum
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeVar
 
-from include.retraining.documents import Document
-from include.retraining.gate import Verdict
-from include.retraining.manifest import Cause, Code, Delivery, Flag, Params, Serving
+from include.retraining import layout
+from include.retraining.decision_record import FINISHED, DecisionRecord, Outcome
+from include.retraining.documents import Document, sha256_of
+from include.retraining.exceptions import EvidenceError, RegistryError
+from include.retraining.layout import RunPaths, run_key
+from include.retraining.manifest import (
+    Cause,
+    Flag,
+    Params,
+    RunManifest,
+    Serving,
+    current_plan,
+    find_manifest,
+)
+from include.retraining.promotion_log import PromotionLog, serving_of
+from include.retraining.promotions import PromotionEntry
+from include.retraining.redaction import redact
 from include.retraining.report import EvaluationReport
+from include.retraining.results import ValidateResult
+from include.retraining.storage import Store
+from include.retraining.verdict import Verdict
+from include.retraining.wording import cut
+
+__all__ = [
+    "FINISHED",
+    "DecisionRecord",
+    "Outcome",
+    "RunRef",
+    "close_run",
+    "consumed_flag",
+    "decisions",
+    "find_decision",
+]
+
+REASON_LENGTH = 1000
+_RECORD_NAME = re.compile(r"(.+\.[0-9]{3,})(\.corrected)?\.json")
+AnyDocument = TypeVar("AnyDocument", bound=Document)
 
 
-class Outcome(StrEnum):
-    """How a run ended."""
+@dataclass(frozen=True)
+class RunRef:
+    """Which run is meant, also when it left nothing in the store."""
 
-    PROMOTED = "promoted"
-    REJECTED = "rejected"
-    CANNOT_JUDGE = "cannot_judge"
-    NO_CHANGE = "no_change"
-    DATA_REJECTED = "data_rejected"
-    NO_DATA = "no_data"
-    DRY_RUN = "dry_run"
-    SUPERSEDED = "superseded"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-
-# A decision on the data itself: the same flag does not start another, and the same fingerprint
-# under the same policy and champion need not be decided again.
-FINISHED = frozenset({
-    Outcome.PROMOTED,
-    Outcome.REJECTED,
-    Outcome.CANNOT_JUDGE,
-    Outcome.NO_CHANGE,
-    Outcome.DATA_REJECTED,
-})
-
-
-class DecisionRecord(Document):
-    """One run's terminal record. Written once."""
-
-    format: int = 1
     model: str
     dag_id: str
     run_id: str
-    run: str
-    """The run's folder name."""
-    clear: int
-    """0 for the run itself, then one more each time a finished run was cleared."""
-    outcome: Outcome
-    reason: str
-    """One sentence: why the model was or was not updated."""
-    decided_at: datetime
     run_after: datetime
-    failed_task: str | None = None
-    """The task that ended the run, where one did."""
+    clear: int
+    """0 for the run itself, then one more each time it was cleared."""
     cause: Cause
-    params: Params | None
-    """None when the run ended before they were accepted."""
-    flag: Flag | None
-    """The flag that the run fired on, whatever came of it."""
-    delivery: Delivery | None
-    code: Code | None
-    config_digest: str | None
-    policy_digest: str | None
-    fingerprint: str | None
-    version: str | None
-    """The challenger, where there is one."""
-    rows: int | None
-    verdict: Verdict | None
-    report: EvaluationReport | None
-    """What the verdict was made from, so that a record explains itself."""
-    previous: Serving | None
-    """What served before the decision."""
-    serving: Serving | None
-    """What serves after it."""
+
+    @property
+    def paths(self) -> RunPaths:
+        """The keys of the run's first plan."""
+        return RunPaths(self.model, run_key(self.run_id, self.run_after))
+
+
+def close_run(
+    store: Store,
+    run: RunRef,
+    outcome: Outcome,
+    reason: str,
+    *,
+    failed_task: str | None = None,
+    params: Params | None = None,
+    flag: Flag | None = None,
+) -> DecisionRecord:
+    """Write a run's terminal record, unless it has one, and return the one it has.
+
+    Safe to call any number of times, from anywhere, with any outcome: the first record stays, and a
+    run that promoted is recorded as promoted whatever the caller believes.
+
+    Args:
+        store: where the run left what it has.
+        run: the run.
+        outcome: how it ended, as the caller knows it.
+        reason: one sentence; secrets are removed from it.
+        failed_task: the task that ended the run, where one did.
+        params: as resolved, for a run that ended before it had a manifest.
+        flag: that the run fired on, for a run that ended before it had a manifest.
+
+    Raises:
+        EvidenceError: for PROMOTED when the promotion log does not say so.
+        StorageError: when the store refuses or does not answer: call again.
+    """
+    key = run.paths.decision(run.clear)
+    record = _stored(store, key)
+    if record is None:
+        reason = cut(redact(reason), REASON_LENGTH)
+        fresh = _gather(store, run, outcome, reason)
+        known = {"failed_task": failed_task, "params": fresh.params or params}
+        fresh = fresh.model_copy(update={**known, "flag": flag or fresh.flag})
+        record = fresh if store.create(key, fresh.to_bytes()) else _stored(store, key)
+    if record is None:
+        raise EvidenceError(f"{store.uri}/{key}: the record vanished while it was written")
+    return _corrected(store, run, key, record)
+
+
+def find_decision(store: Store, run: RunRef) -> DecisionRecord | None:
+    """Return a run's terminal record as the promotion log confirms it, or None before its end."""
+    record = _stored(store, run.paths.decision(run.clear))
+    return None if record is None else as_the_log_says(store, record)
+
+
+def decisions(store: Store, model: str, *, limit: int | None = None) -> Iterator[DecisionRecord]:
+    """Yield a model's decision records, that of the run due last first, read one by one.
+
+    Raises:
+        EvidenceError: for a record that cannot be read.
+    """
+    folder = layout.decisions_folder(model)
+    names = (info.key.removeprefix(f"{folder}/") for info in store.children(folder)[1])
+    runs = {match[1] for name in names if (match := _RECORD_NAME.fullmatch(name))}
+    for run in sorted(runs, reverse=True)[:limit]:
+        record = _stored(store, f"{folder}/{run}.json")
+        if record is not None:
+            yield as_the_log_says(store, record)
+
+
+def consumed_flag(store: Store, model: str, flag_uri: str) -> str | None:
+    """Return the identity of a flag that the newest finished decision on it consumed.
+
+    Consumption is part of the record itself: a run that is killed before it consumes nothing, and
+    the next run finds the flag as new as it was.
+    """
+    for record in decisions(store, model):
+        flag = record.flag
+        if flag and flag.uri == flag_uri and flag.is_consumable and record.outcome in FINISHED:
+            return flag.identity
+    return None
+
+
+def as_the_log_says(store: Store, record: DecisionRecord) -> DecisionRecord:
+    """Return a record, as promoted if the promotion log has an entry made by its verdict."""
+    if record.outcome is Outcome.PROMOTED or record.verdict is None or not record.verdict.passed:
+        return record
+    entry = _promotion(PromotionLog(store, record.model), record.run_id, record.verdict)
+    return record if entry is None else _as_promoted(store, record, record.verdict, entry)
+
+
+def _corrected(store: Store, run: RunRef, key: str, record: DecisionRecord) -> DecisionRecord:
+    """Put a correction beside a record that the promotion log contradicts."""
+    if record.outcome is Outcome.PROMOTED:
+        return record
+    verdict = _read(Verdict, store, current_plan(store, run.paths).verdict(run.clear))
+    judged = record.model_copy(update={"verdict": verdict or record.verdict})
+    told = as_the_log_says(store, judged)
+    if told.outcome is not Outcome.PROMOTED:
+        return record
+    store.create(_correction_key(key), told.to_bytes())
+    return _stored(store, key) or told
+
+
+def _as_promoted(
+    store: Store, record: DecisionRecord, verdict: Verdict, entry: PromotionEntry
+) -> DecisionRecord:
+    late = f"recorded as {record.outcome.value} before it was promoted ({record.reason})"
+    changes = {
+        "outcome": Outcome.PROMOTED,
+        "reason": cut(f"{verdict.headline}; {late}", REASON_LENGTH),
+        "decided_at": entry.created_at,
+        "version": entry.version,
+        "previous": _previous(PromotionLog(store, record.model), entry),
+        "serving": serving_of(entry),
+    }
+    return record.model_copy(update=changes)
+
+
+def _gather(store: Store, run: RunRef, outcome: Outcome, reason: str) -> DecisionRecord:
+    """Build the record from what the run left in the store; what is unreadable is left out."""
+    paths = current_plan(store, run.paths)
+    verdict = _read(Verdict, store, paths.verdict(run.clear))
+    log = PromotionLog(store, run.model)
+    entry, previous, serving = None, None, None
+    try:
+        entry = None if verdict is None else _promotion(log, run.run_id, verdict)
+        previous = serving = log.serving()
+    except RegistryError as error:
+        reason = cut(f"{reason} (what serves is unknown: {error})", REASON_LENGTH)
+    if entry is not None and verdict is not None:
+        outcome, reason = Outcome.PROMOTED, verdict.headline
+        serving = serving_of(entry)
+        previous = _previous(log, entry)
+    elif outcome is Outcome.PROMOTED:
+        raise EvidenceError(f"run {run.run_id}: the promotion log has no entry made by it")
+    record = DecisionRecord(
+        model=run.model,
+        dag_id=run.dag_id,
+        run_id=run.run_id,
+        run=run.paths.run,
+        clear=run.clear,
+        outcome=outcome,
+        reason=reason,
+        decided_at=datetime.now(UTC),
+        run_after=run.run_after,
+        cause=run.cause,
+        params=None,
+        flag=None,
+        delivery=None,
+        code=None,
+        config_digest=None,
+        policy_digest=None,
+        fingerprint=None,
+        version=None,
+        rows=None,
+        verdict=verdict,
+        report=None if verdict is None else _judged_report(store, paths, verdict),
+        previous=previous,
+        serving=serving,
+    )
+    manifest = _manifest(store, paths)
+    return record if manifest is None else _with_pins(store, paths, record, manifest)
+
+
+def _with_pins(
+    store: Store, paths: RunPaths, record: DecisionRecord, manifest: RunManifest
+) -> DecisionRecord:
+    """Add what the run pinned."""
+    validated = _read(ValidateResult, store, paths.result("validate"))
+    is_ours = validated is not None and validated.fingerprint == manifest.fingerprint
+    version_key = layout.version_manifest_key(manifest.model, manifest.version)
+    pins = {
+        "params": manifest.params,
+        "flag": manifest.delivery.flag,
+        "delivery": manifest.delivery,
+        "code": manifest.code,
+        "config_digest": manifest.config_digest,
+        "policy_digest": manifest.policy_digest,
+        "fingerprint": manifest.fingerprint,
+        "version": manifest.version if store.exists(version_key) else None,
+        "rows": validated.rows if validated is not None and is_ours else None,
+    }
+    return record.model_copy(update=pins)
+
+
+def _promotion(log: PromotionLog, run_id: str, verdict: Verdict) -> PromotionEntry | None:
+    """Return the entry that a run made by a verdict, or None."""
+    generation = verdict.judged_against + 1
+    if not verdict.passed or log.head() < generation:
+        return None
+    entry = log.entry(generation)
+    made_by = (entry.run_id, entry.verdict_digest)
+    return entry if made_by == (run_id, verdict.content_digest) else None
+
+
+def _previous(log: PromotionLog, entry: PromotionEntry) -> Serving | None:
+    if entry.generation == 1:
+        return None
+    before = log.entry(entry.generation - 1)
+    return serving_of(before)
+
+
+def _judged_report(store: Store, paths: RunPaths, verdict: Verdict) -> EvaluationReport | None:
+    data = store.read_if_present(paths.evaluation)
+    if data is None or sha256_of(data) != verdict.report_digest:
+        return None
+    return EvaluationReport.from_bytes(data, where=paths.evaluation)
+
+
+def _manifest(store: Store, paths: RunPaths) -> RunManifest | None:
+    try:
+        return find_manifest(store, paths)
+    except EvidenceError:
+        return None  # a run with a damaged manifest must still be closed
+
+
+def _read(kind: type[AnyDocument], store: Store, key: str) -> AnyDocument | None:
+    data = store.read_if_present(key)
+    try:
+        return None if data is None else kind.from_bytes(data, where=key)
+    except EvidenceError:
+        return None  # as above
+
+
+def _stored(store: Store, key: str) -> DecisionRecord | None:
+    """Return the record under a key, or the correction beside it."""
+    data = store.read_if_present(key)
+    if data is None:
+        return None
+    corrected = store.read_if_present(_correction_key(key))
+    return DecisionRecord.from_bytes(data if corrected is None else corrected, where=key)
+
+
+def _correction_key(key: str) -> str:
+    return f"{key.removesuffix('.json')}.corrected.json"

@@ -19,7 +19,7 @@ from include.retraining.exceptions import (
     Superseded,
 )
 from include.retraining.manifest import RunManifest, Serving
-from include.retraining.promotion_log import ENTRY_NAME, PromotionLog
+from include.retraining.promotion_log import ENTRY_NAME, PromotionLog, serving_of
 from include.retraining.promotions import PromotionEntry, PromotionKind
 from include.retraining.report import EvaluationReport
 from include.retraining.storage import MissingObject
@@ -94,8 +94,7 @@ class Registry(PromotionLog):
                 problems.append(f"version {entry.version}: {error}")
         strangers = [name for name in self.names() if not ENTRY_NAME.fullmatch(name)]
         problems += [f"{self.folder}/{name} is not an entry of the log" for name in strangers]
-        last = entries[-1] if entries else None
-        champion = last and Serving(version=last.version, generation=last.generation)
+        champion = serving_of(entries[-1]) if entries else None
         return LogCheck(self.model, champion, len(entries), len(served), tuple(problems))
 
     def promote(

@@ -1,0 +1,147 @@
+"""What the tasks after the jobs do: judge, then promote or refuse, and leave the record."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from include.retraining.config import ModelConfig
+from include.retraining.exceptions import EvidenceError, Superseded
+from include.retraining.gate import Answer, Verdict, judge
+from include.retraining.layout import RunPaths
+from include.retraining.manifest import RunManifest, current_plan, read_manifest
+from include.retraining.records import DecisionRecord, Outcome, RunRef, close_run, find_decision
+from include.retraining.registry import Registry
+from include.retraining.report import EvaluationReport
+from include.retraining.results import read_result
+from include.retraining.storage import Store
+
+
+class _Evidence(NamedTuple):
+    """What a run left, read and verified, and judged anew."""
+
+    paths: RunPaths
+    manifest: RunManifest
+    report: EvaluationReport
+    verdict: Verdict
+
+
+def check_quality(store: Store, run: RunRef) -> Verdict:
+    """Judge a run's challenger and write the verdict down; a retry returns the same.
+
+    Raises:
+        EvidenceError: when a step left no result, another run's, or an altered one.
+        StorageError: when the store refuses or does not answer.
+    """
+    evidence = _judge_evidence(store, run)
+    key = evidence.paths.verdict(run.clear)
+    if not store.create(key, evidence.verdict.to_bytes()):
+        _require_same(evidence, run, store)
+    return evidence.verdict
+
+
+def deploy(store: Store, run: RunRef, *, actor: str) -> DecisionRecord:
+    """Promote a run's challenger, or say why not, and close the run.
+
+    The evidence is read and judged once more: nothing that a task or a person handed over decides.
+    Safe to repeat. A run that was closed already is not promoted any more.
+
+    Args:
+        store: where the run left its evidence.
+        run: the run.
+        actor: the DAG, or the person who triggered the run.
+
+    Returns:
+        The record: PROMOTED, SUPERSEDED, DRY_RUN, or what the run was closed with before.
+
+    Raises:
+        EvidenceError: when the verdict is missing, does not follow from the evidence, or is a no.
+        ArtifactError: when the version's files are not what its manifest says.
+        RegistryError: when the promotion log is unreadable.
+        StorageError: when the store refuses or does not answer.
+    """
+    closed = find_decision(store, run)
+    if closed is not None:
+        # Not `return closed`: closing once more puts the correction that the log may ask for.
+        return close_run(store, run, closed.outcome, closed.reason)
+    evidence = _judge_evidence(store, run)
+    _require_same(evidence, run, store)
+    verdict = evidence.verdict
+    if not verdict.passed:
+        raise EvidenceError(
+            f"run {run.run_id}: asked to promote what the gate did not pass: {verdict.headline}"
+        )
+    if evidence.manifest.params.dry_run:
+        reason = f"dry run: it would have been promoted: {verdict.headline}"
+        return close_run(store, run, Outcome.DRY_RUN, reason)
+    try:
+        Registry(store, run.model).promote(
+            manifest=evidence.manifest,
+            verdict=verdict,
+            report=evidence.report,
+            actor=actor,
+            reason=evidence.manifest.params.reason or verdict.headline,
+        )
+    except Superseded as error:
+        return close_run(store, run, Outcome.SUPERSEDED, str(error))
+    return close_run(store, run, Outcome.PROMOTED, verdict.headline)
+
+
+def abort(store: Store, run: RunRef) -> DecisionRecord:
+    """Close a run whose challenger the gate did not pass.
+
+    Returns:
+        The record: REJECTED, CANNOT_JUDGE, DRY_RUN, or what the run was closed with before.
+
+    Raises:
+        EvidenceError: when the verdict is missing, does not follow from the evidence, or is a yes.
+    """
+    evidence = _judge_evidence(store, run)
+    _require_same(evidence, run, store)
+    verdict = evidence.verdict
+    if verdict.passed:
+        raise EvidenceError(f"run {run.run_id}: asked to refuse what the gate passed")
+    is_rejected = verdict.answer is Answer.FAIL
+    outcome = Outcome.REJECTED if is_rejected else Outcome.CANNOT_JUDGE
+    reason = verdict.headline
+    if evidence.manifest.params.dry_run:
+        outcome = Outcome.DRY_RUN
+        answer = "it would have been rejected" if is_rejected else "it could not be judged"
+        reason = f"dry run: {answer}: {verdict.headline}"
+    return close_run(store, run, outcome, reason)
+
+
+def _judge_evidence(store: Store, run: RunRef) -> _Evidence:
+    """Read what every step left, check that it belongs together, and judge it."""
+    paths = current_plan(store, run.paths)
+    manifest = read_manifest(store, paths)
+    if manifest.run_id != run.run_id:
+        raise EvidenceError(f"{paths.manifest}: is of run {manifest.run_id}, not of {run.run_id}")
+    for step in ("validate", "train"):
+        read_result(store, paths, manifest, step)
+    evaluated = read_result(store, paths, manifest, "evaluate")
+    report = EvaluationReport.from_bytes(
+        store.read(evaluated.report.key), where=evaluated.report.key
+    )
+    found = (report.model, report.run_id, report.fingerprint, report.challenger.version)
+    if found != (run.model, manifest.run_id, manifest.fingerprint, manifest.version):
+        raise EvidenceError(f"{evaluated.report.key}: is of another run or version than its result")
+    try:
+        policy = ModelConfig.model_validate(manifest.config).gates
+    except ValidationError as error:
+        raise EvidenceError(f"{paths.manifest}: its configuration is not readable") from error
+    if policy.digest != manifest.policy_digest:
+        raise EvidenceError(f"{paths.manifest}: its rules are not those that it was planned with")
+    verdict = judge(report, policy, report_digest=evaluated.report.sha256)
+    return _Evidence(paths, manifest, report, verdict)
+
+
+def _require_same(evidence: _Evidence, run: RunRef, store: Store) -> None:
+    """Refuse a stored verdict that does not follow from the evidence."""
+    key = evidence.paths.verdict(run.clear)
+    data = store.read_if_present(key)
+    if data is None:
+        raise EvidenceError(f"{store.uri}/{key}: the run was not judged; clear check_quality")
+    if Verdict.from_bytes(data, where=key) != evidence.verdict:
+        raise EvidenceError(f"{store.uri}/{key}: the verdict does not follow from the evaluation")

@@ -1,0 +1,77 @@
+"""The terminal record of a run, and the ways in which a run can end."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from include.retraining.documents import Document
+from include.retraining.manifest import Cause, Code, Delivery, Flag, Params, Serving
+from include.retraining.report import EvaluationReport
+from include.retraining.verdict import Verdict
+
+
+class Outcome(StrEnum):
+    """How a run ended."""
+
+    PROMOTED = "promoted"
+    REJECTED = "rejected"
+    CANNOT_JUDGE = "cannot_judge"
+    NO_CHANGE = "no_change"
+    DATA_REJECTED = "data_rejected"
+    NO_DATA = "no_data"
+    DRY_RUN = "dry_run"
+    SUPERSEDED = "superseded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+# A decision on the data itself: the same flag does not start another, and the same fingerprint
+# under the same policy and champion need not be decided again.
+FINISHED = frozenset({
+    Outcome.PROMOTED,
+    Outcome.REJECTED,
+    Outcome.CANNOT_JUDGE,
+    Outcome.NO_CHANGE,
+    Outcome.DATA_REJECTED,
+})
+
+
+class DecisionRecord(Document):
+    """One run's terminal record. Written once."""
+
+    format: int = 1
+    model: str
+    dag_id: str
+    run_id: str
+    run: str
+    """The run's folder name."""
+    clear: int
+    """0 for the run itself, then one more each time a finished run was cleared."""
+    outcome: Outcome
+    reason: str
+    """One sentence: why the model was or was not updated."""
+    decided_at: datetime
+    run_after: datetime
+    failed_task: str | None = None
+    """The task that ended the run, where one did."""
+    cause: Cause
+    params: Params | None
+    """None when the run ended before they were accepted."""
+    flag: Flag | None
+    """The flag that the run fired on, whatever came of it."""
+    delivery: Delivery | None
+    code: Code | None
+    config_digest: str | None
+    policy_digest: str | None
+    fingerprint: str | None
+    version: str | None
+    """The challenger, where there is one."""
+    rows: int | None
+    verdict: Verdict | None
+    report: EvaluationReport | None
+    """What the verdict was made from, so that a record explains itself."""
+    previous: Serving | None
+    """What served before the decision."""
+    serving: Serving | None
+    """What serves after it."""
