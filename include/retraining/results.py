@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Annotated, Literal, overload
 
 from pydantic import Field
 
@@ -97,7 +97,6 @@ class StepFailure(Document):
 
 
 AnyResult = ValidateResult | TrainResult | EvaluateResult
-Result = TypeVar("Result", bound=AnyResult)
 
 _KINDS: dict[Step, type[AnyResult]] = {
     "validate": ValidateResult,
@@ -106,7 +105,7 @@ _KINDS: dict[Step, type[AnyResult]] = {
 }
 
 
-def write_result(job: Job, result: Result) -> Result:
+def write_result(job: Job, result: AnyResult) -> AnyResult:
     """Leave a step's result as evidence, or adopt the one that another attempt left.
 
     Returns:
@@ -162,8 +161,8 @@ def find_result(
 
 
 def _verified(
-    kind: type[Result], store: Store, paths: RunPaths, manifest: RunManifest, data: bytes
-) -> Result:
+    kind: type[AnyResult], store: Store, paths: RunPaths, manifest: RunManifest, data: bytes
+) -> AnyResult:
     where = paths.result(kind.model_fields["step"].default)
     result = kind.from_bytes(data, where=where)
     _check_belongs(result, manifest, where)

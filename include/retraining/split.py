@@ -95,13 +95,18 @@ def times(column: pd.Series[Any]) -> pd.Series[pd.Timestamp]:
     Raises:
         DataRejected: naming the column and the number of rows that hold no time.
     """
-    parsed = pd.to_datetime(column, utc=True, errors="coerce", format="ISO8601")
+    parsed = times_or_missing(column)
     unreadable = int(parsed.isna().sum())
     if unreadable:
         raise DataRejected(
             f"{column.name}: {unreadable:,} rows hold no date or time in ISO 8601, like 2026-11-24"
         )
     return parsed
+
+
+def times_or_missing(column: pd.Series[Any]) -> pd.Series[pd.Timestamp]:
+    """Return a column of dates or times in UTC, `NaT` where a cell holds none."""
+    return pd.to_datetime(column, utc=True, errors="coerce", format="ISO8601")
 
 
 def _newest(when: pd.Series[pd.Timestamp], split: TimeSplit) -> Mask:

@@ -1,0 +1,415 @@
+"""The data contract: what the model's own `Contract` promises, and what every delivery must keep.
+
+All violations are collected before anything is refused. A violation names the column, the rule, the
+number of rows and some of their keys, and never a value of a cell: columns may be protected.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from difflib import get_close_matches
+from statistics import median
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pandera.pandas as pa
+from pandera.engines.pandas_engine import Engine
+from pandera.errors import SchemaError, SchemaErrorReason, SchemaErrors
+
+from include.retraining.code import ModelCode
+from include.retraining.config import ModelConfig, TimeSplit
+from include.retraining.exceptions import ConfigError, DataRejected
+from include.retraining.split import times_or_missing
+
+EXAMPLES = 5
+PRESENT = "must be there"
+KNOWN = "is not a column of the contract"
+ONCE = "is there more than once"
+NOT_NULL = "must not be missing"
+UNIQUE = "must be unique"
+FINITE = "must be finite"
+
+Failing = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One rule that a delivery breaks."""
+
+    column: str | None
+    """None for a rule on the whole delivery."""
+    rule: str
+    rows: int | None = None
+    """How many rows break it; None for a rule that is not about rows."""
+    keys: tuple[str, ...] = ()
+    """Keys of some of them."""
+
+    def __str__(self) -> str:
+        text = self.rule if self.column is None else f"{self.column}: {self.rule}"
+        if self.rows is not None:
+            text += f": {self.rows:,} row{'s' if self.rows != 1 else ''}"
+        return f"{text}, for example key {', '.join(self.keys)}" if self.keys else text
+
+
+@dataclass(frozen=True)
+class Expectations:
+    """What a delivery is held against, besides its own content."""
+
+    config: ModelConfig
+    schema: pa.DataFrameSchema
+    features: tuple[str, ...]
+    run_date: date
+    """The date of the data."""
+    earlier_rows: tuple[int, ...]
+    """Rows of earlier accepted deliveries."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every column that must be there: those of the contract and those the YAML names."""
+        data, gates = self.config.data, self.config.gates
+        named = [data.key, data.label, *self.features, *sorted(self.config.protected_columns)]
+        named += [rule.column for rule in gates.slices]
+        named += [data.freshness.column] if data.freshness else []
+        named += [data.split.column] if isinstance(data.split, TimeSplit) else []
+        promised = [name for name, column in self.schema.columns.items() if column.required]
+        return tuple(dict.fromkeys((*named, *promised)))
+
+
+def check_contract(
+    frame: pd.DataFrame,
+    config: ModelConfig,
+    code: ModelCode,
+    *,
+    run_date: date,
+    earlier_rows: Sequence[int],
+) -> tuple[str, ...]:
+    """Hold a delivery against its contract.
+
+    Args:
+        frame: all of it, with an index that counts from 0.
+        config: the model's.
+        code: the model's.
+        run_date: the date of the data.
+        earlier_rows: rows of earlier accepted deliveries.
+
+    Returns:
+        The rules that ran, by name.
+
+    Raises:
+        DataRejected: with every violation, a line each.
+        ConfigError: when the contract itself cannot be applied.
+    """
+    expected = expectations(config, code, run_date=run_date, earlier_rows=earlier_rows)
+    violations = find_violations(frame, expected)
+    if violations:
+        lines = [str(violation) for violation in violations]
+        more = f" (and {len(lines) - 1} more below)" if len(lines) > 1 else ""
+        raise DataRejected("\n- ".join([f"the data breaks its contract: {lines[0]}{more}", *lines]))
+    return rule_names(expected)
+
+
+def expectations(
+    config: ModelConfig, code: ModelCode, *, run_date: date, earlier_rows: Sequence[int]
+) -> Expectations:
+    """Return what a delivery is held against.
+
+    Raises:
+        ConfigError: when the contract is invalid, changes what it checks, or leaves a column that
+            the model depends on unchecked.
+    """
+    where = f"include/models/{config.name}.py: Contract"
+    try:
+        schema = copy.deepcopy(code.contract.to_schema())
+    except Exception as error:
+        raise ConfigError(f"{where}: is not valid: {type(error).__name__}: {error}") from error
+    changing = {
+        "coerce": schema.coerce or any(column.coerce for column in schema.columns.values()),
+        "strict = 'filter'": schema.strict == "filter",
+        "drop_invalid_rows": schema.drop_invalid_rows,
+        "add_missing_columns": schema.add_missing_columns,
+        "a parser": schema.parsers or any(column.parsers for column in schema.columns.values()),
+    }
+    for name, is_used in changing.items():
+        if is_used:
+            raise ConfigError(f"{where}: {name} is not allowed: training reads what was delivered")
+    needed = (config.data.key, config.data.label, *code.features)
+    unchecked = [name for name in needed if name not in schema.columns]
+    if unchecked:
+        raise ConfigError(f"{where}: does not declare {', '.join(unchecked)}")
+    return Expectations(config, schema, code.features, run_date, tuple(earlier_rows))
+
+
+def rule_names(expected: Expectations) -> tuple[str, ...]:
+    """Return the name of every rule that is applied."""
+    schema, data = expected.schema, expected.config.data
+    names = [f"{name}: {PRESENT}" for name in expected.columns]
+    for name, column in schema.columns.items():
+        names += [f"{name}: type {column.dtype}"] if column.dtype else []
+        names += [f"{name}: {_check_name(check)}" for check in column.checks]
+    names += [f"{name}: {NOT_NULL}" for name in _not_nullable(expected)]
+    names += [f"{name}: {UNIQUE}" for name in _unique(expected)]
+    names += [_check_name(check) for check in schema.checks]
+    names += [f"numbers: {FINITE}", f"rows: at least {data.min_rows:,}", f"{data.label}: classes"]
+    names += ["volume"] if data.volume and expected.earlier_rows else []
+    names += ["label rate"] if data.label_rate else []
+    names += ["freshness"] if data.freshness else []
+    return tuple(names)
+
+
+def find_violations(frame: pd.DataFrame, expected: Expectations) -> list[Violation]:
+    """Return everything that a delivery breaks.
+
+    Raises:
+        ConfigError: when a check of the contract fails to run.
+    """
+    found: list[Violation] = []
+    twice = frame.columns.duplicated()
+    found += [Violation(str(name), ONCE) for name in sorted(set(frame.columns[twice]))]
+    frame = frame.loc[:, ~twice] if twice.any() else frame
+    found += _violated_columns(frame, expected)
+    found += _violated_rows(frame, expected)
+    found += _violated_types(frame, expected)
+    found += _violated_checks(frame, expected)
+    found += _violated_label(frame, expected)
+    found += _violated_volume(len(frame), expected)
+    found += _violated_dates(frame, expected)
+    return found
+
+
+def _violated_columns(frame: pd.DataFrame, expected: Expectations) -> Iterator[Violation]:
+    known = set(expected.columns) | set(expected.schema.columns)
+    extra = [str(name) for name in frame.columns if name not in known]
+    plain = {re.sub(r"[^a-z0-9]", "", name.lower()): name for name in extra}
+    for name in expected.columns:
+        if name not in frame.columns:
+            wanted = re.sub(r"[^a-z0-9]", "", name.lower())
+            near = get_close_matches(wanted, plain, n=1, cutoff=0.75)
+            hint = f" (renamed to {plain[near[0]]!r}?)" if near else ""
+            yield Violation(name, f"{PRESENT}{hint}")
+    if expected.schema.strict:
+        yield from (Violation(name, KNOWN) for name in extra)
+
+
+def _violated_rows(frame: pd.DataFrame, expected: Expectations) -> Iterator[Violation]:
+    """Check missing, repeated and infinite values."""
+    for name in _not_nullable(expected):
+        if name in frame.columns and frame[name].hasnans:
+            yield _rows(frame, expected, name, NOT_NULL, frame[name].isna().to_numpy())
+    for name in _unique(expected):
+        if name in frame.columns:
+            repeated = frame[name].duplicated().to_numpy()
+            # Missing keys are told of once, as missing.
+            repeated &= frame[name].notna().to_numpy()
+            if repeated.any():
+                yield _rows(frame, expected, name, UNIQUE, repeated)
+    for name in frame.columns:
+        if pd.api.types.is_float_dtype(frame[name].dtype):
+            infinite = np.isinf(frame[name].to_numpy(dtype=float, na_value=0.0))
+            if infinite.any():
+                yield _rows(frame, expected, str(name), FINITE, infinite)
+
+
+def _violated_types(frame: pd.DataFrame, expected: Expectations) -> Iterator[Violation]:
+    for name in _wrong_types(frame, expected.schema):
+        declared, found = expected.schema.columns[name].dtype, frame[name].dtype
+        rule = f"must be of type {declared}, is {found}"
+        not_number = np.zeros(len(frame), dtype=bool)
+        if re.match(r"int|uint|float", str(declared)) and not _is_number(frame[name]):
+            numbers = pd.to_numeric(frame[name], errors="coerce")
+            not_number = (numbers.isna() & frame[name].notna()).to_numpy(dtype=bool)
+        if not_number.any():
+            yield _rows(frame, expected, name, rule, not_number)
+        else:
+            yield Violation(name, rule)
+
+
+def _violated_checks(frame: pd.DataFrame, expected: Expectations) -> Iterator[Violation]:
+    """Run the contract's own checks on the columns that are there and have the right type."""
+    schema = copy.deepcopy(expected.schema)
+    unusable = {name for name in schema.columns if name not in frame.columns}
+    unusable |= set(_wrong_types(frame, schema))
+    if unusable:
+        schema.checks = []  # they may look at any column
+        schema = schema.remove_columns(sorted(unusable))
+    schema.strict = False
+    for column in schema.columns.values():
+        # All that is not a check is told of by the rules above, which count without copying.
+        column.nullable, column.unique, column.dtype = True, False, None
+        for check in column.checks:
+            check.n_failure_cases = EXAMPLES
+    for check in schema.checks:
+        check.n_failure_cases = EXAMPLES
+    if not schema.columns:
+        return
+    try:
+        schema.validate(frame, lazy=True, inplace=True)
+    except SchemaErrors as errors:
+        for error in errors.schema_errors:
+            yield _from_pandera(error, frame, expected)
+
+
+def _from_pandera(error: SchemaError, frame: pd.DataFrame, expected: Expectations) -> Violation:
+    name = getattr(error.schema, "name", None)
+    column = name if name in frame.columns else None
+    if error.reason_code is SchemaErrorReason.CHECK_ERROR:
+        raise ConfigError(
+            f"include/models/{expected.config.name}.py: Contract: the check "
+            f"{_check_name(error.check)!r}{f' of {column}' if column else ''} crashed"
+        )
+    if error.reason_code is not SchemaErrorReason.DATAFRAME_CHECK:
+        return Violation(column, str(error.reason_code.value).replace("_", " "))
+    passed = error.check_output
+    if isinstance(passed, pd.DataFrame):
+        passed = passed.all(axis="columns")
+    if not isinstance(passed, pd.Series) or len(passed) != len(frame):
+        return Violation(column, _check_name(error.check))
+    return _rows(frame, expected, column, _check_name(error.check), ~passed.to_numpy(dtype=bool))
+
+
+def _violated_label(frame: pd.DataFrame, expected: Expectations) -> Iterator[Violation]:
+    config, name = expected.config, expected.config.data.label
+    if name not in frame.columns:
+        return
+    label = frame[name].dropna()
+    classes = label.nunique()
+    if config.problem == "regression":
+        if not _is_number(label):
+            yield Violation(name, "must be a number")
+        elif classes < 2:
+            yield Violation(name, "has one value only: there is nothing to learn")
+        return
+    if classes < 2:
+        yield Violation(name, "has one class only: there is nothing to learn")
+    if config.problem != "binary" or classes == 0:
+        return
+    if classes > 2:
+        yield Violation(name, f"has {classes:,} different values, a binary label has two")
+    rate = float((label == config.data.positive).mean())
+    if rate == 0:
+        yield Violation(name, f"no row has the positive value {config.data.positive!r}")
+    limits = config.data.label_rate
+    if limits and not limits.min <= rate <= limits.max:
+        yield Violation(
+            name,
+            f"label rate: {rate:.4g} of the rows are positive, allowed are {limits.min:g} to "
+            f"{limits.max:g}",
+        )
+
+
+def _violated_volume(rows: int, expected: Expectations) -> Iterator[Violation]:
+    data = expected.config.data
+    if rows < data.min_rows:
+        yield Violation(None, f"rows: there are {rows:,}, at least {data.min_rows:,} are needed")
+    if not (data.volume and expected.earlier_rows):
+        return
+    usual = median(expected.earlier_rows)
+    if not data.volume.min * usual <= rows <= data.volume.max * usual:
+        yield Violation(
+            None,
+            f"volume: there are {rows:,} rows, {rows / usual:.2f} times the median of the last "
+            f"{len(expected.earlier_rows)} deliveries ({usual:,.0f}); allowed are "
+            f"{data.volume.min:g} to {data.volume.max:g} times",
+        )
+
+
+def _violated_dates(frame: pd.DataFrame, expected: Expectations) -> Iterator[Violation]:
+    data = expected.config.data
+    freshness = data.freshness
+    columns = {freshness.column} if freshness else set()
+    columns |= {data.split.column} if isinstance(data.split, TimeSplit) else set()
+    parsed = {}
+    for name in sorted(columns & set(frame.columns)):
+        parsed[name] = times_or_missing(frame[name])
+        unreadable = parsed[name].isna().to_numpy()
+        if unreadable.any():
+            rule = "must hold a date or time like 2026-11-24"
+            yield _rows(frame, expected, name, rule, unreadable)
+    if freshness is None or freshness.column not in parsed:
+        return
+    times = parsed[freshness.column]
+    end = _end_of(expected.run_date, expected.config.trigger.timezone, frame[freshness.column])
+    future = (times >= end).to_numpy()
+    if future.any():
+        rule = f"freshness: dated after the run's date {expected.run_date}"
+        yield _rows(frame, expected, freshness.column, rule, future)
+    age_days = (end - times.max()) / pd.Timedelta(days=1)
+    if age_days > freshness.max_age_days + 1:  # the run's own day counts as no age
+        yield Violation(
+            freshness.column,
+            f"freshness: stale data: the newest row is {int(age_days)} days older than the run's "
+            f"date {expected.run_date}, allowed are {freshness.max_age_days:g}",
+        )
+
+
+def _end_of(day: date, timezone: str, column: pd.Series[Any]) -> pd.Timestamp:
+    """Return the moment a day ends, on the clock that a column's times are read on."""
+    midnight = datetime.combine(day + timedelta(days=1), time())
+    sample = column.dropna().head(1)
+    is_zoned = not sample.empty and pd.to_datetime(sample.iloc[0]).tzinfo is not None
+    zone = ZoneInfo(timezone if is_zoned else "UTC")  # without a zone: off the model's own clock
+    return pd.Timestamp(midnight.replace(tzinfo=zone)).tz_convert("UTC")
+
+
+def _not_nullable(expected: Expectations) -> tuple[str, ...]:
+    data = expected.config.data
+    declared = [name for name, column in expected.schema.columns.items() if not column.nullable]
+    return tuple(dict.fromkeys((data.key, data.label, *declared)))
+
+
+def _unique(expected: Expectations) -> tuple[str, ...]:
+    declared = [name for name, column in expected.schema.columns.items() if column.unique]
+    return tuple(dict.fromkeys((expected.config.data.key, *declared)))
+
+
+def _wrong_types(frame: pd.DataFrame, schema: pa.DataFrameSchema) -> list[str]:
+    """Return the columns whose type is not the declared one, nor fits into it without loss."""
+    wrong = []
+    for name, column in schema.columns.items():
+        if column.dtype is None or name not in frame.columns:
+            continue
+        values = frame[name]
+        accepted = column.dtype.check(Engine.dtype(values.dtype), values)
+        if not np.all(accepted) and not _fits(values, str(column.dtype)):
+            wrong.append(name)
+    return wrong
+
+
+def _fits(values: pd.Series[Any], declared: str) -> bool:
+    """Return whether a difference in type comes from the file's format alone.
+
+    A CSV column of numbers is read as integers when no cell has a point; an all-empty column as
+    floats; times have whatever unit the writer chose.
+    """
+    if declared.startswith("float"):
+        return pd.api.types.is_integer_dtype(values.dtype)
+    if declared == "datetime64[ns]":
+        return isinstance(values.dtype, np.dtype) and values.dtype.kind == "M"
+    return False
+
+
+def _is_number(values: pd.Series[Any]) -> bool:
+    return pd.api.types.is_numeric_dtype(values.dtype)
+
+
+def _check_name(check: Any) -> str:
+    """Return a check's rule: its numbers come from the contract, never from the data."""
+    text = getattr(check, "error", None) or getattr(check, "name", None) or str(check)
+    return " ".join(str(text).split())[:120]
+
+
+def _rows(
+    frame: pd.DataFrame, expected: Expectations, column: str | None, rule: str, failing: Failing
+) -> Violation:
+    key = expected.config.data.key
+    keys: tuple[str, ...] = ()
+    if key in frame.columns and key not in expected.config.protected_columns:
+        first = np.flatnonzero(failing)[:EXAMPLES]
+        keys = tuple(str(value)[:60] for value in frame[key].iloc[first].dropna())
+    return Violation(column, rule, int(failing.sum()), keys)
