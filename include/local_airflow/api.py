@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -58,10 +59,18 @@ class AirflowApi:
         except NotThere:
             return None
 
-    def import_errors(self) -> list[str]:
-        """Return why DAG files cannot be parsed, a text per file."""
+    def import_errors(self, since: datetime | None = None) -> list[str]:
+        """Return why DAG files cannot be parsed, a text per file.
+
+        Args:
+            since: leave out what was found before.
+        """
         found = self.request("GET", "/importErrors", params={"limit": PAGE})["import_errors"]
-        return [f"{item['filename']}: {item['stack_trace'].strip()}" for item in found]
+        return [
+            f"{item['filename']}: {item['stack_trace'].strip()}"
+            for item in found
+            if since is None or datetime.fromisoformat(item["timestamp"]) >= since
+        ]
 
     def set_paused(self, dag_id: str, *, is_paused: bool) -> None:
         """Pause or unpause a DAG."""

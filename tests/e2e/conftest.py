@@ -1,0 +1,23 @@
+"""One real Airflow per test module: it takes about 20 seconds to start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.harness import Stage, copy_repository, stage
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the repository; a module overrides this to add models before Airflow starts."""
+    return copy_repository(tmp_path_factory.mktemp("repository"))
+
+
+@pytest.fixture(scope="module")
+def airflow(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """A real Airflow on the module's copy of the repository."""
+    with stage(tmp_path_factory.mktemp("stage"), root=repository) as running:
+        yield running

@@ -1,0 +1,329 @@
+"""A real Airflow for the tests: scheduler, DAG processor, triggerer, API server, LocalExecutor.
+
+It runs on a copy of the repository, so that a test may add models, change their YAML, or plant
+faults. Data, runs, records, messages and processes are each one call away, and every wait is for a
+condition.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pandas as pd
+import psutil
+import yaml
+
+from include.local_airflow import samples
+from include.local_airflow.api import RUN_ENDED, AirflowApi
+from include.local_airflow.ports import free_port
+from include.local_airflow.processes import LocalAirflow
+from include.local_airflow.slack_receiver import SlackReceiver
+from include.local_airflow.stores import store_connection
+from include.retraining import records, registry
+from include.retraining.promotions import PromotionEntry
+from include.retraining.records import DecisionRecord
+from include.retraining.storage import Store
+
+T = TypeVar("T")
+
+REPOSITORY = Path(__file__).parents[2]
+COPIED = ("dags", "include", "plugins")
+# Airflow notices a dead task after five minutes by default (faults.md 4.0).
+IMPATIENT_SETTINGS = {
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "25",
+    "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
+    "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "2",
+    # A changed or added file is parsed at once.
+    "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3",
+    "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "3",
+}
+
+
+@dataclass(frozen=True)
+class EndedRun:
+    """How a run ended."""
+
+    run_id: str
+    state: str
+    tasks: dict[str, str | None]
+    """The state of every task, by task id."""
+
+
+def copy_repository(target: Path) -> Path:
+    """Copy what Airflow reads of the repository and return the copy's root."""
+    for name in COPIED:
+        shutil.copytree(
+            REPOSITORY / name, target / name, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    for name in (".airflowignore", "airflow_settings.yaml"):
+        shutil.copy(REPOSITORY / name, target / name)
+    return target
+
+
+def add_model(
+    root: Path,
+    name: str,
+    *,
+    like: str = "diabetes_progression",
+    values: Mapping[str, Any] | None = None,
+    code: Callable[[str], str] | None = None,
+) -> None:
+    """Add a model, or change one that is there, in a copy of the repository.
+
+    Args:
+        root: the copy.
+        name: the model's name; the same as ``like`` to change it in place.
+        like: the model to start from; its landing folder becomes the new model's own.
+        values: YAML values to set, merged into sections: `{"trigger": {"timeout_seconds": 10}}`.
+        code: turns the Python file's text into the new one's.
+    """
+    folder = root / "include" / "models"
+    text = (folder / f"{like}.yaml").read_text().replace(f"landing/{like}", f"landing/{name}")
+    config = yaml.safe_load(text)
+    config["name"] = name
+    _merge(config, values or {})
+    (folder / f"{name}.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    source = (folder / f"{like}.py").read_text()
+    (folder / f"{name}.py").write_text(code(source) if code else source)
+
+
+def _merge(target: dict[str, Any], values: Mapping[str, Any]) -> None:
+    for key, value in values.items():
+        if isinstance(value, Mapping) and isinstance(target.get(key), dict):
+            _merge(target[key], value)
+        else:
+            target[key] = value
+
+
+def replace_text(file: Path, old: str, new: str) -> None:
+    """Replace a text that must be there in a file of a copy."""
+    text = file.read_text()
+    assert old in text, f"{file} does not hold {old!r}"
+    file.write_text(text.replace(old, new))
+
+
+class Stage:
+    """A running Airflow with a store and Slack's stand-in. Models are named without `retrain_`."""
+
+    def __init__(
+        self, root: Path, airflow: LocalAirflow, store: Store, slack: SlackReceiver
+    ) -> None:
+        """Use `stage` to make one."""
+        self.root = root
+        self.airflow = airflow
+        self.store = store
+        self.slack = slack
+        self.api = AirflowApi(airflow.url, airflow.username, airflow.password)
+
+    # ---- data ----
+
+    def land(
+        self,
+        model: str,
+        data: pd.DataFrame | bytes | None = None,
+        *,
+        name: str = "data.csv",
+        flag: bool = True,
+    ) -> None:
+        """Land a delivery: the data first, then the flag.
+
+        Args:
+            model: whose landing folder it goes to.
+            data: a table or a CSV's bytes; None for the data that ships with the model.
+            name: the file's name.
+            flag: False to leave the flag out.
+        """
+        folder = f"landing/{model}"
+        if data is None:
+            data = samples.SAMPLES[model][1]()
+        if isinstance(data, pd.DataFrame):
+            data = data.to_csv(index=False).encode()
+        self.store.write(f"{folder}/{name}", data)
+        if flag:
+            self.raise_flag(model)
+
+    def raise_flag(self, model: str) -> None:
+        """Write a model's flag anew."""
+        samples.raise_flag(self.store, f"landing/{model}")
+
+    # ---- runs ----
+
+    def start_run(
+        self, model: str, conf: Mapping[str, Any] | None = None, *, run_id: str | None = None
+    ) -> str:
+        """Unpause a model's DAG, waiting for it to be parsed, start a run and return its id."""
+        dag_id = f"retrain_{model}"
+        self.wait_for(lambda: self._is_there(dag_id), f"DAG {dag_id}")
+        self.api.set_paused(dag_id, is_paused=False)
+        return self.api.trigger(dag_id, conf, run_id=run_id)
+
+    def _is_there(self, dag_id: str) -> bool:
+        errors = self.api.import_errors()
+        assert not errors, errors
+        dag = self.api.dag(dag_id)
+        return dag is not None and not dag["is_stale"]
+
+    def wait_for_end(self, model: str, run_id: str, timeout_seconds: float = 180) -> EndedRun:
+        """Wait for a run to end and return how it did."""
+        dag_id = f"retrain_{model}"
+        run = self.wait_for(
+            lambda: self._ended(dag_id, run_id),
+            f"end of {dag_id} {run_id}",
+            timeout_seconds,
+        )
+        tasks = {key: task["state"] for key, task in self.api.tasks(dag_id, run_id).items()}
+        return EndedRun(run_id, run["state"], tasks)
+
+    def _ended(self, dag_id: str, run_id: str) -> dict[str, Any] | None:
+        run = self.api.run(dag_id, run_id)
+        return run if run["state"] in RUN_ENDED else None
+
+    def run(
+        self, model: str, conf: Mapping[str, Any] | None = None, timeout_seconds: float = 180
+    ) -> tuple[EndedRun, DecisionRecord]:
+        """Start a run, wait for its end, and return how it ended with its decision record."""
+        run_id = self.start_run(model, conf)
+        ended = self.wait_for_end(model, run_id, timeout_seconds)
+        return ended, self.record(model, run_id)
+
+    def wait_for_task(
+        self, model: str, run_id: str, task_id: str, *states: str, timeout_seconds: float = 120
+    ) -> dict[str, Any]:
+        """Wait until a task is in one of ``states`` and return its task instance."""
+
+        def look() -> dict[str, Any] | None:
+            task = self.api.tasks(f"retrain_{model}", run_id).get(task_id)
+            return task if task and task["state"] in states else None
+
+        return self.wait_for(look, f"{task_id} in {' or '.join(states)}", timeout_seconds)
+
+    def clear(self, model: str, run_id: str, *task_ids: str) -> None:
+        """Clear tasks of a run, all of them when none are named, with what depends on them."""
+        self.api.clear(f"retrain_{model}", run_id, list(task_ids) or None)
+
+    def log(self, model: str, run_id: str, task_id: str, attempt: int = 1) -> str:
+        """Return a task's log as text."""
+        return self.api.log(f"retrain_{model}", run_id, task_id, attempt=attempt)
+
+    # ---- what is left behind ----
+
+    def record(
+        self, model: str, run_id: str, *, clear: int = 0, timeout_seconds: float = 60
+    ) -> DecisionRecord:
+        """Wait for a run's decision record and return it; a callback may write it late."""
+        return self.wait_for(
+            lambda: next(
+                (r for r in self.records(model) if (r.run_id, r.clear) == (run_id, clear)), None
+            ),
+            f"decision record of {run_id} ({clear})",
+            timeout_seconds,
+        )
+
+    def records(self, model: str) -> list[DecisionRecord]:
+        """Return a model's decision records, newest first."""
+        return list(records.decisions(self.store, model))
+
+    def promotions(self, model: str) -> list[PromotionEntry]:
+        """Return a model's promotion log, verified, oldest first."""
+        return sorted(
+            registry.Registry(self.store, model).history(), key=lambda entry: entry.generation
+        )
+
+    def wait_for_message(self, *words: str, timeout_seconds: float = 30) -> str:
+        """Wait for a Slack message that holds all ``words`` and return its text."""
+
+        def look(messages: list[dict[str, Any]]) -> str | None:
+            texts = (json.dumps(message, ensure_ascii=False) for message in messages)
+            return next((text for text in texts if all(word in text for word in words)), None)
+
+        return str(self.slack.wait_for(look, timeout_seconds))
+
+    def messages_about(self, run_id: str) -> list[str]:
+        """Return the texts of the Slack messages that name a run, oldest first."""
+        texts = (json.dumps(message, ensure_ascii=False) for message in self.slack.messages)
+        return [text for text in texts if run_id in text]
+
+    # ---- processes ----
+
+    def task_process(self, model: str, run_id: str, task_id: str) -> psutil.Process:
+        """Wait for a running task and return its process; its parent is Airflow's supervisor."""
+
+        def look() -> psutil.Process | None:
+            task = self.api.tasks(f"retrain_{model}", run_id).get(task_id)
+            if not task or task["state"] != "running" or not task["pid"]:
+                return None
+            return psutil.Process(task["pid"])
+
+        return self.wait_for(look, f"process of {task_id}", 60, pause_seconds=0.05)
+
+    def job_process(self, model: str, run_id: str, task_id: str) -> psutil.Process:
+        """Wait for a running task's job and return the job's process."""
+        task = self.task_process(model, run_id, task_id)
+
+        def look() -> psutil.Process | None:
+            for child in task.children(recursive=True):
+                if "include.retraining" in " ".join(child.cmdline()):
+                    return child
+            return None
+
+        return self.wait_for(look, f"job of {task_id}", 60, pause_seconds=0.05)
+
+    @staticmethod
+    def kill(process: psutil.Process, number: signal.Signals = signal.SIGKILL) -> None:
+        """Send a signal to one process."""
+        os.kill(process.pid, number)
+
+    def wait_for(
+        self,
+        condition: Callable[[], T | None],
+        what: str,
+        timeout_seconds: float = 60,
+        *,
+        pause_seconds: float = 0.25,
+    ) -> T:
+        """Wait until a condition is true and return what it returned; Airflow must stay up."""
+        return self.airflow.wait_for(condition, what, timeout_seconds, pause_seconds=pause_seconds)
+
+
+@contextmanager
+def stage(
+    folder: Path,
+    *,
+    root: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Stage]:
+    """Start an Airflow on a copy of the repository and end it again.
+
+    Args:
+        folder: an empty folder for everything.
+        root: a prepared copy of the repository; made when it is not given.
+        environment: more environment variables for Airflow.
+    """
+    root = root or copy_repository(folder / "repository")
+    store = registry.initialise((folder / "store").as_uri())
+    with SlackReceiver(folder / "slack.jsonl") as slack:
+        airflow = LocalAirflow(
+            root,
+            folder / "airflow",
+            port=free_port(),
+            environment={
+                "AIRFLOW_CONN_STORE": store_connection(store.uri, {}),
+                "AIRFLOW_CONN_SLACK_ALERTS": slack.connection,
+                **IMPATIENT_SETTINGS,
+                **(environment or {}),
+            },
+        )
+        with airflow:
+            running = Stage(root, airflow, store, slack)
+            try:
+                yield running
+            finally:
+                running.api.close()
