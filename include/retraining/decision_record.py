@@ -75,3 +75,7 @@ class DecisionRecord(Document):
     """What served before the decision."""
     serving: Serving | None
     """What serves after it."""
+    serving_since: datetime | None = None
+    """Since when that serves."""
+    title: str | None = None
+    """What people call the model; None when the run ended before it had a manifest."""

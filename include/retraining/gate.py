@@ -10,7 +10,6 @@ any rule says no, and PASS only when a rule passed and none did otherwise.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from functools import partial
@@ -239,8 +238,9 @@ def _pair(opponent: Opponent, report: EvaluationReport, policy: GatePolicy) -> _
 
 def _contradicts(pair: _Pair) -> bool:
     """Return whether a comparison is not one of these two scores."""
-    is_their_difference = math.isclose(pair.difference, pair.ours - pair.theirs, abs_tol=1e-6)
-    return not is_their_difference or pair.lower > pair.upper
+    scale = max(1.0, abs(pair.ours), abs(pair.theirs))
+    gap = abs(pair.difference - (pair.ours - pair.theirs))
+    return gap > scale * 1e-9 or pair.lower > pair.upper
 
 
 def _obstacle(opponent: Opponent, report: EvaluationReport, policy: GatePolicy) -> str | None:

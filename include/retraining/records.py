@@ -177,6 +177,7 @@ def _as_promoted(
         "version": entry.version,
         "previous": _previous(PromotionLog(store, record.model), entry),
         "serving": serving_of(entry),
+        "serving_since": entry.created_at,
     }
     return record.model_copy(update=changes)
 
@@ -186,16 +187,15 @@ def _gather(store: Store, run: RunRef, outcome: Outcome, reason: str) -> Decisio
     paths = current_plan(store, run.paths)
     verdict = _read(Verdict, store, paths.verdict(run.clear))
     log = PromotionLog(store, run.model)
-    entry, previous, serving = None, None, None
+    entry, champion, previous = None, None, None
     try:
         entry = None if verdict is None else _promotion(log, run.run_id, verdict)
-        previous = serving = log.serving()
+        champion = entry or log.champion()
+        previous = None if champion is None else serving_of(champion)
     except RegistryError as error:
         reason = cut(f"{reason} (what serves is unknown: {error})", REASON_LENGTH)
     if entry is not None and verdict is not None:
-        outcome, reason = Outcome.PROMOTED, verdict.headline
-        serving = serving_of(entry)
-        previous = _previous(log, entry)
+        outcome, reason, previous = Outcome.PROMOTED, verdict.headline, _previous(log, entry)
     elif outcome is Outcome.PROMOTED:
         raise EvidenceError(f"run {run.run_id}: the promotion log has no entry made by it")
     record = DecisionRecord(
@@ -221,7 +221,8 @@ def _gather(store: Store, run: RunRef, outcome: Outcome, reason: str) -> Decisio
         verdict=verdict,
         report=None if verdict is None else _judged_report(store, paths, verdict),
         previous=previous,
-        serving=serving,
+        serving=None if champion is None else serving_of(champion),
+        serving_since=None if champion is None else champion.created_at,
     )
     manifest = _manifest(store, paths)
     return record if manifest is None else _with_pins(store, paths, record, manifest)
@@ -235,6 +236,7 @@ def _with_pins(
     is_ours = validated is not None and validated.fingerprint == manifest.fingerprint
     version_key = layout.version_manifest_key(manifest.model, manifest.version)
     pins = {
+        "title": manifest.config.get("title"),
         "params": manifest.params,
         "flag": manifest.delivery.flag,
         "delivery": manifest.delivery,

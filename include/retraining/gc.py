@@ -1,0 +1,133 @@
+"""Remove what no one needs: old versions, unfinished attempts, litter of killed writers.
+
+Never removed: the champion, whatever an entry of the promotion log names, the newest versions, and
+anything of a run or a decision. An aborted upload in parts is invisible here; a bucket's lifecycle
+rule ends those.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from include.retraining import layout
+from include.retraining.exceptions import EvidenceError
+from include.retraining.registry import Registry
+from include.retraining.storage import ObjectInfo, Store
+from include.retraining.versions import VersionManifest
+
+KEEP_VERSIONS = 10
+GRACE = timedelta(days=1)
+_LITTER = re.compile(r".+#[0-9]+")
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """One object that may go."""
+
+    key: str
+    size: int
+    """Bytes."""
+    why: str
+
+
+def find_garbage(
+    store: Store, model: str, *, keep: int = KEEP_VERSIONS, now: datetime | None = None
+) -> list[Garbage]:
+    """Return what of a model may be removed, in the order in which it must be.
+
+    Args:
+        store: the store.
+        model: the model's name.
+        keep: how many of the newest versions to keep whatever became of them.
+        now: the time, for tests; nothing younger than a day is garbage.
+
+    Raises:
+        RegistryError: when the promotion log is not sound: then nothing may be removed.
+    """
+    cutoff = (now or datetime.now(UTC)) - GRACE
+    promoted = {entry.version for entry in Registry(store, model).history()}
+    prefix = layout.version_folder(model, "")
+    folders: dict[str, list[ObjectInfo]] = {}
+    for info in store.objects(prefix):
+        version = info.key.removeprefix(prefix).partition("/")[0]
+        folders.setdefault(version, []).append(info)
+    manifests = {version: _manifest(store, model, version) for version in folders}
+    finished = [
+        manifest for manifest in manifests.values() if isinstance(manifest, VersionManifest)
+    ]
+    newest_first = sorted(finished, key=lambda manifest: manifest.created_at, reverse=True)
+    kept = promoted | {manifest.version for manifest in newest_first[:keep]}
+    garbage = list(_litter(store, model, cutoff))
+    for version, objects in sorted(folders.items()):
+        garbage += _garbage_of(version, objects, manifests[version], kept, cutoff)
+    return garbage
+
+
+def remove(store: Store, garbage: list[Garbage]) -> int:
+    """Remove what was found and return how many bytes that frees."""
+    for item in garbage:
+        path = store.local_path(item.key)
+        if path is not None and _LITTER.fullmatch(path.name):
+            path.unlink(missing_ok=True)  # the storage library refuses such a name
+        else:
+            store.delete(item.key)
+    return sum(item.size for item in garbage)
+
+
+def models_in(store: Store) -> list[str]:
+    """Return the names of the models that left anything in the store."""
+    return store.children("models")[0]
+
+
+def _manifest(store: Store, model: str, version: str) -> VersionManifest | EvidenceError | None:
+    """Return a version's manifest, None for an unfinished version, or why it is unreadable."""
+    key = layout.version_manifest_key(model, version)
+    data = store.read_if_present(key)
+    try:
+        return None if data is None else VersionManifest.from_bytes(data, where=key)
+    except EvidenceError as error:
+        return error
+
+
+def _garbage_of(
+    version: str,
+    objects: list[ObjectInfo],
+    manifest: VersionManifest | EvidenceError | None,
+    kept: set[str],
+    cutoff: datetime,
+) -> Iterator[Garbage]:
+    if isinstance(manifest, EvidenceError):
+        return  # a person must look at it: `verify` names it
+    if manifest is not None and version not in kept and _newest(objects) < cutoff:
+        # The manifest goes first: a version without it is an unfinished one, and no one's.
+        objects = sorted(objects, key=lambda info: info.key.count("/"))
+        yield from (Garbage(info.key, info.size, "an old version") for info in objects)
+        return
+    attempts: dict[str, list[ObjectInfo]] = {}
+    for info in objects:
+        attempt, slash, _ = info.key.partition(f"/{version}/")[2].partition("/")
+        if slash:
+            attempts.setdefault(attempt, []).append(info)
+    for attempt, files in sorted(attempts.items()):
+        if (manifest is None or attempt != manifest.attempt) and _newest(files) < cutoff:
+            yield from (Garbage(info.key, info.size, "an unfinished attempt") for info in files)
+
+
+def _newest(objects: list[ObjectInfo]) -> datetime:
+    return max(info.last_modified for info in objects)
+
+
+def _litter(store: Store, model: str, cutoff: datetime) -> Iterator[Garbage]:
+    """Yield what writers that were killed left on a folder, where the storage library hides it."""
+    root, folder = store.local_path(""), store.local_path(layout.model_folder(model))
+    if root is None or folder is None:
+        return
+    for path in sorted(folder.rglob("*")):
+        if _LITTER.fullmatch(path.name) and path.is_file():
+            status = path.stat()
+            if datetime.fromtimestamp(status.st_mtime, UTC) < cutoff:
+                key = str(path.relative_to(root))
+                yield Garbage(key, status.st_size, "litter of a killed writer")
