@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -159,7 +159,7 @@ def _read(descriptor: int) -> bytes:
         return b""
 
 
-def _whole_lines(data: bytes) -> Iterator[str]:
+def _whole_lines(data: bytes) -> Generator[str, None, bytes]:
     """Yield the complete lines of ``data`` and return what is left over."""
     *lines, rest = data.split(b"\n")
     for line in lines:

@@ -16,12 +16,17 @@ from include.retraining.exceptions import RetrainingError
 
 if TYPE_CHECKING:
     from include.retraining.records import DecisionRecord, Outcome, RunRef
+    from include.retraining.results import JobStep
     from include.retraining.storage import Store
 
 log = logging.getLogger(__name__)
 
 # The task that runs each step as a job.
-STEPS = {"validate_data": "validate", "train_model": "train", "evaluate_model": "evaluate"}
+STEPS: dict[str, JobStep] = {
+    "validate_data": "validate",
+    "train_model": "train",
+    "evaluate_model": "evaluate",
+}
 # What is wrong with the data itself: the same delivery does not start another run.
 _DATA_KINDS = frozenset({"data_rejected", "delivery"})
 

@@ -39,6 +39,7 @@ class DeployModelOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Promote and return what serves now."""
         from include.retraining.decide import deploy
+        from include.retraining.manifest import current_plan
         from include.retraining.records import Outcome
 
         with failing_clearly():
@@ -49,10 +50,10 @@ class DeployModelOperator(BaseOperator):
         tell(store, record, context)
         if record.outcome is not Outcome.PROMOTED or record.serving is None:
             raise AirflowSkipException(record.reason)
-        event = {
+        event: dict[str, Any] = {
             "version": record.serving.version,
             "generation": record.serving.generation,
-            "run": f"{store.uri}/{run.paths.folder}",
+            "run": current_plan(store, run.paths).uri(store.uri),
         }
         context["outlet_events"][self.champion].extra.update(event)
         return event

@@ -52,30 +52,30 @@ class FlagSensor(FileSensor):
         )
         self.config = config
 
-    def execute(self, context: Context) -> str:
+    def execute(self, context: Context) -> None:
         """Check the run's parameters and look for the first time."""
-        return self._look(context, deadline=time.time() + self.config.trigger.timeout_seconds)
+        self._look(context, deadline=time.time() + self.config.trigger.timeout_seconds)
 
-    def execute_complete(
+    def look_again(
         self, context: Context, event: dict[str, Any] | None = None, deadline: float = 0.0
-    ) -> str:
+    ) -> None:
         """Look again after the trigger noticed a change, or the time is up."""
         if event and "refused" in event:
             self.log.error("%s", event["refused"])
             raise AirflowFailException(event["refused"])
-        return self._look(context, deadline=deadline)
+        self._look(context, deadline=deadline)
 
     def resume_execution(
         self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context
-    ) -> Any:
+    ) -> None:
         """Look a last time also when Airflow ended the wait because no triggerer answered."""
         try:
-            return super().resume_execution(next_method, next_kwargs, context)
+            super().resume_execution(next_method, next_kwargs, context)
         except AirflowSensorTimeout:
-            return self._look(context, deadline=0.0)
+            self._look(context, deadline=0.0)
 
-    def _look(self, context: Context, *, deadline: float) -> str:
-        """Return what is there when the delivery is complete; defer or give up when it is not."""
+    def _look(self, context: Context, *, deadline: float) -> None:
+        """Return when the delivery is complete; defer or give up when it is not."""
         with failing_clearly():
             assert_own_bundle(context)
             params = read_params(context, self.config.trigger.timezone)
@@ -83,7 +83,7 @@ class FlagSensor(FileSensor):
             found = self._inspect(watched, params)
         if found.state.is_complete:
             self.log.info("%s", found.state.reason)
-            return found.state.reason
+            return
         left = deadline - time.time()
         if left <= 0:
             self._give_up(context, params, found.state)
@@ -96,11 +96,10 @@ class FlagSensor(FileSensor):
                 poke_seconds=self.config.trigger.poke_seconds,
                 deadline=deadline,
             ),
-            method_name="execute_complete",
+            method_name="look_again",
             kwargs={"deadline": deadline},
             timeout=timedelta(seconds=left + NET_SECONDS),
         )
-        raise AssertionError("defer() never returns")
 
     def _inspect(self, watched: WatchedDelivery, params: Params) -> _Found:
         """Look at the delivery; an outage of the store is one more thing to wait for.

@@ -37,6 +37,7 @@ class PlanRunOperator(BaseBranchOperator):
 
     def choose_branch(self, context: Context) -> str:
         """Plan the run and choose how it goes on."""
+        from include.retraining.layout import RunPaths
         from include.retraining.planning import plan_run, unchanged
         from include.retraining.records import Outcome
 
@@ -57,7 +58,7 @@ class PlanRunOperator(BaseBranchOperator):
                 image=os.environ.get(IMAGE_VARIABLE),
             )
             facts = {
-                "run": f"{store.uri}/{run.paths.folder}",
+                "run": RunPaths(manifest.model, manifest.run).uri(store.uri),
                 "version": manifest.version,
                 "fingerprint": manifest.fingerprint,
                 "files": len(manifest.delivery.files),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Context
@@ -59,11 +58,13 @@ def tell(store: Store, record: DecisionRecord, context: Context) -> None:
 
 def tell_directly(context: Context, problem: str) -> None:
     """Say that a run ended while its store refuses, so that there is no record to speak from."""
+    from include.retraining.notices import escaped
+
     dag_id, run_id = context["dag"].dag_id, context["run_id"]
     text = f"{dag_id}: a run ended and its decision could not be recorded: {problem}"
     try:
         send_to_slack(
-            f"{escape(text, quote=False)}\n<{run_url(dag_id, run_id)}|the run>",
+            f"{escaped(text)}\n<{run_url(dag_id, run_id)}|the run>",
             _connection(model_of(dag_id)),
         )
     except Exception as error:  # noqa: BLE001 there is nothing left to try

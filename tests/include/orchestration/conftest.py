@@ -1,0 +1,91 @@
+"""An Airflow that costs nothing: no database, connections from the environment."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+# Before the first import of Airflow, which reads it then.
+os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="airflow-home-"))
+os.environ.setdefault("AIRFLOW__CORE__PLUGINS_FOLDER", str(ROOT / "plugins"))
+if str(ROOT / "plugins") not in sys.path:
+    sys.path.append(str(ROOT / "plugins"))
+
+RUN_AFTER = datetime(2026, 11, 24, 6, 0, tzinfo=UTC)
+
+Contexts = Callable[..., dict[str, Any]]
+
+
+class RecordingTaskInstance(SimpleNamespace):
+    """A task instance that keeps the XComs it is given."""
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        """Keep a value, in the form that Airflow would store."""
+        self.xcoms[key] = json.loads(json.dumps(value))
+
+
+@pytest.fixture
+def context() -> Contexts:
+    """Make the part of a task's context that our tasks read."""
+
+    def make(
+        *,
+        dag_id: str = "retrain_diabetes_progression",
+        task_id: str = "a_task",
+        run_id: str = "manual__2026-11-24T06:00:00+00:00",
+        run_after: datetime = RUN_AFTER,
+        conf: dict[str, Any] | None = None,
+        try_number: int = 1,
+        clear: int = 0,
+        bundle: Path = ROOT,
+        **more: Any,
+    ) -> dict[str, Any]:
+        ti = RecordingTaskInstance(
+            task_id=task_id,
+            try_number=try_number,
+            log_url=f"http://127.0.0.1:8080/dags/{dag_id}/runs/x/tasks/{task_id}",
+            bundle_instance=SimpleNamespace(path=bundle, version=None, name="retraining"),
+            xcoms={},
+        )
+        dag_run = SimpleNamespace(
+            dag_id=dag_id,
+            run_id=run_id,
+            run_after=run_after,
+            clear_number=clear,
+            run_type="manual",
+            triggering_user_name="ada",
+            conf=conf,
+        )
+        defaults = {"dry_run": False, "force_retrain": False, "date": None, "reason": None}
+        return {
+            "dag": SimpleNamespace(dag_id=dag_id, fileloc=str(ROOT / "dags" / "x.py")),
+            "dag_run": dag_run,
+            "run_id": run_id,
+            "ti": ti,
+            "params": {**defaults, **(conf or {})},
+            **more,
+        }
+
+    return make
+
+
+@pytest.fixture
+def store_is(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Set the Airflow connection `store`."""
+
+    def connect(uri: str, **fields: Any) -> None:
+        extra = {"uri": uri, **fields.pop("extra", {})}
+        connection = {"conn_type": "generic", "extra": extra, **fields}
+        monkeypatch.setenv("AIRFLOW_CONN_STORE", json.dumps(connection))
+
+    return connect
