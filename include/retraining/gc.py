@@ -122,12 +122,13 @@ def _newest(objects: list[ObjectInfo]) -> datetime:
 
 def _litter(store: Store, model: str, cutoff: datetime) -> Iterator[Garbage]:
     """Yield what writers that were killed left on a folder, where the storage library hides it."""
-    root, folder = store.local_path(""), store.local_path(layout.model_folder(model))
-    if root is None or folder is None:
+    root = store.local_path("")
+    if root is None:
         return
-    for path in sorted(folder.rglob("*")):
-        if _LITTER.fullmatch(path.name) and path.is_file():
+    for folder in (root / layout.model_folder(model), root / layout.OUTBOX):
+        for path in sorted(folder.rglob("*#*")):
             status = path.stat()
-            if datetime.fromtimestamp(status.st_mtime, UTC) < cutoff:
-                key = str(path.relative_to(root))
+            is_old = datetime.fromtimestamp(status.st_mtime, UTC) < cutoff
+            if is_old and path.is_file() and _LITTER.fullmatch(path.name):
+                key = path.relative_to(root).as_posix()
                 yield Garbage(key, status.st_size, "litter of a killed writer")

@@ -79,8 +79,7 @@ _TEXTS: dict[Outcome, tuple[str, str, str, str]] = {
         "cannot_judge",
         ":grey_question:",
         "the new version could not be judged",
-        "Repair what is named and clear the run. If the champion cannot be scored any more: "
-        "`promote {model} --version V --unjudged-champion --reason …`.",
+        "Repair what the reason names and clear the run; see the runbook for a lost champion.",
     ),
     Outcome.DATA_REJECTED: (
         "data_rejected",

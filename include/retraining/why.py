@@ -44,10 +44,8 @@ def why(store: Store, model: str, day: date | None = None) -> str:
     if record is None:
         return f"No run of {model} has ended yet; {_serving(champion)}."
     when = f"{record.run_after.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-    reason = record.reason.rstrip(". ")
-    return f"{model} {_ENDINGS[record.outcome]} by the run of {when}: {reason}; " + (
-        f"{_serving(champion)}."
-    )
+    ending, reason = _ENDINGS[record.outcome], record.reason.rstrip(". ")
+    return f"{model} {ending} by the run of {when}: {reason}; {_serving(champion)}."
 
 
 def _is_of(record: DecisionRecord, day: date | None) -> bool:
