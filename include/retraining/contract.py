@@ -109,10 +109,17 @@ def check_contract(
     expected = expectations(config, code, run_date=run_date, earlier_rows=earlier_rows)
     violations = find_violations(frame, expected)
     if violations:
-        lines = [str(violation) for violation in violations]
-        more = f" (and {len(lines) - 1} more below)" if len(lines) > 1 else ""
-        raise DataRejected("\n- ".join([f"the data breaks its contract: {lines[0]}{more}", *lines]))
+        raise DataRejected(_told(violations))
     return rule_names(expected)
+
+
+def _told(violations: list[Violation]) -> str:
+    """Return one line, and a list below it when there is more than one violation."""
+    first = f"the data breaks its contract: {violations[0]}"
+    if len(violations) == 1:
+        return first
+    others = len(violations) - 1
+    return "\n- ".join([f"{first} (and {others} more, all below)", *map(str, violations)])
 
 
 def expectations(
@@ -204,9 +211,8 @@ def _violated_rows(frame: pd.DataFrame, expected: Expectations) -> Iterator[Viol
             yield _rows(frame, expected, name, NOT_NULL, frame[name].isna().to_numpy())
     for name in _unique(expected):
         if name in frame.columns:
-            repeated = frame[name].duplicated().to_numpy()
-            # Missing keys are told of once, as missing.
-            repeated &= frame[name].notna().to_numpy()
+            # A key that is missing is told of once, as missing.
+            repeated = (frame[name].duplicated() & frame[name].notna()).to_numpy()
             if repeated.any():
                 yield _rows(frame, expected, name, UNIQUE, repeated)
     for name in frame.columns:
