@@ -1,4 +1,4 @@
-"""What a model's YAML may say, and loading it.
+"""One model: the content of `include/models/NAME.yaml`, and loading it.
 
 Light on purpose: a DAG file imports this at every parse, so nothing but pydantic and PyYAML is
 imported here.
@@ -7,374 +7,61 @@ imported here.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Iterator
 from difflib import get_close_matches
-from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from pathlib import Path
+from typing import Any, Literal
 
 import yaml
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    PositiveFloat,
-    PositiveInt,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import ValidationError, model_validator
 
+from include.retraining.config_sections import (
+    METRICS,
+    NAME_PATTERN,
+    Alerts,
+    Compute,
+    ComputeBySteps,
+    Data,
+    FairnessGate,
+    GatePolicy,
+    KeySplit,
+    Name,
+    ProtectedAttribute,
+    Section,
+    SliceGate,
+    Text,
+    TimeSplit,
+    Training,
+    Trigger,
+)
 from include.retraining.documents import canonical_json
 from include.retraining.exceptions import ConfigError, NotFound
 
+__all__ = [
+    "METRICS",
+    "MODELS_FOLDER",
+    "NAME_PATTERN",
+    "Alerts",
+    "Compute",
+    "FairnessGate",
+    "GatePolicy",
+    "KeySplit",
+    "ModelConfig",
+    "ProtectedAttribute",
+    "SliceGate",
+    "TimeSplit",
+    "Trigger",
+    "load_model",
+    "model_names",
+    "parse_model",
+    "parse_policy",
+    "schema",
+    "write_schema",
+]
+
 MODELS_FOLDER = Path(__file__).parent.parent / "models"
-
-# pydantic's own regex engine: "$" is the end of the text, not before a last newline as in `re`.
-NAME_PATTERN = r"^[a-z][a-z0-9_]{1,47}$"
-Name = Annotated[str, Field(pattern=NAME_PATTERN)]
-Text = Annotated[str, Field(min_length=1, max_length=2000)]
-ColumnName = Annotated[str, Field(min_length=1, max_length=120)]
-Fraction = Annotated[float, Field(gt=0, lt=1)]
-
-# The scorers of scikit-learn (sklearn.metrics.get_scorer_names) that the three problems share
-# with our evaluation. Greater is better for each of them, errors are negated ("neg_…").
-METRICS: dict[str, frozenset[str]] = {
-    "binary": frozenset({
-        "accuracy",
-        "average_precision",
-        "balanced_accuracy",
-        "f1",
-        "matthews_corrcoef",
-        "neg_brier_score",
-        "neg_log_loss",
-        "precision",
-        "recall",
-        "roc_auc",
-    }),
-    "multiclass": frozenset({
-        "accuracy",
-        "balanced_accuracy",
-        "f1_macro",
-        "f1_weighted",
-        "matthews_corrcoef",
-        "neg_log_loss",
-        "precision_macro",
-        "recall_macro",
-        "roc_auc_ovr",
-    }),
-    "regression": frozenset({
-        "explained_variance",
-        "neg_mean_absolute_error",
-        "neg_mean_squared_error",
-        "neg_median_absolute_error",
-        "neg_root_mean_squared_error",
-        "r2",
-    }),
-}
-
-
-class Section(BaseModel):
-    """A frozen part of a model's YAML; a field nobody declared is an error."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
-    )
-
-
-def _refuse_escaping(path: str) -> str:
-    """Refuse a path that could leave the store or be read two ways."""
-    if "://" in path:
-        scheme, _, rest = path.partition("://")
-        if scheme not in {"file", "s3", "gs", "az"}:
-            raise ValueError(f"{scheme}:// is not a place to read from; allowed: file, s3, gs, az")
-    else:
-        rest = path
-        if path.startswith("/"):
-            raise ValueError("a path without a scheme is relative to the store: no leading '/'")
-    if "\x00" in rest or "\\" in rest or ".." in PurePosixPath(rest).parts:
-        raise ValueError("'..', '\\' and NUL are not allowed in a path")
-    unknown = set(re.findall(r"{(.*?)}", rest)) - {"date"}
-    if unknown:
-        raise ValueError(f"{{{sorted(unknown)[0]}}} is not known; allowed: {{date}}")
-    return path
-
-
-class Trigger(Section):
-    """When a run starts and which flag it waits for."""
-
-    schedule: str | None
-    """A cron expression in the model's time zone, or null: started by hand only."""
-    timezone: str = "UTC"
-    """The IANA time zone of the schedule and of `{date}`."""
-    flag: Text
-    """The file that the producer writes last, relative to the store or with a scheme. It may hold
-    `{date}`; without it, a flag starts one decision and must be written again for the next. A name
-    that ends in `.json` is a manifest that lists the delivery's files."""
-    poke_seconds: Annotated[float, Field(ge=0.2, le=3600)] = 5
-    """Seconds between two looks at the flag."""
-    timeout_seconds: Annotated[float, Field(ge=1, le=7 * 86400)] = 600
-    """Seconds to wait for the delivery in all."""
-
-    _flag = field_validator("flag")(_refuse_escaping)
-
-    @field_validator("timezone")
-    @classmethod
-    def _known_timezone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise ValueError(f"{value!r} is not an IANA time zone such as Europe/Paris") from error
-        return value
-
-    @field_validator("schedule")
-    @classmethod
-    def _cron(cls, value: str | None) -> str | None:
-        presets = {"@hourly", "@daily", "@weekly", "@monthly", "@yearly"}
-        field = r"(\*|[0-9A-Za-z,\-#L?]+)(/[0-9]+)?"
-        if value is None or value in presets or re.fullmatch(rf"{field}( {field}){{4}}", value):
-            return value
-        raise ValueError(
-            f"{value!r} is not a cron expression of five fields; allowed too: null or one of "
-            + ", ".join(sorted(presets))
-        )
-
-
-class ProtectedAttribute(Section):
-    """A group membership that is audited and never used as a feature."""
-
-    name: Name
-    """What the report calls it, for example `race`."""
-    column: ColumnName | None = None
-    """The column whose values are the groups."""
-    one_hot: tuple[ColumnName, ...] | None = None
-    """Or 0/1 columns, one per group; a row with none of them set is in the group `other`."""
-    labels: dict[str, str] = Field(default_factory=dict)
-    """Words for the column's values, for example `{"1": male, "0": female}`."""
-
-    @model_validator(mode="after")
-    def _one_source(self) -> ProtectedAttribute:
-        if (self.column is None) == (self.one_hot is None):
-            raise ValueError("give either `column` or `one_hot`")
-        return self
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The columns of the data that this attribute is read from."""
-        return (self.column,) if self.column is not None else self.one_hot or ()
-
-
-class KeySplit(Section):
-    """The holdout is chosen by a hash of each row's key."""
-
-    by: Literal["key"]
-    holdout_fraction: Fraction = 0.2
-    """The share of keys in the holdout."""
-    salt: Text
-    """Mixed into the hash. Changing it or the fraction makes old champions incomparable."""
-
-
-class TimeSplit(Section):
-    """The holdout is the newest part of the delivery."""
-
-    by: Literal["time"]
-    column: ColumnName
-    """The column with each row's date or time."""
-    holdout_days: PositiveFloat
-    """Rows younger than this many days, counted back from the newest row, are the holdout."""
-
-
-class Range(Section):
-    """A closed interval."""
-
-    min: float
-    """The least value allowed."""
-    max: float
-    """The greatest value allowed."""
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Range:
-        if self.min > self.max:
-            raise ValueError(f"min {self.min} is above max {self.max}")
-        return self
-
-
-class Freshness(Section):
-    """How old the newest row may be."""
-
-    column: ColumnName
-    """The column with each row's date."""
-    max_age_days: PositiveFloat
-    """Days between the run's date and the newest row. A row dated after it is refused."""
-
-
-class Data(Section):
-    """Where a delivery lies and what its producer promised."""
-
-    location: Text
-    """The delivery's folder, relative to the store or with a scheme; it may hold `{date}`."""
-    files: tuple[Text, ...] = ("*.csv", "*.parquet")
-    """Names or patterns of the data files, directly in that folder. Without effect when the flag
-    is a JSON manifest: then the names it lists count."""
-    key: ColumnName
-    """The column that names a row: unique, never missing, the same in every delivery."""
-    label: ColumnName
-    """The column to predict."""
-    positive: int | str | None = None
-    """For a binary problem, the label's value that means yes."""
-    protected: tuple[ProtectedAttribute, ...] = ()
-    """Audited attributes; their values never appear in a message."""
-    never_features: tuple[ColumnName, ...] = ()
-    """Columns that give the label away and that no feature list may name."""
-    split: Annotated[KeySplit | TimeSplit, Field(discriminator="by")]
-    """How the holdout is chosen."""
-    min_rows: PositiveInt = 100
-    """The least rows of a delivery."""
-    label_rate: Range | None = None
-    """For a binary problem, the share of rows that are positive."""
-    volume: Range | None = Range(min=0.5, max=2.0)
-    """Rows relative to the median of the last ten accepted deliveries; null to switch off."""
-    freshness: Freshness | None = None
-    """How old the newest row may be; null where rows have no date."""
-
-    _location = field_validator("location")(_refuse_escaping)
-
-    @field_validator("files")
-    @classmethod
-    def _plain_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for pattern in value:
-            if "/" in pattern or "\\" in pattern or pattern.startswith("."):
-                raise ValueError(f"{pattern!r}: files lie directly in the delivery's folder")
-            if not pattern.endswith((".csv", ".parquet")):
-                raise ValueError(f"{pattern!r}: allowed endings are .csv and .parquet")
-        return value
-
-
-class Training(Section):
-    """How the challenger is made."""
-
-    entry_point: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*$")] = "build_estimator"
-    """The function in the model's Python file that returns an unfitted estimator."""
-    seed: Annotated[int, Field(ge=0, lt=2**32)]
-    """The seed of everything random in a training."""
-    trusted_types: tuple[Text, ...] = ()
-    """Types beyond skops' own list that a saved model may hold. Each one is code that runs when a
-    model is loaded: add it in a review, never in a hurry."""
-
-
-class ChampionGate(Section):
-    """How the challenger must compare with what serves."""
-
-    margin: Annotated[float, Field(ge=0)] = 0.0
-    """How much lower the decision metric may be: the paired 95 % bound of the difference must lie
-    above minus this margin."""
-
-
-class SliceGate(Section):
-    """A subgroup that is scored on its own."""
-
-    column: ColumnName
-    """The column whose values are the slices."""
-    minimum: float | None = None
-    """The least value of the decision metric in each slice."""
-    max_drop: Annotated[float, Field(ge=0)] | None = None
-    """How far below the champion the decision metric may lie in each slice."""
-
-    @model_validator(mode="after")
-    def _has_a_rule(self) -> SliceGate:
-        if self.minimum is None and self.max_drop is None:
-            raise ValueError("a slice needs `minimum` or `max_drop`")
-        return self
-
-
-class FairnessGate(Section):
-    """Limits on how differently the groups of a protected attribute are treated."""
-
-    attribute: Name
-    """The name of a protected attribute."""
-    min_disparate_impact: Annotated[float, Field(gt=0, le=1)] | None = None
-    """The lowest selection rate of a group divided by the highest; 0.8 is the four-fifths rule."""
-    max_equalized_odds_difference: Annotated[float, Field(ge=0, le=1)] | None = None
-    """The greater of the differences in true and in false positive rate between groups."""
-
-    @model_validator(mode="after")
-    def _has_a_rule(self) -> FairnessGate:
-        if self.min_disparate_impact is None and self.max_equalized_odds_difference is None:
-            raise ValueError("give `min_disparate_impact` or `max_equalized_odds_difference`")
-        return self
-
-
-class Limits(Section):
-    """What a model may cost to serve."""
-
-    latency_ms_per_1000_rows: PositiveFloat | None = None
-    """Milliseconds to predict a batch of 1,000 rows (median)."""
-    model_mb: PositiveFloat | None = None
-    """Megabytes (10^6 bytes) of the saved model."""
-
-
-class GatePolicy(Section):
-    """The rules a challenger must pass. That it beats the naive baseline is always one of them."""
-
-    metric: str
-    """The decision metric: a scikit-learn scorer name."""
-    report: tuple[str, ...] = ()
-    """Other scorers to report."""
-    minimum: dict[str, float] = Field(default_factory=dict)
-    """The least value per metric."""
-    min_holdout_rows: PositiveInt = 100
-    """Fewer rows in the holdout cannot be judged."""
-    min_group_rows: PositiveInt = 30
-    """A slice or group with fewer rows is shown as not judged."""
-    champion: ChampionGate = ChampionGate()
-    """Against what serves, and against the best of the last ten champions."""
-    slices: tuple[SliceGate, ...] = ()
-    """Subgroups scored on their own."""
-    fairness: tuple[FairnessGate, ...] = ()
-    """Limits per protected attribute."""
-    limits: Limits = Limits()
-    """What the model may cost to serve."""
-    on_rejection: Literal["fail", "succeed"] = "fail"
-    """Whether a run whose challenger is refused ends red or green."""
-
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        """Every metric to compute, the decision metric first."""
-        return tuple(dict.fromkeys((self.metric, *self.minimum, *self.report)))
-
-    @property
-    def digest(self) -> str:
-        """The SHA-256 of the rules."""
-        return hashlib.sha256(canonical_json(self.model_dump(mode="json"))).hexdigest()
-
-
-class Compute(Section):
-    """Where one step runs and what it may use."""
-
-    backend: Literal["local"] = "local"
-    """`local`: a child process of the worker."""
-    cpu: PositiveInt | None = None
-    """Threads that numeric libraries may use; null for all cores."""
-    memory_gb: PositiveFloat | None = None
-    """Address space limit in GB (10^9 bytes); null for none."""
-    timeout_seconds: PositiveFloat = 3600
-    """Seconds after which the job and all its children are ended."""
-
-
-class ComputeBySteps(Section):
-    """Compute for each heavy step."""
-
-    validate_data: Compute = Compute()
-    train_model: Compute = Compute()
-    evaluate_model: Compute = Compute()
-
-
-class Alerts(Section):
-    """Who hears about a run."""
-
-    connection: Name = "slack_alerts"
-    """The Airflow connection (Slack incoming webhook) that messages go through."""
 
 
 class ModelConfig(Section):
@@ -493,16 +180,53 @@ def parse_model(text: str, *, where: str) -> ModelConfig:
     Raises:
         ConfigError: every problem, a line each: file, field, what is wrong, what is allowed.
     """
+    return _validated(_mapping(text, where), where)
+
+
+def _mapping(text: str, where: str) -> dict[Any, Any]:
     try:
         values = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506 a subclass of the safe loader
     except yaml.YAMLError as error:
         raise ConfigError(f"{where}: not readable as YAML: {_one_line(error)}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{where}: must be a mapping of fields, is {type(values).__name__}")
+    return values
+
+
+def _validated(values: dict[Any, Any], where: str) -> ModelConfig:
     try:
         return ModelConfig.model_validate(values)
     except ValidationError as error:
         raise ConfigError("\n".join(_explain(error, where))) from error
+
+
+def parse_policy(text: str, config: ModelConfig, *, where: str) -> GatePolicy:
+    """Parse rules to try on a model.
+
+    Args:
+        text: a model's whole YAML, or one that holds nothing but `gates:`.
+        config: the model that they are tried on.
+        where: the file's name, for errors.
+
+    Raises:
+        ConfigError: as `parse_model`; a metric or attribute that the model lacks is one.
+    """
+    values = _mapping(text, where)
+    if "gates" not in values:
+        raise ConfigError(f"{where}: gates: is missing")
+    if set(values) == {"gates"}:
+        values = {**config.model_dump(mode="json"), **values}
+    return _validated(values, where).gates
+
+
+def schema() -> str:
+    """Return the JSON Schema of a model's YAML, for completion in an editor."""
+    return json.dumps(ModelConfig.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def write_schema(folder: Path = MODELS_FOLDER) -> None:
+    """Write the JSON Schema beside the models."""
+    (folder / "schema.json").write_text(schema(), encoding="utf-8")
 
 
 def _explain(error: ValidationError, where: str) -> Iterator[str]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 from include.retraining.exceptions import NotFound
 from include.retraining.layout import RunPaths, decisions_folder, model_folder
 from include.retraining.manifest import RunManifest, current_plan, find_manifest
 from include.retraining.records import DecisionRecord, decisions
 from include.retraining.storage import Store
+
+_DECISION_NAME = re.compile(r"([^/]+)\.[0-9]{3,}\.json$")
 
 
 def find_run(store: Store, run: str, model: str | None = None) -> RunPaths:
@@ -50,5 +53,5 @@ def _runs(store: Store, model: str) -> set[str]:
     """Return the names of the runs that were planned or decided."""
     planned = store.children(f"{model_folder(model)}/runs")[0]
     decided = store.children(decisions_folder(model))[1]
-    names = (info.key.rsplit("/", 1)[-1] for info in decided)
-    return {*planned, *(name.split(".json")[0].rsplit(".", 1)[0] for name in names)}
+    names = (_DECISION_NAME.search(info.key) for info in decided)
+    return {*planned, *(name[1] for name in names if name)}

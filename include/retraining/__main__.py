@@ -1,0 +1,54 @@
+"""The command line: what a job runs, and what a person asks.
+
+`python -m include.retraining train --run URI --attempt WORD` is a job's step. Everything else reads
+or changes a store; `--json` prints what a machine can read. Each command imports only what it
+needs, because a job pays for every import.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from include.retraining.exceptions import RetrainingError
+
+if TYPE_CHECKING:
+    from include.retraining.results import JobStep
+
+STEPS: tuple[JobStep, ...] = ("validate", "train", "evaluate", "card")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit code: 0 done, 1 refused or failed, 2 wrong usage."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words and words[0] in STEPS:
+        return _run_job(words)
+    from include.retraining import command_line
+
+    try:
+        return command_line.run(words)
+    except RetrainingError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _run_job(words: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m include.retraining")
+    parser.add_argument("step", choices=STEPS)
+    parser.add_argument("--run", required=True, metavar="URI", help="STORE/models/NAME/runs/RUN")
+    parser.add_argument("--attempt", default="by-hand", help="a word of its own for each try")
+    parser.add_argument(
+        "--watch-parent", action="store_true", help="end when standard input is closed"
+    )
+    chosen = parser.parse_args(words)
+    from include.retraining.job import end_with_parent, run_step
+
+    if chosen.watch_parent:
+        end_with_parent()
+    return run_step(chosen.step, chosen.run, chosen.attempt)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

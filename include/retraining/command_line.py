@@ -1,0 +1,126 @@
+"""The arguments of the commands that a person uses, and how their answers are printed."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from include.retraining import commands
+from include.retraining.commands import Result
+
+
+def run(words: list[str]) -> int:
+    """Parse and run one command, print what it found, and return the exit code."""
+    chosen = _parser().parse_args(words)
+    result: Result = chosen.act(chosen)
+    if chosen.json:
+        _print(json.dumps(_plain(result.value), indent=2, ensure_ascii=False))
+    else:
+        for part in result.show():
+            _print(part)
+    return result.exit_code
+
+
+def _parser() -> argparse.ArgumentParser:
+    main = argparse.ArgumentParser(
+        prog="python -m include.retraining",
+        description="Ask about a model's versions and decisions, and change what serves.",
+        epilog="A job's steps are validate, train, evaluate and card, with --run and --attempt.",
+    )
+    subparsers = main.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(
+        name: str, act: Callable[[argparse.Namespace], Result], text: str, *, reads: str = "store"
+    ) -> argparse.ArgumentParser:
+        """Add a command; ``reads`` is what its first argument names: NAME, RUN or nothing."""
+        added = subparsers.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        added.set_defaults(act=act)
+        if reads in {"NAME", "RUN"}:
+            added.add_argument(reads.lower(), metavar=reads)
+        if reads == "RUN":
+            added.add_argument("--model", help="needed when runs of several models have that id")
+        if reads != "files":
+            added.add_argument("--store", metavar="URI", help="default: $RETRAINING_STORE")
+        added.add_argument("--json", action="store_true", help="print JSON")
+        return added
+
+    command("init", commands.init, "make a place a store")
+    command("champion", commands.champion, "say what serves", reads="NAME")
+    command("history", commands.history, "list every promotion and rollback", reads="NAME")
+    added = command("decisions", commands.decided, "list what the last runs decided", reads="NAME")
+    added.add_argument("--limit", type=_positive, default=20, help="how many (default: 20)")
+    command("show", commands.show, "show one run: its decision, or its plan", reads="RUN")
+    added = command("why", commands.say_why, "say why a model was or was not updated", reads="NAME")
+    added.add_argument("--date", type=date.fromisoformat, help="of the data, or of the run")
+    command("verify", commands.verify, "check the promotion log and all that served", reads="NAME")
+    added = command(
+        "rollback", commands.rollback, "let an earlier version serve again", reads="NAME"
+    )
+    added.add_argument("--to", required=True, metavar="VERSION")
+    added.add_argument("--reason", required=True)
+    text = "let a version serve unjudged, because the champion can no longer be scored"
+    added = command("promote", commands.promote, text, reads="NAME")
+    added.add_argument("--version", required=True)
+    added.add_argument("--unjudged-champion", action="store_true", required=True)
+    added.add_argument("--reason", required=True)
+    text = "judge the last runs again by other rules, and say which decisions would flip"
+    added = command("gate-replay", commands.gate_replay, text, reads="NAME")
+    added.add_argument(
+        "--policy", type=Path, required=True, help="a model's YAML, or only its `gates:`"
+    )
+    added.add_argument("--limit", type=_positive, default=20, help="how many (default: 20)")
+    command("reproduce", commands.reproduce, "train a run again and compare", reads="RUN")
+    added = command("gc", commands.collect, "say what no one needs; remove it with --delete")
+    added.add_argument("name", nargs="?", metavar="NAME", help="one model (default: all)")
+    added.add_argument("--delete", action="store_true", help="remove it")
+    added.add_argument(
+        "--keep", type=_positive, default=10, help="the newest versions to keep (default: 10)"
+    )
+    text = "check models' YAML and Python files"
+    added = command("validate-config", commands.validate_config, text, reads="files")
+    added.add_argument("files", nargs="*", type=Path, metavar="FILE", help="default: every model")
+    added.add_argument(
+        "--write-schema", action="store_true", help="write include/models/schema.json too"
+    )
+    return main
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    return number
+
+
+def _print(part: Any) -> None:
+    """Print a line or a table."""
+    if isinstance(part, str):
+        sys.stdout.write(f"{part}\n")
+        return
+    from rich.console import Console
+
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=160)
+    console.print(part)
+
+
+def _plain(value: Any) -> Any:
+    """Return documents and data classes as what JSON knows."""
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value if value is None or isinstance(value, bool | int | float) else str(value)

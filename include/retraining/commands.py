@@ -1,0 +1,180 @@
+"""What each command that a person uses does."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from include.retraining import tables
+from include.retraining.exceptions import ConfigError
+from include.retraining.registry import Registry, initialise, open_store
+from include.retraining.storage import URI_VARIABLE
+
+
+class Result(NamedTuple):
+    """What a command found out."""
+
+    value: Any
+    """For a machine: documents, data classes, plain values."""
+    show: Callable[[], Iterable[Any]]
+    """For a person: lines and tables."""
+    exit_code: int = 0
+
+
+def init(chosen: argparse.Namespace) -> Result:
+    """Make a place a store."""
+    uri = chosen.store or os.environ.get(URI_VARIABLE)
+    if not uri:
+        raise ConfigError(f"name the place: give --store URI or set {URI_VARIABLE}")
+    store = initialise(uri)
+    return Result({"store": store.uri}, lambda: [f"{store.uri} is a store"])
+
+
+def champion(chosen: argparse.Namespace) -> Result:
+    """Say what serves."""
+    entry = _registry(chosen).champion()
+    return Result(entry, lambda: [tables.champion_line(chosen.name, entry)])
+
+
+def history(chosen: argparse.Namespace) -> Result:
+    """List every entry of the promotion log."""
+    entries = _registry(chosen).history()
+    return Result(entries, lambda: [tables.entries(entries)])
+
+
+def decided(chosen: argparse.Namespace) -> Result:
+    """List what the last runs decided."""
+    from include.retraining.records import decisions
+
+    store = _registry(chosen).store
+    records = list(decisions(store, chosen.name, limit=chosen.limit))
+    return Result(records, lambda: [tables.decisions(records)])
+
+
+def show(chosen: argparse.Namespace) -> Result:
+    """Show one run."""
+    from include.retraining.runs import find_run, run_state
+
+    store = open_store(chosen.store)
+    paths = find_run(store, chosen.run, chosen.model)
+    state = run_state(store, paths)
+    where = f"{store.uri}/{paths.folder}"
+    return Result(state, lambda: [*tables.run(state), f"Files: {where}"])
+
+
+def say_why(chosen: argparse.Namespace) -> Result:
+    """Say why a model was or was not updated."""
+    from include.retraining.why import why
+
+    sentence = why(_registry(chosen).store, chosen.name, chosen.date)
+    return Result({"why": sentence}, lambda: [sentence])
+
+
+def verify(chosen: argparse.Namespace) -> Result:
+    """Check the promotion log and every version that served."""
+    check = _registry(chosen).verify()
+    return Result(check, lambda: tables.check(check), exit_code=1 if check.problems else 0)
+
+
+def rollback(chosen: argparse.Namespace) -> Result:
+    """Let an earlier version serve again."""
+    entry = _registry(chosen).rollback(chosen.to, actor=getpass.getuser(), reason=chosen.reason)
+    return Result(entry, lambda: [tables.champion_line(chosen.name, entry)])
+
+
+def promote(chosen: argparse.Namespace) -> Result:
+    """Let a version serve unjudged."""
+    from include.retraining.config import load_model
+
+    registry = _registry(chosen)
+    trusted = load_model(chosen.name).training.trusted_types
+    entry = registry.promote_unjudged(
+        chosen.version, actor=getpass.getuser(), reason=chosen.reason, trusted=trusted
+    )
+    return Result(entry, lambda: [tables.champion_line(chosen.name, entry)])
+
+
+def gate_replay(chosen: argparse.Namespace) -> Result:
+    """Judge the last runs again by other rules."""
+    from include.retraining.config import load_model, parse_policy
+    from include.retraining.replay import replay
+
+    store = _registry(chosen).store
+    policy = parse_policy(_text(chosen.policy), load_model(chosen.name), where=str(chosen.policy))
+    replayed = replay(store, chosen.name, policy, limit=chosen.limit)
+    return Result(replayed, lambda: tables.replayed(replayed))
+
+
+def reproduce(chosen: argparse.Namespace) -> Result:
+    """Train a run again and compare."""
+    from include.retraining.reproduce import reproduce as train_again
+    from include.retraining.runs import find_run
+
+    store = open_store(chosen.store)
+    found = train_again(store, find_run(store, chosen.run, chosen.model))
+    return Result(found, lambda: tables.reproduction(found), 0 if found.is_same else 1)
+
+
+def collect(chosen: argparse.Namespace) -> Result:
+    """Say what no one needs, and remove it where asked to."""
+    from include.retraining.gc import find_garbage, models_in, remove
+
+    store = open_store(chosen.store)
+    names = [_registry(chosen).model] if chosen.name else models_in(store)
+    garbage = [item for name in names for item in find_garbage(store, name, keep=chosen.keep)]
+    if chosen.delete:
+        remove(store, garbage)
+    return Result(garbage, lambda: tables.garbage(garbage, is_removed=chosen.delete))
+
+
+def validate_config(chosen: argparse.Namespace) -> Result:
+    """Check models' YAML and, for those that are installed, their Python files."""
+    from include.retraining.config import (
+        MODELS_FOLDER,
+        load_model,
+        model_names,
+        parse_model,
+        write_schema,
+    )
+
+    if chosen.write_schema:
+        write_schema()
+    problems: list[str] = []
+    checked: list[str] = []
+    for path in chosen.files or [MODELS_FOLDER / f"{name}.yaml" for name in model_names()]:
+        try:
+            if path.resolve().parent == MODELS_FOLDER.resolve():
+                from include.retraining.code import load_model_code
+
+                load_model_code(load_model(path.stem))
+            else:
+                parse_model(_text(path), where=str(path))
+            checked.append(str(path))
+        except ConfigError as error:
+            problems.append(str(error))
+    if problems:
+        raise ConfigError("\n".join(problems))
+    if not checked:
+        raise ConfigError(f"there is no model in {MODELS_FOLDER}")
+    return Result({"valid": checked}, lambda: [f"{name}: valid" for name in checked])
+
+
+def _registry(chosen: argparse.Namespace) -> Registry:
+    """Open a model's registry; a name that nothing is known of is a slip, not a new model."""
+    registry = Registry(open_store(chosen.store), chosen.name)
+    if chosen.name not in registry.store.children("models")[0]:
+        from include.retraining.config import load_model
+
+        load_model(chosen.name)
+    return registry
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from error

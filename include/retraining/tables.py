@@ -1,0 +1,188 @@
+"""How answers look on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from include.retraining.wording import cut, number
+
+if TYPE_CHECKING:
+    from include.retraining.decision_record import DecisionRecord
+    from include.retraining.gc import Garbage
+    from include.retraining.manifest import RunManifest
+    from include.retraining.promotions import PromotionEntry
+    from include.retraining.registry import LogCheck
+    from include.retraining.replay import Replayed
+    from include.retraining.verdict import GateResult
+
+_COLOURS = {"pass": "green", "fail": "red", "cannot_judge": "yellow", "not_judged": "dim"}
+
+
+def champion_line(model: str, entry: PromotionEntry | None) -> str:
+    """Say what serves, in one line."""
+    if entry is None:
+        return f"{model}: nothing serves yet"
+    score = "" if entry.value is None else f", {entry.metric} {number(entry.value)}"
+    return (
+        f"{model}: version {entry.version} (generation {entry.generation}{score}) serves since "
+        f"{_time(entry.created_at)}, by {entry.kind.value} of {entry.actor}: {entry.reason}"
+    )
+
+
+def entries(found: Sequence[PromotionEntry]) -> Any:
+    """Return the promotion log as a table."""
+    return _table(
+        ("generation", "since", "kind", "version", "metric", "value", "data", "actor", "reason"),
+        [
+            (
+                str(entry.generation),
+                _time(entry.created_at),
+                entry.kind.value,
+                entry.version,
+                entry.metric or "",
+                _number(entry.value),
+                entry.data_date,
+                entry.actor,
+                cut(entry.reason, 120),
+            )
+            for entry in found
+        ],
+    )
+
+
+def decisions(records: Sequence[DecisionRecord]) -> Any:
+    """Return decision records as a table, a row each."""
+    return _table(
+        ("due", "outcome", "version", "serving", "run", "reason"),
+        [
+            (
+                _time(record.run_after),
+                record.outcome.value,
+                record.version or "",
+                record.serving.version if record.serving else "",
+                record.run_id,
+                cut(record.reason, 160),
+            )
+            for record in records
+        ],
+    )
+
+
+def run(state: DecisionRecord | RunManifest | None) -> Iterable[Any]:
+    """Yield what is known of a run: what it decided and by which gates, or what it planned."""
+    from include.retraining.decision_record import DecisionRecord
+
+    if state is None:
+        yield "the run left no plan and no decision"
+        return
+    params = state.params.model_dump(mode="json", exclude_none=True) if state.params else {}
+    facts = {
+        "model": state.model,
+        "run": state.run_id,
+        "due": _time(state.run_after),
+        "started by": state.cause.user or state.cause.run_type,
+        "params": ", ".join(f"{name}={value}" for name, value in params.items()),
+        "data": ", ".join(file.name for file in state.delivery.files) if state.delivery else "",
+        "commit": (state.code.git_sha or "unknown") if state.code else "",
+        "fingerprint": state.fingerprint or "",
+        "version": state.version or "",
+    }
+    if isinstance(state, DecisionRecord):
+        facts["outcome"] = f"{state.outcome.value}: {state.reason}"
+        facts["serving"] = state.serving.version if state.serving else "nothing"
+    else:
+        facts["outcome"] = "none yet"
+    yield _table(("", ""), list(facts.items()), has_header=False)
+    if isinstance(state, DecisionRecord) and state.verdict is not None:
+        yield gates(state.verdict.gates)
+
+
+def gates(found: Sequence[GateResult]) -> Any:
+    """Return each gate's answer, value and limit as a table."""
+    return _table(
+        ("gate", "answer", "value", "limit", "reason"),
+        [
+            (
+                gate.gate,
+                f"[{_COLOURS[gate.answer]}]{gate.answer.replace('_', ' ')}",
+                _number(gate.value),
+                _number(gate.limit),
+                gate.reason,
+            )
+            for gate in found
+        ],
+        has_markup=(1,),
+    )
+
+
+def check(found: LogCheck) -> Iterable[str]:
+    """Yield what a check of the promotion log found."""
+    yield from found.problems
+    state = f"{len(found.problems)} problems" if found.problems else "sound"
+    yield f"{found.model}: {found.entries} entries, {found.versions} versions: {state}"
+
+
+def replayed(found: Sequence[Replayed]) -> Iterable[Any]:
+    """Yield each run's old and new answer, and how many would flip."""
+    yield _table(
+        ("due", "before", "after", "flips", "headline"),
+        [
+            (
+                _time(item.run_after),
+                item.before.value,
+                item.after.value,
+                "yes" if item.flips else "",
+                item.headline,
+            )
+            for item in found
+        ],
+    )
+    flips = sum(item.flips for item in found)
+    yield f"{flips} of {len(found)} decisions would flip"
+
+
+def reproduction(found: Any) -> Iterable[str]:
+    """Yield what training again led to, a line for each fact."""
+    values = found.model_dump() if hasattr(found, "model_dump") else vars(found)
+    for name, value in values.items():
+        yield f"{name.replace('_', ' ')}: {value}"
+
+
+def garbage(found: Sequence[Garbage], *, is_removed: bool) -> Iterable[Any]:
+    """Yield what may go, or went."""
+    if found:
+        yield _table(
+            ("object", "bytes", "why"),
+            [(item.key, f"{item.size:,}", item.why) for item in found],
+        )
+    verb = "were removed" if is_removed else "may go; --delete removes them"
+    total = sum(item.size for item in found)
+    yield f"{len(found)} objects ({total / 1e6:,.1f} MB) {verb}"
+
+
+def _table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    has_header: bool = True,
+    has_markup: Sequence[int] = (),
+) -> Any:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(show_header=has_header, box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(cell if at in has_markup else escape(cell) for at, cell in enumerate(row)))
+    return table
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else number(value)
+
+
+def _time(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
