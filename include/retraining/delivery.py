@@ -130,12 +130,13 @@ def pin_delivery(store: Store, config: ModelConfig, date: date) -> Delivery:
         DeliveryError: when the delivery is not complete, saying why, or cannot be accepted.
         StorageError: when the store refuses or does not answer.
     """
-    place = _data_place(store, config, date)
     try:
         flag, written = _look_at_flag(store, config, date)
         files = _complete_files(store, config, date, written)
+        place = _data_place(store, config, date)
     except _Waiting as reason:
-        raise DeliveryError(f"{place.uri}: the delivery is not complete: {reason}") from None
+        location = _address(store, _dated(config.data.location, date))
+        raise DeliveryError(f"{location}: the delivery is not complete: {reason}") from None
     pinned = []
     for file in files:
         size, sha256 = file.size, file.sha256
@@ -300,6 +301,7 @@ def _look_at_flag(store: Store, config: ModelConfig, date: date) -> tuple[Flag, 
     try:
         info = place.store.head(key)
     except MissingObject:
+        place.store.children(place.folder)  # S3 says the same of a missing bucket; a listing tells
         raise _Waiting(f"{name} is not there yet") from None
     flag = Flag(
         uri=f"{place.uri}/{name}",

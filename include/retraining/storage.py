@@ -13,7 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from obstore.exceptions import AlreadyExistsError, BaseError, UnauthenticatedError
+from obstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    PermissionDeniedError,
+    UnauthenticatedError,
+)
 from obstore.store import LocalStore, from_url
 
 from include.retraining.exceptions import ConfigError, StorageError
@@ -31,6 +36,13 @@ class MissingObject(StorageError):
     """There is no object under that key (the store itself answered)."""
 
     kind = "missing_object"
+    is_permanent = True
+
+
+class StoreRefused(StorageError):
+    """The store denied access, or there is no such bucket: another try gives the same answer."""
+
+    kind = "store_refused"
     is_permanent = True
 
 
@@ -119,12 +131,14 @@ class Store:
             yield
         except FileNotFoundError as error:
             raise MissingObject(f"{where}: there is no such object") from error
-        except (PermissionError, UnauthenticatedError) as error:
-            raise StorageError(
+        except (PermissionError, PermissionDeniedError, UnauthenticatedError) as error:
+            raise StoreRefused(
                 f"{where}: the store denied access (check its role or keys)"
             ) from error
         except (BaseError, OSError, ValueError) as error:
             reason = str(error).split("\n\nDebug source", 1)[0].strip().replace("\n", " ")
+            if "NoSuchBucket" in reason:
+                raise StoreRefused(f"{self.uri}: there is no such bucket") from error
             raise StorageError(f"{where}: {reason[:500]}") from error
 
     def read(self, key: str) -> bytes:
