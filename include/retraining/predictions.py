@@ -105,6 +105,25 @@ def predict(estimator: Any, rows: pd.DataFrame, problem: str) -> Predictions:
     return Predictions(values, probabilities, classes)
 
 
+def prediction_columns(
+    role: str, predictions: Predictions, problem: str, positive: Class | None
+) -> dict[str, Array]:
+    """Return predictions as the columns of the table that a run keeps.
+
+    `ROLE` holds the values, `ROLE_probability` the probability of a binary problem's positive
+    class, `ROLE_probability_CLASS` those of several classes.
+    """
+    columns = {role: predictions.values}
+    if predictions.probabilities is None or predictions.classes is None:
+        return columns
+    for number, name in enumerate(predictions.classes):
+        if problem == "multiclass":
+            columns[f"{role}_probability_{name}"] = predictions.probabilities[:, number]
+        elif name == positive:
+            columns[f"{role}_probability"] = predictions.probabilities[:, number]
+    return columns
+
+
 def greatest_difference(ours: Predictions, theirs: Predictions) -> float:
     """Return how far two versions' predictions for the same rows lie apart; 0 when they are equal.
 

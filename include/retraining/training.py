@@ -142,7 +142,7 @@ def _fit(
     entry_point = config.training.entry_point
     random.seed(seed)  # for estimators that draw from a global generator, whatever they are given
     np.random.seed(seed)
-    with _model_code(config, code, f"{entry_point}({seed})"):
+    with model_errors(config, code, f"{entry_point}({seed})"):
         estimator = code.build_estimator(seed)
     if not (hasattr(estimator, "fit") and hasattr(estimator, "predict")):
         raise TrainingError(
@@ -151,7 +151,7 @@ def _fit(
         )
     log.info("fitting %s on %s rows", type(estimator).__name__, f"{len(rows):,}")
     started = time.perf_counter()
-    with _model_code(config, code, f"fit() of what {entry_point}() returned"):
+    with model_errors(config, code, f"fit() of what {entry_point}() returned"):
         fitted = estimator.fit(rows, labels)
     seconds = time.perf_counter() - started
     log.info("fitted in %.1f s", seconds)
@@ -159,7 +159,7 @@ def _fit(
 
 
 @contextmanager
-def _model_code(config: ModelConfig, code: ModelCode, doing: str) -> Iterator[None]:
+def model_errors(config: ModelConfig, code: ModelCode, doing: str) -> Iterator[None]:
     """Turn whatever a model's own code raises into one line that names the place in its file."""
     try:
         yield

@@ -1,0 +1,158 @@
+"""Who is scored: the challenger, the champion, the best champion of late, a naive baseline."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from sklearn.dummy import DummyClassifier, DummyRegressor
+
+from include.retraining.exceptions import ArtifactError, EvidenceError, NotFound
+from include.retraining.holdout import HoldoutRows
+from include.retraining.manifest import Serving
+from include.retraining.predictions import Array, Predictions, predict
+from include.retraining.promotions import PromotionEntry
+from include.retraining.registry import Registry
+from include.retraining.storage import MissingObject, Store
+from include.retraining.versions import VersionManifest, load_estimator, read_version
+
+Role = Literal["challenger", "champion", "best", "baseline"]
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """One version's part in an evaluation. An opponent that cannot be scored still takes part."""
+
+    role: Role
+    serving: Serving | None = None
+    """For an opponent: the entry of the promotion log."""
+    manifest: VersionManifest | None = None
+    """None for the baseline, and for an opponent whose manifest cannot be read."""
+    predictions: Predictions | None = None
+    latency_ms: float | None = None
+    error: str | None = None
+    """Why there are no predictions."""
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The columns it reads, as far as they are known."""
+        return self.manifest.features if self.manifest else ()
+
+
+def find_opponents(store: Store, model: str, metric: str) -> list[Entrant]:
+    """Return the champion, then the best of the last ten champions unless it is the same version.
+
+    Raises:
+        RegistryError: when the promotion log cannot be read: that is never "no champion".
+        StorageError: when the store refuses or does not answer.
+    """
+    registry = Registry(store, model)
+    champion = registry.champion()
+    if champion is None:
+        return []
+    opponents = [_opponent(store, "champion", champion)]
+    best = registry.best_of_last(metric)
+    if best is not None and best.version != champion.version:
+        opponents.append(_opponent(store, "best", best))
+    return opponents
+
+
+def _opponent(store: Store, role: Role, entry: PromotionEntry) -> Entrant:
+    entrant = Entrant(role, Serving(version=entry.version, generation=entry.generation))
+    try:
+        manifest = read_version(store, entry.model, entry.version, digest=entry.version_digest)
+    except (ArtifactError, EvidenceError, NotFound) as error:
+        return replace(entrant, error=str(error))
+    return replace(entrant, manifest=manifest)
+
+
+def let_predict(
+    store: Store, opponent: Entrant, holdout: HoldoutRows, *, problem: str, trusted: Sequence[str]
+) -> Entrant:
+    """Return an opponent with its predictions; whatever prevents them becomes its error.
+
+    Args:
+        store: where the versions lie.
+        opponent: as found.
+        holdout: the rows to predict.
+        problem: the kind of label.
+        trusted: the model's reviewed types.
+
+    Raises:
+        StorageError: when the store refuses or does not answer, which says nothing of the version.
+    """
+    manifest = opponent.manifest
+    if manifest is None:
+        return opponent
+    error = _unfit(manifest, holdout, problem)
+    if error is not None:
+        return replace(opponent, error=error)
+    try:
+        estimator = load_estimator(store, manifest, trusted)
+    except (ArtifactError, MissingObject) as refused:
+        return replace(opponent, error=str(refused))
+    rows = holdout.frame[list(manifest.features)]
+    try:
+        predictions = predict(estimator, rows, problem)
+        latency = measure_latency(estimator, rows)
+    except Exception as raised:  # noqa: BLE001 whatever its code raises, it still is the champion
+        text = " ".join(str(raised).split())[:300]
+        return replace(opponent, error=f"it cannot predict: {type(raised).__name__}: {text}")
+    return replace(opponent, predictions=predictions, latency_ms=latency)
+
+
+def _unfit(manifest: VersionManifest, holdout: HoldoutRows, problem: str) -> str | None:
+    """Return why a version's scores on these rows would mean nothing, or None."""
+    missing = sorted(set(manifest.features) - set(holdout.frame.columns))
+    if missing:
+        return f"it reads columns that this delivery lacks: {', '.join(missing)}"
+    if manifest.problem != problem:
+        return f"it was made for a {manifest.problem} problem, this one is {problem}"
+    oldest, until = holdout.oldest, manifest.split.train_until
+    if oldest is not None and until is not None and until >= oldest:
+        return (
+            f"it was trained on rows up to {until.isoformat()}, and the holdout begins at "
+            f"{oldest.isoformat()}: it has seen what it would be scored on"
+        )
+    return None
+
+
+def measure_latency(estimator: Any, rows: pd.DataFrame) -> float:
+    """Return the median milliseconds of predicting a batch of 1,000 rows.
+
+    A holdout with fewer rows is repeated to make up the batch. It takes about 0.1 s, or three
+    predictions where one takes longer.
+    """
+    batch = rows.iloc[np.resize(np.arange(len(rows)), 1000)]
+    took: list[float] = []
+    while len(took) < 3 or (sum(took) < 0.1 and len(took) < 20):
+        started = time.perf_counter()
+        estimator.predict(batch)
+        took.append(time.perf_counter() - started)
+    return round(float(np.median(took)) * 1000, 3)
+
+
+def naive_baseline(labels: Array, problem: str, rows: int) -> Entrant:
+    """Return someone who knows nothing but the training labels.
+
+    It predicts the most frequent class, with the classes' shares as probabilities; the mean for a
+    regression.
+
+    Args:
+        labels: of the training part.
+        problem: the kind of label.
+        rows: how many rows to predict.
+    """
+    nothing = pd.DataFrame(index=range(rows))
+    if problem == "regression":
+        naive = DummyRegressor().fit(np.zeros((len(labels), 1)), labels)
+    else:
+        # The classes with their counts as weights give the same fit as millions of rows.
+        classes, counts = np.unique(labels, return_counts=True)
+        naive = DummyClassifier(strategy="prior")
+        naive.fit(np.zeros((len(classes), 1)), classes, sample_weight=counts)
+    return Entrant("baseline", predictions=predict(naive, nothing, problem))

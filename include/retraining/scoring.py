@@ -1,0 +1,180 @@
+"""Scores of the entrants of an evaluation, overall and per slice, and the report made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+
+from include.retraining.comparison import compare
+from include.retraining.config import ModelConfig
+from include.retraining.exceptions import ConfigError
+from include.retraining.fairness import audit_fairness, value_names
+from include.retraining.holdout import HoldoutRows
+from include.retraining.manifest import RunManifest
+from include.retraining.metrics import compute
+from include.retraining.opponents import Entrant
+from include.retraining.predictions import (
+    Class,
+    Predictions,
+    Sample,
+    as_sample,
+    class_names,
+)
+from include.retraining.report import (
+    Comparison,
+    EvaluationReport,
+    Holdout,
+    Opponent,
+    Scores,
+    SliceScores,
+)
+
+MAX_SLICE_VALUES = 100
+
+
+@dataclass(frozen=True)
+class Scored:
+    """An entrant's predictions in the form that metrics take, and its scores."""
+
+    sample: Sample
+    scores: Scores
+
+
+def make_report(
+    run: RunManifest, config: ModelConfig, holdout: HoldoutRows, entrants: Sequence[Entrant]
+) -> EvaluationReport:
+    """Score every entrant on the same rows and compare the challenger with its opponents.
+
+    Args:
+        run: the run's plan.
+        config: the model's.
+        holdout: the rows.
+        entrants: the challenger, the baseline, and the opponents that there are.
+
+    Raises:
+        ConfigError: when a slice column has too many different values.
+    """
+    classes = _all_classes(config, holdout, entrants)
+    scored = {
+        one.role: _score(one, one.predictions, config, holdout, classes)
+        for one in entrants
+        if one.predictions is not None
+    }
+    challenger, champion = scored["challenger"], scored.get("champion")
+    opponents = {
+        one.role: Opponent(
+            serving=one.serving,
+            split=one.manifest.split if one.manifest else None,
+            scores=scored[one.role].scores if one.role in scored else None,
+            comparison=_compare(challenger, scored.get(one.role), config.gates.metric, run.seed),
+            error=one.error,
+        )
+        for one in entrants
+        if one.serving is not None
+    }
+    return EvaluationReport(
+        model=run.model,
+        run_id=run.run_id,
+        fingerprint=run.fingerprint,
+        created_at=datetime.now(UTC),
+        problem=config.problem,
+        metric=config.gates.metric,
+        split=holdout.split,
+        holdout=Holdout(
+            rows=holdout.rows, digest=holdout.digest, rows_in_training=holdout.rows_in_training
+        ),
+        challenger=challenger.scores,
+        baseline=scored["baseline"].scores,
+        champion=opponents.get("champion"),
+        best=opponents.get("best"),
+        slices=_score_slices(
+            holdout, challenger.sample, champion.sample if champion else None, config
+        ),
+        fairness=audit_fairness(holdout.frame, challenger.sample, config),
+    )
+
+
+def _all_classes(
+    config: ModelConfig, holdout: HoldoutRows, entrants: Sequence[Entrant]
+) -> tuple[Class, ...] | None:
+    """Return every class that labels or versions know, for a multiclass problem."""
+    if config.problem != "multiclass":
+        return None
+    found = set(class_names(np.unique(holdout.labels)))
+    for entrant in entrants:
+        if entrant.predictions is not None:
+            found |= set(entrant.predictions.classes or ())
+    return tuple(sorted(found, key=lambda value: (isinstance(value, str), value)))
+
+
+def _score(
+    entrant: Entrant,
+    predictions: Predictions,
+    config: ModelConfig,
+    holdout: HoldoutRows,
+    classes: tuple[Class, ...] | None,
+) -> Scored:
+    sample = as_sample(
+        holdout.labels,
+        predictions,
+        problem=config.problem,
+        positive=config.data.positive,
+        classes=classes,
+    )
+    manifest = entrant.manifest
+    scores = Scores(
+        version=manifest.version if manifest else entrant.role,
+        holdout_digest=holdout.digest,
+        metrics={metric: compute(metric, sample) for metric in config.gates.metrics},
+        latency_ms_per_1000_rows=entrant.latency_ms,
+        model_bytes=manifest.model_bytes if manifest else None,
+    )
+    return Scored(sample, scores)
+
+
+def _compare(ours: Scored, theirs: Scored | None, metric: str, seed: int) -> Comparison | None:
+    if theirs is None:
+        return None
+    mine, other = ours.scores.metrics[metric], theirs.scores.metrics[metric]
+    if mine is None or other is None:
+        return None
+    return compare(
+        metric,
+        ours.sample,
+        theirs.sample,
+        difference=mine - other,
+        seed=seed,
+        holdout_digest=ours.scores.holdout_digest,
+    )
+
+
+def _score_slices(
+    holdout: HoldoutRows, challenger: Sample, champion: Sample | None, config: ModelConfig
+) -> tuple[SliceScores, ...]:
+    """Return the decision metric for every value of the columns that the gate names."""
+    found = []
+    metric = config.gates.metric
+    for column in dict.fromkeys(rule.column for rule in config.gates.slices):
+        names = value_names(holdout.frame[column])
+        values, counts = np.unique(names, return_counts=True)
+        if len(values) > MAX_SLICE_VALUES:
+            raise ConfigError(
+                f"gates.slices: {column!r} has {len(values):,} different values in the holdout, "
+                f"a slice column has at most {MAX_SLICE_VALUES}"
+            )
+        for value, count in zip(values, counts, strict=True):
+            chosen = names == value
+            found.append(
+                SliceScores(
+                    column=column,
+                    value=str(value),
+                    rows=int(count),
+                    is_judged=bool(count >= config.gates.min_group_rows),
+                    challenger=compute(metric, challenger.take(chosen)),
+                    champion=None if champion is None else compute(metric, champion.take(chosen)),
+                )
+            )
+    return tuple(found)
