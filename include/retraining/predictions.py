@@ -127,17 +127,22 @@ def prediction_columns(
 def greatest_difference(ours: Predictions, theirs: Predictions) -> float:
     """Return how far two versions' predictions for the same rows lie apart; 0 when they are equal.
 
-    Probabilities are compared where both have them, else values; two different classes are 1 apart.
+    Numbers and probabilities by their distance (NaN where only one of them is a number), two
+    different classes are 1 apart.
     """
-    if ours.probabilities is not None and theirs.probabilities is not None:
-        pairs = [(ours.probabilities, theirs.probabilities)]
-    else:
-        pairs = []
-    if ours.classes is None:
-        pairs.append((ours.values, theirs.values))
-    elif (ours.values != theirs.values).any():
+    if ours.classes is not None and (ours.values != theirs.values).any():
         return 1.0
-    return max((float(np.abs(a - b).max(initial=0.0)) for a, b in pairs), default=0.0)
+    pairs = [] if ours.classes is not None else [(ours.values, theirs.values)]
+    if ours.probabilities is not None and theirs.probabilities is not None:
+        pairs.append((ours.probabilities, theirs.probabilities))
+    return max((number_distance(a, b) for a, b in pairs), default=0.0)
+
+
+def number_distance(ours: Array, theirs: Array) -> float:
+    """Return the greatest distance between two arrays; two NaN are equal."""
+    with np.errstate(invalid="ignore"):
+        apart = np.where((ours == theirs) | (np.isnan(ours) & np.isnan(theirs)), 0.0, ours - theirs)
+    return float(np.abs(apart).max(initial=0.0))
 
 
 def as_sample(
