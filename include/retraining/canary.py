@@ -12,15 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from include.retraining.contract import (
-    FINITE,
-    NOT_NULL,
-    PRESENT,
-    UNIQUE,
-    Expectations,
-    find_violations,
-)
+from include.retraining.contract import find_violations
 from include.retraining.exceptions import ConfigError
+from include.retraining.violations import FINITE, NOT_NULL, PRESENT, UNIQUE, Expectations
 
 SAMPLE_ROWS = 200
 FAR = 1_000_000

@@ -9,77 +9,33 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date
 from difflib import get_close_matches
-from statistics import median
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pandera.pandas as pa
 from pandera.engines.pandas_engine import Engine
 from pandera.errors import SchemaError, SchemaErrorReason, SchemaErrors
 
 from include.retraining.code import ModelCode
-from include.retraining.config import ModelConfig, TimeSplit
+from include.retraining.config import ModelConfig
+from include.retraining.delivery_rules import violated_dates, violated_label, violated_volume
 from include.retraining.exceptions import ConfigError, DataRejected
-from include.retraining.split import times_or_missing
-
-EXAMPLES = 5
-PRESENT = "must be there"
-KNOWN = "is not a column of the contract"
-ONCE = "is there more than once"
-NOT_NULL = "must not be missing"
-UNIQUE = "must be unique"
-FINITE = "must be finite"
-
-Failing = npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Violation:
-    """One rule that a delivery breaks."""
-
-    column: str | None
-    """None for a rule on the whole delivery."""
-    rule: str
-    rows: int | None = None
-    """How many rows break it; None for a rule that is not about rows."""
-    keys: tuple[str, ...] = ()
-    """Keys of some of them."""
-
-    def __str__(self) -> str:
-        text = self.rule if self.column is None else f"{self.column}: {self.rule}"
-        if self.rows is not None:
-            text += f": {self.rows:,} row{'s' if self.rows != 1 else ''}"
-        return f"{text}, for example key {', '.join(self.keys)}" if self.keys else text
-
-
-@dataclass(frozen=True)
-class Expectations:
-    """What a delivery is held against, besides its own content."""
-
-    config: ModelConfig
-    schema: pa.DataFrameSchema
-    features: tuple[str, ...]
-    run_date: date
-    """The date of the data."""
-    earlier_rows: tuple[int, ...]
-    """Rows of earlier accepted deliveries."""
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Every column that must be there: those of the contract and those the YAML names."""
-        data, gates = self.config.data, self.config.gates
-        named = [data.key, data.label, *self.features, *sorted(self.config.protected_columns)]
-        named += [rule.column for rule in gates.slices]
-        named += [data.freshness.column] if data.freshness else []
-        named += [data.split.column] if isinstance(data.split, TimeSplit) else []
-        promised = [name for name, column in self.schema.columns.items() if column.required]
-        return tuple(dict.fromkeys((*named, *promised)))
+from include.retraining.violations import (
+    EXAMPLES,
+    FINITE,
+    KNOWN,
+    NOT_NULL,
+    ONCE,
+    PRESENT,
+    UNIQUE,
+    Expectations,
+    Violation,
+    is_number,
+    rows_breaking,
+)
 
 
 def check_contract(
@@ -184,9 +140,9 @@ def find_violations(frame: pd.DataFrame, expected: Expectations) -> list[Violati
     found += _violated_rows(frame, expected)
     found += _violated_types(frame, expected)
     found += _violated_checks(frame, expected)
-    found += _violated_label(frame, expected)
-    found += _violated_volume(len(frame), expected)
-    found += _violated_dates(frame, expected)
+    found += violated_label(frame, expected)
+    found += violated_volume(len(frame), expected)
+    found += violated_dates(frame, expected)
     return found
 
 
@@ -208,18 +164,18 @@ def _violated_rows(frame: pd.DataFrame, expected: Expectations) -> Iterator[Viol
     """Check missing, repeated and infinite values."""
     for name in _not_nullable(expected):
         if name in frame.columns and frame[name].hasnans:
-            yield _rows(frame, expected, name, NOT_NULL, frame[name].isna().to_numpy())
+            yield rows_breaking(frame, expected, name, NOT_NULL, frame[name].isna().to_numpy())
     for name in _unique(expected):
         if name in frame.columns:
             # A key that is missing is told of once, as missing.
             repeated = (frame[name].duplicated() & frame[name].notna()).to_numpy()
             if repeated.any():
-                yield _rows(frame, expected, name, UNIQUE, repeated)
+                yield rows_breaking(frame, expected, name, UNIQUE, repeated)
     for name in frame.columns:
         if pd.api.types.is_float_dtype(frame[name].dtype):
             infinite = np.isinf(frame[name].to_numpy(dtype=float, na_value=0.0))
             if infinite.any():
-                yield _rows(frame, expected, str(name), FINITE, infinite)
+                yield rows_breaking(frame, expected, str(name), FINITE, infinite)
 
 
 def _violated_types(frame: pd.DataFrame, expected: Expectations) -> Iterator[Violation]:
@@ -227,11 +183,11 @@ def _violated_types(frame: pd.DataFrame, expected: Expectations) -> Iterator[Vio
         declared, found = expected.schema.columns[name].dtype, frame[name].dtype
         rule = f"must be of type {declared}, is {found}"
         not_number = np.zeros(len(frame), dtype=bool)
-        if re.match(r"int|uint|float", str(declared)) and not _is_number(frame[name]):
+        if re.match(r"int|uint|float", str(declared)) and not is_number(frame[name]):
             numbers = pd.to_numeric(frame[name], errors="coerce")
             not_number = (numbers.isna() & frame[name].notna()).to_numpy(dtype=bool)
         if not_number.any():
-            yield _rows(frame, expected, name, rule, not_number)
+            yield rows_breaking(frame, expected, name, rule, not_number)
         else:
             yield Violation(name, rule)
 
@@ -276,91 +232,9 @@ def _from_pandera(error: SchemaError, frame: pd.DataFrame, expected: Expectation
         passed = passed.all(axis="columns")
     if not isinstance(passed, pd.Series) or len(passed) != len(frame):
         return Violation(column, _check_name(error.check))
-    return _rows(frame, expected, column, _check_name(error.check), ~passed.to_numpy(dtype=bool))
-
-
-def _violated_label(frame: pd.DataFrame, expected: Expectations) -> Iterator[Violation]:
-    config, name = expected.config, expected.config.data.label
-    if name not in frame.columns:
-        return
-    label = frame[name].dropna()
-    classes = label.nunique()
-    if config.problem == "regression":
-        if not _is_number(label):
-            yield Violation(name, "must be a number")
-        elif classes < 2:
-            yield Violation(name, "has one value only: there is nothing to learn")
-        return
-    if classes < 2:
-        yield Violation(name, "has one class only: there is nothing to learn")
-    if config.problem != "binary" or classes == 0:
-        return
-    if classes > 2:
-        yield Violation(name, f"has {classes:,} different values, a binary label has two")
-    rate = float((label == config.data.positive).mean())
-    if rate == 0:
-        yield Violation(name, f"no row has the positive value {config.data.positive!r}")
-    limits = config.data.label_rate
-    if limits and not limits.min <= rate <= limits.max:
-        yield Violation(
-            name,
-            f"label rate: {rate:.4g} of the rows are positive, allowed are {limits.min:g} to "
-            f"{limits.max:g}",
-        )
-
-
-def _violated_volume(rows: int, expected: Expectations) -> Iterator[Violation]:
-    data = expected.config.data
-    if rows < data.min_rows:
-        yield Violation(None, f"rows: there are {rows:,}, at least {data.min_rows:,} are needed")
-    if not (data.volume and expected.earlier_rows):
-        return
-    usual = median(expected.earlier_rows)
-    if not data.volume.min * usual <= rows <= data.volume.max * usual:
-        yield Violation(
-            None,
-            f"volume: there are {rows:,} rows, {rows / usual:.2f} times the median of the last "
-            f"{len(expected.earlier_rows)} deliveries ({usual:,.0f}); allowed are "
-            f"{data.volume.min:g} to {data.volume.max:g} times",
-        )
-
-
-def _violated_dates(frame: pd.DataFrame, expected: Expectations) -> Iterator[Violation]:
-    data = expected.config.data
-    freshness = data.freshness
-    columns = {freshness.column} if freshness else set()
-    columns |= {data.split.column} if isinstance(data.split, TimeSplit) else set()
-    parsed = {}
-    for name in sorted(columns & set(frame.columns)):
-        parsed[name] = times_or_missing(frame[name])
-        unreadable = parsed[name].isna().to_numpy()
-        if unreadable.any():
-            rule = "must hold a date or time like 2026-11-24"
-            yield _rows(frame, expected, name, rule, unreadable)
-    if freshness is None or freshness.column not in parsed:
-        return
-    times = parsed[freshness.column]
-    end = _end_of(expected.run_date, expected.config.trigger.timezone, frame[freshness.column])
-    future = (times >= end).to_numpy()
-    if future.any():
-        rule = f"freshness: dated after the run's date {expected.run_date}"
-        yield _rows(frame, expected, freshness.column, rule, future)
-    age_days = (end - times.max()) / pd.Timedelta(days=1)
-    if age_days > freshness.max_age_days + 1:  # the run's own day counts as no age
-        yield Violation(
-            freshness.column,
-            f"freshness: stale data: the newest row is {int(age_days)} days older than the run's "
-            f"date {expected.run_date}, allowed are {freshness.max_age_days:g}",
-        )
-
-
-def _end_of(day: date, timezone: str, column: pd.Series[Any]) -> pd.Timestamp:
-    """Return the moment a day ends, on the clock that a column's times are read on."""
-    midnight = datetime.combine(day + timedelta(days=1), time())
-    sample = column.dropna().head(1)
-    is_zoned = not sample.empty and pd.to_datetime(sample.iloc[0]).tzinfo is not None
-    zone = ZoneInfo(timezone if is_zoned else "UTC")  # without a zone: off the model's own clock
-    return pd.Timestamp(midnight.replace(tzinfo=zone)).tz_convert("UTC")
+    return rows_breaking(
+        frame, expected, column, _check_name(error.check), ~passed.to_numpy(dtype=bool)
+    )
 
 
 def _not_nullable(expected: Expectations) -> tuple[str, ...]:
@@ -400,22 +274,7 @@ def _fits(values: pd.Series[Any], declared: str) -> bool:
     return False
 
 
-def _is_number(values: pd.Series[Any]) -> bool:
-    return pd.api.types.is_numeric_dtype(values.dtype)
-
-
 def _check_name(check: Any) -> str:
     """Return a check's rule: its numbers come from the contract, never from the data."""
     text = getattr(check, "error", None) or getattr(check, "name", None) or str(check)
     return " ".join(str(text).split())[:120]
-
-
-def _rows(
-    frame: pd.DataFrame, expected: Expectations, column: str | None, rule: str, failing: Failing
-) -> Violation:
-    key = expected.config.data.key
-    keys: tuple[str, ...] = ()
-    if key in frame.columns and key not in expected.config.protected_columns:
-        first = np.flatnonzero(failing)[:EXAMPLES]
-        keys = tuple(str(value)[:60] for value in frame[key].iloc[first].dropna())
-    return Violation(column, rule, int(failing.sum()), keys)
