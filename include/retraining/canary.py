@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from include.retraining.contract import find_violations
+from include.retraining.contract import check_name, find_violations
 from include.retraining.exceptions import ConfigError
 from include.retraining.violations import FINITE, NOT_NULL, PRESENT, UNIQUE, Expectations
 
@@ -28,8 +28,8 @@ class Canary:
     frame: pd.DataFrame
     columns: tuple[str, ...]
     """Each of them must be complained about."""
-    rule: str | None
-    """By this rule; None for any of the contract's own checks."""
+    rules: tuple[str, ...]
+    """By one of these rules."""
 
 
 def refused_canaries(frame: pd.DataFrame, expected: Expectations) -> tuple[str, ...]:
@@ -47,7 +47,7 @@ def refused_canaries(frame: pd.DataFrame, expected: Expectations) -> tuple[str, 
         told_of = {
             violation.column
             for violation in find_violations(canary.frame, expected)
-            if canary.rule is None or violation.rule.startswith(canary.rule)
+            if violation.rule.startswith(canary.rules)
         }
         passed = [name for name in canary.columns if name not in told_of]
         if passed:
@@ -61,32 +61,33 @@ def refused_canaries(frame: pd.DataFrame, expected: Expectations) -> tuple[str, 
 
 def _canaries(sample: pd.DataFrame, expected: Expectations) -> Iterator[Canary]:
     data, schema = expected.config.data, expected.schema
-    yield Canary("column dropped", sample.drop(columns=data.label), (data.label,), PRESENT)
+    yield Canary("column dropped", sample.drop(columns=data.label), (data.label,), (PRESENT,))
     twice = sample[data.key].copy()
     twice.iloc[-1] = twice.iloc[0]
-    yield Canary("key twice", _changed(sample, {data.key: twice}), (data.key,), UNIQUE)
+    yield Canary("key twice", _changed(sample, {data.key: twice}), (data.key,), (UNIQUE,))
     missing = tuple(
         name
         for name in dict.fromkeys((data.label, *schema.columns))
         if name in sample.columns and (name == data.label or not schema.columns[name].nullable)
     )
     holes = {name: sample[name].where(np.arange(len(sample)) > 0) for name in missing}
-    yield Canary("values missing", _changed(sample, holes), missing, NOT_NULL)
+    yield Canary("values missing", _changed(sample, holes), missing, (NOT_NULL,))
     infinite = {
         name: _with_first(sample[name], np.inf)
         for name in sample.columns
         if pd.api.types.is_float_dtype(sample[name].dtype)
     }
     if infinite:
-        yield Canary("infinite", _changed(sample, infinite), tuple(infinite), FINITE)
+        yield Canary("infinite", _changed(sample, infinite), tuple(infinite), (FINITE,))
     outside = {
         name: _with_first(sample[name], value)
         for name, column in schema.columns.items()
         if name in sample.columns
         and (value := _value_outside(sample[name], column.checks)) is not None
     }
+    checks = tuple(check_name(check) for name in outside for check in schema.columns[name].checks)
     if outside:
-        yield Canary("out of range", _changed(sample, outside), tuple(outside), None)
+        yield Canary("out of range", _changed(sample, outside), tuple(outside), checks)
 
 
 def _changed(sample: pd.DataFrame, columns: dict[str, pd.Series[Any]]) -> pd.DataFrame:

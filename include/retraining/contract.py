@@ -115,10 +115,10 @@ def rule_names(expected: Expectations) -> tuple[str, ...]:
     names = [f"{name}: {PRESENT}" for name in expected.columns]
     for name, column in schema.columns.items():
         names += [f"{name}: type {column.dtype}"] if column.dtype else []
-        names += [f"{name}: {_check_name(check)}" for check in column.checks]
+        names += [f"{name}: {check_name(check)}" for check in column.checks]
     names += [f"{name}: {NOT_NULL}" for name in _not_nullable(expected)]
     names += [f"{name}: {UNIQUE}" for name in _unique(expected)]
-    names += [_check_name(check) for check in schema.checks]
+    names += [check_name(check) for check in schema.checks]
     names += [f"numbers: {FINITE}", f"rows: at least {data.min_rows:,}", f"{data.label}: classes"]
     names += ["volume"] if data.volume and expected.earlier_rows else []
     names += ["label rate"] if data.label_rate else []
@@ -223,7 +223,7 @@ def _from_pandera(error: SchemaError, frame: pd.DataFrame, expected: Expectation
     if error.reason_code is SchemaErrorReason.CHECK_ERROR:
         raise ConfigError(
             f"include/models/{expected.config.name}.py: Contract: the check "
-            f"{_check_name(error.check)!r}{f' of {column}' if column else ''} crashed"
+            f"{check_name(error.check)!r}{f' of {column}' if column else ''} crashed"
         )
     if error.reason_code is not SchemaErrorReason.DATAFRAME_CHECK:
         return Violation(column, str(error.reason_code.value).replace("_", " "))
@@ -231,9 +231,9 @@ def _from_pandera(error: SchemaError, frame: pd.DataFrame, expected: Expectation
     if isinstance(passed, pd.DataFrame):
         passed = passed.all(axis="columns")
     if not isinstance(passed, pd.Series) or len(passed) != len(frame):
-        return Violation(column, _check_name(error.check))
+        return Violation(column, check_name(error.check))
     return rows_breaking(
-        frame, expected, column, _check_name(error.check), ~passed.to_numpy(dtype=bool)
+        frame, expected, column, check_name(error.check), ~passed.to_numpy(dtype=bool)
     )
 
 
@@ -274,7 +274,7 @@ def _fits(values: pd.Series[Any], declared: str) -> bool:
     return False
 
 
-def _check_name(check: Any) -> str:
-    """Return a check's rule: its numbers come from the contract, never from the data."""
+def check_name(check: Any) -> str:
+    """Return the rule of a check in words: its numbers come from the contract, never from the data."""
     text = getattr(check, "error", None) or getattr(check, "name", None) or str(check)
     return " ".join(str(text).split())[:120]

@@ -84,11 +84,11 @@ def violated_dates(frame: pd.DataFrame, expected: Expectations) -> Iterator[Viol
     if future.any():
         rule = f"freshness: dated after the run's date {expected.run_date}"
         yield rows_breaking(frame, expected, freshness.column, rule, future)
-    age_days = (end - times.max()) / pd.Timedelta(days=1)
-    if age_days > freshness.max_age_days + 1:  # the run's own day counts as no age
+    age_days = (end - times.max()) / pd.Timedelta(days=1) - 1  # the run's own day is no age
+    if age_days > freshness.max_age_days:
         yield Violation(
             freshness.column,
-            f"freshness: stale data: the newest row is {int(age_days)} days older than the run's "
+            f"freshness: stale data: the newest row is {age_days:.3g} days older than the run's "
             f"date {expected.run_date}, allowed are {freshness.max_age_days:g}",
         )
 
