@@ -1,0 +1,520 @@
+"""What any gate must answer: a table of reports, policies and verdicts.
+
+The table takes the function to check as an argument, so that the mutants of the gate are held
+against the very same rows as the gate.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from include.retraining.config import GatePolicy
+from include.retraining.report import EvaluationReport
+
+PASS, FAIL, CANNOT, NOT = "pass", "fail", "cannot_judge", "not_judged"
+NAN, INF = float("nan"), float("inf")
+ROWS = "rows-digest"
+SPLIT = {"by": "key", "holdout_fraction": 0.2, "salt": "pepper"}
+TIME_SPLIT = {
+    "by": "time",
+    "column": "day",
+    "holdout_days": 7.0,
+    "train_until": "2026-01-01T00:00:00Z",
+}
+
+
+def _opponent(version: str, generation: int, score: float, low: float, high: float) -> Any:
+    return {
+        "serving": {"version": version, "generation": generation},
+        "split": dict(SPLIT),
+        "scores": {"version": version, "holdout_digest": ROWS, "metrics": {"accuracy": score}},
+        "comparison": {
+            "metric": "accuracy",
+            "holdout_digest": ROWS,
+            "difference": 0.86 - score,
+            "lower": low,
+            "upper": high,
+            "method": "McNemar",
+            "rows": 500,
+        },
+    }
+
+
+def _group(name: str, rows: int, rate: float | None) -> dict[str, Any]:
+    return {
+        "group": name,
+        "rows": rows,
+        "is_judged": rows >= 30,
+        "selection_rate": rate,
+        "true_positive_rate": 0.8,
+        "false_positive_rate": 0.1,
+    }
+
+
+GOOD_REPORT: dict[str, Any] = {
+    "model": "toy_model",
+    "run_id": "run",
+    "fingerprint": "f" * 64,
+    "created_at": "2026-01-02T00:00:00Z",
+    "problem": "binary",
+    "metric": "accuracy",
+    "split": dict(SPLIT),
+    "holdout": {"rows": 500, "digest": ROWS, "rows_in_training": 0},
+    "challenger": {
+        "version": "challenger",
+        "holdout_digest": ROWS,
+        "metrics": {"accuracy": 0.86, "roc_auc": 0.9},
+        "latency_ms_per_1000_rows": 20.0,
+        "model_bytes": 1_000_000,
+    },
+    "baseline": {"version": "baseline", "holdout_digest": ROWS, "metrics": {"accuracy": 0.6}},
+    "champion": _opponent("champion", 3, 0.84, 0.005, 0.035),
+    "best": _opponent("best", 2, 0.85, 0.001, 0.019),
+    "slices": [
+        {
+            "column": "region",
+            "value": value,
+            "rows": rows,
+            "is_judged": rows >= 30,
+            "challenger": 0.86,
+            "champion": 0.84,
+        }
+        for value, rows in (("north", 250), ("south", 240), ("west", 10))
+    ],
+    "fairness": [
+        {
+            "attribute": "race",
+            "groups": [_group("a", 200, 0.5), _group("b", 200, 0.45), _group("c", 10, 0.01)],
+            "disparate_impact": 0.9,
+            "equalized_odds_difference": 0.05,
+            "label_disparate_impact": 0.72,
+        }
+    ],
+}
+STRICT_POLICY: dict[str, Any] = {
+    "metric": "accuracy",
+    "minimum": {"accuracy": 0.8, "roc_auc": 0.7},
+    "min_holdout_rows": 100,
+    "min_group_rows": 30,
+    "champion": {"margin": 0.01},
+    "slices": [{"column": "region", "minimum": 0.7, "max_drop": 0.05}],
+    "fairness": [
+        {
+            "attribute": "race",
+            "min_disparate_impact": 0.8,
+            "max_equalized_odds_difference": 0.2,
+        }
+    ],
+    "limits": {"latency_ms_per_1000_rows": 50.0, "model_mb": 10.0},
+}
+
+
+def make_report(changes: dict[str, Any] | None = None) -> EvaluationReport:
+    """The good report with some fields changed, by dotted paths; NaN is let through."""
+    values = _changed(GOOD_REPORT, changes or {})
+    numbers: dict[str, float] = {}
+    document = json.dumps(_without_odd_numbers(values, "", numbers))
+    return _with_odd_numbers(EvaluationReport.model_validate_json(document), numbers)
+
+
+def make_policy(changes: dict[str, Any] | None = None) -> GatePolicy:
+    """The strict policy with some fields changed, by dotted paths."""
+    return GatePolicy.model_validate(_changed(STRICT_POLICY, changes or {}))
+
+
+def _changed(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    values = copy.deepcopy(base)
+    for path, value in changes.items():
+        *parents, last = [int(part) if part.isdigit() else part for part in path.split(".")]
+        at: Any = values
+        for part in parents:
+            at = at[part]
+        if value is ...:
+            del at[last]
+        else:
+            at[last] = value
+    return values
+
+
+def _without_odd_numbers(value: Any, path: str, found: dict[str, float]) -> Any:
+    if isinstance(value, dict):
+        return {k: _without_odd_numbers(v, f"{path}.{k}", found) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_without_odd_numbers(v, f"{path}.{i}", found) for i, v in enumerate(value)]
+    if isinstance(value, float) and (value != value or value in {INF, -INF}):
+        found[path.removeprefix(".")] = value
+        return 0.5
+    return value
+
+
+def _with_odd_numbers(report: EvaluationReport, numbers: dict[str, float]) -> EvaluationReport:
+    """Put NaN and infinity where no parser would let them: the gate must not rely on it."""
+    for path, number in numbers.items():
+        *parents, last = path.split(".")
+        at: Any = report
+        for part in parents:
+            at = at[int(part)] if part.isdigit() else _at(at, part)
+        if isinstance(at, dict):
+            at[last] = number
+        else:
+            object.__setattr__(at, last, number)
+    return report
+
+
+def _at(value: Any, name: str) -> Any:
+    return value[name] if isinstance(value, dict) else getattr(value, name)
+
+
+@dataclass
+class Case:
+    """One row of the table."""
+
+    name: str
+    answer: str
+    report: dict[str, Any] = field(default_factory=dict)
+    policy: dict[str, Any] = field(default_factory=dict)
+    gates: dict[str, str] = field(default_factory=dict)
+    """The answers of some gates, by name; `absent` for one that must not be there."""
+    says: str = ""
+    """Part of the headline."""
+
+
+def scored(score: float) -> dict[str, Any]:
+    """A challenger's score with the differences that follow from it, each interval 0.03 wide."""
+    changes: dict[str, Any] = {"challenger.metrics.accuracy": score}
+    for who, theirs in (("champion", 0.84), ("best", 0.85)):
+        difference = score - theirs
+        changes[f"{who}.comparison.difference"] = difference
+        changes[f"{who}.comparison.lower"] = difference - 0.015
+        changes[f"{who}.comparison.upper"] = difference + 0.015
+    return changes
+
+
+def _bound(who: str, lower: float) -> dict[str, Any]:
+    return {f"{who}.comparison.lower": lower}
+
+
+NO_RIVALS: dict[str, Any] = {"champion": None, "best": None}
+
+CASES = [
+    Case("everything passes", PASS, says="accuracy is 0.86"),
+    Case("first of its model", PASS, NO_RIVALS, gates={"against champion": NOT}),
+    # Invalid numbers.
+    *(
+        Case(f"{name} as {where}", CANNOT, {path: number})
+        for name, number in (("NaN", NAN), ("infinity", INF), ("minus infinity", -INF))
+        for where, path in (
+            ("the decision metric", "challenger.metrics.accuracy"),
+            ("another minimum", "challenger.metrics.roc_auc"),
+            ("the baseline", "baseline.metrics.accuracy"),
+            ("the champion's score", "champion.scores.metrics.accuracy"),
+            ("the difference", "champion.comparison.difference"),
+            ("the lower bound", "champion.comparison.lower"),
+            ("the best's lower bound", "best.comparison.lower"),
+            ("a slice", "slices.1.challenger"),
+            ("the champion's slice", "slices.1.champion"),
+            ("disparate impact", "fairness.0.disparate_impact"),
+            ("equalised odds", "fairness.0.equalized_odds_difference"),
+            ("latency", "challenger.latency_ms_per_1000_rows"),
+        )
+    ),
+    *(
+        Case(f"{where} is missing", CANNOT, {path: value})
+        for where, path, value in (
+            ("the decision metric", "challenger.metrics", {"roc_auc": 0.9}),
+            ("the decision metric's value", "challenger.metrics.accuracy", None),
+            ("another minimum", "challenger.metrics", {"accuracy": 0.86}),
+            ("the baseline's metric", "baseline.metrics.accuracy", None),
+            ("the champion's metric", "champion.scores.metrics", {}),
+            ("the champion's score", "champion.scores", None),
+            ("the comparison", "champion.comparison", None),
+            ("the champion's split", "champion.split", None),
+            ("a slice's score", "slices.0.challenger", None),
+            ("the champion's slice", "slices.0.champion", None),
+            ("the slices", "slices", []),
+            ("disparate impact", "fairness.0.disparate_impact", None),
+            ("equalised odds", "fairness.0.equalized_odds_difference", None),
+            ("the attribute", "fairness", []),
+            ("latency", "challenger.latency_ms_per_1000_rows", None),
+            ("the model's size", "challenger.model_bytes", None),
+        )
+    ),
+    # Boundaries: written once, no tolerance.
+    Case("exactly at the minimum", PASS, {"challenger.metrics.roc_auc": 0.7}),
+    Case(
+        "a hair below the minimum",
+        FAIL,
+        {"challenger.metrics.roc_auc": 0.6999999999},
+        gates={"minimum roc auc": FAIL},
+        says="must be at least 0.70",
+    ),
+    Case("exactly the least rows", PASS, {"holdout.rows": 100}),
+    Case(
+        "one row too few",
+        CANNOT,
+        {"holdout.rows": 99},
+        says="99 rows, must be at least 100",
+    ),
+    Case("as good as the baseline", FAIL, {"baseline.metrics.accuracy": 0.86}),
+    Case("a hair above the baseline", PASS, {"baseline.metrics.accuracy": 0.8599999999}),
+    Case(
+        "below the baseline",
+        FAIL,
+        {"baseline.metrics.accuracy": 0.9},
+        says="must be above the naive baseline's 0.90",
+    ),
+    Case("the bound exactly at minus the margin", FAIL, _bound("champion", -0.01)),
+    Case("the bound a hair above minus the margin", PASS, _bound("champion", -0.0099999)),
+    Case(
+        "slice exactly at its minimum",
+        PASS,
+        {"slices.0.challenger": 0.7, "slices.0.champion": 0.7},
+    ),
+    Case("slice exactly at its drop", PASS, {"slices.0.challenger": 0.84 - 0.05}),
+    Case("disparate impact exactly four fifths", PASS, {"fairness.0.disparate_impact": 0.8}),
+    Case("odds exactly at the limit", PASS, {"fairness.0.equalized_odds_difference": 0.2}),
+    Case("latency exactly at the limit", PASS, {"challenger.latency_ms_per_1000_rows": 50.0}),
+    Case("size exactly at the limit", PASS, {"challenger.model_bytes": 10_000_000}),
+    # Each rule says no.
+    Case("a leak of one row", CANNOT, {"holdout.rows_in_training": 1}, says="in the training data"),
+    Case("below the minimum", FAIL, scored(0.79), gates={"minimum accuracy": FAIL}),
+    Case(
+        "worse than the champion",
+        FAIL,
+        scored(0.81) | {"best": None},
+        gates={"against champion": FAIL, "minimum accuracy": PASS},
+        says="accuracy is 0.81, the champion's 0.84",
+    ),
+    Case(
+        "not enough evidence",
+        FAIL,
+        _bound("champion", -0.02),
+        says="not enough evidence",
+    ),
+    Case(
+        "worse than the best of the last ten",
+        FAIL,
+        _bound("best", -0.03),
+        gates={"against champion": PASS, "against best of the last ten": FAIL},
+    ),
+    Case(
+        "worse on one slice",
+        FAIL,
+        {"slices.1.challenger": 0.75},
+        gates={"slice region=south": PASS, "slice region=south against champion": FAIL},
+        says="region=south",
+    ),
+    Case("slice below its minimum", FAIL, {"slices.1.challenger": 0.69}, says="region=south"),
+    Case(
+        "unfair",
+        FAIL,
+        {"fairness.0.disparate_impact": 0.7123},
+        says="fairness race: the selection rate of the least favoured group is 0.7123 of the most "
+        "favoured one's, must be at least 0.80",
+    ),
+    Case("unequal odds", FAIL, {"fairness.0.equalized_odds_difference": 0.25}, says="at most 0.20"),
+    Case("too slow", FAIL, {"challenger.latency_ms_per_1000_rows": 50.1}, says="at most 50"),
+    Case("too large", FAIL, {"challenger.model_bytes": 10_000_001}, says="must be at most 10"),
+    Case(
+        "the champion itself",
+        FAIL,
+        {"challenger.version": "champion"},
+        gates={"new version": FAIL},
+        says="serves already",
+    ),
+    Case(
+        "the champion itself, under a margin that lets anything pass",
+        FAIL,
+        {"challenger.version": "champion"},
+        {"champion.margin": 1.0},
+    ),
+    Case(
+        "the best of the last ten itself",
+        PASS,
+        {"challenger.version": "best", "best.comparison.lower": -0.5},
+        gates={"against best of the last ten": "absent"},
+    ),
+    # What cannot be compared.
+    Case(
+        "a champion that cannot be loaded",
+        CANNOT,
+        {"champion.error": "its manifest is missing", "champion.scores": None},
+        says="its manifest is missing",
+    ),
+    Case("a champion scored in spite of an error", CANNOT, {"champion.error": "altered"}),
+    Case("a best that cannot be loaded", CANNOT, {"best.error": "altered"}),
+    Case("a champion scored on other rows", CANNOT, {"champion.scores.holdout_digest": "other"}),
+    Case("a comparison on other rows", CANNOT, {"champion.comparison.holdout_digest": "other"}),
+    Case("a best scored on other rows", CANNOT, {"best.scores.holdout_digest": "other"}),
+    Case("a challenger scored on other rows", CANNOT, {"challenger.holdout_digest": "other"}),
+    Case("a baseline scored on other rows", CANNOT, {"baseline.holdout_digest": "other"}),
+    Case("a comparison of another metric", CANNOT, {"champion.comparison.metric": "roc_auc"}),
+    Case("a comparison of other scores", CANNOT, {"champion.scores.metrics.accuracy": 0.86}),
+    Case("an interval upside down", CANNOT, {"champion.comparison.upper": -0.5}),
+    *(
+        Case(f"a champion of another {name}", CANNOT, {f"champion.split.{name}": value})
+        for name, value in (
+            ("by", "time"),
+            ("salt", "sugar"),
+            ("holdout_fraction", 0.3),
+            ("column", "day"),
+            ("holdout_days", 7.0),
+        )
+    ),
+    Case(
+        "split by time, trained before the holdout",
+        PASS,
+        {"split": TIME_SPLIT, "champion.split": TIME_SPLIT, "best": None},
+    ),
+    Case(
+        "split by time, trained on newer rows",
+        CANNOT,
+        {
+            "split": TIME_SPLIT,
+            "champion.split": {**TIME_SPLIT, "train_until": "2026-01-01T00:00:01"},
+            "best": None,
+        },
+        says="newer rows",
+    ),
+    Case(
+        "split by time, champion trained until nobody knows when",
+        CANNOT,
+        {
+            "split": TIME_SPLIT,
+            "champion.split": {**TIME_SPLIT, "train_until": None},
+            "best": None,
+        },
+    ),
+    Case(
+        "split by time, challenger trained until nobody knows when",
+        CANNOT,
+        {
+            "split": {**TIME_SPLIT, "train_until": None},
+            "champion.split": TIME_SPLIT,
+            "best": None,
+        },
+    ),
+    # Small groups are not judged, which is neither a pass nor a refusal.
+    Case(
+        "a bad slice that is too small",
+        PASS,
+        {"slices.2.challenger": 0.0},
+        gates={"slice region=west": NOT},
+    ),
+    Case(
+        "a bad slice that is just large enough",
+        FAIL,
+        {"slices.2.challenger": 0.0, "slices.2.rows": 30, "slices.2.is_judged": True},
+    ),
+    Case(
+        "a large slice that says it is not judged",
+        FAIL,
+        {"slices.1.challenger": 0.1, "slices.1.is_judged": False},
+    ),
+    Case(
+        "an unfair group that is too small",
+        PASS,
+        gates={"fairness race, a small group": NOT, "fairness race": PASS},
+    ),
+    Case(
+        "only one group is large enough",
+        PASS,
+        {"fairness.0.groups.1.rows": 29, "fairness.0.disparate_impact": 0.1},
+        gates={"fairness race": NOT},
+    ),
+    Case(
+        "a smaller least group brings in an unfair one",
+        FAIL,
+        policy={"min_group_rows": 10},
+        gates={"fairness race": FAIL},
+    ),
+    Case(
+        "a smaller least group brings in one without a rate",
+        CANNOT,
+        {"fairness.0.groups.2.selection_rate": None},
+        {"min_group_rows": 10, "slices": []},
+    ),
+    Case(
+        "a smaller least group brings in one without odds",
+        CANNOT,
+        {
+            "fairness.0.groups.2.false_positive_rate": None,
+            "fairness.0.groups.2.selection_rate": 0.5,
+        },
+        {"min_group_rows": 10},
+        gates={"fairness race": PASS, "fairness race, equalised odds": CANNOT},
+    ),
+    Case(
+        "a smaller least group keeps equal odds",
+        PASS,
+        {"fairness.0.groups.2.selection_rate": 0.5},
+        {"min_group_rows": 10},
+        gates={"fairness race, equalised odds": PASS},
+    ),
+    Case(
+        "nobody is selected",
+        CANNOT,
+        {f"fairness.0.groups.{at}.selection_rate": 0.0 for at in range(3)},
+        {"min_group_rows": 10},
+    ),
+    Case(
+        "slice without a champion",
+        PASS,
+        NO_RIVALS,
+        gates={"slice region=north against champion": NOT, "slice region=north": PASS},
+    ),
+    Case("only a drop is limited", FAIL, {"slices.0.challenger": 0.78}, {"slices.0.minimum": None}),
+    Case("only a minimum is set", PASS, {"slices.0.challenger": 0.78}, {"slices.0.max_drop": None}),
+    Case(
+        "only disparate impact is limited",
+        PASS,
+        {"fairness.0.equalized_odds_difference": 0.9},
+        {"fairness.0.max_equalized_odds_difference": None},
+    ),
+    Case(
+        "only equalised odds are limited",
+        PASS,
+        {"fairness.0.disparate_impact": 0.1},
+        {"fairness.0.min_disparate_impact": None},
+    ),
+    Case("an attribute is reported twice", CANNOT, {"fairness": GOOD_REPORT["fairness"] * 2}),
+    # The policy.
+    Case("no rules but the naive baseline", PASS, NO_RIVALS, {
+        "minimum": {}, "slices": [], "fairness": [], "limits": {},
+    }),
+    Case("an unknown metric", CANNOT, policy={"metric": "goodness"}, says="not a metric"),
+    Case("a metric for another problem", CANNOT, {"problem": "regression"}),
+    Case("an unknown problem", CANNOT, {"problem": "ranking"}),
+    Case("rules by another metric", CANNOT, policy={"metric": "roc_auc"}, says="evaluation is by"),
+    # Together.
+    Case(
+        "a no beside what cannot be judged",
+        CANNOT,
+        scored(0.5) | {"champion.error": "lost"},
+        gates={"minimum accuracy": FAIL},
+        says="lost",
+    ),
+    Case(
+        "several refusals",
+        FAIL,
+        {"challenger.model_bytes": 99_000_000, "challenger.latency_ms_per_1000_rows": 99.0},
+        says="(and 1 more)",
+    ),
+]  # fmt: skip
+
+
+def check(judge: Callable[..., Any], case: Case) -> None:
+    """Hold a gate against one row."""
+    report, policy = make_report(case.report), make_policy(case.policy)
+    verdict = judge(report, policy, report_digest="digest")
+    found = {gate.gate: gate.answer.value for gate in verdict.gates}
+    assert verdict.answer.value == case.answer, f"{case.name}: {verdict.headline}"
+    for gate, answer in case.gates.items():
+        assert found.get(gate, "absent") == answer, f"{case.name}: {gate} of {found}"
+    assert case.says in verdict.headline, f"{case.name}: {verdict.headline}"
+    assert verdict.passed == (case.answer == PASS), case.name
+    assert verdict.judged_against == (report.champion.serving.generation if report.champion else 0)
