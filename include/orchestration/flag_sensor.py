@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 # Airflow's own limit on a deferred task is only the net below ours: it has no reason to give.
 NET_SECONDS = 60.0
-# Answers that waiting does not change; anything else may be an outage.
-_REFUSAL = re.compile(r"denied|lacked the necessary privileges|status code: 40[0134]\b")
+# A listing that is denied comes as a general error; its status tells.
+_DENIED = re.compile(r"status code: 40[13]\b")
 
 
 class FlagSensor(FileSensor):
@@ -105,10 +105,11 @@ class FlagSensor(FileSensor):
         """Look at the delivery; an outage of the store is one more thing to wait for.
 
         Raises:
-            StorageError: when the store refuses, which no waiting changes.
+            StoreRefused: when the store refuses, which no waiting changes.
         """
         from include.retraining.delivery import DeliveryState, inspect_delivery
         from include.retraining.records import consumed_flag
+        from include.retraining.storage import StoreRefused
 
         try:
             store = open_store()
@@ -120,7 +121,7 @@ class FlagSensor(FileSensor):
             state = inspect_delivery(store, self.config, params.date, consumed=consumed)
         except StorageError as error:
             if _is_refusal(error):
-                raise
+                raise StoreRefused(str(error)) from error
             return _Found(DeliveryState(is_complete=False, reason=str(error), flag=None))
         is_consumed = state.flag is not None and state.flag.identity == consumed
         if seen is None:
@@ -133,15 +134,11 @@ class FlagSensor(FileSensor):
         seconds = self.config.trigger.timeout_seconds
         reason = f"no complete delivery within {seconds:g} s: {state.reason}"
         self.log.error("%s", reason)
-        with failing_clearly():
-            close_and_tell(
-                context,
-                Outcome.NO_DATA,
-                reason,
-                failed_task=self.task_id,
-                params=params,
-                flag=state.flag,
-            )
+        facts = {"failed_task": self.task_id, "params": params, "flag": state.flag}
+        try:
+            close_and_tell(context, Outcome.NO_DATA, reason, **facts)
+        except StorageError as error:  # the callbacks try again
+            self.log.warning("the run could not be closed yet: %s", error)
         raise AirflowFailException(reason)
 
 
@@ -155,4 +152,9 @@ class _Found:
 
 
 def _is_refusal(error: StorageError) -> bool:
-    return error.is_permanent or _REFUSAL.search(str(error)) is not None
+    """Return whether waiting changes nothing: denied, no such bucket, or never initialised."""
+    from include.retraining.storage import MissingObject
+
+    # An object that vanished while we looked is one that a producer is replacing.
+    is_final = error.is_permanent and not isinstance(error, MissingObject)
+    return is_final or _DENIED.search(str(error)) is not None

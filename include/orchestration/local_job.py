@@ -61,13 +61,15 @@ class LocalJobOperator(BaseOperator):
             paths = current_plan(store, run_reference(context).paths)
             attempt = attempt_word(context)
             try:
-                exit_code = self._run(root, address, paths.uri(address.uri), attempt)
+                exit_code, last_line = self._run(root, address, paths.uri(address.uri), attempt)
             except JobKilled as error:
                 # The job could not say it itself, and the run's callback is another process.
                 leave_failure(store, paths, self._failure(context, attempt, error))
                 raise
             if exit_code != 0:
-                raise failure_reason(store, paths, self.step, attempt, exit_code)
+                raise failure_reason(
+                    store, paths, self.step, attempt, exit_code=exit_code, last_line=last_line
+                )
             self._check_evidence(store, paths)
 
     def on_kill(self) -> None:
@@ -75,8 +77,10 @@ class LocalJobOperator(BaseOperator):
         if self._child is not None:
             self._child.stop("the task was killed")
 
-    def _run(self, root: Path, address: StoreAddress, run_uri: str, attempt: str) -> int:
-        """Return the job's exit code.
+    def _run(
+        self, root: Path, address: StoreAddress, run_uri: str, attempt: str
+    ) -> tuple[int, str]:
+        """Return the job's exit code and its last line.
 
         Raises:
             JobKilled: when it was ended from outside, saying by what.
@@ -92,6 +96,7 @@ class LocalJobOperator(BaseOperator):
             memory_bytes=None if memory_gb is None else int(memory_gb * 1e9),
         )
         self.log.info("process %d: %s", child.pid, " ".join(command[1:]))
+        line = ""
         try:
             for line in child.lines():
                 self.log.info("%s", line)
@@ -105,7 +110,7 @@ class LocalJobOperator(BaseOperator):
             raise JobKilled(f"{self.step}: {child.stopped_because}")
         if child.exit_code < 0:
             raise JobKilled(f"{self.step}: {child.cause_of_death()}")
-        return child.exit_code
+        return child.exit_code, line
 
     def _failure(self, context: Context, attempt: str, error: JobKilled) -> StepFailure:
         from include.retraining.results import StepFailure

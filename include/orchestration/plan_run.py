@@ -70,10 +70,10 @@ class PlanRunOperator(BaseBranchOperator):
             earlier = unchanged(store, manifest)
             if earlier is None:
                 return self.when_new
-            reason = (
-                f"the same data, code and configuration were decided on by run {earlier.run_id}: "
-                f"{earlier.reason}"
-            )
+            reason = earlier.reason
+            if earlier.outcome is not Outcome.NO_CHANGE:  # that one says already who decided
+                reason = f"the same data, code and rules were decided on by run {earlier.run_id}: "
+                reason += earlier.reason
             self.log.info("%s", reason)
             close_and_tell(context, Outcome.NO_CHANGE, reason)
             return self.when_unchanged

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import TYPE_CHECKING
 
-from include.retraining.exceptions import JobKilled, RetrainingError, StorageError
+from include.retraining.exceptions import RetrainingError, StorageError
 
 if TYPE_CHECKING:
     from include.retraining.layout import RunPaths
@@ -14,24 +15,38 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+EXIT_RETRY = 75
+"""A job's exit code when another try may succeed (`include/retraining/job.py`)."""
+
 
 class StepFailed(RetrainingError):
-    """A step ended by itself and left word of why."""
+    """A step ended by itself, and said why or did not."""
 
-    def __init__(self, failure: StepFailure) -> None:
-        super().__init__(f"{failure.step}: {failure.message}")
-        self.kind = failure.kind
-        self.is_permanent = failure.is_permanent
+    def __init__(self, message: str, *, kind: str, is_permanent: bool) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.is_permanent = is_permanent
 
 
 def failure_reason(
-    store: Store, paths: RunPaths, step: JobStep, attempt: str, exit_code: int
-) -> RetrainingError:
-    """Return why an attempt ended with an exit code other than 0."""
+    store: Store, paths: RunPaths, step: JobStep, attempt: str, *, exit_code: int, last_line: str
+) -> StepFailed:
+    """Return why an attempt ended with an exit code other than 0.
+
+    A job that failed before it had opened the store could leave nothing there; then its last line
+    says why. Any other last line is not repeated: it may hold values of the data.
+    """
     failure = read_failure(store, paths, step, attempt)
-    if failure is None:
-        return JobKilled(f"{step}: ended with exit code {exit_code} and did not say why")
-    return StepFailed(failure)
+    if failure is not None:
+        message, kind = failure.message, failure.kind
+        return StepFailed(f"{step}: {message}", kind=kind, is_permanent=failure.is_permanent)
+    is_permanent = exit_code != EXIT_RETRY
+    said = re.match(rf"{step} failed \((?P<kind>\w+)\): (?P<message>.+)", last_line)
+    if said is not None:
+        message, kind = said["message"], said["kind"]
+        return StepFailed(f"{step}: {message}", kind=kind, is_permanent=is_permanent)
+    message = f"{step}: ended with exit code {exit_code}; the end of the task's log says more"
+    return StepFailed(message, kind="error", is_permanent=is_permanent)
 
 
 def read_failure(store: Store, paths: RunPaths, step: JobStep, attempt: str) -> StepFailure | None:

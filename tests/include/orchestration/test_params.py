@@ -1,0 +1,127 @@
+"""Tests of the run parameters: what the form takes, and what code refuses all the same."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import ParamValidationError
+
+from include.orchestration.params import read_params, resolve_params, run_params
+from include.retraining.exceptions import ParameterError
+
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+
+
+def resolve(given: dict[str, Any], *, timezone: str = "UTC", run_after: datetime = NOW) -> Any:
+    """Resolve parameters as of a fixed time."""
+    return resolve_params(given, run_after=run_after, now=NOW, timezone=timezone)
+
+
+def test_what_is_left_open_gets_its_default() -> None:
+    """Nothing given: no dry run, no force, the run's own date, no reason."""
+    params = resolve({})
+    assert params.model_dump() == {
+        "dry_run": False,
+        "force_retrain": False,
+        "date": date(2026, 11, 24),
+        "reason": None,
+    }
+
+
+def test_the_forms_defaults_are_accepted() -> None:
+    """What the form sends when nothing is filled in is valid for schema and code."""
+    resolve({name: param.resolve() for name, param in run_params().items()})
+
+
+@pytest.mark.parametrize(
+    ("timezone", "day"), [("UTC", 24), ("America/New_York", 23), ("Asia/Tokyo", 24)]
+)
+def test_the_runs_date_is_the_models(timezone: str, day: int) -> None:
+    """A run due at 03:00 UTC is of the day before in New York."""
+    run_after = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
+    assert resolve({}, timezone=timezone, run_after=run_after).date == date(2026, 11, day)
+
+
+@pytest.mark.parametrize("text", ["2026-11-24", "2026-11-23", "2025-10-20"])
+def test_dates_within_bounds_are_taken(text: str) -> None:
+    """Today, yesterday, and the day 400 days ago."""
+    assert resolve({"date": text}).date == date.fromisoformat(text)
+
+
+def test_today_is_the_models_today() -> None:
+    """At 23:00 UTC it is tomorrow in Tokyo already."""
+    late = datetime(2026, 11, 24, 23, 0, tzinfo=UTC)
+    params = resolve_params({"date": "2026-11-25"}, run_after=late, now=late, timezone="Asia/Tokyo")
+    assert params.date == date(2026, 11, 25)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"force": True}, r"unknown parameter 'force'; allowed: dry_run, force_retrain, date, rea"),
+        ({"x" * 500: 1}, r"unknown parameter 'x{60}'"),
+        ({"dry_run": "true"}, r"dry_run: must be true or false, is 'true'"),
+        ({"dry_run": 1}, r"dry_run: must be true or false, is 1"),
+        ({"dry_run": None}, r"dry_run: must be true or false, is None"),
+        ({"dry_run": math.nan}, r"dry_run: must be true or false, is nan"),
+        ({"force_retrain": "yes"}, r"force_retrain: must be true or false"),
+        ({"force_retrain": True}, r"force_retrain needs a reason"),
+        ({"force_retrain": True, "reason": "   "}, r"force_retrain needs a reason"),
+        ({"date": "2026-11-25"}, r"date: 2026-11-25 is out of bounds; allowed: 2025-10-20 to 202"),
+        ({"date": "2025-10-19"}, r"date: 2025-10-19 is out of bounds"),
+        ({"date": "2026-02-30"}, r"date: there is no day 2026-02-30"),
+        ({"date": "20261124"}, r"date: must be a date such as 2026-11-24, is '20261124'"),
+        ({"date": "2026-11-24\n"}, r"date: must be a date"),
+        ({"date": "../../etc/passwd"}, r"date: must be a date"),
+        ({"date": 20261124}, r"date: must be a date"),
+        ({"date": ["2026-11-24"]}, r"date: must be a date"),
+        ({"date": "\u0662026-11-24"}, r"date: must be a date"),
+        ({"reason": "x" * 201}, r"reason: must be a text of at most 200 characters"),
+        ({"reason": 5}, r"reason: must be a text"),
+        ({"reason": "a\n"}, r"reason: allowed are letters"),
+        ({"reason": "<!channel>"}, r"reason: allowed are letters, digits, spaces and .+<!channel>"),
+        ({"reason": "$(id)"}, r"reason: allowed are"),
+        ({"reason": "; rm -rf /"}, r"reason: allowed are"),
+        ({"reason": "{{ conn.store }}"}, r"reason: allowed are"),
+        ({"reason": "`id`"}, r"reason: allowed are"),
+    ],
+)
+def test_bad_values_are_refused_in_one_line(given: dict[str, Any], says: str) -> None:
+    """The error names the parameter and what is allowed, and is one line."""
+    with pytest.raises(ParameterError, match=says) as error:
+        resolve(given)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("reason", ["New labels, see #42 (team/credit)", "x" * 200, "très bien"])
+def test_reasons_are_kept(reason: str) -> None:
+    """Plain words are taken as they are."""
+    assert resolve({"reason": reason, "force_retrain": True}).reason == reason
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("dry_run", "true"),
+        ("dry_run", 1),
+        ("date", "yesterday"),
+        ("reason", "x" * 201),
+        ("reason", "a\n"),
+        ("reason", "<!channel>"),
+    ],
+)
+def test_the_form_refuses_too(name: str, value: Any) -> None:
+    """The schema is the first of two fences, and a last newline does not slip past it."""
+    with pytest.raises(ParamValidationError):
+        run_params()[name].resolve(value)
+
+
+def test_a_key_that_airflow_did_not_merge_is_refused(context: Any) -> None:
+    """An unknown key of the run's conf is seen even when Airflow leaves it out of the params."""
+    task = context(conf={"force": True})
+    task["params"].pop("force")
+    with pytest.raises(ParameterError, match="unknown parameter 'force'"):
+        read_params(task, "UTC")
