@@ -106,7 +106,7 @@ def _start(stack: ExitStack, root: Path, port: int, console: Console) -> Demo:
             f"AIRFLOW_CONN_{SLACK.upper()}": receiver.connection,
         },
     )
-    console.print(Text(f"Store    {uri}"))
+    console.print(Text(f"Store    {uri}"), soft_wrap=True)
     console.print(Text(f"Starting Airflow (logs: {_short(root, airflow.log_folder)}) …"))
     started = datetime.now(UTC)
     stack.enter_context(airflow)
@@ -140,8 +140,10 @@ def _start_runs(stack: ExitStack, demo: Demo) -> list[FollowedRun]:
         for run in demo.api.runs(dag_id):
             if run["state"] not in RUN_ENDED:
                 demo.api.set_run_state(dag_id, run["dag_run_id"], "failed")
-        demo.console.print(Text(f"Landing  {demo.store.uri}/{samples.land(demo.store, model)}"))
-        runs.append(FollowedRun(dag_id, demo.api.trigger(dag_id)))
+        flag = samples.land(demo.store, model)
+        demo.console.print(Text(f"Landed   {_address(demo, flag)}"), soft_wrap=True)
+        run_id = f"make_run_{datetime.now(UTC):%Y%m%dT%H%M%S}"
+        runs.append(FollowedRun(dag_id, demo.api.trigger(dag_id, run_id=run_id)))
         # Started first and unpaused second, so that no scheduled run takes the flag before it.
         demo.api.set_paused(dag_id, is_paused=False)
         stack.callback(_pause, demo, dag_id)
@@ -206,5 +208,6 @@ def _show_login(demo: Demo) -> None:
         Text(
             f"Airflow  {demo.airflow.url}  user {demo.airflow.username}  "
             f"password {demo.airflow.password}"
-        )
+        ),
+        soft_wrap=True,
     )

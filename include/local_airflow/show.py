@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import Console, Group
 from rich.panel import Panel
+from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
@@ -49,14 +50,23 @@ def _seconds(task: dict[str, Any]) -> float | None:
 
 def show_message(console: Console, message: dict[str, Any]) -> None:
     """Print a message as it arrives at the Slack stand-in."""
-    text = Text(plain_text(str(message.get("text", ""))))
+    text = slack_text(str(message.get("text", "")))
     console.print(Panel(text, title="Slack", title_align="left", border_style="magenta"))
 
 
-def plain_text(mrkdwn: str) -> str:
-    """Return Slack's mark-up as a person reads it: links as `words (address)`, no escapes."""
-    linked = re.sub(r"<([^|<>]+)\|([^<>]+)>", r"\2 (\1)", mrkdwn)
-    return html.unescape(re.sub(r"<(https?://[^<>]+)>", r"\1", linked))
+def slack_text(mrkdwn: str) -> Text:
+    """Return Slack's mark-up as a person sees it there: links can be clicked where a terminal can.
+
+    Links are `<address|words>`; the addresses themselves are not shown.
+    """
+    text = Text()
+    end = 0
+    for link in re.finditer(r"<([^|<>\s]+)\|([^<>]+)>", mrkdwn):
+        text.append(html.unescape(mrkdwn[end : link.start()]))
+        address = html.unescape(link[1])
+        text.append(html.unescape(link[2]), Style(underline=True, link=address))
+        end = link.end()
+    return text.append(html.unescape(mrkdwn[end:]))
 
 
 def show_decision(
