@@ -275,6 +275,6 @@ def _fits(values: pd.Series[Any], declared: str) -> bool:
 
 
 def check_name(check: Any) -> str:
-    """Return the rule of a check in words: its numbers come from the contract, never from the data."""
+    """Return the rule of a check; its numbers come from the contract, never from the data."""
     text = getattr(check, "error", None) or getattr(check, "name", None) or str(check)
     return " ".join(str(text).split())[:120]

@@ -11,6 +11,7 @@ import csv
 import hashlib
 import os
 import tempfile
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,7 +59,7 @@ def _read_parquet(
     _refuse_other_columns(delivery, [table.column_names for table in tables])
     try:
         table = pa.concat_tables(tables, promote_options="permissive")
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise DataRejected(f"the files disagree on a column's type: {_one_line(error)}") from error
     tables.clear()  # or the columns could not be freed while they are converted
     return _to_frame(table)
@@ -82,13 +83,21 @@ def _read_csv(
             with path.open(encoding="utf-8-sig", newline="") as text:
                 header = next(csv.reader(text), [])
             names = _checked_columns(header, columns, file)
-            # One inference per column: in chunks, a column could hold two types.
-            frame = pd.read_csv(path, usecols=None if columns is None else names, low_memory=False)
-            if not isinstance(frame.index, pd.RangeIndex):
-                raise DataRejected(f"{file.name}: rows have more cells than the header has names")
-            frames.append(frame[names])
+            frames.append(_parse_csv(path, None if columns is None else names, file)[names])
     _refuse_other_columns(delivery, [list(frame.columns) for frame in frames])
     return pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
+
+
+def _parse_csv(path: Path, columns: list[str] | None, file: PinnedFile) -> pd.DataFrame:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        try:
+            # One inference per column (in chunks, a column could hold two types), and no index:
+            # pandas would take the first cell of rows that are too long for one.
+            return pd.read_csv(path, usecols=columns, low_memory=False, index_col=False)
+        except pd.errors.ParserWarning as warning:
+            text = f"{file.name}: rows have more cells than the header has names"
+            raise DataRejected(text) from warning
 
 
 @contextmanager
@@ -170,6 +179,8 @@ def _checked_columns(
     """
     if not present:
         raise DataRejected(f"{file.name}: has no columns")
+    if "" in present:
+        raise DataRejected(f"{file.name}: column {list(present).index('') + 1} has no name")
     twice = sorted({name for name in present if list(present).count(name) > 1})
     if twice:
         raise DataRejected(f"{file.name}: has the column {twice[0]!r} more than once")

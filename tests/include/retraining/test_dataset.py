@@ -1,0 +1,256 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from include.retraining import dataset
+from include.retraining.dataset import read_dataset
+from include.retraining.delivery import pin_delivery
+from include.retraining.exceptions import DataChanged, DataRejected, DeliveryError
+from include.retraining.manifest import Delivery
+from include.retraining.storage import Store
+from tests.include.retraining import apples
+from tests.include.retraining.apples import DAY, FLAG, FOLDER
+
+
+def land(store: Store, files: dict[str, bytes]) -> Delivery:
+    """Deliver and pin files."""
+    for name, data in files.items():
+        store.write(f"{FOLDER}/{name}", data)
+    store.write(FLAG, b"")
+    return pin_delivery(store, apples.config(), DAY)
+
+
+def path_of(store: Store, name: str) -> Path:
+    """Where a delivered file lies on disk."""
+    path = store.local_path(f"{FOLDER}/{name}")
+    assert path is not None
+    return path
+
+
+def rejection(store: Store, files: dict[str, bytes], columns: list[str] | None = None) -> str:
+    """Why a delivery cannot be read."""
+    delivery = land(store, files)
+    with pytest.raises(DataRejected) as caught:
+        read_dataset(store, delivery, columns)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["data.csv", "data.parquet"])
+def test_a_delivery_is_read_as_it_was_written(any_store: Store, name: str):
+    """Values, column order and types survive either format, and the index counts from 0."""
+    frame = apples.harvest()
+    apples.deliver(any_store, frame, name=name)
+    read = read_dataset(any_store, pin_delivery(any_store, apples.config(), DAY))
+    assert list(read.columns) == list(frame.columns)
+    assert read.index.equals(pd.RangeIndex(len(frame)))
+    pd.testing.assert_frame_equal(read, frame.convert_dtypes().astype(read.dtypes))
+
+
+@pytest.mark.parametrize("name", ["{}.csv", "{}.parquet"])
+def test_many_files_are_one_frame(any_store: Store, name: str):
+    """Rows come in the order of the files' names, whatever order the columns have."""
+    frame = apples.harvest(90)
+    parts = [frame[60:], frame[:30], frame[30:60][frame.columns[::-1]]]
+    files = {}
+    for number, part in zip((3, 1, 2), parts, strict=True):
+        as_csv = part.to_csv(index=False).encode()
+        as_parquet = part.to_parquet(index=False)
+        files[name.format(f"part-{number}")] = as_csv if name.endswith("csv") else as_parquet
+    read = read_dataset(any_store, land(any_store, files))
+    assert read["apple_id"].tolist() == list(range(90))
+    assert read["weight"].tolist() == frame["weight"].tolist()
+    assert read.index.equals(pd.RangeIndex(90))
+
+
+@pytest.mark.parametrize("name", ["data.csv", "data.parquet"])
+def test_only_wanted_columns_are_read_in_the_order_they_are_wanted(folder_store: Store, name: str):
+    """A step that needs two columns gets two."""
+    apples.deliver(folder_store, name=name)
+    delivery = pin_delivery(folder_store, apples.config(), DAY)
+    read = read_dataset(folder_store, delivery, ["weight", "apple_id"])
+    assert list(read.columns) == ["weight", "apple_id"]
+
+
+def test_a_numeric_frame_is_the_same_from_either_format(folder_store: Store):
+    """Integers with gaps are floats from Parquet too, as they are from CSV."""
+    frame = pd.DataFrame({"a": pd.array([1, None, 3], dtype="Int64"), "b": [1.5, 2.5, 3.5]})
+    csv = read_dataset(
+        folder_store, land(folder_store, {"d.csv": frame.to_csv(index=False).encode()})
+    )
+    folder_store.delete(f"{FOLDER}/d.csv")
+    parquet = read_dataset(folder_store, land(folder_store, {"d.parquet": frame.to_parquet()}))
+    assert csv.dtypes["a"] == parquet.dtypes["a"] == np.dtype("float64")
+
+
+def test_an_index_in_parquet_is_a_column(folder_store: Store):
+    """What pandas would take as the index is data like any other."""
+    frame = pd.DataFrame({"a": [1.0, 2.0]}, index=pd.Index([5, 6], name="apple_id"))
+    delivery = land(folder_store, {"data.parquet": frame.to_parquet()})
+    assert set(read_dataset(folder_store, delivery).columns) == {"a", "apple_id"}
+
+
+def test_one_column_has_one_type(folder_store: Store):
+    """A column that turns to text after a million rows is text from the start."""
+    rows = 300_000
+    text = "a,b\n" + "1,2\n" * rows + "x,2\n"
+    read = read_dataset(folder_store, land(folder_store, {"data.csv": text.encode()}))
+    assert {type(value) for value in read["a"]} == {str}
+
+
+@pytest.mark.parametrize("name", ["data.csv", "data.parquet"])
+@pytest.mark.parametrize("changed", [b"other content", b""])
+def test_a_file_that_changed_is_never_parsed(any_store: Store, name: str, changed: bytes):
+    """Size and SHA-256 are those that were pinned, or nothing is read (A05)."""
+    apples.deliver(any_store, name=name)
+    delivery = pin_delivery(any_store, apples.config(), DAY)
+    any_store.write(f"{FOLDER}/{name}", changed)
+    with pytest.raises(DataChanged, match=rf"data changed during the run: {name}: it has \d+"):
+        read_dataset(any_store, delivery)
+
+
+def test_one_flipped_bit_is_noticed(any_store: Store):
+    """A change that keeps the size is told by the content."""
+    apples.deliver(any_store)
+    delivery = pin_delivery(any_store, apples.config(), DAY)
+    data = bytearray(any_store.read(f"{FOLDER}/data.csv"))
+    data[len(data) // 2] ^= 1
+    any_store.write(f"{FOLDER}/data.csv", bytes(data))
+    with pytest.raises(DataChanged, match="SHA-256 differs"):
+        read_dataset(any_store, delivery)
+
+
+def test_a_file_that_is_gone_is_told(any_store: Store):
+    """A pinned file that was removed is a change of the data."""
+    apples.deliver(any_store)
+    delivery = pin_delivery(any_store, apples.config(), DAY)
+    any_store.delete(f"{FOLDER}/data.csv")
+    with pytest.raises(DataChanged, match=r"data\.csv: it is gone"):
+        read_dataset(any_store, delivery)
+
+
+def test_a_wrong_digest_from_the_producer_is_told(any_store: Store):
+    """A producer's own digest is a pin like any other: content that differs is not read."""
+    any_store.write(f"{FOLDER}/data.csv", b"a\n1\n")
+    listed = '{"files": [{"name": "data.csv", "size": 4, "sha256": "%s"}]}' % ("0" * 64)
+    any_store.write(f"{FOLDER}/delivery.json", listed.encode())
+    config = apples.config({"trigger.flag": f"{FOLDER}/delivery.json"})
+    with pytest.raises(DataChanged, match="SHA-256 differs"):
+        read_dataset(any_store, pin_delivery(any_store, config, DAY))
+
+
+@pytest.mark.parametrize("how", ["rewritten", "replaced"])
+def test_a_file_swapped_between_hashing_and_parsing_is_noticed(
+    folder_store: Store, monkeypatch: pytest.MonkeyPatch, how: str
+):
+    """The bytes that were hashed are the bytes that are parsed."""
+    apples.deliver(folder_store)
+    delivery = pin_delivery(folder_store, apples.config(), DAY)
+    path = path_of(folder_store, "data.csv")
+    other = path.read_bytes().replace(b"north", b"south")
+    read_csv = pd.read_csv
+
+    def swap_then_read(*arguments: Any, **how_to: Any) -> pd.DataFrame:
+        if how == "rewritten":
+            path.write_bytes(other)
+        else:
+            path.with_suffix(".new").write_bytes(other)
+            path.with_suffix(".new").replace(path)
+        return read_csv(*arguments, **how_to)
+
+    monkeypatch.setattr(dataset.pd, "read_csv", swap_then_read)
+    with pytest.raises(DataChanged, match="written to while it was read"):
+        read_dataset(folder_store, delivery)
+
+
+def test_a_link_put_in_place_of_a_file_is_refused(folder_store: Store, tmp_path: Path):
+    """A pinned file that became a link is not followed, even to the same content."""
+    apples.deliver(folder_store)
+    delivery = pin_delivery(folder_store, apples.config(), DAY)
+    path = path_of(folder_store, "data.csv")
+    path.rename(tmp_path / "moved.csv")
+    path.symlink_to(tmp_path / "moved.csv")
+    with pytest.raises(DeliveryError, match="symbolic link"):
+        read_dataset(folder_store, delivery)
+
+
+def test_a_download_leaves_nothing_behind(
+    s3_bucket: str, s3_options: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The copy of a remote file is gone once it is read, and when it cannot be read."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    store = Store(f"s3://{s3_bucket}", s3_options)
+    apples.deliver(store)
+    delivery = pin_delivery(store, apples.config(), DAY)
+    read_dataset(store, delivery)
+    with pytest.raises(DataRejected):
+        read_dataset(store, delivery, ["no such column"])
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"d.csv": b"a,b,a\n1,2,3\n"}, "d.csv: has the column 'a' more than once"),
+        ({"d.csv": b"a,b\n1,2\n1,2,3\n"}, "d.csv: is not readable as CSV: "),
+        ({"d.csv": b"a,b\n1,2,3\n4,5,6\n"}, "rows have more cells than the header has names"),
+        ({"d.csv": b",b\n0,1\n"}, "d.csv: column 1 has no name"),
+        ({"d.csv": b"\n\n"}, "d.csv: has no columns"),
+        ({"d.csv": b"a,b\n\xff\xfe,2\n"}, "d.csv: is not text in UTF-8"),
+        ({"d.csv": b"\xff\xfea,b\n"}, "d.csv: is not text in UTF-8"),
+        ({"d.csv": b'a,b\n"1,2\n'}, "d.csv: is not readable as CSV"),
+        ({"a.csv": b"a,b\n1,2\n", "b.csv": b"a,c\n1,2\n"}, "b.csv: its columns are not those of a"),
+        ({"d.parquet": b"not parquet at all"}, "d.parquet: is not readable as Parquet"),
+        ({"d.parquet": b"PAR1"}, "d.parquet: is not readable as Parquet"),
+    ],
+)
+def test_what_cannot_be_parsed_is_told(folder_store: Store, files: dict[str, bytes], message: str):
+    """The file and the reason are named in one line."""
+    assert message in rejection(folder_store, files)
+
+
+def test_a_truncated_parquet_file_is_told(folder_store: Store):
+    """A file that lost its end is refused."""
+    data = apples.harvest().to_parquet()
+    assert "is not readable as Parquet" in rejection(folder_store, {"d.parquet": data[:-20]})
+
+
+def test_a_repeated_parquet_column_is_told(folder_store: Store):
+    """Parquet can name a column twice as well."""
+    table = pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"])
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink)
+    message = rejection(folder_store, {"d.parquet": sink.getvalue().to_pybytes()})
+    assert "has the column 'a' more than once" in message
+
+
+@pytest.mark.parametrize(
+    "data", [b"a,b\n1,2\n", pd.DataFrame({"a": [1], "b": [2]}).to_parquet()], ids=["csv", "parquet"]
+)
+def test_a_wanted_column_that_is_missing_is_told(folder_store: Store, data: bytes):
+    """A step names the column it cannot find."""
+    name = "d.csv" if data.startswith(b"a") else "d.parquet"
+    assert "lacks the column 'c'" in rejection(folder_store, {name: data}, ["a", "c"])
+
+
+def test_files_that_disagree_on_a_type_are_told(folder_store: Store):
+    """Text in one file and numbers in the next are no column."""
+    files = {
+        "1.parquet": pd.DataFrame({"a": [1, 2]}).to_parquet(),
+        "2.parquet": pd.DataFrame({"a": ["x", "y"]}).to_parquet(),
+    }
+    assert "disagree on a column's type" in rejection(folder_store, files)
+
+
+def test_a_byte_order_mark_is_no_part_of_a_name(folder_store: Store):
+    """A CSV written by Excel starts with a mark that is not data."""
+    delivery = land(folder_store, {"d.csv": b"\xef\xbb\xbfa,b\n1,2\n"})
+    assert list(read_dataset(folder_store, delivery).columns) == ["a", "b"]
+    assert read_dataset(folder_store, delivery, ["a"])["a"].tolist() == [1]
