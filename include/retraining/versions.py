@@ -169,7 +169,8 @@ def load_estimator(store: Store, manifest: VersionManifest, trusted: Collection[
             them, or when they hold a type that nobody reviewed.
     """
     _check_scikit_learn(manifest)
-    return _load(_verified_model(store, manifest), manifest, trusted)
+    data = _verified_model(store, manifest)
+    return load_saved(data, f"{manifest.folder}/{MODEL_FILE}", trusted)
 
 
 def publish_version(
@@ -202,7 +203,7 @@ def publish_version(
         data = _verified_model(store, manifest)
     except ArtifactError as error:
         raise StorageError(f"the upload of a new version arrived altered: {error}") from error
-    check(_load(data, manifest, trusted))
+    check(load_saved(data, f"{manifest.folder}/{MODEL_FILE}", trusted))
     key = version_manifest_key(manifest.model, manifest.version)
     if store.create(key, manifest.to_bytes()):
         return manifest, False
@@ -223,11 +224,20 @@ def _verified_model(store: Store, manifest: VersionManifest) -> bytes:
     return model
 
 
-def _load(data: bytes, manifest: VersionManifest, trusted: Collection[str]) -> Any:
+def load_saved(data: bytes, where: str, trusted: Collection[str]) -> Any:
+    """Load a model from bytes that were verified.
+
+    Args:
+        data: a skops file.
+        where: its name, for errors.
+        trusted: reviewed types beyond skops' own list.
+
+    Raises:
+        ArtifactError: when it is no skops file, or holds a type that nobody reviewed.
+    """
     import skops.io
     from skops.io.exceptions import UntrustedTypesFoundException
 
-    where = f"{manifest.folder}/{MODEL_FILE}"
     try:
         return skops.io.loads(data, trusted=sorted(trusted))
     except UntrustedTypesFoundException as error:

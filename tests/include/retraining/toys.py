@@ -60,11 +60,11 @@ def model_file(problem: str, estimator: str | None = None, *, more: str = "") ->
             class Config:
                 strict = False
 
-        {{more}}
+        # its own code
 
         def build_estimator(seed):
             return {estimator or ESTIMATORS[problem]}
-        """).format(more=textwrap.dedent(more))
+        """).replace("# its own code\n", textwrap.dedent(more))
 
 
 def make_frame(
