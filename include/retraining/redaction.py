@@ -9,7 +9,9 @@ import re
 from include.retraining.storage import OPTIONS_VARIABLE
 
 MASK = "***"
-_SENSITIVE_NAME = r"[\w-]*(?:secret|passw(?:or)?d|token|api_?key|access_?key|credential)[\w-]*"
+_SENSITIVE_NAME = (
+    r"[\w-]*(?:secret|passw(?:or)?d|token|api[_-]?key|access[_-]?key|credential)[\w-]*"
+)
 _SHAPES = (
     re.compile(r"(?<=://)[^\s/@]+@"),  # scheme://user:password@host
     re.compile(r"https?://hooks\.slack\.com/\S+"),

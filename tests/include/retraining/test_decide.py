@@ -1,0 +1,89 @@
+"""Judging, promoting and refusing, from the evidence that the jobs left."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from include.retraining import decide
+from include.retraining.exceptions import EvidenceError, NotFound
+from include.retraining.records import DecisionRecord, Outcome, RunRef, close_run
+from include.retraining.registry import Registry, initialise
+from include.retraining.storage import Store
+from tests.include.retraining.decide_checks import CHECKS
+from tests.invariants import check_invariants
+from tests.planted import MODEL, plant_run, run_ref
+
+
+class Code:
+    """The functions under test, as the checks call them."""
+
+    check_quality = staticmethod(decide.check_quality)
+    deploy = staticmethod(decide.deploy)
+    abort = staticmethod(decide.abort)
+    evidence = staticmethod(decide._judge_evidence)
+    close_run = staticmethod(close_run)
+    registry = Registry
+    outcome = Outcome
+
+
+@pytest.fixture
+def store(any_store: Store) -> Store:
+    """An initialised store, on a folder and on S3."""
+    return initialise(any_store.uri, any_store.options)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_decisions(check: Callable[[Any, Store], None], store: Store) -> None:
+    """Every check of the wiring holds, on a folder and on S3."""
+    check(Code, store)
+    check_invariants(store, MODEL)
+
+
+def test_an_unplanned_run_cannot_be_judged(store: Store) -> None:
+    """A run without a plan is an error."""
+    with pytest.raises(NotFound, match="never planned"):
+        decide.check_quality(store, run_ref(1))
+
+
+def test_judging_again_is_the_same(store: Store) -> None:
+    """A retried judgement returns what is stored, and an altered one is an error."""
+    run = plant_run(store, 1)
+    verdict = decide.check_quality(store, run)
+    assert decide.check_quality(store, run) == verdict
+    store.write(run.paths.verdict(0), verdict.model_copy(update={"headline": "x"}).to_bytes())
+    with pytest.raises(EvidenceError, match="does not follow"):
+        decide.check_quality(store, run)
+
+
+def test_eight_deployers_of_eight_runs(store: Store) -> None:
+    """Of eight runs that deploy at once one is promoted and seven are recorded as superseded."""
+    runs = [plant_run(store, day) for day in range(1, 9)]
+    for run in runs:
+        decide.check_quality(store, run)
+    barrier = threading.Barrier(8)
+
+    def deploy(run: RunRef) -> DecisionRecord:
+        barrier.wait()
+        return decide.deploy(store, run, actor="dag")
+
+    with ThreadPoolExecutor(8) as pool:
+        records = list(pool.map(deploy, runs))
+    outcomes = sorted(record.outcome for record in records)
+    assert outcomes == [Outcome.PROMOTED, *[Outcome.SUPERSEDED] * 7]
+    check_invariants(store, MODEL, ended=runs)
+
+
+def test_eight_deployers_of_one_run(store: Store) -> None:
+    """A run that is deployed eight times at once has one entry and one record."""
+    run = plant_run(store, 1)
+    decide.check_quality(store, run)
+    with ThreadPoolExecutor(8) as pool:
+        records = list(pool.map(lambda _: decide.deploy(store, run, actor="dag"), range(8)))
+    assert {record.to_bytes() for record in records} == {records[0].to_bytes()}
+    assert records[0].outcome is Outcome.PROMOTED
+    check_invariants(store, MODEL, ended=[run])
