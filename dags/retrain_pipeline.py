@@ -24,7 +24,6 @@ nothing changed; `date` chooses the data of another day.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, Label, get_parsing_context
@@ -56,7 +55,7 @@ def retrain(config: ModelConfig) -> DAG:
         dag_display_name=f"Retrain {config.title.lower()}",
         description=config.title,
         doc_md=f"{model_page(config)}\n{__doc__}",
-        schedule=timetable(config.trigger),
+        schedule=timetable(config),
         catchup=False,
         max_active_runs=1,
         params=run_params(),
@@ -133,18 +132,18 @@ def retrain(config: ModelConfig) -> DAG:
     return dag
 
 
-def models() -> Iterator[DAG]:
-    """Yield the DAG of every model; inside a running task only the task's own."""
-    running = get_parsing_context().dag_id
-    for name in model_names() if running is None else [model_of(running)]:
-        try:
-            config = load_model(name)
-            refuse_unwatchable(config)
-        except (RetrainingError, OSError, ValueError) as error:
-            log.warning("%s%s only says what is wrong: %s", DAG_PREFIX, name, error)
-            yield unreadable_model(name, str(error))
-        else:
-            yield retrain(config)
+def model_dag(name: str) -> DAG:
+    """Return a model's DAG; when its configuration is wrong, one that only says so."""
+    try:
+        config = load_model(name)
+        refuse_unwatchable(config)
+        return retrain(config)
+    except (RetrainingError, OSError, ValueError) as error:
+        log.warning("%s%s only says what is wrong: %s", DAG_PREFIX, name, error)
+        return unreadable_model(name, str(error))
 
 
-DAGS = list(models())  # Airflow finds a DAG by its having been made in this file
+# A running task builds its own DAG only: what it pays does not grow with the number of models.
+RUNNING = get_parsing_context().dag_id
+NAMES = model_names() if RUNNING is None else [model_of(RUNNING)]
+DAGS = [model_dag(name) for name in NAMES]  # Airflow finds a DAG by its having been made here

@@ -43,11 +43,9 @@ def sensor(**trigger: Any) -> FlagSensor:
 
 def deferred(task: FlagSensor, context: dict[str, Any], **again: Any) -> TaskDeferred:
     """Run the sensor, which must defer, and return how."""
+    look = task.look_again if again else task.execute
     with pytest.raises(TaskDeferred) as caught:
-        if again:
-            task.look_again(context, **again)
-        else:
-            task.execute(context)
+        look(context, **again)
     return caught.value
 
 

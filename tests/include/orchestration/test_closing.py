@@ -1,0 +1,201 @@
+"""Tests of the callbacks: every run gets one record and one message, whatever ended it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException
+
+from include.local_airflow.slack_receiver import SlackReceiver
+from include.orchestration.closing import close_and_tell, close_ended_run
+from include.orchestration.failing import failing_clearly
+from include.orchestration.run_reference import run_reference
+from include.retraining import registry
+from include.retraining.exceptions import DataRejected, DeliveryError, StorageError
+from include.retraining.notices import waiting
+from include.retraining.records import DecisionRecord, Outcome, decisions
+from include.retraining.storage import Store
+
+MODEL = "diabetes_progression"
+
+
+@pytest.fixture
+def store(folder_store: Store, store_is: Callable[..., None]) -> Store:
+    """An initialised store that the Airflow connection names."""
+    store_is(folder_store.uri)
+    return registry.initialise(folder_store.uri)
+
+
+@pytest.fixture
+def slack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SlackReceiver]:
+    """A receiver that stands in for Slack."""
+    with SlackReceiver(tmp_path / "slack.jsonl") as receiver:
+        monkeypatch.setenv("AIRFLOW_CONN_SLACK_ALERTS", receiver.connection)
+        yield receiver
+
+
+def failure(error: Exception) -> Exception:
+    """Return what a task raises for an error of the core."""
+    with pytest.raises(type(error) if not error.is_permanent else AirflowFailException) as caught:  # type: ignore[attr-defined]
+        raise_clearly(error)
+    return caught.value
+
+
+def raise_clearly(error: Exception) -> None:
+    """Raise as a task does."""
+    with failing_clearly():
+        raise error
+
+
+def only_record(store: Store) -> DecisionRecord:
+    """Return the one record there is."""
+    (record,) = decisions(store, MODEL)
+    return record
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (DataRejected("glucose: 3 rows above 999"), Outcome.DATA_REJECTED),
+        (DeliveryError("../x: leaves the delivery"), Outcome.DATA_REJECTED),
+        (StorageError("s3://b: 503"), Outcome.FAILED),
+    ],
+)
+def test_a_failed_task_closes_its_run_with_the_first_cause(
+    store: Store, slack: SlackReceiver, context: Any, error: Exception, outcome: Outcome
+) -> None:
+    """Outcome, reason and task are in the record, and the reason is in the message."""
+    close_ended_run(context(task_id="validate_data", exception=failure(error)))
+    record = only_record(store)
+    assert (record.outcome, record.reason) == (outcome, str(error))
+    assert record.failed_task == "validate_data"
+    (message,) = slack.messages
+    assert str(error) in message["text"]
+
+
+def test_an_unexpected_error_is_named_with_its_type(
+    store: Store, slack: SlackReceiver, context: Any
+) -> None:
+    """A bug of ours is told in one line."""
+    close_ended_run(context(task_id="plan_run", exception=KeyError("a\nb")))
+    assert only_record(store).reason.startswith("KeyError: ")
+    assert "\n" not in only_record(store).reason
+
+
+def test_callbacks_that_come_twice_tell_once(
+    store: Store, slack: SlackReceiver, context: Any
+) -> None:
+    """The worker's callback twice, then the DAG processor's (E6, E9): one record and message."""
+    in_worker = context(task_id="train_model", exception=failure(StorageError("s3://b: 503")))
+    in_processor = context(task_id="train_model", reason="task_failure")
+    for call in (in_worker, in_worker, in_processor):
+        close_ended_run(call)
+    assert only_record(store).reason == "s3://b: 503"
+    assert len(slack.messages) == 1
+
+
+def test_a_killed_task_is_told_by_the_dags_callback(
+    store: Store, slack: SlackReceiver, context: Any
+) -> None:
+    """No exception, no word from the step: that is what is said (E1, E7)."""
+    close_ended_run(context(task_id="train_model", reason="task_failure"))
+    assert only_record(store).reason == (
+        "train_model ended without saying why: it was killed, or a person marked it failed"
+    )
+    assert len(slack.messages) == 1
+
+
+def test_what_the_step_said_is_the_reason(store: Store, slack: SlackReceiver, context: Any) -> None:
+    """The DAG's callback has no exception; the step's last word is in the store."""
+    call = context(task_id="train_model", reason="task_failure", try_number=3)
+    said = {
+        "run_id": call["run_id"],
+        "step": "train",
+        "attempt": "0-3",
+        "kind": "job_killed",
+        "is_permanent": False,
+        "message": "train: killed (SIGKILL)",
+    }
+    store.write(run_reference(call).paths.failure("train"), json.dumps(said).encode())
+    close_ended_run(call)
+    assert "killed (SIGKILL)" in only_record(store).reason
+
+
+def test_a_run_that_took_too_long_says_so(store: Store, slack: SlackReceiver, context: Any) -> None:
+    """`dagrun_timeout` runs no task's callback, only the DAG's."""
+    close_ended_run(context(task_id="train_model", reason="timed_out"))
+    assert only_record(store).reason == "the run took too long; train_model was not done"
+
+
+def test_a_success_without_a_decision_is_a_failure(
+    store: Store, slack: SlackReceiver, context: Any
+) -> None:
+    """Airflow can call anything a success; a run that decided nothing is broken."""
+    close_ended_run(context(task_id="check_quality", reason="success"))
+    record = only_record(store)
+    assert (record.outcome, record.failed_task) == (Outcome.FAILED, None)
+    assert "without a decision" in record.reason
+
+
+def test_a_success_with_a_decision_stays_as_it_is(
+    store: Store, slack: SlackReceiver, context: Any
+) -> None:
+    """The record that a task wrote is not touched."""
+    close_and_tell(context(), Outcome.NO_CHANGE, "nothing changed")
+    close_ended_run(context(reason="success"))
+    assert only_record(store).outcome is Outcome.NO_CHANGE
+    assert slack.messages == []
+
+
+def test_a_callback_that_was_given_no_run_reads_its_id(store: Store, slack: SlackReceiver) -> None:
+    """Airflow may hand over no more than DAG, run id and reason."""
+    run_id = "scheduled__2026-11-24T06:00:00+00:00"
+    dag = SimpleNamespace(dag_id=f"retrain_{MODEL}")
+    close_ended_run({"dag": dag, "run_id": run_id, "reason": "task_failure"})  # type: ignore[arg-type]
+    record = only_record(store)
+    assert record.run.startswith("20261124T060000-scheduled__2026-11-24T06_00_00_00_00")
+    assert record.cause.run_type == "scheduled"
+
+
+def test_without_slack_connection_the_notice_waits(
+    store: Store, context: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A warning in the log, the record is there, and the notice is in the outbox."""
+    monkeypatch.delenv("AIRFLOW_CONN_SLACK_ALERTS", raising=False)
+    close_and_tell(context(), Outcome.FAILED, "it broke")
+    assert "there is no Airflow connection 'slack_alerts'" in caplog.text
+    assert only_record(store).reason == "it broke"
+    assert [notice.event for notice in waiting(store)] == ["broken"]
+
+
+def test_with_slack_down_the_notice_waits(
+    store: Store, context: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """That nobody can be told never fails a run, and the webhook's address stays secret."""
+    connection = {
+        "conn_type": "slackwebhook",
+        "password": "http://127.0.0.1:9/services/T0/B0/canary",
+    }
+    monkeypatch.setenv("AIRFLOW_CONN_SLACK_ALERTS", json.dumps(connection))
+    close_and_tell(context(), Outcome.FAILED, "it broke")
+    assert "nobody was told (broken)" in caplog.text
+    assert "canary" not in caplog.text
+    assert [notice.event for notice in waiting(store)] == ["broken"]
+
+
+def test_with_the_store_gone_people_are_told_directly(
+    store_is: Callable[..., None], slack: SlackReceiver, context: Any, tmp_path: Path
+) -> None:
+    """No record can be written, so the DAG's callback speaks without one; the task's does not."""
+    store_is(f"file://{tmp_path}/gone")
+    close_ended_run(context(exception=failure(StorageError("it is gone <!channel>"))))
+    assert slack.messages == []
+    close_ended_run(context(reason="task_failure"))
+    (message,) = slack.messages
+    assert "its decision could not be recorded" in message["text"]
+    assert "|the run>" in message["text"]
