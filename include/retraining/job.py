@@ -66,10 +66,8 @@ def run_step(step: JobStep, run_uri: str, attempt: str) -> int:
     job: Job | None = None
     try:
         job = open_job(run_uri, attempt)
-        if step != "card" and find_result(job.store, job.paths, job.manifest, step) is not None:
-            sys.stdout.write(f"{step}: already done and verified\n")
-            return 0
-        _do(step, job)
+        if not _is_done(step, job):
+            _do(step, job)
     except Exception as error:  # noqa: BLE001 whatever it was, the run must hear of it
         return _fail(step, attempt, job, error)
     return 0
@@ -132,6 +130,22 @@ def _wait_for_end_of_input() -> None:
         os.write(2, b"the parent process is gone: this job ends\n")
     finally:
         os.killpg(0, signal.SIGKILL)
+
+
+def _is_done(step: JobStep, job: Job) -> bool:
+    """Return whether another attempt left a result that verifies."""
+    if step == "card":
+        return False
+    try:
+        result = find_result(job.store, job.paths, job.manifest, step)
+    except EvidenceError as error:
+        sys.stdout.write(
+            f"{step}: the result that is there is no evidence ({error}): doing it again\n"
+        )
+        return False
+    if result is not None:
+        sys.stdout.write(f"{step}: already done and verified\n")
+    return result is not None
 
 
 def _do(step: JobStep, job: Job) -> None:

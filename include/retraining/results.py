@@ -108,15 +108,21 @@ _KINDS: dict[Step, type[AnyResult]] = {
 def write_result(job: Job, result: AnyResult) -> AnyResult:
     """Leave a step's result as evidence, or adopt the one that another attempt left.
 
+    A result that is there and does not verify is no evidence, and gives way to this one.
+
     Returns:
         The result that the store holds.
 
     Raises:
-        EvidenceError: when another attempt's result is there and does not verify.
+        EvidenceError: when this very result does not verify.
     """
-    key = job.paths.result(result.step)
-    if job.store.create(key, result.to_bytes()):
-        return result
+    key, data = job.paths.result(result.step), result.to_bytes()
+    if not job.store.create(key, data):
+        try:
+            theirs = job.store.read(key)
+            return _verified(type(result), job.store, job.paths, job.manifest, theirs)
+        except EvidenceError:
+            job.store.write(key, data)
     return _verified(type(result), job.store, job.paths, job.manifest, job.store.read(key))
 
 
