@@ -1,0 +1,340 @@
+"""The model card: what a version is for, what it was made from, and how it did."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow.parquet as pq
+from skops.card import Card
+
+from include.retraining.config import ModelConfig
+from include.retraining.exceptions import EvidenceError
+from include.retraining.layout import RunPaths
+from include.retraining.manifest import RunManifest
+from include.retraining.markdown import NOTHING, code, escaped, table
+from include.retraining.plots import SLICES_FILE, Plot, draw_plots
+from include.retraining.report import EvaluationReport, Fairness, Opponent, Scores
+from include.retraining.results import read_result
+from include.retraining.storage import Store
+from include.retraining.verdict import REFUSALS, Answer, Verdict
+from include.retraining.versions import SplitUsed, VersionManifest, read_version
+from include.retraining.wording import metric_name, metric_value, number, signed
+
+
+@dataclass(frozen=True)
+class Content:
+    """Everything a card is made from."""
+
+    run: RunManifest
+    config: ModelConfig
+    version: VersionManifest
+    report: EvaluationReport
+    verdict: Verdict
+    plots: Sequence[Plot]
+
+
+def write_card(store: Store, paths: RunPaths, manifest: RunManifest, verdict: Verdict) -> str:
+    """Write a run's model card and its plots.
+
+    Args:
+        store: where the run lies.
+        paths: the run.
+        manifest: its plan.
+        verdict: the gate's answer.
+
+    Returns:
+        The key of the card, a Markdown file beside its pictures.
+
+    Raises:
+        EvidenceError: when the verdict is of another evaluation, or evidence is missing or altered.
+    """
+    trained = read_result(store, paths, manifest, "train")
+    evaluated = read_result(store, paths, manifest, "evaluate")
+    if verdict.report_digest != evaluated.report.sha256:
+        raise EvidenceError(f"{paths.folder}: the verdict is of another evaluation than the run's")
+    report = EvaluationReport.from_bytes(
+        store.read(evaluated.report.key), where=evaluated.report.key
+    )
+    predictions = pq.read_table(io.BytesIO(store.read(evaluated.predictions.key))).to_pandas()
+    config = ModelConfig.model_validate(manifest.config)
+    version = read_version(store, manifest.model, manifest.version, digest=trained.manifest.sha256)
+    plots = draw_plots(predictions, report, config)
+    for plot in plots:
+        store.write(f"{paths.card}/{plot.file}", plot.png)
+    key = f"{paths.card}/card.md"
+    text = render(Content(manifest, config, version, report, verdict, plots))
+    store.write(key, text.encode())
+    return key
+
+
+def render(content: Content) -> str:
+    """Return the card as Markdown."""
+    card = Card(None, template=None, model_diagram=False)
+    title = escaped(content.config.title).replace("/", "\\/")
+    sections = {
+        "": _head(content),
+        "Purpose": _purpose(content),
+        "Decision": _decision(content),
+        "Scores": _scores(content),
+        "Slices": _slices(content),
+        "Fairness": _fairness(content),
+        "Limits": _limits(content),
+        "Data": _data(content),
+        "How it was made": _making(content),
+    }
+    for name, text in sections.items():
+        if text:
+            card.add(**{f"{title}/{name}" if name else title: text})
+        for plot in content.plots:
+            if name == ("Slices" if plot.file == SLICES_FILE else "Scores"):
+                card.add_plot(
+                    description=plot.caption,
+                    alt_text=plot.title,
+                    **{f"{title}/{name}/{plot.title}": plot.file},
+                )
+    return str(card.render()).strip() + "\n"
+
+
+def _value(metric: str, value: float | None) -> str:
+    return NOTHING if value is None else number(metric_value(metric, value))
+
+
+def _plain(value: float | None, digits: int = 3) -> str:
+    return NOTHING if value is None else number(value, digits)
+
+
+def _head(content: Content) -> str:
+    verdict, run = content.verdict, content.run
+    answer = _answer(verdict.answer).upper()
+    return (
+        f"Version `{content.version.version}`, trained on data of {content.version.data_date}.\n\n"
+        f"> **{answer}**: {escaped(verdict.headline)}\n\n"
+        f"Run {code(run.run_id)} of {code(run.dag_id)}, evaluated "
+        f"{content.report.created_at:%Y-%m-%d %H:%M} UTC."
+    )
+
+
+def _purpose(content: Content) -> str:
+    config = content.config
+    return (
+        f"{escaped(config.description)}\n\n"
+        f"Owner: **{escaped(config.owner)}**. Kind: {config.problem}. It predicts "
+        f"{code(config.data.label)} from {len(content.version.features)} columns."
+    )
+
+
+def _answer(answer: Answer) -> str:
+    return answer.value.replace("_", " ")
+
+
+def _decision(content: Content) -> str:
+    rows = []
+    for gate in content.verdict.gates:
+        metric_like = [_plain(gate.value, 4), _plain(gate.limit, 4)]
+        answer = _answer(gate.answer)
+        answer = f"**{answer}**" if gate.answer in REFUSALS else answer
+        rows.append([escaped(gate.gate), answer, *metric_like, escaped(gate.reason)])
+    return table(("Gate", "Answer", "Value", "Limit", "Reason"), rows)
+
+
+def _entrants(content: Content) -> list[tuple[str, Scores | None]]:
+    report = content.report
+    entrants: list[tuple[str, Scores | None]] = [("Challenger", report.challenger)]
+    for name, opponent in (("Champion", report.champion), ("Best of the last ten", report.best)):
+        if opponent is not None:
+            entrants.append((f"{name} `{opponent.serving.version}`", opponent.scores))
+    return [*entrants, ("Naive baseline", report.baseline)]
+
+
+def _scores(content: Content) -> str:
+    report = content.report
+    entrants = _entrants(content)
+    rows = []
+    for metric in report.challenger.metrics:
+        name = metric_name(metric)
+        values = [
+            _value(metric, scores.metrics.get(metric) if scores else None) for _, scores in entrants
+        ]
+        rows.append([f"**{name}** (decides)" if metric == report.metric else name, *values])
+    rows.append(["latency, 1,000 rows", *(_latency(scores) for _, scores in entrants)])
+    rows.append(["size of the model", *(_size(scores) for _, scores in entrants)])
+    lines = [
+        f"On the same {report.holdout.rows:,} rows of the holdout, which no training saw.",
+        table(("Metric", *(name for name, _ in entrants)), rows),
+    ]
+    for name, opponent in (("champion", report.champion), ("best of the last ten", report.best)):
+        if opponent is not None:
+            lines.append(_against(name, opponent, report.metric))
+    if report.champion is None:
+        lines.append("Nothing served when it was evaluated: there is no champion to compare with.")
+    return "\n\n".join(lines)
+
+
+def _latency(scores: Scores | None) -> str:
+    found = scores.latency_ms_per_1000_rows if scores else None
+    return NOTHING if found is None else f"{number(found, 3)} ms"
+
+
+def _size(scores: Scores | None) -> str:
+    found = scores.model_bytes if scores else None
+    return NOTHING if found is None else f"{number(found / 1e6, 3)} MB"
+
+
+def _against(name: str, opponent: Opponent, metric: str) -> str:
+    found = opponent.comparison
+    if found is None:
+        why = f": {escaped(opponent.error)}" if opponent.error else ""
+        return f"Against the {name} it could not be compared{why}."
+    return (
+        f"Against the {name}, by {metric_name(metric)}, greater is better: "
+        f"**{signed(found.difference)}**, 95 % between {signed(found.lower)} and "
+        f"{signed(found.upper)} ({escaped(found.method)})."
+    )
+
+
+def _slices(content: Content) -> str:
+    report = content.report
+    if not report.slices:
+        return ""
+    rows = [
+        [
+            f"{escaped(item.column)} = {escaped(item.value)}",
+            f"{item.rows:,}",
+            _value(report.metric, item.challenger),
+            _value(report.metric, item.champion),
+            "yes" if item.is_judged else "no, too few rows",
+        ]
+        for item in report.slices
+    ]
+    columns = ("Slice", "Rows", "Challenger", "Champion", "Judged")
+    return f"{metric_name(report.metric).capitalize()} per slice.\n\n{table(columns, rows)}"
+
+
+def _fairness(content: Content) -> str:
+    return "\n\n".join(_audit(audit) for audit in content.report.fairness)
+
+
+def _audit(audit: Fairness) -> str:
+    rows = [
+        [
+            escaped(group.group),
+            f"{group.rows:,}",
+            _plain(group.selection_rate),
+            _plain(group.true_positive_rate),
+            _plain(group.false_positive_rate),
+            "yes" if group.is_judged else "no, too few rows",
+        ]
+        for group in audit.groups
+    ]
+    columns = ("Group", "Rows", "Selected", "True positive rate", "False positive rate", "Judged")
+    lines = [
+        f"By **{escaped(audit.attribute)}**, which the model does not read:",
+        table(columns, rows),
+    ]
+    if audit.disparate_impact is not None:
+        own = ""
+        if audit.label_disparate_impact is not None:
+            own = f" In the labels themselves it is {number(audit.label_disparate_impact, 3)}."
+        lines.append(
+            f"Disparate impact, the lowest selection rate by the highest, is "
+            f"**{number(audit.disparate_impact, 3)}** (the four-fifths rule asks for 0.80).{own}"
+        )
+    if audit.equalized_odds_difference is not None:
+        lines.append(
+            f"Equalised odds: rates of groups lie up to "
+            f"{number(audit.equalized_odds_difference, 3)} apart."
+        )
+    return "\n\n".join(lines)
+
+
+def _limits(content: Content) -> str:
+    """Say what the numbers above do not show."""
+    report = content.report
+    small = [
+        f"{escaped(item.column)} = {escaped(item.value)}"
+        for item in report.slices
+        if not item.is_judged
+    ]
+    small += [
+        f"{escaped(audit.attribute)} {escaped(group.group)}"
+        for audit in report.fairness
+        for group in audit.groups
+        if not group.is_judged
+    ]
+    undefined = [
+        metric_name(name) for name, value in report.challenger.metrics.items() if value is None
+    ]
+    least = content.config.gates.min_group_rows
+    notes = [
+        f"Scores are of {report.holdout.rows:,} rows of one delivery, not of a later time.",
+        f"Not judged, with fewer than {least} rows: {', '.join(small)}." if small else "",
+        f"Could not be computed: {', '.join(undefined)}." if undefined else "",
+        f"{report.holdout.rows_in_training:,} rows of the holdout are in the training part as well."
+        if report.holdout.rows_in_training
+        else "",
+        "A ratio within its limit is no proof of fairness." if report.fairness else "",
+        f"It loads with scikit-learn {_library(content.version, 'scikit-learn')} only.",
+    ]
+    return "\n".join(f"- {note}" for note in notes if note)
+
+
+def _library(version: VersionManifest, name: str) -> str:
+    found = {library.name: library.version for library in version.libraries}.get(name, "unknown")
+    return escaped(".".join(found.split(".")[:2]))
+
+
+def _data(content: Content) -> str:
+    run, version, report = content.run, content.version, content.report
+    files = [
+        [escaped(file.name), f"{file.size:,}", f"`{file.sha256[:16]}…`"]
+        for file in run.delivery.files[:20]
+    ]
+    more = len(run.delivery.files) - len(files)
+    summary = (
+        f"Delivery {code(run.delivery.location)} of {version.data_date}: {version.train_rows:,} "
+        f"rows to train on, {report.holdout.rows:,} held out. {_split(version.split)}"
+    )
+    lines = [summary, table(("File", "Bytes", "SHA-256"), files)]
+    if more > 0:
+        lines.append(f"… and {more:,} more files.")
+    return "\n\n".join(lines)
+
+
+def _split(split: SplitUsed) -> str:
+    if split.by == "key":
+        share = f"{split.holdout_fraction:.0%}" if split.holdout_fraction else "a part"
+        return f"Rows are held out by a hash of their key ({share}), the same ones each time."
+    until = f"{split.train_until:%Y-%m-%d %H:%M}" if split.train_until else "unknown"
+    return (
+        f"The newest {_plain(split.holdout_days)} days by {code(split.column)} are held out; "
+        f"it was trained on rows up to {until} UTC."
+    )
+
+
+def _making(content: Content) -> str:
+    version, run = content.version, content.run
+    made_by = version.code
+    rows = [
+        ["columns it reads", ", ".join(code(name) for name in version.features)],
+        ["seed", str(version.seed)],
+        ["commit", code(made_by.git_sha) if made_by.git_sha else "unknown"],
+        [
+            "core, model, lock",
+            ", ".join(
+                f"`{digest[:12]}…`"
+                for digest in (made_by.core_digest, made_by.model_digest, made_by.lock_digest)
+            ),
+        ],
+        [
+            "libraries",
+            ", ".join(f"{escaped(x.name)} {escaped(x.version)}" for x in version.libraries),
+        ],
+        ["Python", escaped(made_by.python)],
+        ["training", f"{number(version.train_seconds, 3)} s"],
+        ["peak memory", f"{number(version.peak_memory_bytes / 1e6, 3)} MB"],
+        ["fingerprint", f"`{version.fingerprint}`"],
+    ]
+    command = f"python -m include.retraining reproduce {run.run}"
+    return f"{table(('', ''), rows)}\n\nTo make it again:\n\n```sh\n{command}\n```"
