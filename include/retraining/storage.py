@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from include.retraining.exceptions import ConfigError, StorageError
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
+_DENIED = "the store denied access (check its role or keys)"
 CHUNK_BYTES = 8 * 2**20
 RETRY_TIMEOUT = timedelta(seconds=60)
 OPTIONS_VARIABLE = "RETRAINING_STORE_OPTIONS"
@@ -76,7 +78,8 @@ class Store:
         self.uri = uri.rstrip("/")
         self.options = dict(options or {})
         parts = urlsplit(self.uri)
-        if parts.scheme not in {"file", "s3", "gs", "az"}:
+        is_bucket = parts.scheme in {"s3", "gs", "az"} and parts.netloc
+        if parts.scheme != "file" and not is_bucket:
             raise ConfigError(
                 f"store {uri!r}: allowed are file:///…, s3://…, gs://… and az://… addresses"
             )
@@ -132,11 +135,11 @@ class Store:
         except FileNotFoundError as error:
             raise MissingObject(f"{where}: there is no such object") from error
         except (PermissionError, PermissionDeniedError, UnauthenticatedError) as error:
-            raise StoreRefused(
-                f"{where}: the store denied access (check its role or keys)"
-            ) from error
+            raise StoreRefused(f"{where}: {_DENIED}") from error
         except (BaseError, OSError, ValueError) as error:
             reason = str(error).split("\n\nDebug source", 1)[0].strip().replace("\n", " ")
+            if re.search(r"status code: 40[13]\b", reason):  # a listing has no error of its own
+                raise StoreRefused(f"{where}: {_DENIED}") from error
             if "NoSuchBucket" in reason:
                 raise StoreRefused(f"{self.uri}: there is no such bucket") from error
             raise StorageError(f"{where}: {reason[:500]}") from error
