@@ -162,8 +162,11 @@ def _corrected(store: Store, run: RunRef, key: str, record: DecisionRecord) -> D
     told = as_the_log_says(store, judged)
     if told.outcome is not Outcome.PROMOTED:
         return record
-    store.create(_correction_key(key), told.to_bytes())
-    return _stored(store, key) or told
+    # The record may have been written before there was a verdict or an evaluation to show.
+    now = _gather(store, run, told.outcome, told.reason)
+    corrected = now.model_copy(update={"reason": told.reason, "failed_task": record.failed_task})
+    store.create(_correction_key(key), corrected.to_bytes())
+    return _stored(store, key) or corrected
 
 
 def _as_promoted(

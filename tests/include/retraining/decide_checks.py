@@ -78,7 +78,7 @@ def deploy_refuses_a_no(code: Any, store: Store) -> None:
     """Reaching the promotion with a verdict that is a no promotes nothing."""
     run = plant_run(store, 1, report=WORSE)
     code.check_quality(store, run)
-    with pytest.raises(RetrainingError, match="did not pass"):
+    with pytest.raises(RetrainingError, match="asked to promote what the gate did not pass"):
         code.deploy(store, run, actor="dag")
     assert _serving(store) is None
 
@@ -217,6 +217,101 @@ def a_promotion_is_recorded_once(code: Any, store: Store) -> None:
     assert Registry(store, MODEL).head() == 1
 
 
+def who_is_slower_by_a_moment_is_superseded(code: Any, store: Store) -> None:
+    """Who loses the race for the very entry is recorded as superseded, and the winner serves."""
+    fast, slow = plant_run(store, 1), plant_run(store, 2)
+    assert code.check_quality(store, slow).passed
+    code.check_quality(store, fast)
+    racing = _LateStore(store, lambda: code.deploy(store, fast, actor="dag"))
+    record = code.deploy(racing, slow, actor="dag")
+    assert record.outcome.value == "superseded"
+    assert _serving(store) == version_name(1)
+
+
+class _LateStore(Store):
+    """A store that lets something happen just before the first entry is put."""
+
+    def __init__(self, store: Store, act: Callable[[], Any]) -> None:
+        super().__init__(store.uri, store.options)
+        self.act: Callable[[], Any] | None = act
+
+    def create(self, key: str, data: bytes) -> bool:
+        """Put an object, after the other one acted."""
+        self._let_act(key)
+        return super().create(key, data)
+
+    def write(self, key: str, data: bytes) -> None:
+        """Put an object, after the other one acted."""
+        self._let_act(key)
+        super().write(key, data)
+
+    def _let_act(self, key: str) -> None:
+        act, self.act = self.act, None
+        if act is not None and "/promotions/" in key:
+            act()
+        else:
+            self.act = act
+
+
+def a_promotion_is_recorded_as_one(code: Any, store: Store) -> None:
+    """A run that promoted is recorded as promoted, whoever closes it, before or after."""
+    _promote_only(code, store, plant_run(store, 1))
+    record = code.close_run(store, run_ref(1), code.outcome("failed"), "killed")
+    assert (record.outcome.value, record.serving.generation) == ("promoted", 1)
+    assert store.read(run_ref(1).paths.decision(0)) == record.to_bytes()
+    late = plant_run(store, 2)
+    code.close_run(store, late, code.outcome("failed"), "killed")
+    _promote_only(code, store, late)
+    record = code.close_run(store, late, code.outcome("failed"), "killed")
+    assert (record.outcome.value, record.serving.generation) == ("promoted", 2)
+
+
+def _promote_only(code: Any, store: Store, run: Any) -> None:
+    evidence = code.evidence(store, run)
+    code.registry(store, MODEL).promote(
+        manifest=evidence.manifest,
+        verdict=code.check_quality(store, run),
+        report=evidence.report,
+        actor="dag",
+        reason="x",
+    )
+
+
+def nothing_is_recorded_as_promoted_that_was_not(code: Any, store: Store) -> None:
+    """Closing a run as promoted without an entry in the log is an error (H11)."""
+    run = plant_run(store, 1)
+    code.check_quality(store, run)
+    with pytest.raises(RetrainingError, match="no entry made by it"):
+        code.close_run(store, run, code.outcome("promoted"), "x")
+
+
+def an_altered_log_promotes_nothing(code: Any, store: Store) -> None:
+    """A log whose chain is broken is an error, and nothing is added to it."""
+    for day in (1, 2):
+        _decide(code, store, plant_run(store, day))
+    run = plant_run(store, 3)
+    code.check_quality(store, run)
+    key = layout.promotion_key(MODEL, 1)
+    intact = store.read(key)
+    store.write(key, intact.replace(b'"actor": "dag"', b'"actor": "eve"'))
+    with pytest.raises(RetrainingError, match="altered"):
+        code.deploy(store, run, actor="dag")
+    store.write(key, intact)
+    assert Registry(store, MODEL).head() == 2
+
+
+def an_empty_place_has_no_first_model(code: Any, store: Store) -> None:
+    """A place without a marker is an error and never a model without a champion (F08)."""
+    run = plant_run(store, 1)
+    code.check_quality(store, run)
+    marker = store.read("store.json")
+    store.delete("store.json")
+    with pytest.raises(RetrainingError, match="is not a store"):
+        code.deploy(store, run, actor="dag")
+    store.write("store.json", marker)
+    assert _serving(store) is None
+
+
 def the_rules_of_the_plan_count(code: Any, store: Store) -> None:
     """A run is judged by the rules that it was planned with."""
     run = plant_run(store, 1)
@@ -251,6 +346,11 @@ CHECKS: tuple[Callable[[Any, Store], None], ...] = (
     a_damaged_version_is_not_promoted,
     older_data_does_not_replace_newer,
     a_promotion_is_recorded_once,
+    who_is_slower_by_a_moment_is_superseded,
+    a_promotion_is_recorded_as_one,
+    nothing_is_recorded_as_promoted_that_was_not,
+    an_altered_log_promotes_nothing,
+    an_empty_place_has_no_first_model,
     the_rules_of_the_plan_count,
     another_runs_results_decide_nothing,
 )

@@ -1,0 +1,553 @@
+"""Wrong gates and wirings, each of which the checks of the gate and of the decision must kill.
+
+A mutant is a copy of the modules in memory with one piece of source replaced. The checks are those
+of `test_gate.py` and `test_decide.py`. The test fails when a mutant survives, and when a piece to
+replace is no longer in the source.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import os
+import sys
+import types
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from _pytest.outcomes import Failed
+
+from include.retraining.registry import initialise
+from tests.include.retraining.decide_checks import CHECKS
+from tests.include.retraining.gate_checks import CASES, check
+
+# The gate and what stands around it, each after those that it imports.
+GATE = ("verdict", "gate_groups", "gate")
+MODULES = (
+    *GATE,
+    "decision_record",
+    "promotion_log",
+    "registry",
+    "records",
+    "decide",
+)
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One piece of source and what stands there instead."""
+
+    name: str
+    module: str
+    old: str
+    new: str
+
+
+_SAME = "    _require_same(evidence, run, store)\n"
+MUTANTS = (
+    # Comparing numbers.
+    Mutant("minimum by >", "verdict", "at_least = operator.ge", "at_least = operator.gt"),
+    Mutant("minimum by <=", "verdict", "at_least = operator.ge", "at_least = operator.le"),
+    Mutant(
+        "better than the baseline by >=",
+        "verdict",
+        "better_than = operator.gt",
+        "better_than = operator.ge",
+    ),
+    Mutant("limits by <", "verdict", "at_most = operator.le", "at_most = operator.lt"),
+    Mutant("limits by >=", "verdict", "at_most = operator.le", "at_most = operator.ge"),
+    Mutant("leak tolerated", "verdict", "exactly = operator.eq", "exactly = operator.ge"),
+    Mutant(
+        "a tolerance of a billionth",
+        "verdict",
+        "is_held = holds(value, limit)",
+        "is_held = holds(value, limit) or abs(value - limit) < 1e-6",
+    ),
+    Mutant(
+        "NaN and infinity are compared",
+        "verdict",
+        "value is not None and math.isfinite(value)",
+        "value is not None",
+    ),
+    Mutant(
+        "infinity is compared",
+        "verdict",
+        "value is not None and math.isfinite(value)",
+        "value is not None and not math.isnan(value)",
+    ),
+    Mutant(
+        "what is missing passes",
+        "verdict",
+        "return result(gate, Answer.CANNOT_JUDGE, reason, value, limit)",
+        "return result(gate, Answer.PASS, reason, value, limit)",
+    ),
+    Mutant(
+        "what is missing is a mere no",
+        "verdict",
+        "return result(gate, Answer.CANNOT_JUDGE, reason, value, limit)",
+        "return result(gate, Answer.FAIL, reason, value, limit)",
+    ),
+    Mutant(
+        "what does not hold passes",
+        "verdict",
+        "Answer.PASS if is_held else otherwise",
+        "Answer.PASS",
+    ),
+    Mutant(
+        "passed whatever the answer",
+        "verdict",
+        "return self.answer is Answer.PASS",
+        "return self.answer is not Answer.FAIL",
+    ),
+    # The whole verdict.
+    Mutant(
+        "cannot judge promotes",
+        "gate",
+        "return Answer.CANNOT_JUDGE\n    if Answer.FAIL",
+        "return Answer.PASS\n    if Answer.FAIL",
+    ),
+    Mutant(
+        "a no hides what cannot be judged",
+        "gate",
+        "if Answer.CANNOT_JUDGE in answers:",
+        "if Answer.CANNOT_JUDGE in answers and Answer.FAIL not in answers:",
+    ),
+    Mutant(
+        "one pass is enough", "gate", "if Answer.FAIL in answers:", "if answers == {Answer.FAIL}:"
+    ),
+    *(
+        Mutant(f"rule left out: {rule}", "gate", f"    {rule},\n", "")
+        for rule in (
+            "_right_metric",
+            "_same_rows",
+            "_enough_rows",
+            "_no_leak",
+            "_new_version",
+            "_minimum",
+            "_beats_baseline",
+            "_against_champion",
+            "_against_best",
+            "judge_slices",
+            "judge_fairness",
+            "_limits",
+        )
+    ),
+    # The rules.
+    Mutant(
+        "too few rows is a mere no",
+        "gate",
+        "otherwise=Answer.CANNOT_JUDGE,\n    )\n\n\ndef _no_leak",
+        ")\n\n\ndef _no_leak",
+    ),
+    Mutant(
+        "only the first minimum",
+        "gate",
+        "in sorted(policy.minimum.items()):",
+        "in sorted(policy.minimum.items())[:1]:",
+    ),
+    Mutant(
+        "the challenger is compared with itself as baseline",
+        "gate",
+        "baseline = report.baseline.metrics.get(policy.metric)",
+        "baseline = report.challenger.metrics.get(policy.metric)",
+    ),
+    Mutant(
+        "the champion's score is the challenger's",
+        "gate",
+        "scores = (report.challenger.metrics, opponent.scores.metrics)",
+        "scores = (report.challenger.metrics, report.challenger.metrics)",
+    ),
+    Mutant(
+        "the best is compared in place of the champion",
+        "gate",
+        'yield _against("champion", report.champion, report, policy)',
+        'yield _against("champion", report.best or report.champion, report, policy)',
+    ),
+    Mutant(
+        "the champion is compared in place of the best",
+        "gate",
+        'yield _against("best of the last ten", report.best, report, policy)',
+        'yield _against("best of the last ten", report.champion, report, policy)',
+    ),
+    Mutant(
+        "the margin's sign is flipped", "gate", "-policy.champion.margin", "policy.champion.margin"
+    ),
+    Mutant("the margin is ignored", "gate", "-policy.champion.margin", "-0.0"),
+    Mutant(
+        "the difference in place of its lower bound",
+        "gate",
+        'held(f"against {who}", pair.lower,',
+        'held(f"against {who}", pair.difference,',
+    ),
+    Mutant(
+        "the upper in place of the lower bound",
+        "gate",
+        'held(f"against {who}", pair.lower,',
+        'held(f"against {who}", pair.upper,',
+    ),
+    Mutant(
+        "a champion's error is no champion",
+        "gate",
+        "if report.champion is None:\n        yield",
+        "if report.champion is None or report.champion.error:\n        yield",
+    ),
+    Mutant(
+        "a champion that cannot be compared passes",
+        "gate",
+        'return result(f"against {who}", Answer.CANNOT_JUDGE, text)',
+        'return result(f"against {who}", Answer.PASS, text)',
+    ),
+    Mutant(
+        "a champion's error is overlooked",
+        "gate",
+        "if opponent.error is not None:",
+        "if False:",
+    ),
+    Mutant(
+        "other rows are compared",
+        "gate",
+        "if {scores.holdout_digest, between.holdout_digest} != {report.holdout.digest}:",
+        "if False:",
+    ),
+    Mutant(
+        "another metric is compared", "gate", "if between.metric != policy.metric:", "if False:"
+    ),
+    Mutant(
+        "another split is compared",
+        "gate",
+        "if getattr(theirs, field) != getattr(ours, field):",
+        "if False:",
+    ),
+    Mutant(
+        "a champion that was trained on the holdout is compared",
+        "gate",
+        "if _aware(theirs.train_until) > _aware(ours.train_until):",
+        "if False:",
+    ),
+    Mutant("a comparison of other scores counts", "gate", "_contradicts(pair):", "False:"),
+    Mutant(
+        "the same version is promoted again",
+        "gate",
+        "report.champion.serving.version == report.challenger.version",
+        "False",
+    ),
+    Mutant(
+        "bytes in place of megabytes",
+        "gate",
+        "size / 1e6",
+        "size / 1e9",
+    ),
+    Mutant(
+        "latency is never limited",
+        "gate",
+        "limits.latency_ms_per_1000_rows,\n        ),",
+        "None,\n        ),",
+    ),
+    # Slices and fairness.
+    Mutant(
+        "a slice that is missing passes",
+        "gate_groups",
+        'yield result(f"slice {cut(rule.column, 80)}", Answer.CANNOT_JUDGE, text)',
+        "pass",
+    ),
+    Mutant(
+        "only the first slice", "gate_groups", "for scores in found:", "for scores in found[:1]:"
+    ),
+    Mutant(
+        "a slice's minimum is skipped", "gate_groups", "if rule.minimum is not None:", "if False:"
+    ),
+    Mutant(
+        "a slice's drop is skipped", "gate_groups", "elif rule.max_drop is not None:", "elif False:"
+    ),
+    Mutant(
+        "the drop's sign is flipped",
+        "gate_groups",
+        "champion - rule.max_drop",
+        "champion + rule.max_drop",
+    ),
+    Mutant(
+        "small slices are judged",
+        "gate_groups",
+        "if scores.rows < policy.min_group_rows:",
+        "if False:",
+    ),
+    Mutant(
+        "a slice says itself whether it is judged",
+        "gate_groups",
+        "if scores.rows < policy.min_group_rows:",
+        "if not scores.is_judged:",
+    ),
+    Mutant(
+        "an attribute that is missing passes",
+        "gate_groups",
+        "yield result(gate, Answer.CANNOT_JUDGE, text)\n        else:",
+        "pass\n        else:",
+    ),
+    Mutant(
+        "disparate impact is skipped",
+        "gate_groups",
+        "if rule.min_disparate_impact is not None:",
+        "if False:",
+    ),
+    Mutant(
+        "equalised odds are skipped",
+        "gate_groups",
+        "if rule.max_equalized_odds_difference is not None:",
+        "if False:",
+    ),
+    Mutant(
+        "disparate impact upside down",
+        "gate_groups",
+        "rule.min_disparate_impact, at_least,",
+        "rule.min_disparate_impact, at_most,",
+    ),
+    Mutant(
+        "the ratio of the labels is judged",
+        "gate_groups",
+        "ratio = found.disparate_impact if",
+        "ratio = found.label_disparate_impact if",
+    ),
+    Mutant(
+        "a missing rate is left out of the ratio",
+        "gate_groups",
+        "return known if len(known) == len(rates) else []",
+        "return known",
+    ),
+    Mutant(
+        "one group is enough to judge fairness",
+        "gate_groups",
+        "if len(judged) < 2:",
+        "if len(judged) < 1:",
+    ),
+    Mutant("two groups are too few", "gate_groups", "if len(judged) < 2:", "if len(judged) < 3:"),
+    # The wiring.
+    Mutant(
+        "deploy does not look at the stored verdict",
+        "decide",
+        f"{_SAME}    verdict = evidence.verdict\n    if not verdict.passed:",
+        "    verdict = evidence.verdict\n    if not verdict.passed:",
+    ),
+    Mutant(
+        "deploy believes the stored verdict",
+        "decide",
+        f"{_SAME}    verdict = evidence.verdict\n    if not verdict.passed:",
+        "    verdict = Verdict.from_bytes(\n"
+        "        store.read(evidence.paths.verdict(run.clear)), where='verdict')\n"
+        "    if not verdict.passed:",
+    ),
+    Mutant(
+        "promote is reachable without the gate",
+        "decide",
+        "if not verdict.passed:",
+        "if False:",
+    ),
+    Mutant(
+        "the registry promotes what did not pass",
+        "registry",
+        "if not verdict.passed:",
+        "if False:",
+    ),
+    Mutant(
+        "the registry takes any verdict",
+        "registry",
+        "if found != expected:",
+        "if False:",
+    ),
+    Mutant(
+        "cannot judge is recorded as rejected",
+        "decide",
+        "is_rejected = verdict.answer is Answer.FAIL",
+        "is_rejected = True",
+    ),
+    Mutant("a yes can be refused", "decide", "if verdict.passed:\n", "if False:\n"),
+    Mutant(
+        "a dry run promotes",
+        "decide",
+        "if evidence.manifest.params.dry_run:\n        reason",
+        "if False:\n        reason",
+    ),
+    Mutant(
+        "a closed run is promoted",
+        "decide",
+        "if closed is not None:",
+        "if False:",
+    ),
+    Mutant(
+        "the steps before the evaluation need no result",
+        "decide",
+        'for step in ("validate", "train"):',
+        "for step in ():",
+    ),
+    Mutant(
+        "the rules are not those of the plan",
+        "decide",
+        "if policy.digest != manifest.policy_digest:",
+        "if False:",
+    ),
+    Mutant(
+        "the version's files are not checked",
+        "registry",
+        "versions.verify_version(self.store, manifest)",
+        "pass",
+    ),
+    Mutant(
+        "older data replaces newer",
+        "registry",
+        "if date < champion.data_date and not is_forced:",
+        "if False:",
+    ),
+    Mutant(
+        "who is slower promotes all the same",
+        "registry",
+        "head, judged_against = self.head(), verdict.judged_against",
+        "head = judged_against = self.head()",
+    ),
+    Mutant(
+        "an entry of another is overwritten",
+        "promotion_log",
+        "if not self.store.create(key, data):",
+        "if self.store.write(key, data):",
+    ),
+    Mutant(
+        "the newest entry is not chained to the one before",
+        "promotion_log",
+        "if entry.previous_sha256 != (before and sha256_of(before)):",
+        "if False:",
+    ),
+    Mutant(
+        "an empty place is a model without a champion",
+        "promotion_log",
+        "require_initialised(self.store)\n            return 0",
+        "return 0",
+    ),
+    Mutant(
+        "another's entry is taken for one's own",
+        "registry",
+        "if (entry.run_id, entry.version, entry.verdict_digest) == ours:",
+        "if True:",
+    ),
+    Mutant(
+        "a promotion is recorded as its caller believes",
+        "records",
+        "outcome, reason, previous = Outcome.PROMOTED, verdict.headline, _previous(log, entry)",
+        "previous = _previous(log, entry)",
+    ),
+    Mutant(
+        "promoted is recorded without an entry in the log",
+        "records",
+        "elif outcome is Outcome.PROMOTED:",
+        "elif False:",
+    ),
+    Mutant(
+        "failed stays the last word",
+        "records",
+        "if told.outcome is not Outcome.PROMOTED:\n        return record",
+        "if True:\n        return record",
+    ),
+)  # fmt: skip
+
+
+class _Code:
+    """The functions of a set of copies, as the checks call them."""
+
+    def __init__(self, modules: Mapping[str, types.ModuleType]) -> None:
+        decide, records = modules["decide"], modules["records"]
+        self.check_quality = decide.check_quality
+        self.deploy = decide.deploy
+        self.abort = decide.abort
+        self.evidence = decide._judge_evidence
+        self.close_run = records.close_run
+        self.outcome = records.Outcome
+        self.registry = modules["registry"].Registry
+
+
+def _source(module: str) -> str:
+    spec = importlib.util.find_spec(f"include.retraining.{module}")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).read_text(encoding="utf-8")
+
+
+def load_copies(mutant: Mutant | None, names: Sequence[str]) -> dict[str, types.ModuleType]:
+    """Execute copies of some modules, one of them changed, that import one another."""
+    copies: dict[str, types.ModuleType] = {}
+    with _restored_modules(names):
+        for name in names:
+            source = _source(name)
+            if mutant is not None and mutant.module == name:
+                source = source.replace(mutant.old, mutant.new)
+            full_name = f"include.retraining.{name}"
+            copies[name] = sys.modules[full_name] = types.ModuleType(full_name)
+            exec(compile(source, f"<{name} of a mutant>", "exec"), copies[name].__dict__)
+    return copies
+
+
+@contextmanager
+def _restored_modules(names: Sequence[str]) -> Iterator[None]:
+    kept = {
+        name: importlib.import_module(name) for name in map("include.retraining.{}".format, names)
+    }
+    try:
+        yield
+    finally:
+        sys.modules.update(kept)
+
+
+def _killer(mutant: Mutant | None, folder: Path) -> str | None:
+    """Return the first check that notices that a copy is wrong."""
+    if mutant is None or mutant.module in GATE:
+        judge = load_copies(mutant, GATE)["gate"].judge
+        for case in CASES:
+            try:
+                check(judge, case)
+            except Exception:  # noqa: BLE001 a mutant may break in any way
+                return case.name
+    code = _Code(load_copies(mutant, MODULES))
+    for number, decide_check in enumerate(CHECKS):
+        store = initialise(f"file://{folder / str(number)}", {})
+        try:
+            decide_check(code, store)
+        except (Exception, Failed):  # noqa: BLE001 as above; Failed is a missing `raises`
+            return decide_check.__name__
+    return None
+
+
+def test_the_copies_behave_as_the_originals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unchanged copies pass every check, so what kills a mutant is its change."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+    assert _killer(None, tmp_path) is None
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_mutants_are_killed(
+    mutant: Mutant,
+    tmp_path: Path,
+    record_property: Any,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each wrong gate or wiring is noticed by a check."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # no power is cut here
+    found = _source(mutant.module).count(mutant.old)
+    assert found == 1, f"{mutant.module}.py has {found} places like {mutant.old!r}: mend the mutant"
+    killer = _killer(mutant, tmp_path)
+    assert killer is not None, f"this wrong gate survived: {mutant.name}"
+    record_property("killed_by", killer)
+    with capsys.disabled():
+        sys.stdout.write(f"\nkilled: {mutant.name} (by {killer})")
+
+
+def test_the_list_is_complete() -> None:
+    """No mutant is listed twice, and every rule of the gate is left out by one."""
+    assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS)
+    from include.retraining import gate
+
+    left_out = {m.old.strip(" ,\n") for m in MUTANTS if m.name.startswith("rule left out")}
+    assert left_out == {rule.__name__ for rule in gate._RULES}
+    assert inspect.getsource(gate).count("_RULES = (") == 1
