@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.harness import Stage, copy_repository, stage
+from include.local_airflow.repository_copy import copy_repository
+from tests.e2e.harness import Stage, stage
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,12 +18,13 @@ from typing import Any, TypeVar
 
 import pandas as pd
 import psutil
-import yaml
 
 from include.local_airflow import samples
 from include.local_airflow.api import RUN_ENDED, AirflowApi
 from include.local_airflow.ports import free_port
 from include.local_airflow.processes import LocalAirflow
+from include.local_airflow.repository_copy import copy_repository
+from include.local_airflow.settings import apply_settings
 from include.local_airflow.slack_receiver import SlackReceiver
 from include.local_airflow.stores import store_connection
 from include.retraining import records, registry
@@ -34,8 +34,6 @@ from include.retraining.storage import Store
 
 T = TypeVar("T")
 
-REPOSITORY = Path(__file__).parents[2]
-COPIED = ("dags", "include", "plugins")
 # Airflow notices a dead task after five minutes by default (faults.md 4.0).
 IMPATIENT_SETTINGS = {
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "25",
@@ -56,52 +54,6 @@ class EndedRun:
     state: str
     tasks: dict[str, str | None]
     """The state of every task, by task id."""
-
-
-def copy_repository(target: Path) -> Path:
-    """Copy what Airflow reads of the repository and return the copy's root."""
-    for name in COPIED:
-        shutil.copytree(
-            REPOSITORY / name, target / name, ignore=shutil.ignore_patterns("__pycache__")
-        )
-    for name in (".airflowignore", "airflow_settings.yaml"):
-        shutil.copy(REPOSITORY / name, target / name)
-    return target
-
-
-def add_model(
-    root: Path,
-    name: str,
-    *,
-    like: str = "diabetes_progression",
-    values: Mapping[str, Any] | None = None,
-    code: Callable[[str], str] | None = None,
-) -> None:
-    """Add a model, or change one that is there, in a copy of the repository.
-
-    Args:
-        root: the copy.
-        name: the model's name; the same as ``like`` to change it in place.
-        like: the model to start from; its landing folder becomes the new model's own.
-        values: YAML values to set, merged into sections: `{"trigger": {"timeout_seconds": 10}}`.
-        code: turns the Python file's text into the new one's.
-    """
-    folder = root / "include" / "models"
-    text = (folder / f"{like}.yaml").read_text().replace(f"landing/{like}", f"landing/{name}")
-    config = yaml.safe_load(text)
-    config["name"] = name
-    _merge(config, values or {})
-    (folder / f"{name}.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
-    source = (folder / f"{like}.py").read_text()
-    (folder / f"{name}.py").write_text(code(source) if code else source)
-
-
-def _merge(target: dict[str, Any], values: Mapping[str, Any]) -> None:
-    for key, value in values.items():
-        if isinstance(value, Mapping) and isinstance(target.get(key), dict):
-            _merge(target[key], value)
-        else:
-            target[key] = value
 
 
 def replace_text(file: Path, old: str, new: str) -> None:
@@ -324,6 +276,7 @@ def stage(
         )
         with airflow:
             running = Stage(root, airflow, store, slack)
+            apply_settings(root / "airflow_settings.yaml", running.api)  # the pools
             try:
                 yield running
             finally:

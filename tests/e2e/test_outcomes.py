@@ -16,13 +16,14 @@ import pytest
 
 from include.local_airflow import samples
 from include.local_airflow.errors import ApiRefused
+from include.local_airflow.repository_copy import add_model, copy_repository
 from include.retraining.config import load_model
 from include.retraining.decision_record import DecisionRecord, Outcome
 from include.retraining.promotions import PromotionKind
 from include.retraining.registry import Registry
 from include.retraining.split import holdout_mask
 from include.retraining.verdict import Answer
-from tests.e2e.harness import EndedRun, Stage, add_model, copy_repository, replace_text
+from tests.e2e.harness import EndedRun, Stage, replace_text
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
 
@@ -139,8 +140,8 @@ def check_task_states(ended: EndedRun, expected: dict[str, str]) -> None:
 
 def message_of(airflow: Stage, record: DecisionRecord, *words: str) -> str:
     """Return the one message about a run; it must hold these words."""
-    airflow.wait_for_message(record.run_id, *words)
-    messages = airflow.messages_about(record.run_id)
+    airflow.wait_for_message(f"{record.run}.{record.clear:03d}", *words)
+    messages = airflow.messages_about(record.run)
     assert len(messages) == 1, messages
     return messages[0]
 
@@ -180,7 +181,7 @@ def test_first_promotion_then_unchanged_then_better_then_worse(airflow: Stage) -
     check_task_states(ended, UNCHANGED)
     assert (ended.state, same.outcome) == ("success", Outcome.NO_CHANGE)
     assert same.fingerprint == first.fingerprint
-    assert airflow.messages_about(same.run_id) == []
+    assert airflow.messages_about(same.run) == []
 
     airflow.land("story", patients())
     ended, better = airflow.run("story")
@@ -313,8 +314,8 @@ def test_crashed_trainer_then_cleared(airflow: Stage, switches: Path) -> None:
     after = airflow.api.tasks("retrain_crashing", ended.run_id)["validate_data"]
     assert after["start_date"] == before["start_date"], "a verified step ran again"
     assert [entry.run_id for entry in airflow.promotions("crashing")] == [ended.run_id]
-    airflow.wait_for_message(ended.run_id, "promoted")
-    assert len(airflow.messages_about(ended.run_id)) == 2
+    airflow.wait_for_message(record.run, "promoted")
+    assert len(airflow.messages_about(record.run)) == 2
 
 
 def test_killed_trainer_is_tried_again(airflow: Stage, switches: Path) -> None:
