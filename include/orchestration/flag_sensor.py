@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from dataclasses import dataclass
 from datetime import timedelta
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
 
 # Airflow's own limit on a deferred task is only the net below ours: it has no reason to give.
 NET_SECONDS = 60.0
-# A listing that is denied comes as a general error; its status tells.
-_DENIED = re.compile(r"status code: 40[13]\b")
 
 
 class FlagSensor(FileSensor):
@@ -105,11 +102,11 @@ class FlagSensor(FileSensor):
         """Look at the delivery; an outage of the store is one more thing to wait for.
 
         Raises:
-            StoreRefused: when the store refuses, which no waiting changes.
+            StorageError: when the store refuses or was never initialised, which no waiting changes.
         """
         from include.retraining.delivery import DeliveryState, inspect_delivery
         from include.retraining.records import consumed_flag
-        from include.retraining.storage import StoreRefused
+        from include.retraining.storage import MissingObject
 
         try:
             store = open_store()
@@ -120,8 +117,9 @@ class FlagSensor(FileSensor):
                 consumed = consumed_flag(store, self.config.name, watched.flag)
             state = inspect_delivery(store, self.config, params.date, consumed=consumed)
         except StorageError as error:
-            if _is_refusal(error):
-                raise StoreRefused(str(error)) from error
+            # An object that vanished while we looked is one that a producer is replacing.
+            if error.is_permanent and not isinstance(error, MissingObject):
+                raise
             return _Found(DeliveryState(is_complete=False, reason=str(error), flag=None))
         is_consumed = state.flag is not None and state.flag.identity == consumed
         if seen is None:
@@ -149,12 +147,3 @@ class _Found:
     state: DeliveryState
     digest: str | None = None
     ignored_flag: str | None = None
-
-
-def _is_refusal(error: StorageError) -> bool:
-    """Return whether waiting changes nothing: denied, no such bucket, or never initialised."""
-    from include.retraining.storage import MissingObject
-
-    # An object that vanished while we looked is one that a producer is replacing.
-    is_final = error.is_permanent and not isinstance(error, MissingObject)
-    return is_final or _DENIED.search(str(error)) is not None
