@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from include.retraining.documents import Document, canonical_json, parse_json, sha256_of
@@ -105,12 +105,14 @@ def test_a_whole_number_is_a_float_too():
     assert Score.from_bytes(b'{"name": "a", "value": 1}', where="x").value == 1.0
 
 
+@settings(max_examples=50, deadline=None)
 @given(value=JSON)
 def test_canonical_json_reads_back_as_what_it_was(value: Any):
     """Canonical JSON loses nothing."""
     assert parse_json(canonical_json(value)) == value
 
 
+@settings(max_examples=50, deadline=None)
 @given(value=st.dictionaries(st.text(), JSON, min_size=2))
 def test_canonical_json_does_not_depend_on_order(value: dict[str, Any]):
     """Equal values have equal bytes, in whatever order their keys were put in."""

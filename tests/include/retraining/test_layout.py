@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from include.retraining import layout
@@ -14,6 +14,7 @@ from include.retraining.layout import RunPaths, run_key
 DUE = datetime(2026, 11, 24, 6, 30, tzinfo=UTC)
 
 
+@settings(max_examples=50, deadline=None)
 @given(run_id=st.text(max_size=300))
 def test_any_run_id_becomes_a_safe_name(run_id: str):
     """Whatever Airflow lets through as a run id, its folder is one plain name."""
@@ -22,6 +23,7 @@ def test_any_run_id_becomes_a_safe_name(run_id: str):
     assert len(name) <= 85
 
 
+@settings(max_examples=50, deadline=None)
 @given(first=st.text(max_size=80), second=st.text(max_size=80))
 def test_two_runs_never_share_a_folder(first: str, second: str):
     """Ids that look alike once made safe are told apart by their hash."""
@@ -99,6 +101,7 @@ def test_a_run_that_is_planned_again_gets_folders_of_its_own():
     assert len({plan.manifest for plan in (first, second, third)}) == 3
 
 
+@settings(max_examples=50, deadline=None)
 @given(run_id=st.text(max_size=80))
 def test_no_run_id_looks_like_a_later_plan(run_id: str):
     """The hash at the end of a run's own name keeps `.2` from being read into an id."""
