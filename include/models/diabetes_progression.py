@@ -5,10 +5,12 @@ The data are scikit-learn's `load_diabetes`, unscaled: 442 patients, ten measure
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pandera.pandas as pa
-from sklearn.linear_model import RidgeCV
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 FEATURES = ("age", "bmi", "bp", "s1", "s2", "s3", "s4", "s5", "s6")
 
@@ -39,4 +41,9 @@ class Contract(pa.DataFrameModel):
 
 def build_estimator(seed: int) -> Pipeline:  # noqa: ARG001 every entry point takes the seed
     """Return an unfitted ridge regression on scaled columns; it has no randomness of its own."""
+    # Imported here, because checking the data needs no scikit-learn and loading it takes seconds.
+    from sklearn.linear_model import RidgeCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     return make_pipeline(StandardScaler(), RidgeCV(alphas=(0.1, 1.0, 10.0, 100.0)))

@@ -7,12 +7,12 @@ cells are missing, and `gdlin` says 666 where nobody knew.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pandera.pandas as pa
-from sklearn.compose import ColumnTransformer
-from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 UNKNOWN_GUIDELINE = 666
 
@@ -77,6 +77,13 @@ def build_estimator(seed: int) -> Pipeline:
     Args:
         seed: for the solver.
     """
+    # Imported here, because checking the data needs no scikit-learn and loading it takes seconds.
+    from sklearn.compose import ColumnTransformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     scaled = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
     known = SimpleImputer(missing_values=UNKNOWN_GUIDELINE, strategy="most_frequent")
     prepare = ColumnTransformer([
