@@ -38,6 +38,7 @@ from include.retraining.config_sections import (
 )
 from include.retraining.documents import canonical_json
 from include.retraining.exceptions import ConfigError, NotFound
+from include.retraining.wording import cut
 
 __all__ = [
     "METRICS",
@@ -232,7 +233,7 @@ def write_schema(folder: Path = MODELS_FOLDER) -> None:
 def _explain(error: ValidationError, where: str) -> Iterator[str]:
     for problem in error.errors():
         location = [str(part) for part in problem["loc"]]
-        field = ".".join(location) or "the file"
+        field = ".".join(part if re.fullmatch(r"[\w-]+", part) else repr(part) for part in location)
         message = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "extra_forbidden":
             names = _fields_at(location[:-1])
@@ -242,8 +243,9 @@ def _explain(error: ValidationError, where: str) -> Iterator[str]:
         elif problem["type"] == "missing":
             message = "is missing"
         elif problem["type"] != "value_error":
-            message = f"{message}, is {problem['input']!r}"
-        yield f"{where}: {field}: {message}"
+            message = f"{message}, is {cut(repr(problem['input']), 200)}"
+        # A rule across sections names its field itself.
+        yield f"{where}: {field}: {message}" if field else f"{where}: {message}"
 
 
 def _fields_at(location: list[str]) -> list[str]:
@@ -283,6 +285,10 @@ class _UniqueKeyLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: 
         seen: set[Any] = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, str):
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the name of a field must be text, is {key!r}", key_node.start_mark
+                )
             if key in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key {key!r} is given twice", key_node.start_mark

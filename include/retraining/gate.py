@@ -88,8 +88,8 @@ def _headline(
         shown = number(metric_value(policy.metric, score))
         passed = sum(gate.answer is Answer.PASS for gate in gates)
         return (
-            f"{metric_name(policy.metric)} is {shown}: it holds against {beaten} and passes all "
-            f"{passed} gates"
+            f"{metric_name(policy.metric)} is {shown}, holds against {beaten}, and all {passed} "
+            "gates pass"
         )
     refusals = [gate for gate in gates if gate.answer in REFUSALS]
     first = next((gate for gate in refusals if gate.answer is answer), None)

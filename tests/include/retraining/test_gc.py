@@ -1,0 +1,142 @@
+"""What is removed, and all that never is."""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from include.retraining import layout
+from include.retraining.exceptions import RegistryError
+from include.retraining.gc import find_garbage, models_in, remove
+from include.retraining.registry import Registry, initialise
+from include.retraining.storage import Store
+from tests.invariants import check_invariants
+from tests.planted import MODEL, decide, plant_run, plant_version, version_name
+
+LATER = datetime.now(UTC) + timedelta(days=2)
+
+
+@pytest.fixture
+def store(any_store: Store) -> Store:
+    """An initialised store, on a folder and on S3."""
+    return initialise(any_store.uri, any_store.options)
+
+
+def versions(store: Store) -> set[str]:
+    """The versions that have a manifest."""
+    names = store.children(layout.version_folder(MODEL, "").rstrip("/"))[0]
+    return {name for name in names if store.exists(layout.version_manifest_key(MODEL, name))}
+
+
+def test_what_is_kept(store: Store) -> None:
+    """Every version that ever served and the newest few stay; the rest goes (G20)."""
+    for day in (1, 2):
+        decide(store, plant_run(store, day))
+    for day in range(3, 9):
+        plant_version(store, day)
+    before = {info.key for info in store.objects()}
+    garbage = find_garbage(store, MODEL, keep=2, now=LATER)
+    assert {info.key for info in store.objects()} == before  # looking removes nothing
+    assert remove(store, garbage) == sum(item.size for item in garbage) > 0
+    assert versions(store) == {version_name(day) for day in (1, 2, 7, 8)}
+    gone = before - {info.key for info in store.objects()}
+    assert all("/versions/" in key for key in gone)  # never a run, a decision or an entry
+    check_invariants(store, MODEL)
+    Registry(store, MODEL).rollback(version_name(1), actor="ann", reason="it is still there")
+    assert find_garbage(store, MODEL, keep=2, now=LATER) == []
+
+
+def test_nothing_young_is_garbage(store: Store) -> None:
+    """A version or an attempt of today may belong to a run that is under way."""
+    for day in range(1, 4):
+        plant_version(store, day)
+    store.write(f"{layout.version_folder(MODEL, version_name(9))}/0-1/model.skops", b"half")
+    assert find_garbage(store, MODEL, keep=1) == []
+    assert len(find_garbage(store, MODEL, keep=1, now=LATER)) == 5
+
+
+def test_unfinished_attempts_go(store: Store) -> None:
+    """The files of an attempt that no manifest names go; those of the named attempt stay."""
+    plant_version(store, 1)
+    folder = layout.version_folder(MODEL, version_name(1))
+    store.write(f"{folder}/0-2/model.skops", b"second")
+    store.write(f"{layout.version_folder(MODEL, version_name(2))}/0-1/model.skops", b"lost")
+    garbage = find_garbage(store, MODEL, now=LATER)
+    assert {item.key.split("/versions/")[1] for item in garbage} == {
+        f"{version_name(1)}/0-2/model.skops",
+        f"{version_name(2)}/0-1/model.skops",
+    }
+    assert {item.why for item in garbage} == {"an unfinished attempt"}
+    remove(store, garbage)
+    check_invariants(store, MODEL)
+
+
+def test_a_version_loses_its_manifest_first(store: Store) -> None:
+    """Killed while it removes a version, it leaves an unfinished attempt and no broken version."""
+    for day in (1, 2):
+        plant_version(store, day)
+    garbage = find_garbage(store, MODEL, keep=1, now=LATER)
+    remove(store, garbage[:1])
+    assert versions(store) == {version_name(2)}
+    check_invariants(store, MODEL)
+    remove(store, find_garbage(store, MODEL, keep=1, now=LATER))
+    assert not store.objects(layout.version_folder(MODEL, version_name(1)))
+
+
+def test_a_damaged_manifest_is_left_for_a_person(store: Store) -> None:
+    """A version whose manifest cannot be read is not removed."""
+    plant_version(store, 1)
+    store.write(layout.version_manifest_key(MODEL, version_name(1)), b"{")
+    assert find_garbage(store, MODEL, now=LATER) == []
+
+
+def test_a_damaged_log_stops_it(store: Store) -> None:
+    """While the log cannot be read nobody knows what it names, so nothing is removed."""
+    for day in (1, 2):
+        decide(store, plant_run(store, day))
+    store.delete(layout.promotion_key(MODEL, 1))
+    with pytest.raises(RegistryError):
+        find_garbage(store, MODEL, now=LATER)
+
+
+def test_litter_of_killed_writers_goes(folder_store: Store) -> None:
+    """What the storage library left half-written in a folder goes once it is a day old."""
+    store = initialise(folder_store.uri, {})
+    decide(store, plant_run(store, 1))
+    root = store.local_path("")
+    assert root is not None
+    old = [root / f"models/{MODEL}/promotions/00000002.json#1", root / "outbox/x.json#12"]
+    young = root / f"models/{MODEL}/decisions/x.json#1"
+    for path in (*old, young):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"half")
+    for path in old:
+        two_days_ago = time.time() - 2 * 86400
+        os.utime(path, (two_days_ago, two_days_ago))
+    garbage = find_garbage(store, MODEL)
+    assert {item.key for item in garbage} == {path.relative_to(root).as_posix() for path in old}
+    assert remove(store, garbage) == 8
+    assert not any(path.exists() for path in old)
+    assert young.exists()
+
+
+def test_models_in(store: Store) -> None:
+    """The models of a store are those that left anything there."""
+    assert models_in(store) == []
+    plant_version(store, 1)
+    assert models_in(store) == [MODEL]
+
+
+def test_a_thousand_versions(folder_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand versions are sorted out, and the champion stays (G20)."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+    store = initialise(folder_store.uri, {})
+    decide(store, plant_run(store, 1))
+    for number in range(2, 1002):
+        plant_version(store, number)
+    garbage = find_garbage(store, MODEL, keep=5, now=LATER)
+    remove(store, garbage)
+    assert versions(store) == {version_name(number) for number in (1, *range(997, 1002))}

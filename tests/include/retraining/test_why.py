@@ -1,0 +1,75 @@
+"""One sentence that answers why a model was or was not updated."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from include.retraining.exceptions import NotFound
+from include.retraining.records import Outcome, close_run
+from include.retraining.registry import Registry, initialise
+from include.retraining.storage import Store
+from include.retraining.why import why
+from tests.planted import MODEL, decide, plant_run, run_ref, version_name
+
+
+@pytest.fixture
+def store(folder_store: Store) -> Store:
+    """An initialised store on a folder."""
+    return initialise(folder_store.uri, {})
+
+
+def test_before_any_run(store: Store) -> None:
+    """A model without runs is said to have none."""
+    assert why(store, MODEL) == "No run of toy_model has ended yet; nothing serves yet."
+
+
+def test_a_promotion(store: Store) -> None:
+    """After a promotion the sentence says by which run, why, and what serves since when."""
+    decide(store, plant_run(store, 1))
+    since = Registry(store, MODEL).champion().created_at  # type: ignore[union-attr]
+    assert why(store, MODEL) == (
+        "toy_model was updated by the run of 2026-01-02 06:00 UTC: accuracy is 0.86, holds "
+        "against the naive baseline, and all 11 gates pass; "
+        f"version {version_name(1)} (generation 1) serves since {since:%Y-%m-%d %H:%M} UTC."
+    )
+
+
+def test_a_refusal(store: Store) -> None:
+    """After a refusal it says what was lacking and what serves in its place."""
+    decide(store, plant_run(store, 1))
+    decide(store, plant_run(store, 2, report={"fairness.0.disparate_impact": 0.71}))
+    sentence = why(store, MODEL)
+    assert "was not updated, the new version was refused by the run of 2026-01-03" in sentence
+    assert "is 0.71 of the most favoured one's, must be at least 0.80" in sentence
+    assert f"version {version_name(1)} (generation 1) serves since" in sentence
+
+
+@pytest.mark.parametrize("outcome", [item for item in Outcome if item is not Outcome.PROMOTED])
+def test_every_other_end(store: Store, outcome: Outcome) -> None:
+    """Every end of a run has words of its own, on one line."""
+    close_run(store, run_ref(1), outcome, "the reason.")
+    sentence = why(store, MODEL)
+    assert sentence.startswith("toy_model was not updated, ")
+    assert sentence.endswith(": the reason; nothing serves yet.")
+    assert "\n" not in sentence
+
+
+def test_a_day(store: Store) -> None:
+    """A day is that of the data or that on which the run was due."""
+    decide(store, plant_run(store, 1, date=date(2025, 12, 31)))
+    decide(store, plant_run(store, 2))
+    for day in (date(2025, 12, 31), date(2026, 1, 2)):
+        assert "by the run of 2026-01-02" in why(store, MODEL, day)
+    assert "by the run of 2026-01-03" in why(store, MODEL, date(2026, 1, 3))
+    with pytest.raises(NotFound, match="no run for 2026-02-01"):
+        why(store, MODEL, date(2026, 2, 1))
+
+
+def test_after_a_rollback(store: Store) -> None:
+    """What serves is what the log says now, also after a rollback."""
+    for day in (1, 2):
+        decide(store, plant_run(store, day))
+    Registry(store, MODEL).rollback(version_name(1), actor="ann", reason="complaints")
+    assert f"version {version_name(1)} (generation 3) serves since" in why(store, MODEL)
