@@ -12,6 +12,7 @@ from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.metrics import get_scorer
 
 from include.retraining import evaluation, layout
+from include.retraining.documents import sha256_of
 from include.retraining.evaluation import evaluate
 from include.retraining.exceptions import (
     ArtifactError,
@@ -405,6 +406,22 @@ def test_a_challenger_altered_since_its_training_is_refused(make_toy: MakeToy):
     version = read_version(toy.store, toy.name, result.version)
     toy.store.write(f"{version.folder}/model.skops", b"other")
     with pytest.raises(ArtifactError, match="altered"):
+        evaluate(job)
+
+
+def test_a_version_of_other_provenance_is_refused(make_toy: MakeToy):
+    """A version made from other data than the plan's is not scored, even if the evidence agrees."""
+    toy = make_toy()
+    job = toy.plan()
+    result = toy.train(job)
+    key = layout.version_manifest_key(toy.name, result.version)
+    forged = json.loads(toy.store.read(key)) | {"seed": 8}
+    data = json.dumps(forged).encode()
+    output = result.manifest.model_copy(update={"size": len(data), "sha256": sha256_of(data)})
+    toy.store.write(key, data)
+    agreeing = result.model_copy(update={"manifest": output})
+    toy.store.write(job.paths.result("train"), agreeing.to_bytes())
+    with pytest.raises(ArtifactError, match="the seed it was trained with differ"):
         evaluate(job)
 
 
