@@ -116,7 +116,8 @@ def reproduce(chosen: argparse.Namespace) -> Result:
 
     store = open_store(chosen.store)
     found = train_again(store, find_run(store, chosen.run, chosen.model))
-    return Result(found, lambda: tables.reproduction(found), 0 if found.is_same else 1)
+    value = {**found.model_dump(mode="json"), "is_same": found.is_same}
+    return Result(value, lambda: found.lines, exit_code=0 if found.is_same else 1)
 
 
 def collect(chosen: argparse.Namespace) -> Result:

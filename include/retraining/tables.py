@@ -143,13 +143,6 @@ def replayed(found: Sequence[Replayed]) -> Iterable[Any]:
     yield f"{flips} of {len(found)} decisions would flip"
 
 
-def reproduction(found: Any) -> Iterable[str]:
-    """Yield what training again led to, a line for each fact."""
-    values = found.model_dump() if hasattr(found, "model_dump") else vars(found)
-    for name, value in values.items():
-        yield f"{name.replace('_', ' ')}: {value}"
-
-
 def garbage(found: Sequence[Garbage], *, is_removed: bool) -> Iterable[Any]:
     """Yield what may go, or went."""
     if found:

@@ -1,0 +1,370 @@
+"""The command line: what people and jobs type, and what they get."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from include.retraining.__main__ import main
+from include.retraining.records import Outcome, close_run
+from include.retraining.registry import Registry, initialise
+from include.retraining.storage import OPTIONS_VARIABLE, URI_VARIABLE, Store
+from tests.include.retraining.gate_checks import STRICT_POLICY
+from tests.planted import CONFIG, MODEL, decide, plant_run, plant_version, run_ref, version_name
+
+ROOT = Path(__file__).parents[3]
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def store(folder_store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """A store that the environment names, with a promoted, a refused and a broken run."""
+    made = initialise(folder_store.uri, {})
+    monkeypatch.setenv(URI_VARIABLE, made.uri)
+    monkeypatch.setenv(OPTIONS_VARIABLE, "{}")
+    for day in (1, 2):
+        decide(made, plant_run(made, day))
+    decide(made, plant_run(made, 3, report={"fairness.0.disparate_impact": 0.7123}))
+    close_run(made, run_ref(4), Outcome.FAILED, "the trainer was killed", failed_task="train_model")
+    return made
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command in this process; return exit code, output and errors."""
+
+    def run_command(*words: str) -> tuple[int, str, str]:
+        code = main(words)
+        found = capsys.readouterr()
+        return code, found.out, found.err
+
+    return run_command
+
+
+@pytest.fixture
+def known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the planted model be one of the repository's."""
+    monkeypatch.setattr("include.retraining.config.load_model", lambda name: CONFIG)
+
+
+def test_champion(store: Store, run: Run) -> None:
+    """`champion` says what serves, since when, by whom and why."""
+    code, out, _ = run("champion", MODEL)
+    assert code == 0
+    assert out.startswith(
+        f"{MODEL}: version {version_name(2)} (generation 2, accuracy 0.86) serves since 20"
+    )
+    assert "by promotion of retrain_toy_model: accuracy is 0.86" in out
+    entry = json.loads(run("champion", MODEL, "--json")[1])
+    assert (entry["version"], entry["generation"]) == (version_name(2), 2)
+
+
+def test_history(store: Store, run: Run) -> None:
+    """`history` lists every entry."""
+    _, out, _ = run("history", MODEL)
+    assert out.count("promotion") == 2
+    assert version_name(1) in out
+    entries = json.loads(run("history", MODEL, "--json")[1])
+    assert [entry["generation"] for entry in entries] == [1, 2]
+
+
+def test_decisions(store: Store, run: Run) -> None:
+    """`decisions` lists what the last runs decided, newest first."""
+    _, out, _ = run("decisions", MODEL)
+    assert [word for word in out.split() if word in {"failed", "rejected", "promoted"}] == [
+        "failed",
+        "rejected",
+        "promoted",
+        "promoted",
+    ]
+    records = json.loads(run("decisions", MODEL, "--json", "--limit", "1")[1])
+    assert [record["outcome"] for record in records] == ["failed"]
+
+
+@pytest.mark.parametrize("by", ["run id", "folder"])
+def test_show(store: Store, run: Run, by: str) -> None:
+    """`show` takes Airflow's id or the folder's name, and shows gates with value and limit."""
+    name = run_ref(3).run_id if by == "run id" else run_ref(3).paths.run
+    code, out, _ = run("show", name)
+    assert code == 0
+    assert "rejected: fairness race" in out
+    assert "better than baseline" in out
+    assert "0.7123" in out
+    assert "not judged" in out
+    assert f"Files: {store.uri}/{run_ref(3).paths.folder}" in out
+    record = json.loads(run("show", name, "--model", MODEL, "--json")[1])
+    assert record["outcome"] == "rejected"
+
+
+def test_show_what_is_not_decided(store: Store, run: Run) -> None:
+    """`show` shows the plan of a run that has not ended, and a run that left only its end."""
+    plant_run(store, 5)
+    assert "none yet" in run("show", run_ref(5).run_id)[1]
+    assert "failed: the trainer was killed" in run("show", run_ref(4).run_id)[1]
+
+
+def test_show_what_is_not_there(store: Store, run: Run) -> None:
+    """An unknown run is one line on standard error and exit code 1."""
+    code, out, err = run("show", "manual__nothing")
+    assert (code, out) == (1, "")
+    assert err == (
+        f"no run 'manual__nothing' in {store.uri}; `decisions NAME` lists those that have ended\n"
+    )
+    assert "of toy_model" in run("show", "manual__nothing", "--model", MODEL)[2]
+
+
+def test_show_asks_for_the_model(store: Store, run: Run) -> None:
+    """When two models have a run of the same id, `show` asks which one is meant."""
+    store.write(f"models/other_model/runs/{run_ref(1).paths.run}/manifest.json", b"{}")
+    _, _, err = run("show", run_ref(1).run_id)
+    assert "add --model, one of other_model, toy_model" in err
+    assert run("show", run_ref(1).run_id, "--model", MODEL)[0] == 0
+
+
+def test_why(store: Store, run: Run) -> None:
+    """`why` answers in one sentence."""
+    code, out, _ = run("why", MODEL)
+    assert code == 0
+    assert out.count("\n") == 1
+    assert "was not updated, the run broke by the run of 2026-01-05 06:00 UTC: the trainer" in out
+    assert "was updated" in run("why", MODEL, "--date", "2026-01-03")[1]
+    assert json.loads(run("why", MODEL, "--json")[1])["why"] == out.strip()
+    assert run("why", MODEL, "--date", "2027-01-01")[0] == 1
+
+
+def test_verify(store: Store, run: Run) -> None:
+    """`verify` ends with 0 while all is sound, and names what is not."""
+    assert run("verify", MODEL) == (0, f"{MODEL}: 2 entries, 2 versions: sound\n", "")
+    store.write(f"models/{MODEL}/versions/{version_name(1)}/0-1/model.skops", b"x")
+    code, out, _ = run("verify", MODEL)
+    assert code == 1
+    assert f"version {version_name(1)}: " in out
+    assert "1 problem" in out
+    assert json.loads(run("verify", MODEL, "--json")[1])["problems"]
+
+
+def test_rollback(store: Store, run: Run) -> None:
+    """`rollback` lets an earlier version serve, in the name of who typed it."""
+    started = time.monotonic()
+    words = ("rollback", MODEL, "--to", version_name(1), "--reason", "complaints")
+    code, out, _ = run(*words)
+    assert time.monotonic() - started < 60
+    assert code == 0
+    assert f"version {version_name(1)} (generation 3" in out
+    entry = Registry(store, MODEL).champion()
+    assert entry is not None
+    assert (entry.actor, entry.reason) == (getpass.getuser(), "complaints")
+    code, _, err = run("rollback", MODEL, "--to", "nothing", "--reason", "x")
+    assert code == 1
+    assert "never served" in err
+
+
+def test_promote_unjudged(store: Store, run: Run, known: None) -> None:
+    """`promote` needs to be told that the champion cannot be judged, and a version that loads."""
+    import skops.io
+    from sklearn.dummy import DummyClassifier
+
+    model = skops.io.dumps(DummyClassifier(strategy="prior").fit([[0], [1]], [0, 1]))
+    plant_version(store, 9, model_bytes=model)
+    words = ("promote", MODEL, "--version", version_name(9), "--reason", "files are lost")
+    with pytest.raises(SystemExit) as ended:
+        run(*words)
+    assert ended.value.code == 2
+    code, out, _ = run(*words, "--unjudged-champion")
+    assert code == 0
+    assert "by unjudged_champion of" in out
+
+
+def test_gate_replay(store: Store, run: Run, known: None, tmp_path: Path) -> None:
+    """`gate-replay` says which decisions would flip under other rules."""
+    policy = tmp_path / "new.yaml"
+    policy.write_text(yaml.safe_dump({"gates": STRICT_POLICY | {"fairness": []}}))
+    code, out, _ = run("gate-replay", MODEL, "--policy", str(policy))
+    assert code == 0
+    assert out.endswith("1 of 3 decisions would flip\n")
+    replayed = json.loads(run("gate-replay", MODEL, "--policy", str(policy), "--json")[1])
+    assert [(item["before"], item["after"]) for item in replayed] == [
+        ("fail", "pass"),
+        ("pass", "pass"),
+        ("pass", "pass"),
+    ]
+    policy.write_text("gates: {metric: goodness}")
+    code, _, err = run("gate-replay", MODEL, "--policy", str(policy))
+    assert code == 1
+    assert f"{policy}: gates: 'goodness' is not a metric" in err
+    assert "cannot be read" in run("gate-replay", MODEL, "--policy", "nowhere.yaml")[2]
+
+
+def test_gc(store: Store, run: Run) -> None:
+    """`gc` only says what may go; with --delete it goes."""
+    path = store.local_path(f"models/{MODEL}/versions/0123456789abcdef/0-1/model.skops")
+    assert path is not None
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"half")
+    os.utime(path, (1, 1))
+    _, out, _ = run("gc")
+    assert "an unfinished attempt" in out
+    assert "1 objects (0.0 MB) may go; --delete removes them" in out
+    assert path.exists()
+    assert "1 objects (0.0 MB) were removed" in run("gc", MODEL, "--delete")[1]
+    assert not path.exists()
+    assert json.loads(run("gc", "--json")[1]) == []
+    with pytest.raises(SystemExit) as ended:
+        run("gc", "--keep", "0")
+    assert ended.value.code == 2
+
+
+def test_init(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`init` makes a store where it is told to, and needs to be told."""
+    monkeypatch.delenv(URI_VARIABLE, raising=False)
+    assert "name the place" in run("init")[2]
+    uri = f"file://{tmp_path}/new"
+    assert run("init", "--store", uri) == (0, f"{uri} is a store\n", "")
+    monkeypatch.setenv(URI_VARIABLE, uri)
+    assert run("init")[0] == 0
+    assert json.loads(run("init", "--json")[1]) == {"store": uri}
+
+
+def test_a_place_that_is_no_store(run: Run, tmp_path: Path) -> None:
+    """Every command refuses a place that was not initialised, and says what to do."""
+    for words in (("champion", MODEL), ("gc",), ("show", "x"), ("why", MODEL)):
+        code, out, err = run(*words, "--store", f"file://{tmp_path}")
+        assert (code, out) == (1, "")
+        assert "is not a store" in err
+        assert "python -m include.retraining init" in err
+
+
+def test_a_slip_in_a_models_name(store: Store, run: Run) -> None:
+    """A name of which nothing is known is an error that names the nearest model."""
+    code, _, err = run("champion", "loan_aproval")
+    assert code == 1
+    assert "did you mean 'loan_approval'?" in err
+    assert run("champion", "loan_approval")[1] == "loan_approval: nothing serves yet\n"
+    assert run("champion", "loan_approval", "--json")[1] == "null\n"
+
+
+def test_validate_config(run: Run, tmp_path: Path) -> None:
+    """`validate-config` checks every model, or the files it is given, and names every mistake."""
+    code, out, _ = run("validate-config")
+    assert code == 0
+    assert "loan_approval.yaml: valid" in out
+    good, bad = tmp_path / "good.yaml", tmp_path / "bad.yaml"
+    good.write_text(yaml.safe_dump(CONFIG.model_dump(mode="json")))
+    assert run("validate-config", str(good))[0] == 0
+    bad.write_text("title: x")
+    code, out, err = run("validate-config", str(good), str(bad))
+    assert (code, out) == (1, "")
+    assert f"{bad}: owner: is missing\n" in err
+    assert f"{bad}: gates: is missing\n" in err
+    assert (
+        run("validate-config", str(good), "--json")[1]
+        == json.dumps({"valid": [str(good)]}, indent=2) + "\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["unknown"],
+        ["champion"],
+        ["rollback", MODEL, "--to", "x"],
+        ["why", MODEL, "--date", "yesterday"],
+        ["decisions", MODEL, "--limit", "-1"],
+        ["train"],
+        ["train", "--run", "x", "--force"],
+    ],
+)
+def test_wrong_usage(words: list[str], run: Run) -> None:
+    """Wrong usage ends with exit code 2 and a usage line."""
+    with pytest.raises(SystemExit) as ended:
+        run(*words)
+    assert ended.value.code == 2
+
+
+def start(*words: str, **keywords: Any) -> subprocess.Popen[str]:
+    """Start the command line as a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "include.retraining", *words],
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        **keywords,
+    )
+
+
+def test_a_step_of_a_run_that_is_not_there(store: Store) -> None:
+    """A job's step ends with 1 and one line when its run was never planned."""
+    uri = f"{store.uri}/models/{MODEL}/runs/20260101T000000-x-01234567"
+    process = start("train", "--run", uri, "--attempt", "0-1")
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (1, "")
+    assert "never planned" in err
+    assert err.count("\n") == 1
+
+
+HEAVY = ("pandas", "numpy", "sklearn", "pandera", "pyarrow", "skops", "matplotlib", "fairlearn")
+LIGHT_COMMANDS = (
+    f"['champion', '{MODEL}']",
+    f"['why', '{MODEL}']",
+    f"['verify', '{MODEL}']",
+    "['gc']",
+)
+
+
+@pytest.mark.parametrize("words", LIGHT_COMMANDS)
+def test_a_question_imports_nothing_heavy(store: Store, words: str) -> None:
+    """Asking costs no import of a numeric library, and none of rich where a line is printed."""
+    script = (
+        "import sys\n"
+        "from include.retraining.__main__ import main\n"
+        f"assert main({words}) == 0\n"
+        f"print([name for name in {(*HEAVY, 'rich', 'airflow')} if name in sys.modules])\n"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, text=True, capture_output=True, check=True
+    )
+    assert found.stdout.endswith("\n[]\n")
+
+
+def test_a_job_that_watches_its_parent_ends_with_it(store: Store) -> None:
+    """With --watch-parent a job ends when its standard input is closed, whatever it is doing."""
+    script = (
+        "import sys, time\n"
+        "from include.retraining import job\n"
+        "def run_step(*arguments):\n"
+        "    print('busy', flush=True)\n"
+        "    time.sleep(600)\n"
+        "job.run_step = run_step\n"
+        "from include.retraining.__main__ import main\n"
+        "sys.exit(main(['train', '--run', 'x', '--watch-parent']))\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stdout.readline() == "busy\n"
+    process.stdin.close()
+    assert process.wait(timeout=30) == -9
+    process.stdout.close()
+    assert process.stderr is not None
+    assert "the parent process is gone" in process.stderr.read()
+    process.stderr.close()
