@@ -83,12 +83,15 @@ def _headline(
     answer: Answer, gates: tuple[GateResult, ...], report: EvaluationReport, policy: GatePolicy
 ) -> str:
     if answer is Answer.PASS:
-        score = finite(report.challenger.metrics.get(policy.metric)) or 0.0
-        beaten = "the naive baseline" if report.champion is None else "the champion"
-        shown = number(metric_value(policy.metric, score))
+        champion = report.champion.scores if report.champion else None
+        ours, theirs = (
+            number(metric_value(policy.metric, finite(scores.metrics.get(policy.metric)) or 0.0))
+            for scores in (report.challenger, champion or report.baseline)
+        )
+        who = "the champion's" if champion else "the naive baseline's"
         passed = sum(gate.answer is Answer.PASS for gate in gates)
         return (
-            f"{metric_name(policy.metric)} is {shown}, holds against {beaten}, and all {passed} "
+            f"{metric_name(policy.metric)} is {ours} against {who} {theirs}, and all {passed} "
             "gates pass"
         )
     refusals = [gate for gate in gates if gate.answer in REFUSALS]
@@ -137,9 +140,14 @@ def _no_leak(report: EvaluationReport, _: GatePolicy) -> Iterator[GateResult]:
         report.holdout.rows_in_training,
         0,
         exactly,
-        lambda rows, _, must: f"{rows:.0f} rows of the holdout are in the training data, {must}0",
+        _leak_words,
         otherwise=Answer.CANNOT_JUDGE,
     )
+
+
+def _leak_words(rows: float, most: float, must: str) -> str:
+    found = f"{rows:.0f} rows of the holdout are in the training data"
+    return f"{found}, {must}{most:.0f}" if must else found
 
 
 def _new_version(report: EvaluationReport, _: GatePolicy) -> Iterator[GateResult]:

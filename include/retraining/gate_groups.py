@@ -68,9 +68,6 @@ def _judge_attribute(
         text = f"fewer than two groups have {policy.min_group_rows} rows"
         yield result(gate, Answer.NOT_JUDGED, text, len(judged), 2)
         return
-    for group in found.groups:
-        if group not in judged:
-            yield _too_small(f"{gate}, a small group", group.rows, policy)
     is_as_reported = judged == [group for group in found.groups if group.is_judged]
     if rule.min_disparate_impact is not None:
         ratio = found.disparate_impact if is_as_reported else disparate_impact(judged)
@@ -79,6 +76,9 @@ def _judge_attribute(
         gap = found.equalized_odds_difference if is_as_reported else equalized_odds(judged)
         limit = rule.max_equalized_odds_difference
         yield held(f"{gate}, equalised odds", gap, limit, at_most, _odds_words)
+    for group in found.groups:
+        if group not in judged:
+            yield _too_small(f"{gate}, a small group", group.rows, policy)
 
 
 def disparate_impact(groups: list[GroupRates]) -> float | None:

@@ -135,10 +135,11 @@ def decisions(store: Store, model: str, *, limit: int | None = None) -> Iterator
 def consumed_flag(store: Store, model: str, flag_uri: str) -> str | None:
     """Return the identity of a flag that the newest finished decision on it consumed.
 
-    Consumption is part of the record itself: a run that is killed before it consumes nothing, and
+    Looks at the last hundred decisions: beyond that the flag counts as new, and if it is not, the
+    run finds nothing changed. Consumption is part of the record itself: a run that is killed before it consumes nothing, and
     the next run finds the flag as new as it was.
     """
-    for record in decisions(store, model):
+    for record in decisions(store, model, limit=100):
         flag = record.flag
         if flag and flag.uri == flag_uri and flag.is_consumable and record.outcome in FINISHED:
             return flag.identity

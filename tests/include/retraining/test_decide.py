@@ -60,6 +60,30 @@ def test_judging_again_is_the_same(store: Store) -> None:
         decide.check_quality(store, run)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        (b'"run_id": "scheduled__1"', b'"run_id": "scheduled__7"', "is of"),
+        (b'"problem": "binary"', b'"problem": "ranking"', "configuration is not readable"),
+    ],
+)
+def test_an_altered_plan_decides_nothing(store: Store, old: bytes, new: bytes, says: str) -> None:
+    """A plan that names another run, or whose configuration is none, is not judged."""
+    run = plant_run(store, 1)
+    data = store.read(run.paths.manifest)
+    assert data.count(old) == 1
+    store.write(run.paths.manifest, data.replace(old, new))
+    with pytest.raises(EvidenceError, match=says):
+        decide.check_quality(store, run)
+
+
+def test_an_evaluation_of_another_version_decides_nothing(store: Store) -> None:
+    """An evaluation that its own result vouches for, but of another version, is not judged."""
+    run = plant_run(store, 1, report={"challenger.version": "another"})
+    with pytest.raises(EvidenceError, match="another run or version"):
+        decide.check_quality(store, run)
+
+
 def test_eight_deployers_of_eight_runs(store: Store) -> None:
     """Of eight runs that deploy at once one is promoted and seven are recorded as superseded."""
     runs = [plant_run(store, day) for day in range(1, 9)]

@@ -30,8 +30,8 @@ def test_a_promotion(store: Store) -> None:
     decide(store, plant_run(store, 1))
     since = Registry(store, MODEL).champion().created_at  # type: ignore[union-attr]
     assert why(store, MODEL) == (
-        "toy_model was updated by the run of 2026-01-02 06:00 UTC: accuracy is 0.86, holds "
-        "against the naive baseline, and all 11 gates pass; "
+        "toy_model was updated by the run of 2026-01-02 06:00 UTC: accuracy is 0.86 against "
+        "the naive baseline's 0.60, and all 11 gates pass; "
         f"version {version_name(1)} (generation 1) serves since {since:%Y-%m-%d %H:%M} UTC."
     )
 
