@@ -16,7 +16,6 @@ PLACE = Path(os.environ["BENCH_PLAIN_FOLDER"])
 @dag(schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC), catchup=False)
 def plain_tutorial():
     """Train when a file is there and deploy when the score is good enough."""
-
     wait_for_file = FileSensor(
         task_id="wait_for_file",
         filepath=str(PLACE / "ready.flag"),

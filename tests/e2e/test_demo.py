@@ -1,0 +1,71 @@
+"""`make run` shows one promotion and one reasoned refusal, and ends without leaving a process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from include.local_airflow.ports import free_port
+from include.local_airflow.repository_copy import copy_repository
+
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the repository, as fresh as a clone."""
+    return copy_repository(tmp_path_factory.mktemp("clone"))
+
+
+def start(root: Path, *options: str) -> subprocess.Popen[str]:
+    """Start what `make run` starts."""
+    command = [sys.executable, "-m", "include.local_airflow", "--port", str(free_port()), *options]
+    environment = {name: value for name, value in os.environ.items() if "RETRAINING" not in name}
+    return subprocess.Popen(
+        command,
+        cwd=root,
+        env=environment | {"COLUMNS": "200"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def test_first_run_promotes_and_refuses_until_ctrl_c(root: Path) -> None:
+    """The first run promotes one model, refuses the other for fairness, and stays until Ctrl-C."""
+    program = start(root)
+    assert program.stdout is not None
+    with program.stdout:
+        shown = ""
+        for line in program.stdout:
+            shown += line
+            if line.startswith("Airflow stays up"):
+                break
+        family = psutil.Process(program.pid).children(recursive=True)
+        program.send_signal(signal.SIGINT)
+        shown += program.stdout.read()
+    assert program.wait(timeout=60) == 0, shown
+    assert "diabetes_progression: promoted" in shown
+    assert "loan_approval: rejected" in shown
+    assert "fairness race" in shown
+    assert shown.count("Slack") == 2
+    assert "password" in shown
+    assert len(family) > 15
+    assert [process for process in family if process.is_running()] == []
+
+
+def test_second_run_trains_nothing(root: Path) -> None:
+    """The same data again ends as `no_change` for both, and `--once` says so with exit code 0."""
+    program = start(root, "--once")
+    shown, _ = program.communicate(timeout=300)
+    assert program.returncode == 0, shown
+    assert "diabetes_progression: no change" in shown
+    assert "loan_approval: no change" in shown
+    versions = root / ".local" / "store" / "models" / "diabetes_progression" / "versions"
+    assert len(list(versions.iterdir())) == 1
