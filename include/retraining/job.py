@@ -96,9 +96,20 @@ def open_job(run_uri: str, attempt: str) -> Job:
 
 def cost(job: Job) -> Cost:
     """Return what the job used until now: wall time since its process started, peak memory."""
-    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is in bytes there, in KiB elsewhere
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    return Cost(seconds=round(time.time() - job.started, 3), peak_memory_bytes=peak)
+    return Cost(seconds=round(time.time() - job.started, 3), peak_memory_bytes=peak_memory_bytes())
+
+
+def peak_memory_bytes() -> int:
+    """Return the greatest resident set of this process.
+
+    Linux counts into `ru_maxrss` what the parent used before this program replaced it; `VmHWM` is
+    the program's own.
+    """
+    try:
+        status = Path("/proc/self/status").read_text()
+        return int(re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)[1]) * 1024  # type: ignore[index]
+    except (OSError, TypeError):  # not Linux
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def process_started() -> float:

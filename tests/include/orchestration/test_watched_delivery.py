@@ -9,7 +9,7 @@ from datetime import date
 
 import pytest
 
-from include.orchestration.watched_delivery import WatchedDelivery, refuse_unwatchable
+from include.orchestration.watched_delivery import WatchedDelivery
 from include.retraining.config import ModelConfig, load_model
 from include.retraining.exceptions import ConfigError
 from include.retraining.storage import Store
@@ -54,23 +54,6 @@ def test_a_store_that_no_trigger_can_watch_is_refused(uri: str) -> None:
     config = model(flag="in/ready.flag", location="in")
     with pytest.raises(ConfigError, match="both must be file:// addresses, or both s3://"):
         WatchedDelivery.of(uri, config, DAY)
-
-
-@pytest.mark.parametrize(
-    ("flag", "location", "field"),
-    [
-        ("gs://b/ready.flag", "in", "trigger.flag: gs://"),
-        ("in/ready.flag", "az://b/in", "data.location: az://"),
-    ],
-)
-def test_an_address_that_no_trigger_can_watch_is_refused_at_parse(
-    flag: str, location: str, field: str
-) -> None:
-    """The error names the file, the field and what is allowed."""
-    with pytest.raises(ConfigError, match=field) as error:
-        refuse_unwatchable(model(flag=flag, location=location))
-    assert str(error.value).startswith("include/models/diabetes_progression.yaml: ")
-    assert "allowed: file://, s3://" in str(error.value)
 
 
 @pytest.mark.parametrize("names", [(), ("ready.flag",), ("data.csv", "ready.flag", "x.tmp")])

@@ -95,6 +95,8 @@ MISTAKES = [
     ("trigger.poke_seconds", 0, "trigger.poke_seconds: "),
     ("trigger.poke_seconds", math.nan, "trigger.poke_seconds: "),
     ("trigger.timeout_seconds", math.inf, "trigger.timeout_seconds: "),
+    ("trigger.flag", "gs://b/ready.flag", "trigger.flag: gs:// is not a place that can be waited"),
+    ("data.location", "az://b/in", "data.location: az:// is not a place that can be waited on"),
     ("trigger.flag", "/etc/passwd", "trigger.flag: a path without a scheme is relative"),
     ("trigger.flag", "../x", "trigger.flag: '..', '\\' and NUL are not allowed"),
     ("trigger.flag", "s3://b/../x", "trigger.flag: '..'"),
