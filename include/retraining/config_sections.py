@@ -79,8 +79,11 @@ def _refuse_escaping(path: str) -> str:
     """Refuse a path that could leave the store or be read two ways."""
     if "://" in path:
         scheme, _, rest = path.partition("://")
-        if scheme not in {"file", "s3", "gs", "az"}:
-            raise ValueError(f"{scheme}:// is not a place to read from; allowed: file, s3, gs, az")
+        if scheme not in {"file", "s3"}:
+            raise ValueError(
+                f"{scheme}:// is not a place that can be waited on; allowed: file://…, s3://…, or "
+                "relative to the store"
+            )
     else:
         rest = path
         if path.startswith("/"):
