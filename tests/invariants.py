@@ -33,13 +33,15 @@ def check_invariants(store: Store, model: str, *, ended: Iterable[RunRef] = ()) 
     _check_versions(store, model)  # V4
     records = list(decisions(store, model))
     _check_records(store, model, ended)  # V6
-    promoted = {
-        record.serving.generation: record
+    promotions = [
+        (record.serving.generation, record)
         for record in records
         if record.outcome is Outcome.PROMOTED and record.serving
-    }
+    ]
     made_by_runs = [entry for entry in history if entry.kind is PromotionKind.PROMOTION]
-    assert sorted(promoted) == [entry.generation for entry in made_by_runs]  # V2, both ways
+    recorded = sorted(generation for generation, _ in promotions)
+    assert recorded == [entry.generation for entry in made_by_runs]  # V2: one record each
+    promoted = dict(promotions)
     for entry in made_by_runs:  # V3
         record = promoted[entry.generation]
         assert record.run_id == entry.run_id

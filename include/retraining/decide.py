@@ -76,15 +76,19 @@ def deploy(store: Store, run: RunRef, *, actor: str) -> DecisionRecord:
         reason = f"dry run: it would have been promoted: {verdict.headline}"
         return close_run(store, run, Outcome.DRY_RUN, reason)
     try:
-        Registry(store, run.model).promote(
+        entry = Registry(store, run.model).promote(
             manifest=evidence.manifest,
             verdict=verdict,
             report=evidence.report,
             actor=actor,
             reason=evidence.manifest.params.reason or verdict.headline,
+            clear=run.clear,
         )
     except Superseded as error:
         return close_run(store, run, Outcome.SUPERSEDED, str(error))
+    if entry.clear != run.clear:
+        reason = f"the run had promoted this version, as generation {entry.generation}, before"
+        return close_run(store, run, Outcome.NO_CHANGE, f"{reason} it was cleared")
     return close_run(store, run, Outcome.PROMOTED, verdict.headline)
 
 
@@ -139,9 +143,11 @@ def _judge_evidence(store: Store, run: RunRef) -> _Evidence:
 
 def _require_same(evidence: _Evidence, run: RunRef, store: Store) -> None:
     """Refuse a stored verdict that does not follow from the evidence."""
-    key = evidence.paths.verdict(run.clear)
-    data = store.read_if_present(key)
-    if data is None:
-        raise EvidenceError(f"{store.uri}/{key}: the run was not judged; clear check_quality")
-    if Verdict.from_bytes(data, where=key) != evidence.verdict:
+    # A clear that does not reach back to the judgement goes on with the one there is.
+    keys = [evidence.paths.verdict(clear) for clear in range(run.clear, -1, -1)]
+    key = next((key for key in keys if store.exists(key)), None)
+    if key is None:
+        raise EvidenceError(f"{store.uri}/{keys[0]}: the run was not judged; clear check_quality")
+    if Verdict.from_bytes(store.read(key), where=key) != evidence.verdict:
         raise EvidenceError(f"{store.uri}/{key}: the verdict does not follow from the evaluation")
+    store.create(keys[0], evidence.verdict.to_bytes())

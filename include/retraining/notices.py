@@ -79,7 +79,10 @@ _TEXTS: dict[Outcome, tuple[str, str, str, str]] = {
         "cannot_judge",
         ":grey_question:",
         "the new version could not be judged",
-        "Repair what the reason names and clear the run; see the runbook for a lost champion.",
+        (
+            "Repair what the reason names and clear the run. For a champion that is lost: "
+            "`promote {model} --version V --unjudged-champion --reason …`."
+        ),
     ),
     Outcome.DATA_REJECTED: (
         "data_rejected",

@@ -41,6 +41,8 @@ class PromotionEntry(Document):
     data_date: str
     """ISO date of the data that the version was trained on."""
     run_id: str | None
+    clear: int | None = None
+    """Which clear of that run promoted it; None for an entry made by hand."""
     actor: str
     """A person, or the DAG."""
     reason: str

@@ -135,9 +135,9 @@ def decisions(store: Store, model: str, *, limit: int | None = None) -> Iterator
 def consumed_flag(store: Store, model: str, flag_uri: str) -> str | None:
     """Return the identity of a flag that the newest finished decision on it consumed.
 
-    Looks at the last hundred decisions: beyond that the flag counts as new, and if it is not, the
-    run finds nothing changed. Consumption is part of the record itself: a run that is killed before it consumes nothing, and
-    the next run finds the flag as new as it was.
+    Consumption is part of the record itself: a run that is killed before it consumes nothing, and
+    the next run finds the flag as new as it was. Looks at the last hundred decisions: a flag that
+    was decided on before them counts as new, and its run finds nothing changed.
     """
     for record in decisions(store, model, limit=100):
         flag = record.flag
@@ -150,7 +150,8 @@ def as_the_log_says(store: Store, record: DecisionRecord) -> DecisionRecord:
     """Return a record, as promoted if the promotion log has an entry made by its verdict."""
     if record.outcome is Outcome.PROMOTED or record.verdict is None or not record.verdict.passed:
         return record
-    entry = _promotion(PromotionLog(store, record.model), record.run_id, record.verdict)
+    log = PromotionLog(store, record.model)
+    entry = _promotion(log, record.run_id, record.clear, record.verdict)
     return record if entry is None else _as_promoted(store, record, record.verdict, entry)
 
 
@@ -193,7 +194,7 @@ def _gather(store: Store, run: RunRef, outcome: Outcome, reason: str) -> Decisio
     log = PromotionLog(store, run.model)
     entry, champion, previous = None, None, None
     try:
-        entry = None if verdict is None else _promotion(log, run.run_id, verdict)
+        entry = None if verdict is None else _promotion(log, run.run_id, run.clear, verdict)
         champion = entry or log.champion()
         previous = None if champion is None else serving_of(champion)
     except RegistryError as error:
@@ -254,14 +255,16 @@ def _with_pins(
     return record.model_copy(update=pins)
 
 
-def _promotion(log: PromotionLog, run_id: str, verdict: Verdict) -> PromotionEntry | None:
-    """Return the entry that a run made by a verdict, or None."""
+def _promotion(
+    log: PromotionLog, run_id: str, clear: int, verdict: Verdict
+) -> PromotionEntry | None:
+    """Return the entry that one clear of a run made by a verdict, or None."""
     generation = verdict.judged_against + 1
     if not verdict.passed or log.head() < generation:
         return None
     entry = log.entry(generation)
-    made_by = (entry.run_id, entry.verdict_digest)
-    return entry if made_by == (run_id, verdict.content_digest) else None
+    made_by = (entry.run_id, entry.clear, entry.verdict_digest)
+    return entry if made_by == (run_id, clear, verdict.content_digest) else None
 
 
 def _previous(log: PromotionLog, entry: PromotionEntry) -> Serving | None:

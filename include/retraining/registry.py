@@ -105,6 +105,7 @@ class Registry(PromotionLog):
         report: EvaluationReport,
         actor: str,
         reason: str,
+        clear: int = 0,
     ) -> PromotionEntry:
         """Let a run's challenger serve, if its verdict passed and nothing changed since.
 
@@ -116,6 +117,7 @@ class Registry(PromotionLog):
             report: what it was made from.
             actor: the DAG, or the person who triggered the run.
             reason: one sentence.
+            clear: which clear of the run this is.
 
         Raises:
             RegistryError: when verdict, report and manifest do not belong together or do not pass.
@@ -150,6 +152,7 @@ class Registry(PromotionLog):
             value=report.challenger.metrics.get(report.metric),
             data_date=manifest.params.date.isoformat(),
             run_id=manifest.run_id,
+            clear=clear,
             actor=actor,
             reason=reason,
             created_at=datetime.now(UTC),
@@ -225,6 +228,7 @@ class Registry(PromotionLog):
             "nonce": uuid.uuid4().hex,
             "judged_against": champion.generation,
             "verdict_digest": None,
+            "clear": None,
             "created_at": datetime.now(UTC),
         }
         entry = self.append(template.model_copy(update=changes))

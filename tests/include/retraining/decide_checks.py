@@ -277,6 +277,20 @@ def _promote_only(code: Any, store: Store, run: Any) -> None:
     )
 
 
+def a_cleared_promotion_goes_on_with_its_verdict(code: Any, store: Store) -> None:
+    """When only the promotion is cleared, it goes on with the judgement that there is."""
+    run = plant_run(store, 1)
+    code.check_quality(store, run)
+    code.close_run(store, run, code.outcome("failed"), "the store did not answer")
+    record = code.deploy(store, run_ref(1, clear=1), actor="dag")
+    assert (record.outcome.value, record.clear) == ("promoted", 1)
+    first = code.close_run(store, run, code.outcome("failed"), "once more")
+    assert (first.outcome.value, first.clear) == ("failed", 0)
+    again = code.deploy(store, run_ref(1, clear=2), actor="dag")
+    assert (again.outcome.value, again.clear) == ("no_change", 2)
+    assert Registry(store, MODEL).head() == 1
+
+
 def nothing_is_recorded_as_promoted_that_was_not(code: Any, store: Store) -> None:
     """Closing a run as promoted without an entry in the log is an error (H11)."""
     run = plant_run(store, 1)
@@ -348,6 +362,7 @@ CHECKS: tuple[Callable[[Any, Store], None], ...] = (
     a_promotion_is_recorded_once,
     who_is_slower_by_a_moment_is_superseded,
     a_promotion_is_recorded_as_one,
+    a_cleared_promotion_goes_on_with_its_verdict,
     nothing_is_recorded_as_promoted_that_was_not,
     an_altered_log_promotes_nothing,
     an_empty_place_has_no_first_model,
