@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -104,6 +106,7 @@ def _start(stack: ExitStack, root: Path, port: int, console: Console) -> Demo:
         environment={
             "AIRFLOW_CONN_STORE": store_connection(uri, options),
             f"AIRFLOW_CONN_{SLACK.upper()}": receiver.connection,
+            **_commit(root),
         },
     )
     console.print(Text(f"Store    {uri}"), soft_wrap=True)
@@ -117,6 +120,28 @@ def _start(stack: ExitStack, root: Path, port: int, console: Console) -> Demo:
     _show_login(demo)
     wait_for_dags(airflow, api, [_dag_id(model) for model in samples.SAMPLES], started)
     return demo
+
+
+def _commit(root: Path) -> dict[str, str]:
+    """Return the variable that tells runs which commit they use, where git knows it.
+
+    A folder is no git bundle, so Airflow itself does not know. What is not committed is marked.
+    """
+    git = shutil.which("git")
+    if git is None:
+        return {}
+    describe = [
+        git,
+        "-C",
+        str(root),
+        "describe",
+        "--always",
+        "--abbrev=40",
+        "--dirty",
+        "--exclude=*",
+    ]
+    found = subprocess.run(describe, capture_output=True, text=True, check=False)  # noqa: S603 ours
+    return {"GIT_SHA": found.stdout.strip()} if found.returncode == 0 else {}
 
 
 def _slack_port(settings: Path) -> int | None:

@@ -25,9 +25,10 @@ log = logging.getLogger(__name__)
 def tell(store: Store, record: DecisionRecord, context: Context) -> None:
     """Deliver the notice of a decision record, unless someone else did.
 
-    A notice that cannot be sent stays in the store's outbox, and the log says so.
+    A notice that cannot be sent stays in the store's outbox, and the log says so. Once one went
+    through, those that wait there are sent too.
     """
-    from include.retraining.notices import deliver, notice_for
+    from include.retraining.notices import deliver, deliver_waiting, notice_for
 
     notice = notice_for(record, _links(store, record, context))
     if notice is None:
@@ -35,11 +36,14 @@ def tell(store: Store, record: DecisionRecord, context: Context) -> None:
     connection = _connection(record.model)
 
     def send(notice: Notice) -> None:
-        send_to_slack(notice.text, connection)
+        send_to_slack(notice.text, _connection(notice.model))
 
     try:
         if deliver(store, notice, send):
             log.info("told %s: %s", connection, notice.event)
+            late = deliver_waiting(store, send)
+            if late:
+                log.info("told %s what had waited in the outbox: %d notices", connection, late)
     except AirflowNotFoundException:
         log.warning(
             "nobody was told (%s): there is no Airflow connection %r; the notice waits in the "

@@ -8,6 +8,7 @@ needs, because a job pays for every import.
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -43,6 +44,9 @@ def _run_job(words: Sequence[str]) -> int:
         "--watch-parent", action="store_true", help="end when standard input is closed"
     )
     chosen = parser.parse_args(words)
+    # Progress goes to the task's log, of which this process's output becomes a part.
+    logging.basicConfig(format="%(message)s", stream=sys.stdout)
+    logging.getLogger("include").setLevel(logging.INFO)
     from include.retraining.job import end_with_parent, run_step
 
     if chosen.watch_parent:

@@ -199,9 +199,19 @@ class Store:
             try:
                 self._objects.put(key, data, mode="create", use_multipart=False)
             except AlreadyExistsError:
-                return self.read(key) == data
+                if self._read_rival(key) != data:
+                    return False
             self._sync(key)
         return True
+
+    def _read_rival(self, key: str) -> bytes:
+        """Return what another writer put, or say that it is still putting it (S3's 409)."""
+        try:
+            return self.read(key)
+        except MissingObject as error:
+            raise StorageError(
+                f"{self.uri}/{key}: another writer is putting it at this moment; try again"
+            ) from error
 
     def upload(self, source: Path, key: str) -> None:
         """Put a local file, in parts where it is large."""
