@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +18,7 @@ from include.orchestration.failing import failing_clearly
 from include.orchestration.run_reference import run_reference
 from include.retraining import registry
 from include.retraining.exceptions import DataRejected, DeliveryError, StorageError
-from include.retraining.notices import waiting
+from include.retraining.notices import Notice, waiting
 from include.retraining.records import DecisionRecord, Outcome, decisions
 from include.retraining.storage import Store
 
@@ -199,3 +200,16 @@ def test_with_the_store_gone_people_are_told_directly(
     (message,) = slack.messages
     assert "its decision could not be recorded" in message["text"]
     assert "|the run>" in message["text"]
+
+
+def test_a_message_that_goes_through_takes_along_what_waited(
+    store: Store, slack: SlackReceiver, context: Any
+) -> None:
+    """A notice whose sender died before it could send is sent with the next one."""
+    late = Notice(
+        key="late", event="broken", model=MODEL, text="the late one", created_at=datetime.now(UTC)
+    )
+    store.create(f"outbox/{late.key}.json", late.to_bytes())
+    close_and_tell(context(), Outcome.FAILED, "it broke")
+    assert [message["text"] for message in slack.messages][1:] == ["the late one"]
+    assert list(waiting(store)) == []
