@@ -12,15 +12,28 @@ import psutil
 import pytest
 
 from include.local_airflow.ports import free_port
-from include.local_airflow.repository_copy import copy_repository
+from include.local_airflow.repository_copy import REPOSITORY, copy_repository
+from include.retraining.records import decisions
+from include.retraining.storage import Store
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the repository, as fresh as a clone."""
-    return copy_repository(tmp_path_factory.mktemp("clone"))
+    """A copy of the repository, as fresh as a clone, in a git of its own."""
+    copy = copy_repository(tmp_path_factory.mktemp("clone"))
+    git(copy, "init", "--quiet")
+    git(copy, "add", ".")
+    git(copy, "-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "--quiet", "-m", "All")
+    return copy
+
+
+def git(folder: Path, *words: str) -> str:
+    """Run git in a folder and return what it printed."""
+    return subprocess.run(
+        ["git", "-C", str(folder), *words], check=True, capture_output=True, text=True
+    ).stdout.strip()
 
 
 def start(root: Path, *options: str) -> subprocess.Popen[str]:
@@ -58,6 +71,19 @@ def test_first_run_promotes_and_refuses_until_ctrl_c(root: Path) -> None:
     assert "password" in shown
     assert len(family) > 15
     assert [process for process in family if process.is_running()] == []
+    check_what_the_readme_says(shown)
+    store = Store((root / ".local" / "store").as_uri())
+    (record,) = decisions(store, "loan_approval")
+    assert record.code is not None
+    assert record.code.git_sha == git(root, "rev-parse", "HEAD")
+
+
+def check_what_the_readme_says(shown: str) -> None:
+    """The numbers that the README opens with are those of this run."""
+    readme = (REPOSITORY / "README.md").read_text()
+    for number in ("0.7368", "0.9051", "0.8719", "0.8848", "0.7836", "0.9849", "0.4553"):
+        assert number in readme
+        assert number in shown
 
 
 def test_second_run_trains_nothing(root: Path) -> None:
