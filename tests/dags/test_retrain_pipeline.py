@@ -235,7 +235,11 @@ BROKEN = {
     "unknown_field": ("problem: regression", "problem: regression\ncolour: red", "colour"),
     "no_yaml": ("problem: regression", "problem: [", "not readable as YAML"),
     "impossible_time": ('"30 5 * * 1"', '"99 5 * * 1"', "'99 5 * * 1' is not a time that comes"),
-    "unwatchable": ("flag: landing/", "flag: gs://bucket/", "gs:// cannot be waited on yet"),
+    "unwatchable": (
+        "flag: landing/",
+        "flag: gs://bucket/",
+        "gs:// is not a place that can be waited on",
+    ),
     "no_text": ("problem: regression", "problem: \udcff", "utf-8"),
     "Copy of (1)": ("problem: regression", "problem: regression", "no model 'Copy of (1)'"),
 }
