@@ -30,7 +30,7 @@ from airflow.sdk import DAG, Label, get_parsing_context
 
 from include.orchestration.abort_pipeline import AbortPipelineOperator
 from include.orchestration.check_quality import CheckQualityOperator
-from include.orchestration.closing import close_ended_run
+from include.orchestration.closing import close_ended_run, say_that_card_is_missing
 from include.orchestration.deploy_model import DeployModelOperator
 from include.orchestration.flag_sensor import FlagSensor
 from include.orchestration.local_job import LocalJobOperator
@@ -117,7 +117,7 @@ def retrain(config: ModelConfig) -> DAG:
             task_display_name="Publish the model card",
             step="card",
             compute=compute.evaluate_model,
-            on_failure_callback=None,  # it runs beside the decision and must not close the run
+            on_failure_callback=say_that_card_is_missing,  # it must not close the run
         )
 
         wait_for_data >> plan_run

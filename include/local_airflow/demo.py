@@ -35,7 +35,7 @@ SLACK = "slack_alerts"
 
 # How a run's state must read for its record to be true.
 GREEN = frozenset({Outcome.PROMOTED, Outcome.NO_CHANGE, Outcome.DRY_RUN, Outcome.SUPERSEDED})
-RED = frozenset({Outcome.DATA_REJECTED})
+RED = frozenset({Outcome.DATA_REJECTED, Outcome.NO_DATA})
 REFUSED = frozenset({Outcome.REJECTED, Outcome.CANNOT_JUDGE})
 
 

@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from include.orchestration.run_reference import attempt_word, run_reference
 from include.orchestration.step_failure import read_failure
 from include.orchestration.store_connection import open_store
-from include.orchestration.telling import tell, tell_directly
+from include.orchestration.telling import tell, tell_directly, tell_of_missing_card
 from include.retraining.exceptions import RetrainingError
 
 if TYPE_CHECKING:
@@ -68,6 +68,22 @@ def close_ended_run(context: Context) -> None:
         log.error("the run could not be closed: %s", error)  # noqa: TRY400 it is one clear line
         if "exception" not in context:  # the DAG's callback: it comes last, and only once
             tell_directly(context, str(error))
+
+
+def say_that_card_is_missing(context: Context) -> None:
+    """Tell people that a model card could not be made. The callback of its task.
+
+    It runs beside the decision and does not close the run: the decision stands.
+    """
+    from include.retraining.records import Outcome, find_decision
+
+    try:
+        store, run = open_store(), run_reference(context)
+        record = find_decision(store, run)
+        if record is not None and record.outcome is not Outcome.FAILED:
+            tell_of_missing_card(store, record, context)
+    except RetrainingError as error:
+        log.error("nobody was told of the missing card: %s", error)  # noqa: TRY400 one clear line
 
 
 def _what_happened(store: Store, run: RunRef, context: Context) -> tuple[Outcome, str, str | None]:

@@ -35,7 +35,7 @@ class FlagSensor(FileSensor):
     defers to a trigger that watches for a change; so a flag that was decided on before, a flag
     before its data and a half-written file keep the run waiting. It works on `file://` and
     `s3://` alike, whichever the address or the store has. The time to wait is counted from the
-    first look, by our clock: Airflow would start anew each time the task defers.
+    run's start, by our clock: Airflow would start anew each time the task defers.
     """
 
     def __init__(self, *, config: ModelConfig, **kwargs: Any) -> None:
@@ -51,7 +51,10 @@ class FlagSensor(FileSensor):
 
     def execute(self, context: Context) -> None:
         """Check the run's parameters and look for the first time."""
-        self._look(context, deadline=time.time() + self.config.trigger.timeout_seconds)
+        # Counted from the run's start, so that a retry of this task does not wait anew.
+        started = context["dag_run"].start_date
+        begin = time.time() if started is None else started.timestamp()
+        self._look(context, deadline=begin + self.config.trigger.timeout_seconds)
 
     def look_again(
         self, context: Context, event: dict[str, Any] | None = None, deadline: float = 0.0
@@ -77,7 +80,7 @@ class FlagSensor(FileSensor):
             assert_own_bundle(context)
             params = read_params(context, self.config.trigger.timezone)
             watched = WatchedDelivery.of(store_address().uri, self.config, params.date)
-            found = self._inspect(watched, params)
+            found = self._inspect(watched, params, context["run_id"])
         if found.state.is_complete:
             self.log.info("%s", found.state.reason)
             return
@@ -98,7 +101,7 @@ class FlagSensor(FileSensor):
             timeout=timedelta(seconds=left + NET_SECONDS),
         )
 
-    def _inspect(self, watched: WatchedDelivery, params: Params) -> _Found:
+    def _inspect(self, watched: WatchedDelivery, params: Params, run_id: str) -> _Found:
         """Look at the delivery; an outage of the store is one more thing to wait for.
 
         Raises:
@@ -114,7 +117,7 @@ class FlagSensor(FileSensor):
             seen = watched.look(store)
             consumed = None
             if not params.force_retrain:
-                consumed = consumed_flag(store, self.config.name, watched.flag)
+                consumed = consumed_flag(store, self.config.name, watched.flag, for_run=run_id)
             state = inspect_delivery(store, self.config, params.date, consumed=consumed)
         except StorageError as error:
             # An object that vanished while we looked is one that a producer is replacing.

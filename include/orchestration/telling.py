@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Context
@@ -28,12 +29,25 @@ def tell(store: Store, record: DecisionRecord, context: Context) -> None:
     A notice that cannot be sent stays in the store's outbox, and the log says so. Once one went
     through, those that wait there are sent too.
     """
-    from include.retraining.notices import deliver, deliver_waiting, notice_for
+    from include.retraining.notices import notice_for
 
     notice = notice_for(record, _links(store, record, context))
-    if notice is None:
-        return
-    connection = _connection(record.model)
+    if notice is not None:
+        _deliver(store, notice)
+
+
+def tell_of_missing_card(store: Store, record: DecisionRecord, context: Context) -> None:
+    """Say that a decision stands and that its model card could not be made."""
+    from include.retraining.notices import card_notice
+
+    problem = " ".join(str(context.get("exception") or "the task was killed").split())
+    _deliver(store, card_notice(record, _links(store, record, context), problem))
+
+
+def _deliver(store: Store, notice: Notice) -> None:
+    from include.retraining.notices import deliver
+
+    connection = _connection(notice.model)
 
     def send(notice: Notice) -> None:
         send_to_slack(notice.text, _connection(notice.model))
@@ -41,9 +55,6 @@ def tell(store: Store, record: DecisionRecord, context: Context) -> None:
     try:
         if deliver(store, notice, send):
             log.info("told %s: %s", connection, notice.event)
-            late = deliver_waiting(store, send)
-            if late:
-                log.info("told %s what had waited in the outbox: %d notices", connection, late)
     except AirflowNotFoundException:
         log.warning(
             "nobody was told (%s): there is no Airflow connection %r; the notice waits in the "
@@ -58,6 +69,21 @@ def tell(store: Store, record: DecisionRecord, context: Context) -> None:
             type(error).__name__,
             error,
         )
+    else:
+        _send_what_waits(store, send)
+
+
+def _send_what_waits(store: Store, send: Callable[[Notice], None]) -> None:
+    """Send what could not be sent before, now that a message went through."""
+    from include.retraining.notices import deliver_waiting
+
+    try:
+        late = deliver_waiting(store, send)
+    except Exception as error:  # noqa: BLE001 one that still cannot be sent goes on waiting
+        log.warning("a notice still waits in the outbox: %s: %s", type(error).__name__, error)
+    else:
+        if late:
+            log.info("sent what had waited in the outbox: %d notices", late)
 
 
 def tell_directly(context: Context, problem: str) -> None:

@@ -89,11 +89,15 @@ def rollback(chosen: argparse.Namespace) -> Result:
 def promote(chosen: argparse.Namespace) -> Result:
     """Let a version serve unjudged."""
     from include.retraining.config import load_model
+    from include.retraining.decide import promote_unjudged
 
-    registry = _registry(chosen)
-    trusted = load_model(chosen.name).training.trusted_types
-    entry = registry.promote_unjudged(
-        chosen.version, actor=getpass.getuser(), reason=chosen.reason, trusted=trusted
+    entry = promote_unjudged(
+        _registry(chosen).store,
+        chosen.name,
+        chosen.version,
+        actor=getpass.getuser(),
+        reason=chosen.reason,
+        trusted=load_model(chosen.name).training.trusted_types,
     )
     return Result(entry, lambda: [tables.champion_line(chosen.name, entry)])
 

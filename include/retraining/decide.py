@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 from pydantic import ValidationError
 
 from include.retraining.config import ModelConfig
-from include.retraining.exceptions import EvidenceError, Superseded
+from include.retraining.exceptions import EvidenceError, RegistryError, Superseded
 from include.retraining.gate import Answer, Verdict, judge
 from include.retraining.layout import RunPaths
 from include.retraining.manifest import RunManifest, current_plan, read_manifest
-from include.retraining.records import DecisionRecord, Outcome, RunRef, close_run, find_decision
+from include.retraining.promotions import PromotionEntry
+from include.retraining.records import (
+    DecisionRecord,
+    Outcome,
+    RunRef,
+    close_run,
+    decisions,
+    find_decision,
+)
 from include.retraining.registry import Registry
 from include.retraining.report import EvaluationReport
 from include.retraining.results import read_result
 from include.retraining.storage import Store
+from include.retraining.verdict import REFUSALS, is_against_champion
 
 
 class _Evidence(NamedTuple):
@@ -114,6 +124,43 @@ def abort(store: Store, run: RunRef) -> DecisionRecord:
         answer = "it would have been rejected" if is_rejected else "it could not be judged"
         reason = f"dry run: {answer}: {verdict.headline}"
     return close_run(store, run, outcome, reason)
+
+
+def promote_unjudged(
+    store: Store, model: str, version: str, *, actor: str, reason: str, trusted: Collection[str]
+) -> PromotionEntry:
+    """Let a version serve whose only obstacle was a champion that cannot be scored.
+
+    Args:
+        store: with the model's runs.
+        model: its name.
+        version: it must verify, load, and have passed every gate that needs no champion.
+        actor: the person.
+        reason: why the comparison is passed over.
+        trusted: the model's reviewed types (`training.trusted_types`).
+
+    Raises:
+        RegistryError: when no run judged it, or a gate said no for another reason.
+        ArtifactError: when it does not verify or load.
+    """
+    judged = (item for item in decisions(store, model) if item.version == version and item.verdict)
+    verdict = next((item.verdict for item in judged), None)
+    if verdict is None:
+        raise RegistryError(f"{model}: no run judged version {version!r}; let one judge it first")
+    refusals = [gate for gate in verdict.gates if gate.answer in REFUSALS]
+    others = [gate for gate in refusals if not is_against_champion(gate.gate)]
+    if others:
+        raise RegistryError(
+            f"{model}: version {version} did not fail for want of a champion alone: "
+            f"{others[0].gate}: {others[0].reason}"
+        )
+    if verdict.answer is not Answer.CANNOT_JUDGE:
+        raise RegistryError(
+            f"{model}: the champion can be scored, and the gate's answer to version {version} was "
+            f"{verdict.answer.value}: {verdict.headline}"
+        )
+    registry = Registry(store, model)
+    return registry.promote_unjudged(version, actor=actor, reason=reason, trusted=trusted)
 
 
 def _judge_evidence(store: Store, run: RunRef) -> _Evidence:

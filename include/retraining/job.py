@@ -22,6 +22,7 @@ from include.retraining.config import ModelConfig
 from include.retraining.exceptions import EvidenceError, RetrainingError
 from include.retraining.layout import RunPaths
 from include.retraining.manifest import RunManifest, read_manifest
+from include.retraining.redaction import redact
 from include.retraining.registry import open_store
 from include.retraining.results import (
     Cost,
@@ -203,6 +204,7 @@ def _fail(step: JobStep, attempt: str, job: Job | None, error: Exception) -> int
         traceback.print_exc()
         text = " ".join(str(error).split())[:500]
         kind, is_permanent, message = "error", True, f"{type(error).__name__}: {text}"
+    message = redact(message)
     if job is not None:
         failure = StepFailure(
             run_id=job.manifest.run_id,

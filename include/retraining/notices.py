@@ -131,16 +131,32 @@ def notice_for(record: DecisionRecord, links: Links) -> Notice | None:
     if record.outcome not in _TEXTS:
         return None
     event, emoji, what, step = _TEXTS[record.outcome]
-    title = record.title or record.model.replace("_", " ").capitalize()
     previous = record.previous.version if record.previous else "VERSION"
     if record.outcome is Outcome.PROMOTED and record.previous is None:
         step = "Nothing to do: it is the first."
     task = f" in `{escaped(record.failed_task)}`" if record.failed_task else ""
+    step = step.format(model=record.model, previous=escaped(previous))
+    headline = f"{emoji} {{title}}: {what}{task}"
+    return _notice(record, links, event=event, headline=headline, why=record.reason, step=step)
+
+
+def card_notice(record: DecisionRecord, links: Links, problem: str) -> Notice:
+    """Return the message that a decision stands and that its model card could not be made."""
+    decided = record.outcome.value.replace("_", " ")
+    headline = f":rotating_light: {{title}}: the model card could not be made ({decided} run)"
+    step = "The decision stands. Clear `publish_card` to make the card again."
+    return _notice(record, links, event="card", headline=headline, why=problem, step=step)
+
+
+def _notice(
+    record: DecisionRecord, links: Links, *, event: str, headline: str, why: str, step: str
+) -> Notice:
+    title = record.title or record.model.replace("_", " ").capitalize()
     lines = [
-        f"{emoji} *{escaped(title)}*: {what}{task}",
-        f"*Why:* {escaped(cut(redact(record.reason), REASON_LENGTH))}",
+        headline.format(title=f"*{escaped(title)}*"),
+        f"*Why:* {escaped(cut(redact(why), REASON_LENGTH))}",
         f"*Serving now:* {escaped(serving_words(record))}",
-        f"*Next:* {step.format(model=record.model, previous=escaped(previous))}",
+        f"*Next:* {step}",
     ]
     shown = {"run": links.run, "log": links.log, "record": links.record}
     places = [f"<{escaped(address)}|{name}>" for name, address in shown.items() if address]

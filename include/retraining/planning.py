@@ -28,6 +28,8 @@ from include.retraining.records import DecisionRecord, Outcome, decisions
 from include.retraining.registry import Registry
 from include.retraining.storage import Store
 
+# How a version comes to serve: by the gate, or by a person where the champion cannot be scored.
+SERVED_BY = frozenset({Outcome.PROMOTED, Outcome.NO_CHANGE, Outcome.CANNOT_JUDGE})
 # What the heavy steps and the gate read of a configuration. Who is alerted, when a run starts and
 # where a job runs may change under a plan.
 JUDGED_SECTIONS = ("problem", "data", "training", "gates")
@@ -106,7 +108,7 @@ def unchanged(store: Store, manifest: RunManifest) -> DecisionRecord | None:
     for record in decisions(store, manifest.model):
         if record.fingerprint != manifest.fingerprint:
             continue
-        if serves and record.outcome in {Outcome.PROMOTED, Outcome.NO_CHANGE}:
+        if serves and record.outcome in SERVED_BY:
             return record
         if _answers(record, manifest):
             return record

@@ -101,7 +101,7 @@ def close_run(
     key = run.paths.decision(run.clear)
     record = _stored(store, key)
     if record is None:
-        reason = cut(redact(reason), REASON_LENGTH)
+        reason = cut(redact(reason, store.options), REASON_LENGTH)
         fresh = _gather(store, run, outcome, reason)
         known = {"failed_task": failed_task, "params": fresh.params or params}
         fresh = fresh.model_copy(update={**known, "flag": flag or fresh.flag})
@@ -132,16 +132,28 @@ def decisions(store: Store, model: str, *, limit: int | None = None) -> Iterator
             yield as_the_log_says(store, record)
 
 
-def consumed_flag(store: Store, model: str, flag_uri: str) -> str | None:
+def consumed_flag(store: Store, model: str, flag_uri: str, *, for_run: str) -> str | None:
     """Return the identity of a flag that the newest finished decision on it consumed.
+
+    A dry run consumes nothing, and what a run itself consumed is not old to it: a person who clears
+    it wants it decided again.
 
     Consumption is part of the record itself: a run that is killed before it consumes nothing, and
     the next run finds the flag as new as it was. Looks at the last hundred decisions: a flag that
     was decided on before them counts as new, and its run finds nothing changed.
+
+    Args:
+        store: with the records.
+        model: whose.
+        flag_uri: the flag's address.
+        for_run: Airflow's id of the run that waits.
     """
     for record in decisions(store, model, limit=100):
+        is_trial = record.params is not None and record.params.dry_run
+        if record.outcome not in FINISHED or record.run_id == for_run or is_trial:
+            continue
         flag = record.flag
-        if flag and flag.uri == flag_uri and flag.is_consumable and record.outcome in FINISHED:
+        if flag and flag.uri == flag_uri and flag.is_consumable:
             return flag.identity
     return None
 
@@ -162,6 +174,8 @@ def _corrected(store: Store, run: RunRef, key: str, record: DecisionRecord) -> D
     verdict = _read(Verdict, store, current_plan(store, run.paths).verdict(run.clear))
     judged = record.model_copy(update={"verdict": verdict or record.verdict})
     told = as_the_log_says(store, judged)
+    if told.outcome is not Outcome.PROMOTED and judged.verdict is None:
+        told = _gather(store, run, record.outcome, record.reason)
     if told.outcome is not Outcome.PROMOTED:
         return record
     # The record may have been written before there was a verdict or an evaluation to show.
@@ -194,13 +208,17 @@ def _gather(store: Store, run: RunRef, outcome: Outcome, reason: str) -> Decisio
     log = PromotionLog(store, run.model)
     entry, champion, previous = None, None, None
     try:
-        entry = None if verdict is None else _promotion(log, run.run_id, run.clear, verdict)
+        if verdict is None:
+            entry = _promotion_without_verdict(log, run)
+        else:
+            entry = _promotion(log, run.run_id, run.clear, verdict)
         champion = entry or log.champion()
         previous = None if champion is None else serving_of(champion)
     except RegistryError as error:
         reason = cut(f"{reason} (what serves is unknown: {error})", REASON_LENGTH)
-    if entry is not None and verdict is not None:
-        outcome, reason, previous = Outcome.PROMOTED, verdict.headline, _previous(log, entry)
+    if entry is not None:
+        headline = entry.reason if verdict is None else verdict.headline
+        outcome, reason, previous = Outcome.PROMOTED, headline, _previous(log, entry)
     elif outcome is Outcome.PROMOTED:
         raise EvidenceError(f"run {run.run_id}: the promotion log has no entry made by it")
     record = DecisionRecord(
@@ -265,6 +283,16 @@ def _promotion(
     entry = log.entry(generation)
     made_by = (entry.run_id, entry.clear, entry.verdict_digest)
     return entry if made_by == (run_id, clear, verdict.content_digest) else None
+
+
+def _promotion_without_verdict(log: PromotionLog, run: RunRef) -> PromotionEntry | None:
+    """Return the entry that one clear of a run made whose verdict is lost or damaged, or None."""
+    for entry in log.newest_first():
+        if entry.created_at < run.run_after:
+            break
+        if (entry.run_id, entry.clear) == (run.run_id, run.clear):
+            return entry
+    return None
 
 
 def _previous(log: PromotionLog, entry: PromotionEntry) -> Serving | None:

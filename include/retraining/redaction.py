@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Mapping
 
 from include.retraining.storage import OPTIONS_VARIABLE
 
@@ -27,30 +28,34 @@ _SHAPES = (
 _NAMED = re.compile(rf"(?i)\b({_SENSITIVE_NAME})(['\"]?\s*[=:]\s*['\"]?)([^\s'\",;&]{{4,}})")
 
 
-def redact(text: str) -> str:
+def redact(text: str, options: Mapping[str, str] | None = None) -> str:
     """Return ``text`` with everything masked that looks like a secret or is one of ours.
 
     Masked are credentials in addresses, webhooks, well-known token shapes, what follows a name such
     as `password=`, and the values of the store's options that name a secret.
+
+    Args:
+        text: what people will read.
+        options: of the store (`Store.options`); those of a job's environment are always masked.
     """
-    for value in _own_secrets():
+    for value in _own_secrets(options or {}):
         text = text.replace(value, MASK)
     for shape in _SHAPES:
         text = shape.sub(MASK, text)
     return _NAMED.sub(rf"\1\2{MASK}", text)
 
 
-def _own_secrets() -> list[str]:
+def _own_secrets(given: Mapping[str, str]) -> list[str]:
     """Return the secret values among the store's options, longest first."""
     try:
         options = json.loads(os.environ.get(OPTIONS_VARIABLE, "{}"))
     except ValueError:
-        return []
+        options = {}
     if not isinstance(options, dict):
-        return []
+        options = {}
     secrets = (
         str(value)
-        for name, value in options.items()
+        for name, value in [*options.items(), *given.items()]
         if re.fullmatch(f"(?i){_SENSITIVE_NAME}", name)
     )
     return sorted((value for value in secrets if len(value) >= 5), key=len, reverse=True)

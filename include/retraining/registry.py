@@ -30,6 +30,7 @@ from include.retraining.versions import VersionManifest
 __all__ = ["LogCheck", "Registry", "initialise", "open_store"]
 
 BEST_OF = 10
+REASON_LENGTH = 200
 CLOCK_TOLERANCE = timedelta(days=1)
 _VERSION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
 
@@ -243,6 +244,8 @@ class Registry(PromotionLog):
     def _require_champion(self, actor: str, reason: str) -> PromotionEntry:
         if not actor.strip() or not reason.strip():
             raise RegistryError("an entry made by hand needs an actor and a reason")
+        if len(reason) > REASON_LENGTH or not reason.isprintable():
+            raise RegistryError(f"a reason is one line of at most {REASON_LENGTH} characters")
         champion = self.champion()
         if champion is None:
             raise RegistryError(f"{self.model}: nothing serves yet; let a run promote the first")

@@ -20,6 +20,11 @@ class Answer(StrEnum):
     """Of a single gate only: too few rows in a group, or nothing to compare with."""
 
 
+def is_against_champion(gate: str) -> bool:
+    """Return whether a gate, by its name, compares with a champion of now or before."""
+    return gate.startswith("against ") or gate.endswith(" against champion")
+
+
 REFUSALS = frozenset({Answer.FAIL, Answer.CANNOT_JUDGE})
 
 

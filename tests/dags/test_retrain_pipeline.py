@@ -18,7 +18,7 @@ from airflow.dag_processing.dagbag import BundleDagBag
 from airflow.sdk import DAG, Asset
 from airflow.serialization.serialized_objects import DagSerialization
 
-from include.orchestration.closing import close_ended_run
+from include.orchestration.closing import close_ended_run, say_that_card_is_missing
 from include.retraining.config import load_model, model_names
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -155,7 +155,7 @@ def test_the_alert_hangs_on_the_dag(dag: DAG) -> None:
     assert dag.on_failure_callback == close_ended_run
     assert dag.on_success_callback == close_ended_run
     card = dag.task_dict["publish_card"]
-    assert not card.on_failure_callback
+    assert list(card.on_failure_callback) == [say_that_card_is_missing]
     for task in dag.tasks:
         if task is not card:
             assert list(task.on_failure_callback) == [close_ended_run]

@@ -62,6 +62,7 @@ def context() -> Contexts:
             run_id=run_id,
             run_after=run_after,
             clear_number=clear,
+            start_date=None,
             run_type="manual",
             triggering_user_name="ada",
             conf=conf,

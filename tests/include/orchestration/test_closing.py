@@ -13,7 +13,11 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from include.local_airflow.slack_receiver import SlackReceiver
-from include.orchestration.closing import close_and_tell, close_ended_run
+from include.orchestration.closing import (
+    close_and_tell,
+    close_ended_run,
+    say_that_card_is_missing,
+)
 from include.orchestration.failing import failing_clearly
 from include.orchestration.run_reference import run_reference
 from include.retraining import registry
@@ -213,3 +217,17 @@ def test_a_message_that_goes_through_takes_along_what_waited(
     close_and_tell(context(), Outcome.FAILED, "it broke")
     assert [message["text"] for message in slack.messages][1:] == ["the late one"]
     assert list(waiting(store)) == []
+
+
+def test_a_missing_card_is_told_and_the_decision_stands(
+    store: Store, slack: SlackReceiver, context: Any
+) -> None:
+    """The run is red although it decided; people hear why, once."""
+    close_and_tell(context(), Outcome.NO_CHANGE, "decided")
+    failed = context(task_id="publish_card", exception=RuntimeError("no font <x>"))
+    for _ in range(2):
+        say_that_card_is_missing(failed)
+    (message,) = slack.messages
+    assert "the model card could not be made" in message["text"]
+    assert "no font &lt;x&gt;" in message["text"]
+    assert only_record(store).outcome is Outcome.NO_CHANGE

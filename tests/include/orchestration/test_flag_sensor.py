@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
@@ -291,3 +291,14 @@ def test_it_always_defers_and_never_pokes() -> None:
     """No setting of Airflow turns it into a sensor that holds a worker slot."""
     assert sensor().deferrable
     assert os.environ.get("AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE") is None
+
+
+def test_a_retry_does_not_wait_anew(store: Store, context: Any) -> None:
+    """The time to wait is counted from the run's start, not from each attempt's."""
+    now = context(task_id="wait_for_data", try_number=2)
+    now["dag_run"].start_date = datetime.now(UTC) - timedelta(seconds=90)
+    left = deferred(sensor(timeout_seconds=100), now).kwargs["deadline"] - time.time()
+    assert 5 < left <= 10
+    now["dag_run"].start_date -= timedelta(seconds=20)
+    with pytest.raises(AirflowFailException, match="within 100 s"):
+        sensor(timeout_seconds=100).execute(now)

@@ -433,7 +433,7 @@ MUTANTS = (
     Mutant(
         "a promotion is recorded as its caller believes",
         "records",
-        "outcome, reason, previous = Outcome.PROMOTED, verdict.headline, _previous(log, entry)",
+        "outcome, reason, previous = Outcome.PROMOTED, headline, _previous(log, entry)",
         "previous = _previous(log, entry)",
     ),
     Mutant(

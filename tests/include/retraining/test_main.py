@@ -175,7 +175,8 @@ def test_promote_unjudged(store: Store, run: Run, known: None) -> None:
     from sklearn.dummy import DummyClassifier
 
     model = skops.io.dumps(DummyClassifier(strategy="prior").fit([[0], [1]], [0, 1]))
-    plant_version(store, 9, model_bytes=model)
+    lost = {"champion.error": "its files are lost", "champion.scores": None}
+    decide(store, plant_run(store, 9, report=lost, model_bytes=model))
     words = ("promote", MODEL, "--version", version_name(9), "--reason", "files are lost")
     with pytest.raises(SystemExit) as ended:
         run(*words)
@@ -183,6 +184,31 @@ def test_promote_unjudged(store: Store, run: Run, known: None) -> None:
     code, out, _ = run(*words, "--unjudged-champion")
     assert code == 0
     assert "by unjudged_champion of" in out
+
+
+def test_promote_unjudged_is_for_a_lost_champion_only(store: Store, run: Run, known: None) -> None:
+    """Neither a refusal nor a version that nobody judged is passed over that way."""
+    words = ("promote", MODEL, "--unjudged-champion", "--reason", "please")
+    unfair = {"champion.error": "lost", "champion.scores": None, "fairness.0.disparate_impact": 0.1}
+    decide(store, plant_run(store, 9, report=unfair))
+    plant_version(store, 10)
+    for number, expected in (
+        (3, "fairness race"),  # refused, the champion was scored
+        (9, "fairness race"),  # the champion is lost, and the gate said no besides
+        (10, "no run judged version"),
+    ):
+        code, _, err = run(*words, "--version", version_name(number))
+        assert code == 1
+        assert expected in err
+    assert len(json.loads(run("history", MODEL, "--json")[1])) == 2
+
+
+def test_a_reason_is_one_short_line(store: Store, run: Run) -> None:
+    """What a person types is bounded before it is written for ever."""
+    for reason in ("x" * 201, "two\nlines"):
+        code, _, err = run("rollback", MODEL, "--to", version_name(1), "--reason", reason)
+        assert code == 1
+        assert "one line of at most 200 characters" in err
 
 
 def test_gate_replay(store: Store, run: Run, known: None, tmp_path: Path) -> None:

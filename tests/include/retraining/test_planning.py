@@ -338,6 +338,19 @@ def test_a_version_that_serves_without_a_decision_is_judged(
     assert unchanged(apples_folder, manifest) is None
 
 
+@pytest.mark.parametrize("outcome", [Outcome.NO_CHANGE, Outcome.CANNOT_JUDGE])
+def test_a_version_that_serves_is_not_judged_again(
+    apples_folder: Store, planned: RunManifest, outcome: Outcome
+):
+    """Also when a person let it serve because the champion could not be scored."""
+    serving = Serving(version=planned.version, generation=4)
+    manifest = planned.model_copy(update={"champion": serving})
+    decide(apples_folder, planned, outcome)
+    found = unchanged(apples_folder, manifest)
+    assert found is not None
+    assert found.outcome is outcome
+
+
 def test_without_the_version_no_record_is_read(
     apples_folder: Store, planned: RunManifest, monkeypatch: pytest.MonkeyPatch
 ):

@@ -6,6 +6,7 @@ import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
+from pathlib import Path
 
 import pytest
 
@@ -161,7 +162,7 @@ def test_failed_is_not_the_last_word_when_the_champion_moved(store: Store) -> No
     # Every reader sees it even before anyone wrote the correction.
     assert find_decision(store, run).outcome is Outcome.PROMOTED  # type: ignore[union-attr]
     assert next(decisions(store, MODEL)).outcome is Outcome.PROMOTED
-    assert consumed_flag(store, MODEL, FLAG_URI) == "identity 1"
+    assert consumed_flag(store, MODEL, FLAG_URI, for_run="another") == "identity 1"
     corrected = close_run(store, run, Outcome.FAILED, "once more")
     assert corrected.outcome is Outcome.PROMOTED
     assert "recorded as failed before it was promoted (Airflow gave the task up)" in (
@@ -246,25 +247,25 @@ def test_litter_is_no_record(folder: Store) -> None:
 def test_only_a_finished_decision_consumes_its_flag(folder: Store, outcome: Outcome) -> None:
     """A flag is consumed by the record of a decision, and by no other end of a run (A10)."""
     run = plant_run(folder, 1)
-    assert consumed_flag(folder, MODEL, FLAG_URI) is None
+    assert consumed_flag(folder, MODEL, FLAG_URI, for_run="another") is None
     close_run(folder, run, outcome, "x")
     expected = "identity 1" if outcome in FINISHED else None
-    assert consumed_flag(folder, MODEL, FLAG_URI) == expected
-    assert consumed_flag(folder, MODEL, "s3://landing/other.flag") is None
+    assert consumed_flag(folder, MODEL, FLAG_URI, for_run="another") == expected
+    assert consumed_flag(folder, MODEL, "s3://landing/other.flag", for_run="another") is None
 
 
 def test_the_newest_finished_decision_counts(folder: Store) -> None:
     """A later run that failed leaves the flag consumed by the earlier decision."""
     for day, outcome in ((1, Outcome.REJECTED), (2, Outcome.REJECTED), (3, Outcome.FAILED)):
         close_run(folder, plant_run(folder, day), outcome, "x")
-    assert consumed_flag(folder, MODEL, FLAG_URI) == "identity 2"
+    assert consumed_flag(folder, MODEL, FLAG_URI, for_run="another") == "identity 2"
 
 
 def test_a_dated_flag_is_not_consumed(folder: Store) -> None:
     """A flag with a date in its path is never consumed."""
     flag = Flag(uri=FLAG_URI, identity="x", is_consumable=False)
     close_run(folder, run_ref(1), Outcome.REJECTED, "x", flag=flag)
-    assert consumed_flag(folder, MODEL, FLAG_URI) is None
+    assert consumed_flag(folder, MODEL, FLAG_URI, for_run="another") is None
 
 
 def test_secrets_are_not_recorded(folder: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -275,3 +276,52 @@ def test_secrets_are_not_recorded(folder: Store, monkeypatch: pytest.MonkeyPatch
     record = close_run(folder, run_ref(1), Outcome.FAILED, reason)
     assert record.reason.startswith("no access with *** in eu-west-1 at https://***host/")
     assert len(record.reason) == 1000
+
+
+def test_a_runs_own_decision_does_not_consume_its_flag(folder: Store) -> None:
+    """A person who clears a run wants it decided again, on the flag that is there."""
+    run = plant_run(folder, 1)
+    close_run(folder, run, Outcome.CANNOT_JUDGE, "the champion is lost")
+    assert consumed_flag(folder, MODEL, FLAG_URI, for_run=run.run_id) is None
+    assert consumed_flag(folder, MODEL, FLAG_URI, for_run="another") == "identity 1"
+
+
+def test_a_dry_run_consumes_nothing(folder: Store) -> None:
+    """However it ended, it changes nothing for the run that is meant."""
+    run = plant_run(folder, 1, dry_run=True)
+    close_run(folder, run, Outcome.DATA_REJECTED, "x")
+    assert consumed_flag(folder, MODEL, FLAG_URI, for_run="another") is None
+
+
+def test_a_damaged_verdict_does_not_hide_a_promotion(store: Store) -> None:
+    """The log's entry names the run; that is enough to record it as promoted."""
+    run = plant_run(store, 1)
+    check_quality(store, run)
+    promote_only(store, 1)
+    store.write(run.paths.verdict(0), b"{")
+    record = close_run(store, run, Outcome.FAILED, "Airflow gave the task up")
+    assert record.outcome is Outcome.PROMOTED
+    assert record.version == version_name(1)
+
+
+def test_a_damaged_verdict_does_not_hide_a_late_promotion(store: Store) -> None:
+    """The same when the run had been recorded as failed before it promoted."""
+    run = plant_run(store, 1)
+    check_quality(store, run)
+    close_run(store, run, Outcome.FAILED, "Airflow gave the task up")
+    promote_only(store, 1)
+    key = run.paths.decision(0)
+    stored = json.loads(store.read(key))
+    store.write(key, json.dumps(stored | {"verdict": None, "report": None}).encode())
+    store.write(run.paths.verdict(0), b"{")
+    assert close_run(store, run, Outcome.FAILED, "once more").outcome is Outcome.PROMOTED
+    assert next(decisions(store, MODEL)).outcome is Outcome.PROMOTED
+
+
+def test_the_stores_own_secrets_are_not_recorded(tmp_path: Path) -> None:
+    """They are masked by value, wherever their name was lost."""
+    (tmp_path / "store").mkdir()
+    options = {"AWS_SECRET_ACCESS_KEY": "c4nary-value"}
+    store = initialise(f"file://{tmp_path / 'store'}", options)
+    record = close_run(store, run_ref(1), Outcome.FAILED, "denied for c4nary-value")
+    assert record.reason == "denied for ***"
