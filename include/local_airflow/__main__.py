@@ -27,10 +27,21 @@ class Stopped(BaseException):
         self.number = number
 
 
+def _port(text: str) -> int:
+    """Read a port's number.
+
+    Raises:
+        argparse.ArgumentTypeError: naming what is allowed.
+    """
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port; allowed: 1 to 65535")
+    return int(text)
+
+
 def main() -> int:
     """Run the demonstration and return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m include.local_airflow", description=__doc__)
-    parser.add_argument("--port", type=int, default=8080, help="of Airflow's UI and API")
+    parser.add_argument("--port", type=_port, default=8080, help="of Airflow's UI and API")
     parser.add_argument("--once", action="store_true", help="end after the decisions")
     arguments = parser.parse_args()
     for number in ENDING_SIGNALS:
