@@ -21,8 +21,11 @@ RUN pip install --no-cache-dir --disable-pip-version-check --root-user-action ig
 COPY include/__init__.py include/__init__.py
 COPY include/retraining include/retraining
 COPY include/models include/models
+# Whatever umask the checkout was made with, the user below can read it.
+RUN chmod -R a+rX include
 
-# Nothing is written outside of /tmp: the root filesystem may be read-only.
+# The root filesystem may be read-only when /tmp is a volume: a delivery is downloaded to it, and
+# nothing is written elsewhere.
 ENV PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     MPLCONFIGDIR=/tmp/matplotlib
@@ -33,4 +36,7 @@ LABEL org.opencontainers.image.revision=$GIT_SHA
 ENV GIT_SHA=$GIT_SHA
 
 USER 10001:10001
+# Process 1 of a container does not die of SIGTERM unless it says so. A job leaves nothing half done
+# wherever it ends, so it ends at once, and no platform waits half a minute for it.
+STOPSIGNAL SIGKILL
 ENTRYPOINT ["python", "-m", "include.retraining"]

@@ -21,7 +21,8 @@ UV := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo $(PRIVATE)/u
 MADE := $(VENV)/.made-$(shell "$(PYTHON)" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint fmt bench bench-small bench-large bench-parse lock clean python
+.PHONY: help run test test-batch lint fmt bench bench-small bench-large bench-parse lock clean
+.PHONY: python engine
 .DELETE_ON_ERROR:
 
 help:  ## List these commands
@@ -34,6 +35,9 @@ run: $(VENV)/.run-installed  ## Start Airflow here, land the sample data and fol
 
 test: $(VENV)/.dev-installed  ## Run every test (TESTS=path for some of them)
 	@exec $(BIN)/python -m pytest $(TESTS)
+
+test-batch: engine $(VENV)/.dev-installed  ## Build the training image and run jobs in it (on a container engine)
+	@exec $(BIN)/python -m pytest -m docker tests/docker
 
 lint: $(VENV)/.dev-installed  ## Check style, types and the rules between packages
 	$(BIN)/ruff check $(CODE)
@@ -77,6 +81,10 @@ python:
 	@"$(PYTHON)" -c 'import sys; v = sys.version_info[:2]; name = "Python %d.%d" % v; \
 		sys.exit(0 if (3, 11) <= v <= (3, 13) else "%s is too %s: 3.11, 3.12 or 3.13 is needed; \
 	set PYTHON=python3.12" % (name, "old" if v < (3, 11) else "new"))'
+
+engine:
+	@docker info >/dev/null 2>&1 || { \
+		echo "no container engine answers \`docker info\`: start one to run these tests" >&2; exit 1; }
 
 $(PRIVATE)/uv/bin/uv: | python
 	@mkdir -p $(PRIVATE)
