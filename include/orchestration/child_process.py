@@ -128,8 +128,8 @@ class ChildProcess:
         unit = 1 if sys.platform == "darwin" else 1024
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
         suspicion = ", most likely out of memory" if name == "SIGKILL" else ""
-        limit = f" of {self._memory_bytes / 1e9:g} GB allowed" if self._memory_bytes else ""
-        return f"killed ({name}){suspicion}: it used up to {peak / 1e9:.2f} GB{limit}"
+        limit = f" of {self._memory_bytes / 2**30:g} GiB allowed" if self._memory_bytes else ""
+        return f"killed ({name}){suspicion}: it used up to {peak / 2**30:.2f} GiB{limit}"
 
     def _check_clock_and_parent(self) -> None:
         now = time.monotonic()
@@ -146,7 +146,7 @@ class ChildProcess:
 
     def _limit_memory(self, memory_bytes: int) -> None:
         if not hasattr(resource, "prlimit"):
-            log.warning("memory_gb has no effect: only Linux can limit a process that runs")
+            log.warning("memory has no effect: only Linux can limit a process that runs")
             return
         with suppress(ProcessLookupError):  # it has ended already
             resource.prlimit(self.pid, resource.RLIMIT_AS, (memory_bytes, memory_bytes))

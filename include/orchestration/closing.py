@@ -9,7 +9,6 @@ from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowFailException
 
 from include.orchestration.run_reference import attempt_word, run_reference
-from include.orchestration.step_failure import read_failure
 from include.orchestration.store_connection import open_store
 from include.orchestration.telling import tell, tell_directly, tell_of_missing_card
 from include.retraining.exceptions import RetrainingError
@@ -90,6 +89,7 @@ def _what_happened(store: Store, run: RunRef, context: Context) -> tuple[Outcome
     """Return outcome, reason and task of a run that ended without a record."""
     from include.retraining.manifest import current_plan
     from include.retraining.records import Outcome
+    from include.retraining.results import read_failure
 
     ti: Any = context.get("ti")
     task = None if ti is None else ti.task_id

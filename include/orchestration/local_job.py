@@ -16,13 +16,11 @@ from include.orchestration.failing import failing_clearly
 from include.orchestration.run_reference import attempt_word, run_reference
 from include.orchestration.step_failure import failure_reason, leave_failure
 from include.orchestration.store_connection import StoreAddress, open_store, store_address
-from include.retraining.config import Compute
+from include.retraining.compute import LocalCompute, StepCompute, resolve
 from include.retraining.exceptions import JobKilled
 
 if TYPE_CHECKING:
-    from include.retraining.layout import RunPaths
     from include.retraining.results import JobStep, StepFailure
-    from include.retraining.storage import Store
 
 # All that a job gets of our environment. AIRFLOW__* and AIRFLOW_CONN_* hold every secret there is.
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV")
@@ -38,7 +36,7 @@ class LocalJobOperator(BaseOperator):
     result in the store is.
     """
 
-    def __init__(self, *, step: JobStep, compute: Compute, **kwargs: Any) -> None:
+    def __init__(self, *, step: JobStep, compute: LocalCompute, **kwargs: Any) -> None:
         """Run one step.
 
         Args:
@@ -53,15 +51,20 @@ class LocalJobOperator(BaseOperator):
 
     def execute(self, context: Context) -> None:
         """Run the job and check the evidence that it leaves."""
-        from include.retraining.manifest import current_plan
+        from include.retraining.manifest import current_plan, read_manifest
+        from include.retraining.results import read_result
 
         with failing_clearly():
             root = assert_own_bundle(context)
             address, store = store_address(), open_store()
             paths = current_plan(store, run_reference(context).paths)
+            manifest = read_manifest(store, paths)
+            compute = resolve(self.compute, manifest.delivery.total_bytes)
             attempt = attempt_word(context)
             try:
-                exit_code, last_line = self._run(root, address, paths.uri(address.uri), attempt)
+                exit_code, last_line = self._run(
+                    root, address, compute, paths.uri(address.uri), attempt
+                )
             except JobKilled as error:
                 # The job could not say it itself, and the run's callback is another process.
                 leave_failure(store, paths, self._failure(context, attempt, error))
@@ -70,7 +73,8 @@ class LocalJobOperator(BaseOperator):
                 raise failure_reason(
                     store, paths, self.step, attempt, exit_code=exit_code, last_line=last_line
                 )
-            self._check_evidence(store, paths)
+            if self.step != "card":
+                read_result(store, paths, manifest, self.step)
 
     def on_kill(self) -> None:
         """End the job; `execute` then fails, so that a kill is never taken for a success."""
@@ -78,7 +82,12 @@ class LocalJobOperator(BaseOperator):
             self._child.stop("the task was killed")
 
     def _run(
-        self, root: Path, address: StoreAddress, run_uri: str, attempt: str
+        self,
+        root: Path,
+        address: StoreAddress,
+        compute: LocalCompute,
+        run_uri: str,
+        attempt: str,
     ) -> tuple[int, str]:
         """Return the job's exit code and its last line.
 
@@ -87,13 +96,13 @@ class LocalJobOperator(BaseOperator):
         """
         command = [sys.executable, "-m", "include.retraining", self.step]
         command += ["--run", run_uri, "--attempt", attempt, "--watch-parent"]
-        memory_gb = self.compute.memory_gb
+        mib = compute.memory_mib
         child = self._child = ChildProcess(
             command,
             folder=root,
-            environment=job_environment(address, self.compute),
-            timeout_seconds=self.compute.timeout_seconds,
-            memory_bytes=None if memory_gb is None else int(memory_gb * 1e9),
+            environment=job_environment(address, compute),
+            timeout_seconds=compute.timeout_seconds,
+            memory_bytes=None if mib is None else mib * 2**20,
         )
         self.log.info("process %d: %s", child.pid, " ".join(command[1:]))
         line = ""
@@ -124,21 +133,18 @@ class LocalJobOperator(BaseOperator):
             message=str(error),
         )
 
-    def _check_evidence(self, store: Store, paths: RunPaths) -> None:
-        from include.retraining.manifest import read_manifest
-        from include.retraining.results import read_result
 
-        if self.step != "card":
-            read_result(store, paths, read_manifest(store, paths), self.step)
-
-
-def job_environment(address: StoreAddress, compute: Compute) -> dict[str, str]:
+def job_environment(address: StoreAddress, compute: LocalCompute) -> dict[str, str]:
     """Return the whole environment of a job: what it needs, and no secret but the store's."""
     environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    if compute.cpu is not None:
-        environment |= dict.fromkeys(THREAD_LIMITS, str(compute.cpu))
     return environment | {
+        **thread_limits(compute),
         "PYTHONUNBUFFERED": "1",
         "RETRAINING_STORE": address.uri,
         "RETRAINING_STORE_OPTIONS": json.dumps(address.options),
     }
+
+
+def thread_limits(compute: StepCompute) -> dict[str, str]:
+    """Return the variables that keep numeric libraries to a step's CPUs."""
+    return {} if compute.threads is None else dict.fromkeys(THREAD_LIMITS, str(compute.threads))

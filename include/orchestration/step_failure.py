@@ -6,26 +6,17 @@ import logging
 import re
 from typing import TYPE_CHECKING
 
-from include.retraining.exceptions import RetrainingError, StorageError
+from include.retraining.exceptions import StorageError
 
 if TYPE_CHECKING:
     from include.retraining.layout import RunPaths
-    from include.retraining.results import JobStep, StepFailure
+    from include.retraining.results import JobStep, StepFailed, StepFailure
     from include.retraining.storage import Store
 
 log = logging.getLogger(__name__)
 
 EXIT_RETRY = 75
 """A job's exit code when another try may succeed (`include/retraining/job.py`)."""
-
-
-class StepFailed(RetrainingError):
-    """A step ended by itself, and said why or did not."""
-
-    def __init__(self, message: str, *, kind: str, is_permanent: bool) -> None:
-        super().__init__(message)
-        self.kind = kind
-        self.is_permanent = is_permanent
 
 
 def failure_reason(
@@ -36,6 +27,8 @@ def failure_reason(
     A job that failed before it had opened the store could leave nothing there; then its last line
     says why. Any other last line is not repeated: it may hold values of the data.
     """
+    from include.retraining.results import StepFailed, read_failure
+
     failure = read_failure(store, paths, step, attempt)
     if failure is not None:
         message, kind = failure.message, failure.kind
@@ -47,16 +40,6 @@ def failure_reason(
         return StepFailed(f"{step}: {message}", kind=kind, is_permanent=is_permanent)
     message = f"{step}: ended with exit code {exit_code}; the end of the task's log says more"
     return StepFailed(message, kind="error", is_permanent=is_permanent)
-
-
-def read_failure(store: Store, paths: RunPaths, step: JobStep, attempt: str) -> StepFailure | None:
-    """Return what an attempt said when it failed, None when it said nothing."""
-    from include.retraining.results import StepFailure
-
-    key = paths.failure(step)
-    data = store.read_if_present(key)
-    failure = None if data is None else StepFailure.from_bytes(data, where=key)
-    return failure if failure is not None and failure.attempt == attempt else None
 
 
 def leave_failure(store: Store, paths: RunPaths, failure: StepFailure) -> None:

@@ -1,8 +1,8 @@
 """The command line: what a job runs, and what a person asks.
 
-`python -m include.retraining train --run URI --attempt WORD` is a job's step. Everything else reads
-or changes a store; `--json` prints what a machine can read. Each command imports only what it
-needs, because a job pays for every import.
+`python -m include.retraining train --run URI --attempt WORD` is a job; it may name several steps.
+Everything else reads or changes a store; `--json` prints what a machine can read. Each command
+imports only what it needs, because a job pays for every import.
 """
 
 from __future__ import annotations
@@ -37,9 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run_job(words: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m include.retraining")
-    parser.add_argument("step", choices=STEPS)
+    parser.add_argument("steps", nargs="+", choices=STEPS, metavar="STEP")
     parser.add_argument("--run", required=True, metavar="URI", help="STORE/models/NAME/runs/RUN")
     parser.add_argument("--attempt", default="by-hand", help="a word of its own for each try")
+    parser.add_argument("--claim", type=int, metavar="N", help="of a job that runs elsewhere")
     parser.add_argument(
         "--watch-parent", action="store_true", help="end when standard input is closed"
     )
@@ -47,11 +48,11 @@ def _run_job(words: Sequence[str]) -> int:
     # Progress goes to the task's log, of which this process's output becomes a part.
     logging.basicConfig(format="%(message)s", stream=sys.stdout)
     logging.getLogger("include").setLevel(logging.INFO)
-    from include.retraining.job import end_with_parent, run_step
+    from include.retraining.job import end_with_parent, run_steps
 
     if chosen.watch_parent:
         end_with_parent()
-    return run_step(chosen.step, chosen.run, chosen.attempt)
+    return run_steps(chosen.steps, chosen.run, chosen.attempt, chosen.claim)
 
 
 if __name__ == "__main__":

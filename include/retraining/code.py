@@ -1,15 +1,18 @@
 """The code a run uses: its digests, and the three things a model's Python file defines.
 
 A model's file, `include/models/NAME.py`, defines `Contract` (a pandera `DataFrameModel`),
-`FEATURES` (the columns the model reads, in order) and the entry point that its YAML names.
+`FEATURES` (the columns the model reads, in order) and the entry point that its YAML names. A model in
+another language has its scripts in the folder `include/models/NAME/` instead of an entry point.
 """
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,6 +22,7 @@ from include.retraining.config import ModelConfig
 from include.retraining.documents import canonical_json, sha256_of
 from include.retraining.exceptions import CodeChanged, ConfigError
 from include.retraining.manifest import Code
+from include.retraining.plain_files import SAFE_PATH, plain_files
 
 CORE_FOLDER = Path(__file__).parent
 TRAINING_LOCK = CORE_FOLDER / "requirements.txt"
@@ -32,8 +36,8 @@ class ModelCode:
     """The data contract: a pandera `DataFrameModel`."""
     features: tuple[str, ...]
     """The columns the model reads, in order."""
-    build_estimator: Callable[[int], Any]
-    """Returns an unfitted scikit-learn estimator for a seed."""
+    build_estimator: Callable[[int], Any] | None
+    """Returns an unfitted scikit-learn estimator for a seed; None where commands train."""
 
 
 def current_code(model: str, *, git_sha: str | None = None, image: str | None = None) -> Code:
@@ -45,11 +49,11 @@ def current_code(model: str, *, git_sha: str | None = None, image: str | None = 
         image: the image, where the caller knows it. Recorded only.
 
     Raises:
-        ConfigError: when the model has no Python file.
+        ConfigError: when the model has no Python file, or a link among its scripts.
     """
     return Code(
         core_digest=_core_digest(),
-        model_digest=sha256_of(_model_file(model).read_bytes()),
+        model_digest=_model_digest(model),
         lock_digest=sha256_of(TRAINING_LOCK.read_bytes()),
         python=f"{sys.version_info.major}.{sys.version_info.minor}",
         git_sha=git_sha,
@@ -57,8 +61,14 @@ def current_code(model: str, *, git_sha: str | None = None, image: str | None = 
     )
 
 
-def check_same_code(planned: Code, model: str) -> None:
+def check_same_code(planned: Code, model: str, *, trains: bool = True) -> None:
     """Refuse to work with other code than a run was planned with.
+
+    Args:
+        planned: what the run pinned.
+        model: the model's name.
+        trains: whether this process trains; only then must it run the Python that was planned,
+            because the other steps may run in another image.
 
     Raises:
         CodeChanged: naming what differs.
@@ -66,18 +76,20 @@ def check_same_code(planned: Code, model: str) -> None:
     current = current_code(model)
     names = {
         "core_digest": "include/retraining/",
-        "model_digest": f"include/models/{model}.py",
+        "model_digest": f"include/models/{model}.py (or what belongs to it)",
         "lock_digest": "include/retraining/requirements.txt",
         "python": "the Python version",
     }
     changed = [
-        name for field, name in names.items() if getattr(current, field) != getattr(planned, field)
+        name
+        for field, name in names.items()
+        if getattr(current, field) != getattr(planned, field) and (trains or field != "python")
     ]
     if changed:
         raise CodeChanged(
             f"{' and '.join(changed)} changed since the run was planned (commit "
             f"{planned.git_sha or 'unknown'}): clear the run from plan_run on, so that it is "
-            "planned again"
+            "planned again; an image must be built anew from the commit that is planned with"
         )
 
 
@@ -97,14 +109,68 @@ def load_model_code(config: ModelConfig) -> ModelCode:
     contract = getattr(module, "Contract", None)
     if not (isinstance(contract, type) and hasattr(contract, "to_schema")):
         raise ConfigError(f"{where}: must define `Contract`, a pandera DataFrameModel")
-    build = getattr(module, config.training.entry_point, None)
+    features = _checked_features(getattr(module, "FEATURES", None), config, where)
+    entry_point = config.training.entry_point
+    if entry_point is None:
+        check_scripts(config, features)
+        return ModelCode(contract, features, None)
+    build = getattr(module, entry_point, None)
     if not callable(build):
         raise ConfigError(
-            f"{where}: must define the function {config.training.entry_point!r} that "
+            f"{where}: must define the function {entry_point!r} that "
             f"training.entry_point of {config.name}.yaml names"
         )
-    features = getattr(module, "FEATURES", None)
-    return ModelCode(contract, _checked_features(features, config, where), build)
+    return ModelCode(contract, features, build)
+
+
+def read_scripts(model: str) -> dict[str, bytes]:
+    """Return the files in the folder of a model's name, by their path in it.
+
+    Hidden files and bytecode are none of them; without a folder there are none.
+
+    Raises:
+        ConfigError: for a link, a special file, or a name that is not plain.
+    """
+    folder = _model_file(model).with_suffix("")
+    where = f"include/models/{model}"
+    try:
+        names = plain_files(folder, skip=lambda name: name[0] == "." or name == "__pycache__")
+    except ValueError as error:
+        raise ConfigError(f"{where}/{error}") from error
+    for name in names:
+        if not re.fullmatch(SAFE_PATH, name):
+            raise ConfigError(
+                f"{where}/{name}: a name begins with a letter or a digit and has letters, digits "
+                "and '_.-'"
+            )
+    return {name: (folder / name).read_bytes() for name in names}
+
+
+def check_scripts(config: ModelConfig, features: tuple[str, ...]) -> None:
+    """Check that the commands of a model find their scripts and do not clash with their data.
+
+    Raises:
+        ConfigError: naming the command or the file, and what is allowed.
+    """
+    from include.retraining.task_files import RESERVED, ROW
+
+    commands, scripts = config.training.commands, read_scripts(config.name)
+    assert commands is not None  # noqa: S101 there is no entry point
+    where = f"include/models/{config.name}"
+    for task, command in (("train", commands.train), ("predict", commands.predict)):
+        if not set(command) & set(scripts):
+            raise ConfigError(
+                f"{where}.yaml: training.commands.{task}: {' '.join(command)!r} names no file of "
+                f"{where}/ (there are: {', '.join(scripts) or 'none'})"
+            )
+    for name in scripts:
+        if name.partition("/")[0] in RESERVED:
+            raise ConfigError(
+                f"{where}/{name}: {', '.join(sorted(RESERVED))} are names of what a command is "
+                "given and makes: name it otherwise"
+            )
+    if ROW in features:
+        raise ConfigError(f"{where}.py: FEATURES: {ROW!r} is the column that numbers the rows")
 
 
 def _checked_features(features: Any, config: ModelConfig, where: str) -> tuple[str, ...]:
@@ -134,7 +200,52 @@ def _model_file(model: str) -> Path:
     spec = find_spec(f"include.models.{model}")
     if spec is None or spec.origin is None:
         raise ConfigError(f"include/models/{model}.py: there is no such file")
-    return Path(spec.origin)
+    path = Path(spec.origin)
+    if path.stem == "__init__":
+        raise ConfigError(
+            f"include/models/{model}/__init__.py: it hides {model}.py, which defines the model: "
+            "remove it"
+        )
+    return path
+
+
+def _model_digest(model: str) -> str:
+    """Return one digest of a model's file, of those it imports from other models, of its folder."""
+    waiting, sources = [model], dict[str, bytes]()
+    while waiting:
+        name = waiting.pop()
+        if name not in sources:
+            sources[name] = _model_file(name).read_bytes()
+            waiting += _imported_models(sources[name])
+    scripts = read_scripts(model)
+    if not scripts and len(sources) == 1:
+        return sha256_of(sources[model])
+    digests = [
+        *((f"{name}.py", sha256_of(data)) for name, data in sources.items()),
+        *((f"{model}/{name}", sha256_of(data)) for name, data in scripts.items()),
+    ]
+    return hashlib.sha256(canonical_json(sorted(digests))).hexdigest()
+
+
+def _imported_models(source: bytes) -> Iterator[str]:
+    """Yield the names of the models that a model's file imports something from."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):  # importing it will say so
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            parent = "include.models" if node.level == 1 else ""
+            module = ".".join(filter(None, (parent, node.module)))
+            modules = [f"{module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for module in modules:
+            match = re.match(r"include\.models\.(\w+)", module)
+            if match:
+                yield match[1]
 
 
 def _core_digest() -> str:

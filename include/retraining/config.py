@@ -17,27 +17,23 @@ from typing import Any, Literal
 import yaml
 from pydantic import ValidationError, model_validator
 
+from include.retraining.compute import KINDS, ComputeBySteps, backend_problem
 from include.retraining.config_sections import (
     METRICS,
-    NAME_PATTERN,
     Alerts,
-    Compute,
-    ComputeBySteps,
     Data,
     FairnessGate,
     GatePolicy,
     KeySplit,
-    Name,
     ProtectedAttribute,
-    Section,
     SliceGate,
-    Text,
     TimeSplit,
     Training,
     Trigger,
 )
 from include.retraining.documents import canonical_json
 from include.retraining.exceptions import ConfigError, NotFound
+from include.retraining.section import NAME_PATTERN, Name, Section, Text
 from include.retraining.wording import cut
 
 __all__ = [
@@ -45,7 +41,6 @@ __all__ = [
     "MODELS_FOLDER",
     "NAME_PATTERN",
     "Alerts",
-    "Compute",
     "FairnessGate",
     "GatePolicy",
     "KeySplit",
@@ -232,14 +227,17 @@ def write_schema(folder: Path = MODELS_FOLDER) -> None:
 
 def _explain(error: ValidationError, where: str) -> Iterator[str]:
     for problem in error.errors():
-        location = [str(part) for part in problem["loc"]]
+        tagged = [str(part) for part in problem["loc"]]
+        location = _without_tags(tagged)
         field = ".".join(part if re.fullmatch(r"[\w-]+", part) else repr(part) for part in location)
         message = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "extra_forbidden":
-            names = _fields_at(location[:-1])
+            names = _fields_at(tagged[:-1])
             near = get_close_matches(location[-1], names, n=1)
             hint = f" (did you mean {near[0]!r}?)" if near else ""
             message = f"is not a field{hint}; allowed: {', '.join(names)}"
+        elif problem["type"] == "unknown_backend":
+            field, message = f"{field}.backend", backend_problem(problem["input"])
         elif problem["type"] == "missing":
             message = "is missing"
         elif problem["type"] != "value_error":
@@ -248,12 +246,22 @@ def _explain(error: ValidationError, where: str) -> Iterator[str]:
         yield f"{where}: {field}: {message}" if field else f"{where}: {message}"
 
 
+def _without_tags(location: list[str]) -> list[str]:
+    """Drop from a location in `compute` the words that say which kind of value it was."""
+    if location[:1] != ["compute"]:
+        return location
+    return [part for part in location if part not in KINDS]
+
+
 def _fields_at(location: list[str]) -> list[str]:
     """Return the field names of the section at ``location``, or an empty list."""
     section: Any = ModelConfig
     for part in location:
         if part.isdigit() or part in {"key", "time"}:
             section = KeySplit if part == "key" else TimeSplit if part == "time" else section
+            continue
+        if location[0] == "compute" and part in KINDS:
+            section = KINDS[part] or section
             continue
         if part not in section.model_fields:
             return []

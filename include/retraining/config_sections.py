@@ -8,12 +8,10 @@ from __future__ import annotations
 import hashlib
 import re
 from pathlib import PurePosixPath
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     PositiveFloat,
     PositiveInt,
@@ -22,11 +20,8 @@ from pydantic import (
 )
 
 from include.retraining.documents import canonical_json
+from include.retraining.section import Name, Section, Text
 
-# pydantic's own regex engine: "$" is the end of the text, not before a last newline as in `re`.
-NAME_PATTERN = r"^[a-z][a-z0-9_]{1,47}$"
-Name = Annotated[str, Field(pattern=NAME_PATTERN)]
-Text = Annotated[str, Field(min_length=1, max_length=2000)]
 ColumnName = Annotated[str, Field(min_length=1, max_length=120)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
@@ -65,14 +60,6 @@ METRICS: dict[str, frozenset[str]] = {
         "r2",
     }),
 }
-
-
-class Section(BaseModel):
-    """A frozen part of a model's YAML; a field nobody declared is an error."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
-    )
 
 
 def _refuse_escaping(path: str) -> str:
@@ -246,16 +233,58 @@ class Data(Section):
         return value
 
 
-class Training(Section):
-    """How the challenger is made."""
+COMMAND = "command"
 
-    entry_point: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*$")] = "build_estimator"
-    """The function in the model's Python file that returns an unfitted estimator."""
+
+class Commands(Section):
+    """What trains and predicts where a model is written in another language."""
+
+    train: Annotated[tuple[Text, ...], Field(min_length=1)]
+    """Program and arguments that train, for example `[Rscript, train.R]`. No shell takes part; the
+    scripts lie in the folder of the model's name, beside its Python file."""
+    predict: Annotated[tuple[Text, ...], Field(min_length=1)]
+    """Program and arguments that predict with what `train` left."""
+
+
+class Training(Section):
+    """How the challenger is made: by a Python function or by commands."""
+
+    entry_point: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*$")] | None = None
+    """The function in the model's Python file that returns an unfitted estimator; without it and
+    without `commands`, it is `build_estimator`."""
+    commands: Commands | None = None
+    """Or the commands of a model in another language (docs/any-language.md)."""
+    allow_commands: bool = False
+    """Whether earlier versions of this model that predict by a command may be run where the model
+    itself is Python now. A version brings its own scripts: they are code from the store."""
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     """The seed of everything random in a training."""
     trusted_types: tuple[Text, ...] = ()
     """Types beyond skops' own list that a saved model may hold. Each one is code that runs when a
     model is loaded: add it in a review, never in a hurry."""
+
+    @property
+    def trusted(self) -> tuple[str, ...]:
+        """What may be loaded or run: the reviewed types, and `command` where commands may be."""
+        may_run = self.commands is not None or self.allow_commands
+        return (*self.trusted_types, COMMAND) if may_run else self.trusted_types
+
+    @model_validator(mode="before")
+    @classmethod
+    def _usual_entry_point(cls, values: Any) -> Any:
+        """Write the default down, so that saying it and leaving it out are the same training."""
+        ways = ("entry_point", "commands")
+        if not isinstance(values, dict) or any(values.get(name) is not None for name in ways):
+            return values
+        return {**values, "entry_point": "build_estimator"}
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Training:
+        if self.commands is not None and self.entry_point is not None:
+            raise ValueError(
+                "give either `entry_point` (a Python function) or `commands` (another language)"
+            )
+        return self
 
 
 class ChampionGate(Section):
@@ -342,27 +371,6 @@ class GatePolicy(Section):
     def digest(self) -> str:
         """The SHA-256 of the rules."""
         return hashlib.sha256(canonical_json(self.model_dump(mode="json"))).hexdigest()
-
-
-class Compute(Section):
-    """Where one step runs and what it may use."""
-
-    backend: Literal["local"] = "local"
-    """`local`: a child process of the worker."""
-    cpu: PositiveInt | None = None
-    """Threads that numeric libraries may use; null for all cores."""
-    memory_gb: PositiveFloat | None = None
-    """Address space limit in GB (10^9 bytes); null for none."""
-    timeout_seconds: PositiveFloat = 3600
-    """Seconds after which the job and all its children are ended."""
-
-
-class ComputeBySteps(Section):
-    """Compute for each heavy step."""
-
-    validate_data: Compute = Compute()
-    train_model: Compute = Compute()
-    evaluate_model: Compute = Compute()
 
 
 class Alerts(Section):

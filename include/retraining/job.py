@@ -1,7 +1,7 @@
 """What a job does around its step: open the store, check the plan, leave evidence or a failure.
 
-`python -m include.retraining train --run URI --attempt WORD` ends here. Exit codes: 0 done, 1 the
-same inputs fail again, 75 another try may succeed (`EX_TEMPFAIL`).
+`python -m include.retraining train --run URI --attempt WORD` ends here, on every backend. Exit
+codes: 0 done, 1 the same inputs fail again, 75 another try may succeed (`EX_TEMPFAIL`).
 """
 
 from __future__ import annotations
@@ -14,9 +14,14 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
+
+from include.retraining.attempts import Attempts
 from include.retraining.code import check_same_code
 from include.retraining.config import ModelConfig
 from include.retraining.exceptions import EvidenceError, RetrainingError
@@ -54,19 +59,38 @@ class Job:
     """When the process started, in seconds since 1970."""
 
 
-def run_step(step: JobStep, run_uri: str, attempt: str) -> int:
-    """Run one step of a run and return the process's exit code.
+def run_steps(
+    steps: Sequence[JobStep], run_uri: str, attempt: str, claim: int | None = None
+) -> int:
+    """Run some steps of a run, in order, and return the process's exit code.
 
-    A step whose verified result is there already is not done again.
+    A step whose verified result is there already is not done again; one that fails is the last.
 
     Args:
-        step: its name.
+        steps: their names.
         run_uri: the address of the run's folder, `STORE/models/NAME/runs/RUN`.
         attempt: a word of its own for each try.
+        claim: the number under which the job was submitted, where it runs elsewhere.
     """
+    started = process_started()
+    for step in steps:
+        code = _run_step(step, run_uri, attempt, claim, started)
+        if code != 0:
+            return code
+        started = time.time()
+        forget_peak_memory()
+    return 0
+
+
+def _run_step(step: JobStep, run_uri: str, attempt: str, claim: int | None, started: float) -> int:
     job: Job | None = None
     try:
-        job = open_job(run_uri, attempt)
+        opened = open_job(run_uri, attempt, started=started)
+        if claim is not None:
+            # Before `job` is set: what may not start has no word in the store either.
+            Attempts(opened.store, opened.paths, opened.manifest).begin(claim, step)
+        job = opened
+        check_same_code(job.manifest.code, job.manifest.model, trains=step == "train")
         if not _is_done(step, job):
             _do(step, job)
     except Exception as error:  # noqa: BLE001 whatever it was, the run must hear of it
@@ -74,25 +98,42 @@ def run_step(step: JobStep, run_uri: str, attempt: str) -> int:
     return 0
 
 
-def open_job(run_uri: str, attempt: str) -> Job:
+def open_job(run_uri: str, attempt: str, *, started: float | None = None) -> Job:
     """Open the store and the plan that a job was started for.
 
+    Args:
+        run_uri: the address of the run's folder.
+        attempt: a word of its own for each try.
+        started: when the step began, in seconds since 1970; when the process did, if not given.
+
     Raises:
+        CodeChanged: when this code cannot even read the plan's configuration.
         ConfigError: for an address that is not a run's.
-        CodeChanged: when this is other code than the run was planned with.
         EvidenceError: for an attempt's word that is no plain word.
         NotFound: when the run was never planned.
         StorageError: when the store refuses, does not answer or was never initialised.
     """
-    started = process_started()
     if not re.fullmatch(ATTEMPT_PATTERN, attempt):
         raise EvidenceError(f"--attempt {attempt[:80]!r}: allowed are letters, digits and '_.-'")
     store_uri, paths = RunPaths.from_uri(run_uri)
     store = open_store(store_uri)
     manifest = read_manifest(store, paths)
-    check_same_code(manifest.code, manifest.model)
-    config = ModelConfig.model_validate(manifest.config)
-    return Job(store, paths, manifest, config, attempt, started)
+    try:
+        config = ModelConfig.model_validate(manifest.config)
+    except ValidationError:
+        check_same_code(manifest.code, manifest.model)
+        raise
+    started = process_started() if started is None else started
+    return Job(store, paths, manifest, config, _folder(attempt), started)
+
+
+def _folder(attempt: str) -> str:
+    """Return the attempt's word with the number of the platform's own try, where it tries again.
+
+    AWS Batch starts a job anew whose host was lost; its files must not mix with the lost one's.
+    """
+    again = int(os.environ.get("AWS_BATCH_JOB_ATTEMPT", "1"))
+    return attempt if again == 1 else f"{attempt}-{again}"
 
 
 def cost(job: Job) -> Cost:
@@ -111,6 +152,12 @@ def peak_memory_bytes() -> int:
         return int(re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)[1]) * 1024  # type: ignore[index]
     except (OSError, TypeError):  # not Linux
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def forget_peak_memory() -> None:
+    """Let the peak begin anew, for the next step of the same process. Only Linux can."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
 
 
 def process_started() -> float:
@@ -199,7 +246,7 @@ def _fail(step: JobStep, attempt: str, job: Job | None, error: Exception) -> int
         kind, is_permanent, message = error.kind, error.is_permanent, str(error)
     elif isinstance(error, MemoryError):
         kind, is_permanent = "out_of_memory", False
-        message = "out of memory: give the step more (compute.….memory_gb) or a larger machine"
+        message = "out of memory: give the step more (compute.….memory) or a larger machine"
     else:
         traceback.print_exc()
         text = " ".join(str(error).split())[:500]

@@ -7,6 +7,7 @@ models/NAME/versions/VERSION/manifest.json        names the files of one attempt
 models/NAME/versions/VERSION/ATTEMPT/…            the files
 models/NAME/runs/RUN/manifest.json                what the run pinned
 models/NAME/runs/RUN/validate.json …              each step's result, with its failures beside it
+models/NAME/runs/RUN/jobs/001.json …              the jobs elsewhere: claimed, started, reported
 models/NAME/runs/RUN/evaluation.json              the evaluation report
 models/NAME/runs/RUN/predictions.parquet          what each version predicted on the holdout
 models/NAME/runs/RUN/verdict-CLEAR.json           the gate's answer
@@ -116,6 +117,18 @@ class RunPaths:
     def predictions(self) -> str:
         """The predictions on the holdout."""
         return f"{self.folder}/predictions.parquet"
+
+    def job(self, number: int) -> str:
+        """The claim of a job elsewhere, put before it is submitted."""
+        return f"{self.folder}/jobs/{number:03d}.json"
+
+    def job_started(self, number: int) -> str:
+        """Who runs a claimed job, or that nobody may any more."""
+        return f"{self.folder}/jobs/{number:03d}.started.json"
+
+    def job_reported(self, number: int, step: str) -> str:
+        """A step's task has failed because of this job: it is not the reason of the next try."""
+        return f"{self.folder}/jobs/{number:03d}.reported-{step}.json"
 
     def verdict(self, clear: int) -> str:
         """The gate's answer; a cleared run is judged again."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
+from pydantic import Field
+
 from include.retraining.documents import Document, canonical_json, sha256_of
 from include.retraining.exceptions import EvidenceError, NotFound
 from include.retraining.layout import RunPaths
@@ -58,7 +60,7 @@ class Code(Document):
     lock_digest: str
     """SHA-256 of the training lock."""
     python: str
-    """The minor version, for example `3.12`."""
+    """The minor version that trains, for example `3.12`."""
     git_sha: str | None = None
     """The commit, where the bundle or the image knows it. Recorded, not part of the fingerprint."""
     image: str | None = None
@@ -111,6 +113,9 @@ class RunManifest(Document):
     """The model's whole configuration, as resolved (`ModelConfig`)."""
     config_digest: str
     policy_digest: str
+    compute: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """By step, where it runs and what it may use for this delivery. Recorded, not part of the
+    fingerprint; a job that was planned and not yet started follows the model's YAML as it is."""
     seed: int
     fingerprint: str
     """SHA-256 of all that can change the model."""

@@ -11,11 +11,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from include.retraining.code import current_code
+from include.retraining.compute import ImageCompute
 from include.retraining.config import ModelConfig
 from include.retraining.delivery import pin_delivery
 from include.retraining.layout import RunPaths, run_key, version_manifest_key
 from include.retraining.manifest import (
     Cause,
+    Code,
     Params,
     RunManifest,
     current_plan,
@@ -59,7 +61,7 @@ def plan_run(
         StorageError: when the store refuses or does not answer.
     """
     delivery = pin_delivery(store, config, params.date)
-    code = current_code(config.name, git_sha=git_sha, image=image)
+    code = _code(config, git_sha=git_sha, image=image)
     fingerprint = fingerprint_of(
         delivery=delivery,
         code=code,
@@ -82,6 +84,7 @@ def plan_run(
         config=config.model_dump(mode="json"),
         config_digest=config.digest,
         policy_digest=config.gates.digest,
+        compute=config.compute.resolved(delivery.total_bytes),
         seed=config.training.seed,
         fingerprint=fingerprint,
         version=version_of(fingerprint),
@@ -113,6 +116,15 @@ def unchanged(store: Store, manifest: RunManifest) -> DecisionRecord | None:
         if _answers(record, manifest):
             return record
     return None
+
+
+def _code(config: ModelConfig, *, git_sha: str | None, image: str | None) -> Code:
+    """Return the code of a run: ours, with the Python and the image that will train."""
+    code = current_code(config.name, git_sha=git_sha, image=image)
+    trains_in = config.compute.train_model
+    if isinstance(trains_in, ImageCompute):
+        code = code.model_copy(update={"python": trains_in.python, "image": trains_in.image})
+    return code
 
 
 def _answers(record: DecisionRecord, manifest: RunManifest) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, overload
 from pydantic import Field
 
 from include.retraining.documents import Document
-from include.retraining.exceptions import EvidenceError
+from include.retraining.exceptions import EvidenceError, RetrainingError
 from include.retraining.layout import RunPaths
 from include.retraining.manifest import RunManifest
 from include.retraining.storage import MissingObject, Store
@@ -96,6 +96,15 @@ class StepFailure(Document):
     message: str
 
 
+class StepFailed(RetrainingError):
+    """A step ended by itself, and said why or did not."""
+
+    def __init__(self, message: str, *, kind: str, is_permanent: bool) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.is_permanent = is_permanent
+
+
 AnyResult = ValidateResult | TrainResult | EvaluateResult
 
 _KINDS: dict[Step, type[AnyResult]] = {
@@ -164,6 +173,14 @@ def find_result(
     """
     data = store.read_if_present(paths.result(step))
     return None if data is None else _verified(_KINDS[step], store, paths, manifest, data)
+
+
+def read_failure(store: Store, paths: RunPaths, step: JobStep, attempt: str) -> StepFailure | None:
+    """Return what an attempt said when it failed, None when it said nothing."""
+    key = paths.failure(step)
+    data = store.read_if_present(key)
+    failure = None if data is None else StepFailure.from_bytes(data, where=key)
+    return failure if failure is not None and failure.attempt == attempt else None
 
 
 def _verified(

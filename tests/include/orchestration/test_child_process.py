@@ -140,14 +140,14 @@ def test_stop_lets_the_child_end_by_itself(tmp_path: Path) -> None:
 
 def test_a_kill_names_memory_as_the_likely_cause(tmp_path: Path) -> None:
     """SIGKILL is what the out-of-memory killer sends, and the peak is said with it."""
-    child = start("import os; print(os.getpid()); input()", tmp_path, memory_bytes=4_000_000_000)
+    child = start("import os; print(os.getpid()); input()", tmp_path, memory_bytes=4 * 2**30)
     lines = child.lines()
     os.kill(int(next(lines)), signal.SIGKILL)
     assert list(lines) == []
     child.end()
     assert child.exit_code == -signal.SIGKILL
     assert "SIGKILL), most likely out of memory: it used up to 0." in child.cause_of_death()
-    assert "of 4 GB allowed" in child.cause_of_death()
+    assert "of 4 GiB allowed" in child.cause_of_death()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits a process that runs")

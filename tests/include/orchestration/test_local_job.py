@@ -19,12 +19,12 @@ from include.local_airflow import samples
 from include.orchestration.local_job import LocalJobOperator
 from include.orchestration.plan_run import PlanRunOperator
 from include.orchestration.run_reference import run_reference
-from include.orchestration.step_failure import StepFailed
 from include.retraining import registry
-from include.retraining.config import Compute, load_model
+from include.retraining.compute import LocalCompute
+from include.retraining.config import load_model
 from include.retraining.exceptions import JobKilled
 from include.retraining.manifest import read_manifest
-from include.retraining.results import StepFailure, read_result
+from include.retraining.results import StepFailed, StepFailure, read_result
 from include.retraining.storage import Store
 
 StubPython = Callable[[str], None]
@@ -71,14 +71,16 @@ def stub_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StubPython:
 
 def job(**compute: Any) -> LocalJobOperator:
     """The operator of one step."""
-    return LocalJobOperator(task_id="train_model", step="train", compute=Compute(**compute))
+    return LocalJobOperator(task_id="train_model", step="train", compute=LocalCompute(**compute))
 
 
 def test_a_step_leaves_evidence(
     store: Store, planned: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The real validation runs as a child, shows what it does, and its result verifies."""
-    LocalJobOperator(task_id="validate_data", step="validate", compute=Compute()).execute(planned)
+    LocalJobOperator(task_id="validate_data", step="validate", compute=LocalCompute()).execute(
+        planned
+    )
     paths = run_reference(planned).paths
     result = read_result(store, paths, read_manifest(store, paths), "validate")
     assert result.rows == 442
@@ -97,7 +99,7 @@ def test_anothers_result_is_no_evidence(
 ) -> None:
     """A result of another run fails the task."""
     stub_python("")
-    LocalJobOperator(task_id="validate_data", step="validate", compute=Compute())
+    LocalJobOperator(task_id="validate_data", step="validate", compute=LocalCompute())
     key = run_reference(planned).paths.result("train")
     store.write(key, b'{"step": "train"}')
     with pytest.raises(AirflowFailException, match=r"train\.json"):
@@ -195,11 +197,11 @@ def test_a_killed_job_is_retried_and_leaves_word(
     """SIGKILL: the error names memory, and so does what the run's callback will read (C01, C02)."""
     stub_python("os.kill(os.getpid(), signal.SIGKILL)")
     with pytest.raises(JobKilled, match="most likely out of memory"):
-        job(memory_gb=8).execute(planned)
+        job(memory="8GiB").execute(planned)
     key = run_reference(planned).paths.failure("train")
     failure = StepFailure.from_bytes(store.read(key), where=key)
     assert (failure.attempt, failure.kind) == ("0-1", "job_killed")
-    assert "of 8 GB allowed" in failure.message
+    assert "of 8 GiB allowed" in failure.message
 
 
 def test_an_endless_job_is_ended(planned: dict[str, Any], stub_python: StubPython) -> None:

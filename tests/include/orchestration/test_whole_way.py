@@ -18,7 +18,8 @@ from include.orchestration.deploy_model import DeployModelOperator
 from include.orchestration.local_job import LocalJobOperator
 from include.orchestration.plan_run import PlanRunOperator
 from include.retraining import registry
-from include.retraining.config import Compute, load_model
+from include.retraining.compute import LocalCompute
+from include.retraining.config import load_model
 from include.retraining.records import Outcome, decisions
 from include.retraining.storage import Store
 
@@ -54,7 +55,7 @@ def plan(model: str, context: dict[str, Any]) -> str:
 def judge(context: dict[str, Any]) -> list[str]:
     """Run the jobs and ask the gate; return the tasks that come next."""
     for task_id, step in JOBS.items():
-        LocalJobOperator(task_id=task_id, step=step, compute=Compute()).execute(context)  # type: ignore[arg-type]
+        LocalJobOperator(task_id=task_id, step=step, compute=LocalCompute()).execute(context)  # type: ignore[arg-type]
     gate = CheckQualityOperator(
         task_id="check_quality", when_passed=["deploy_model"], when_refused=["abort_pipeline"]
     )

@@ -136,7 +136,11 @@ MISTAKES = [
     ("gates.fairness.0.min_disparate_impact", 1.2, "gates.fairness.0.min_disparate_impact: "),
     ("gates.limits.model_mb", 0, "gates.limits.model_mb: "),
     ("gates.on_rejection", "ignore", "gates.on_rejection: Input should be 'fail' or 'succeed'"),
-    ("compute", {"train_model": {"backend": "moon"}}, "compute.train_model.backend: Input should"),
+    (
+        "compute",
+        {"train_model": {"backend": "moon"}},
+        "compute.train_model.backend: 'moon' is not a backend; allowed: local, batch, kubernetes",
+    ),
     ("compute", {"train": {}}, "compute.train: is not a field (did you mean 'train_model'?); all"),
     ("alerts", {"conection": "x"}, "alerts.conection: is not a field (did you mean 'connection'?)"),
 ]

@@ -369,10 +369,10 @@ def test_a_job_that_watches_its_parent_ends_with_it(store: Store) -> None:
     script = (
         "import sys, time\n"
         "from include.retraining import job\n"
-        "def run_step(*arguments):\n"
+        "def run_steps(*arguments):\n"
         "    print('busy', flush=True)\n"
         "    time.sleep(600)\n"
-        "job.run_step = run_step\n"
+        "job.run_steps = run_steps\n"
         "from include.retraining.__main__ import main\n"
         "sys.exit(main(['train', '--run', 'x', '--watch-parent']))\n"
     )

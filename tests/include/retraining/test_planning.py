@@ -183,7 +183,7 @@ def test_a_cleared_run_keeps_its_plan_when_only_its_surroundings_changed(apples_
     deliver(apples_folder)
     first = plan(apples_folder)
     changes = {
-        "compute.train_model": {"backend": "local", "memory_gb": 8},
+        "compute.train_model": {"backend": "local", "memory": "8GiB"},
         "alerts.connection": "other",
         "title": "Other",
     }

@@ -1,0 +1,20 @@
+"""What every part of a model's YAML is made of."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+# pydantic's own regex engine: "$" is the end of the text, not before a last newline as in `re`.
+NAME_PATTERN = r"^[a-z][a-z0-9_]{1,47}$"
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+Text = Annotated[str, Field(min_length=1, max_length=2000)]
+
+
+class Section(BaseModel):
+    """A frozen part of a model's YAML; a field nobody declared is an error."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
+    )
