@@ -21,7 +21,6 @@ REGION = "us-east-1"
 ENDED = ("SUCCEEDED", "FAILED")
 LOG_GROUP = "/aws/batch/job"
 QUEUE = "training"
-JOB_DEFINITION = "retraining"
 
 
 @dataclass(frozen=True)
@@ -60,22 +59,24 @@ class Aws:
         self.client("s3").create_bucket(Bucket=bucket)
         return registry.initialise(f"s3://{bucket}/store", self.options)
 
-    def set_up_batch(self, image: str) -> str:
-        """Make the queue and register the image as a job; return the definition with its revision.
-
-        Its environment holds the keys of the store: here it stands in for the job's role.
-        """
-        role = self._role()
+    def make_queue(self) -> None:
+        """Make the queue that jobs are submitted to."""
         batch = self.client("batch")
         environment = batch.create_compute_environment(
-            computeEnvironmentName="machines", type="UNMANAGED", serviceRole=role
+            computeEnvironmentName="machines", type="UNMANAGED", serviceRole=self._role()
         )
         order = [{"order": 1, "computeEnvironment": environment["computeEnvironmentArn"]}]
         batch.create_job_queue(
             jobQueueName=QUEUE, state="ENABLED", priority=1, computeEnvironmentOrder=order
         )
-        registered = batch.register_job_definition(
-            jobDefinitionName=JOB_DEFINITION,
+
+    def register_job(self, name: str, image: str) -> str:
+        """Register an image as a job definition and return its name with the revision.
+
+        Its environment holds the keys of the store: here it stands in for the job's role.
+        """
+        registered = self.client("batch").register_job_definition(
+            jobDefinitionName=name,
             type="container",
             containerProperties={
                 "image": image,

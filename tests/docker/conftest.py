@@ -30,13 +30,14 @@ def image() -> Iterator[str]:
 def aws(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
     """AWS: it ends before the image is removed, so that no job starts any more."""
     with running_aws(engine.host_address(image), tmp_path_factory.mktemp("moto")) as running:
+        running.make_queue()
         yield running
 
 
 @pytest.fixture(scope="session")
 def job_definition(aws: Aws, image: str) -> str:
     """The job definition, with its revision, whose jobs run in the training image."""
-    return aws.set_up_batch(image)
+    return aws.register_job("retraining", image)
 
 
 @pytest.fixture
