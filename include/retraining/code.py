@@ -1,8 +1,8 @@
 """The code a run uses: its digests, and the three things a model's Python file defines.
 
 A model's file, `include/models/NAME.py`, defines `Contract` (a pandera `DataFrameModel`),
-`FEATURES` (the columns the model reads, in order) and the entry point that its YAML names. A model in
-another language has its scripts in the folder `include/models/NAME/` instead of an entry point.
+`FEATURES` (the columns the model reads, in order) and the entry point that its YAML names. A model
+in another language has scripts in the folder `include/models/NAME/` instead of an entry point.
 """
 
 from __future__ import annotations
@@ -74,9 +74,10 @@ def check_same_code(planned: Code, model: str, *, trains: bool = True) -> None:
         CodeChanged: naming what differs.
     """
     current = current_code(model)
+    folder = f" or include/models/{model}/" if read_scripts(model) else ""
     names = {
         "core_digest": "include/retraining/",
-        "model_digest": f"include/models/{model}.py (or what belongs to it)",
+        "model_digest": f"include/models/{model}.py{folder}",
         "lock_digest": "include/retraining/requirements.txt",
         "python": "the Python version",
     }

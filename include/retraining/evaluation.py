@@ -44,7 +44,7 @@ def evaluate(job: Job) -> EvaluateResult:
         RegistryError: when the promotion log cannot be read.
     """
     store, run, config = job.store, job.manifest, job.config
-    trusted = config.training.trusted_types
+    trusted = config.training.trusted
     trained = read_result(store, job.paths, run, "train")
     version = read_version(store, run.model, run.version, digest=trained.manifest.sha256)
     check_provenance(version, run)
@@ -56,7 +56,7 @@ def evaluate(job: Job) -> EvaluateResult:
 
     estimator = load_estimator(store, version, trusted)
     rows = holdout.frame[list(version.features)]
-    with model_errors(config, code, "predicting the holdout"):
+    with model_errors(config, "predicting the holdout"):
         challenger = Entrant(
             "challenger",
             manifest=version,

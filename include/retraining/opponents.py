@@ -11,7 +11,12 @@ import numpy as np
 import pandas as pd
 from sklearn.dummy import DummyClassifier, DummyRegressor
 
-from include.retraining.exceptions import ArtifactError, EvidenceError, NotFound
+from include.retraining.exceptions import (
+    ArtifactError,
+    EvidenceError,
+    NotFound,
+    TrainingError,
+)
 from include.retraining.holdout import HoldoutRows
 from include.retraining.manifest import Serving
 from include.retraining.predictions import Array, Predictions, predict
@@ -80,7 +85,7 @@ def let_predict(
         opponent: as found.
         holdout: the rows to predict.
         problem: the kind of label.
-        trusted: the model's reviewed types.
+        trusted: what may be loaded or run (`Training.trusted`).
 
     Raises:
         StorageError: when the store refuses or does not answer, which says nothing of the version.
@@ -99,6 +104,8 @@ def let_predict(
     try:
         predictions = predict(estimator, rows, problem)
         latency = measure_latency(estimator, rows)
+    except TrainingError as failed:  # its command's
+        return replace(opponent, error=f"it cannot predict: {failed}")
     except Exception as raised:  # noqa: BLE001 whatever its code raises, it still is the champion
         text = " ".join(str(raised).split())[:300]
         return replace(opponent, error=f"it cannot predict: {type(raised).__name__}: {text}")
@@ -124,6 +131,7 @@ def _unfit(manifest: VersionManifest, holdout: HoldoutRows, problem: str) -> str
 def measure_latency(estimator: Any, rows: pd.DataFrame) -> float:
     """Return the median milliseconds of predicting a batch of 1,000 rows.
 
+    Of a model in another language, that includes the start of its command.
     A holdout with fewer rows is repeated to make up the batch. It takes about 0.1 s, or three
     predictions where one takes longer.
     """

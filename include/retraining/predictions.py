@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,15 @@ class Predictions:
     """For a classifier that gives them: a row per row, a column per class."""
     classes: tuple[Class, ...] | None
     """For a classifier, its classes in the order of its probabilities."""
+
+
+@runtime_checkable
+class Predictor(Protocol):
+    """A model that gives all its predictions at once, as one in another language does."""
+
+    def predictions(self, rows: pd.DataFrame) -> Predictions:
+        """Return what it predicts for some rows."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -79,11 +88,13 @@ def class_names(classes: Iterable[Any]) -> tuple[Class, ...]:
 
 
 def predict(estimator: Any, rows: pd.DataFrame, problem: str) -> Predictions:
-    """Return what a fitted estimator predicts.
+    """Return what a fitted estimator, or a `Predictor`, predicts.
 
     Raises:
         ValueError: when it does not give one prediction per row.
     """
+    if isinstance(estimator, Predictor):
+        return estimator.predictions(rows)
     values = np.asarray(estimator.predict(rows))
     if values.shape == (len(rows), 1):
         values = values[:, 0]

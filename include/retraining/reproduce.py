@@ -6,6 +6,7 @@ import io
 import math
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -14,6 +15,7 @@ from include.retraining.code import current_code, load_model_code
 from include.retraining.config import ModelConfig
 from include.retraining.documents import Document
 from include.retraining.exceptions import EvidenceError
+from include.retraining.external import ExternalModel
 from include.retraining.holdout import read_holdout
 from include.retraining.layout import RunPaths
 from include.retraining.manifest import RunManifest, fingerprint_of, read_manifest, version_of
@@ -27,7 +29,7 @@ from include.retraining.predictions import (
 from include.retraining.report import EvaluationReport
 from include.retraining.results import read_result
 from include.retraining.storage import Store
-from include.retraining.training import fit, save
+from include.retraining.training import Fitted, fit, save
 from include.retraining.versions import MODEL_FILE, load_saved
 from include.retraining.wording import number
 
@@ -152,14 +154,20 @@ def _train_and_predict(
 ) -> tuple[Predictions, str, float]:
     """Return a new model's predictions, the digest of the holdout, and the seconds of its fit."""
     fitted = fit(store, run, config)
-    trusted = config.training.trusted_types
-    with tempfile.TemporaryDirectory(prefix="retraining-") as name:
-        path = Path(name, MODEL_FILE)
-        save(fitted.estimator, path, trusted)
-        estimator = load_saved(path.read_bytes(), str(path), trusted)
+    estimator = _saved_and_loaded(fitted, config.training.trusted_types)
     holdout = read_holdout(store, run, config, load_model_code(config))
     made = predict(estimator, holdout.frame[list(fitted.features)], config.problem)
     return made, holdout.digest, fitted.train_seconds
+
+
+def _saved_and_loaded(fitted: Fitted, trusted: tuple[str, ...]) -> Any:
+    """Return the model as a version of it would be loaded."""
+    if isinstance(fitted.estimator, ExternalModel):  # files as they are
+        return fitted.estimator
+    with tempfile.TemporaryDirectory(prefix="retraining-") as name:
+        path = Path(name, MODEL_FILE)
+        save(fitted.estimator, path, trusted)
+        return load_saved(path.read_bytes(), str(path), trusted)
 
 
 def _compare(

@@ -1,4 +1,4 @@
-"""Training: the model's estimator, fitted on everything but the holdout, becomes a version."""
+"""Training: a model, fitted on everything but the holdout by its own code, becomes a version."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,21 +20,39 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from include.retraining.code import ModelCode, load_model_code
+from include.retraining.code import ModelCode, load_model_code, read_scripts
 from include.retraining.config import ModelConfig, TimeSplit
 from include.retraining.dataset import read_dataset
 from include.retraining.documents import sha256_of
 from include.retraining.exceptions import ArtifactError, TrainingError
+from include.retraining.external import (
+    ExternalModel,
+    TrainingTask,
+    commands_peak_memory_bytes,
+    train_model,
+    write_files,
+)
 from include.retraining.job import Job, cost
 from include.retraining.layout import version_manifest_key
 from include.retraining.manifest import PinnedFile, RunManifest
-from include.retraining.predictions import class_names, greatest_difference, label_values, predict
+from include.retraining.plain_files import plain_files
+from include.retraining.predictions import (
+    Array,
+    class_names,
+    greatest_difference,
+    label_values,
+    predict,
+)
 from include.retraining.results import Output, TrainResult, read_result
 from include.retraining.split import holdout_mask, split_used
 from include.retraining.storage import Store
+from include.retraining.task_files import FORMAT
 from include.retraining.versions import (
     MODEL_FILE,
+    MODEL_PREFIX,
+    SCRIPTS_PREFIX,
     Library,
+    PredictCommand,
     SplitUsed,
     VersionManifest,
     check_provenance,
@@ -52,7 +70,7 @@ PROBE_ROWS = 100
 
 @dataclass(frozen=True)
 class Fitted:
-    """A fitted estimator, and what it was fitted on."""
+    """A fitted estimator or an `ExternalModel`, and what it was fitted on."""
 
     estimator: Any
     features: tuple[str, ...]
@@ -103,10 +121,10 @@ def train(job: Job) -> TrainResult:
 
 
 def fit(store: Store, run: RunManifest, config: ModelConfig) -> Fitted:
-    """Build the model's estimator and fit it on the training part of the run's delivery.
+    """Fit the model on the training part of the run's delivery.
 
     Everything random starts from the manifest's seed, so that the same inputs give the same
-    predictions. Nothing is written.
+    predictions. Nothing is written to the store.
     """
     code = load_model_code(config)
     frame = read_dataset(store, run.delivery, training_columns(config, code))
@@ -117,13 +135,20 @@ def fit(store: Store, run: RunManifest, config: ModelConfig) -> Fitted:
     rows = frame[list(code.features)]
     del frame
     rows = rows[~mask]
-    estimator, seconds = _fit(config, code, run.seed, rows, labels)
-    classes = None
-    if config.problem != "regression":
-        classes = class_names(getattr(estimator, "classes_", ()))
-        if set(classes) != set(class_names(np.unique(labels))):
+    classes = None if config.problem == "regression" else class_names(np.unique(labels))
+    started = time.perf_counter()
+    if code.build_estimator is None:
+        estimator: Any = _run_command(config, run.seed, rows, labels, classes)
+    else:
+        estimator = _fit(config, code.build_estimator, run.seed, rows, labels)
+    seconds = time.perf_counter() - started
+    log.info("fitted in %.1f s", seconds)
+    if classes is not None and not isinstance(estimator, ExternalModel):
+        known = class_names(getattr(estimator, "classes_", ()))
+        if set(known) != set(classes):
             where = f"include/models/{config.name}.py: {config.training.entry_point}()"
             raise TrainingError(f"{where}: the fitted estimator does not know the label's classes")
+        classes = known
     probe = rows.head(PROBE_ROWS)
     return Fitted(estimator, code.features, classes, split, len(rows), seconds, probe)
 
@@ -135,39 +160,62 @@ def training_columns(config: ModelConfig, code: ModelCode) -> list[str]:
     return list(dict.fromkeys((data.key, data.label, *time_column, *code.features)))
 
 
+def _run_command(
+    config: ModelConfig,
+    seed: int,
+    rows: pd.DataFrame,
+    labels: Array,
+    classes: tuple[int | str, ...] | None,
+) -> ExternalModel:
+    """Let the model's command train."""
+    commands = config.training.commands
+    assert commands is not None  # noqa: S101 a model has an entry point or commands
+    task = TrainingTask(
+        problem=config.problem,
+        rows=rows,
+        label=config.data.label,
+        labels=labels,
+        classes=classes,
+        positive=config.data.positive,
+        seed=seed,
+    )
+    log.info("training on %s rows", f"{len(rows):,}")
+    return train_model(task, commands.train, commands.predict, read_scripts(config.name))
+
+
 def _fit(
-    config: ModelConfig, code: ModelCode, seed: int, rows: pd.DataFrame, labels: Any
-) -> tuple[Any, float]:
-    """Return the fitted estimator and the seconds that fitting took."""
+    config: ModelConfig,
+    build_estimator: Callable[[int], Any],
+    seed: int,
+    rows: pd.DataFrame,
+    labels: Array,
+) -> Any:
+    """Return the fitted estimator."""
     entry_point = config.training.entry_point
     random.seed(seed)  # for estimators that draw from a global generator, whatever they are given
     np.random.seed(seed)
-    with model_errors(config, code, f"{entry_point}({seed})"):
-        estimator = code.build_estimator(seed)
+    with model_errors(config, f"{entry_point}({seed})"):
+        estimator = build_estimator(seed)
     if not (hasattr(estimator, "fit") and hasattr(estimator, "predict")):
         raise TrainingError(
             f"include/models/{config.name}.py: {entry_point}() returned "
             f"{type(estimator).__name__}, must return an estimator with fit() and predict()"
         )
     log.info("fitting %s on %s rows", type(estimator).__name__, f"{len(rows):,}")
-    started = time.perf_counter()
-    with model_errors(config, code, f"fit() of what {entry_point}() returned"):
-        fitted = estimator.fit(rows, labels)
-    seconds = time.perf_counter() - started
-    log.info("fitted in %.1f s", seconds)
-    return fitted, seconds
+    with model_errors(config, f"fit() of what {entry_point}() returned"):
+        return estimator.fit(rows, labels)
 
 
 @contextmanager
-def model_errors(config: ModelConfig, code: ModelCode, doing: str) -> Iterator[None]:
+def model_errors(config: ModelConfig, doing: str) -> Iterator[None]:
     """Turn whatever a model's own code raises into one line that names the place in its file."""
     try:
         yield
-    except MemoryError:
-        raise  # the job's own word for it says what to do
+    except (MemoryError, TrainingError):
+        raise  # the job's own word for the one says what to do; the other names its command
     except (Exception, SystemExit) as error:
         where = f"include/models/{config.name}.py"
-        own = str(sys.modules[code.contract.__module__].__file__)
+        own = str(sys.modules[f"include.models.{config.name}"].__file__)
         frames = [
             place for place in traceback.extract_tb(error.__traceback__) if place.filename == own
         ]
@@ -199,13 +247,23 @@ def save(estimator: Any, path: Path, trusted: tuple[str, ...]) -> None:
         raise ArtifactError(unreviewed_types("the trained model", needed - set(trusted)))
 
 
+def save_model(model: Any, folder: Path, trusted: tuple[str, ...]) -> None:
+    """Write all files of a version: an estimator's, or those of a model in another language."""
+    if isinstance(model, ExternalModel):
+        write_files(folder / MODEL_PREFIX, model.files)
+        write_files(folder / SCRIPTS_PREFIX, model.scripts)
+    else:
+        save(model, folder / MODEL_FILE, trusted)
+
+
 def _publish(job: Job, fitted: Fitted) -> tuple[VersionManifest, bool]:
     run, config = job.manifest, job.config
     trusted = config.training.trusted_types
     with tempfile.TemporaryDirectory(prefix="retraining-") as name:
-        path = Path(name) / MODEL_FILE
-        save(fitted.estimator, path, trusted)
-        size = path.stat().st_size
+        folder, model = Path(name), fitted.estimator
+        save_model(model, folder, trusted)
+        files = tuple(_pinned(folder, name) for name in plain_files(folder))
+        is_external = isinstance(model, ExternalModel)
         version = VersionManifest(
             model=run.model,
             version=run.version,
@@ -213,7 +271,7 @@ def _publish(job: Job, fitted: Fitted) -> tuple[VersionManifest, bool]:
             run_id=run.run_id,
             attempt=job.attempt,
             created_at=datetime.now(UTC),
-            files=(PinnedFile(name=MODEL_FILE, size=size, sha256=_digest(path)),),
+            files=files,
             problem=config.problem,
             features=fitted.features,
             classes=fitted.classes,
@@ -224,12 +282,19 @@ def _publish(job: Job, fitted: Fitted) -> tuple[VersionManifest, bool]:
             data_date=run.params.date.isoformat(),
             train_rows=fitted.train_rows,
             train_seconds=round(fitted.train_seconds, 3),
-            peak_memory_bytes=cost(job).peak_memory_bytes,
-            model_bytes=size,
-            libraries=tuple(
-                Library(name=name, version=library_version(name)) for name in LIBRARIES
+            peak_memory_bytes=max(cost(job).peak_memory_bytes, commands_peak_memory_bytes()),
+            model_bytes=sum(
+                file.size for file in files if not file.name.startswith(SCRIPTS_PREFIX)
             ),
-            trusted_types=trusted,
+            libraries=()
+            if is_external
+            else tuple(Library(name=name, version=library_version(name)) for name in LIBRARIES),
+            trusted_types=() if is_external else trusted,
+            predicts_by=PredictCommand(
+                format=FORMAT, command=model.command, positive=model.positive
+            )
+            if is_external
+            else None,
         )
 
         def check(loaded: Any) -> None:
@@ -238,9 +303,13 @@ def _publish(job: Job, fitted: Fitted) -> tuple[VersionManifest, bool]:
             if not greatest_difference(ours, theirs) < 1e-6:
                 raise ArtifactError("the saved model predicts otherwise than the trained one")
 
-        return publish_version(job.store, version, Path(name), trusted=trusted, check=check)
+        return publish_version(
+            job.store, version, folder, trusted=config.training.trusted, check=check
+        )
 
 
-def _digest(path: Path) -> str:
+def _pinned(folder: Path, name: str) -> PinnedFile:
+    path = folder / name
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return PinnedFile(name=name, size=path.stat().st_size, sha256=digest)

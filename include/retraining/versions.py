@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import re
 import stat
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from importlib.metadata import version as library_version
 from pathlib import Path
 from typing import Any
 
+from include.retraining.config_sections import COMMAND
 from include.retraining.documents import Document, sha256_of
 from include.retraining.exceptions import ArtifactError, NotFound, StorageError
 from include.retraining.layout import version_folder, version_manifest_key
 from include.retraining.manifest import Code, PinnedFile, RunManifest, version_of
+from include.retraining.plain_files import SAFE_NAME, SAFE_PATH, plain_files
 from include.retraining.storage import Store
 
 MODEL_FILE = "model.skops"
-SAFE_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
+# What a version that predicts by a command has instead of that file.
+MODEL_PREFIX = "model/"
+SCRIPTS_PREFIX = "scripts/"
 
 
 class SplitUsed(Document):
@@ -40,6 +44,17 @@ class Library(Document):
     version: str
 
 
+class PredictCommand(Document):
+    """How a version in another language predicts: a command, run beside the scripts it brings."""
+
+    format: int
+    """Of the files through which the command is asked (docs/any-language.md)."""
+    command: tuple[str, ...]
+    """Program and arguments."""
+    positive: int | str | None
+    """For a binary problem, the class whose probability it gives."""
+
+
 class VersionManifest(Document):
     """Names the files of one version with their digests. Put if absent, last."""
 
@@ -52,7 +67,7 @@ class VersionManifest(Document):
     """The folder below the version's that holds the files."""
     created_at: datetime
     files: tuple[PinnedFile, ...]
-    """Names relative to the attempt's folder; `model.skops` is one of them."""
+    """Names relative to the attempt's folder: `model.skops`, or what `predicts_by` needs."""
     problem: str
     features: tuple[str, ...]
     """The columns the model reads, in order."""
@@ -71,6 +86,9 @@ class VersionManifest(Document):
     libraries: tuple[Library, ...]
     trusted_types: tuple[str, ...]
     """Reviewed types beyond skops' own list that loading needs."""
+    predicts_by: PredictCommand | None = None
+    """How it predicts, where it is no skops file: with the files below `model/`, by the command,
+    which finds those below `scripts/` in its folder."""
 
     @property
     def folder(self) -> str:
@@ -161,16 +179,20 @@ def load_estimator(store: Store, manifest: VersionManifest, trusted: Collection[
     Args:
         store: where the version lies.
         manifest: the version.
-        trusted: reviewed types beyond skops' own list, from the model's configuration. What the
-            manifest itself says it needs is not trusted for saying so.
+        trusted: reviewed types beyond skops' own list, and `command` where a version may run its
+            own, from the model's configuration (`Training.trusted`). What the manifest itself says
+            it needs is not trusted for saying so.
+
+    Returns:
+        The fitted estimator, or an `ExternalModel`, which runs the version's command to predict.
 
     Raises:
         ArtifactError: when the files are not those of the manifest, when another scikit-learn made
-            them, or when they hold a type that nobody reviewed.
+            them, when they hold a type that nobody reviewed, or a command that may not be run.
     """
-    _check_scikit_learn(manifest)
-    data = _verified_model(store, manifest)
-    return load_saved(data, f"{manifest.folder}/{MODEL_FILE}", trusted)
+    if manifest.predicts_by is None:
+        _check_scikit_learn(manifest)
+    return _load(manifest, _verified_files(store, manifest), trusted)
 
 
 def publish_version(
@@ -200,10 +222,10 @@ def publish_version(
     for file in manifest.files:
         store.upload(folder / file.name, f"{manifest.folder}/{file.name}")
     try:
-        data = _verified_model(store, manifest)
+        files = _verified_files(store, manifest)
     except ArtifactError as error:
         raise StorageError(f"the upload of a new version arrived altered: {error}") from error
-    check(load_saved(data, f"{manifest.folder}/{MODEL_FILE}", trusted))
+    check(_load(manifest, files, trusted))
     key = version_manifest_key(manifest.model, manifest.version)
     if store.create(key, manifest.to_bytes()):
         return manifest, False
@@ -212,16 +234,50 @@ def publish_version(
     return first, True
 
 
-def _verified_model(store: Store, manifest: VersionManifest) -> bytes:
-    """Return the bytes of the model file, after checking all files."""
+def _verified_files(store: Store, manifest: VersionManifest) -> dict[str, bytes]:
+    """Return the bytes of all files, by name, after checking them."""
     _check_listing(store, manifest)
-    model = b""
+    files = {}
     for file in manifest.files:
-        data = store.read(f"{manifest.folder}/{file.name}")
+        data = files[file.name] = store.read(f"{manifest.folder}/{file.name}")
         _compare(manifest, file, len(data), sha256_of(data))
-        if file.name == MODEL_FILE:
-            model = data
-    return model
+    return files
+
+
+def _load(manifest: VersionManifest, files: Mapping[str, bytes], trusted: Collection[str]) -> Any:
+    """Return the model of a version whose files were verified."""
+    if manifest.predicts_by is None:
+        return load_saved(files[MODEL_FILE], f"{manifest.folder}/{MODEL_FILE}", trusted)
+    from include.retraining.external import ExternalModel
+    from include.retraining.task_files import FORMAT
+
+    predicts_by = manifest.predicts_by
+    where = f"{manifest.model} version {manifest.version}"
+    if COMMAND not in trusted:
+        raise ArtifactError(
+            f"{where}: predicts by a command of its own ({' '.join(predicts_by.command)}), and the "
+            "model's YAML names none: after a review, set training.allow_commands: true"
+        )
+    if predicts_by.format != FORMAT:
+        raise ArtifactError(
+            f"{where}: its command is asked in format {predicts_by.format}, here is {FORMAT}: "
+            "train it again"
+        )
+    return ExternalModel(
+        command=predicts_by.command,
+        problem=manifest.problem,
+        features=manifest.features,
+        classes=manifest.classes,
+        positive=predicts_by.positive,
+        scripts=_below(SCRIPTS_PREFIX, files),
+        files=_below(MODEL_PREFIX, files),
+    )
+
+
+def _below(prefix: str, files: Mapping[str, bytes]) -> dict[str, bytes]:
+    return {
+        name.removeprefix(prefix): data for name, data in files.items() if name.startswith(prefix)
+    }
 
 
 def load_saved(data: bytes, where: str, trusted: Collection[str]) -> Any:
@@ -269,9 +325,10 @@ def _check_scikit_learn(manifest: VersionManifest) -> None:
 def _check_listing(store: Store, manifest: VersionManifest) -> None:
     """Compare the names below the attempt's folder with the manifest, and refuse links."""
     names = [file.name for file in manifest.files]
-    if not all(re.fullmatch(SAFE_NAME, name) for name in (manifest.attempt, *names)):
+    is_safe = re.fullmatch(SAFE_NAME, manifest.attempt)
+    if not is_safe or not all(re.fullmatch(SAFE_PATH, name) for name in names):
         raise ArtifactError(f"{manifest.folder}: the manifest names a file outside its folder")
-    if MODEL_FILE not in names:
+    if manifest.predicts_by is None and MODEL_FILE not in names:
         raise ArtifactError(f"{manifest.folder}: the manifest names no {MODEL_FILE}")
     prefix = f"{manifest.folder}/"
     found = {info.key.removeprefix(prefix) for info in store.objects(manifest.folder)}
@@ -285,14 +342,17 @@ def _check_listing(store: Store, manifest: VersionManifest) -> None:
 
 def _plain_files(folder: Path) -> set[str]:
     """Return the names in a folder on disk, which must all be files with one name each."""
-    places = [folder.parent, folder, *folder.iterdir()]
-    for place in places:
-        status = place.lstat()
-        is_folder = place in {folder, folder.parent} and stat.S_ISDIR(status.st_mode)
-        is_file = stat.S_ISREG(status.st_mode) and status.st_nlink == 1
-        if not (is_folder or is_file):
+    try:
+        names = plain_files(folder)
+    except ValueError as error:
+        raise ArtifactError(f"{error} in a version's folder") from error
+    for place in (folder.parent, folder):
+        if not stat.S_ISDIR(place.lstat().st_mode):
             raise ArtifactError(f"{place.name}: a link or a special file in a version's folder")
-    return {place.name for place in places[2:]}
+    for name in names:
+        if (folder / name).lstat().st_nlink != 1:
+            raise ArtifactError(f"{name}: a link or a special file in a version's folder")
+    return set(names)
 
 
 def _compare(manifest: VersionManifest, file: PinnedFile, size: int, digest: str) -> None:
