@@ -1,0 +1,127 @@
+"""Why a pod failed or never started, read from what the cluster shows of it.
+
+Without the provider: a pod and its events are looked at, never made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from include.retraining.exceptions import JobKilled, RetrainingError
+from include.retraining.results import StepFailed
+
+if TYPE_CHECKING:
+    from include.retraining.compute import KubernetesCompute
+
+# A pod's own reasons that say nothing about its work: its node was lost, drained or short of room.
+# https://kubernetes.io/docs/concepts/workloads/pods/disruptions/#pod-disruption-conditions
+HOST_REASONS = frozenset({
+    "Evicted",
+    "NodeAffinity",
+    "NodeLost",
+    "NodeShutdown",
+    "Preempting",
+    "Shutdown",
+    "Terminated",
+    "UnexpectedAdmissionError",
+})
+# Of a waiting container, and nothing that time mends.
+WRONG_REASONS = frozenset({
+    "CreateContainerConfigError",
+    "CreateContainerError",
+    "ErrImageNeverPull",
+    "InvalidImageName",
+})
+PULL_REASONS = frozenset({"ErrImagePull", "ImagePullBackOff"})
+
+
+def phase_of(pod: Any) -> str:
+    """Return a pod's phase; one that has none yet is Pending."""
+    return str((pod.status and pod.status.phase) or "Pending")
+
+
+def ended_container(pod: Any) -> Any | None:
+    """Return how a pod's container ended, None when it did not start or goes on."""
+    for status in (pod.status and pod.status.container_statuses) or []:
+        if status.state and status.state.terminated:
+            return status.state.terminated
+    return None
+
+
+def why_failed(pod: Any, compute: KubernetesCompute) -> RetrainingError | None:
+    """Return the cluster's reason for a failed pod; None when its container ended by itself."""
+    reason, message = pod.status.reason, _one_line(pod.status.message)
+    if reason == "DeadlineExceeded":
+        return StepFailed(
+            f"took longer than {compute.timeout_seconds:g} s (timeout_seconds)",
+            kind="timeout",
+            is_permanent=True,
+        )
+    disrupted = next((c for c in _conditions(pod) if c.type == "DisruptionTarget"), None)
+    if disrupted is not None:
+        reason, message = reason or disrupted.reason, message or _one_line(disrupted.message)
+    if disrupted is not None or reason in HOST_REASONS:
+        return JobKilled(f"the pod was ended by its node ({reason}): {message or 'no message'}")
+    ended = ended_container(pod)
+    if ended is None:
+        return JobKilled(f"the pod failed before it started: {message or reason or 'no reason'}")
+    if ended.reason == "OOMKilled":
+        limit = f", at most {compute.memory_limit}" if compute.memory_limit else ""
+        return StepFailed(
+            f"out of memory: the pod was killed; it asked for {compute.memory}{limit}: give the "
+            "step more (compute.….memory)",
+            kind="out_of_memory",
+            is_permanent=True,
+        )
+    return None
+
+
+def why_not_started(
+    pod: Any, events: Sequence[Any], compute: KubernetesCompute, *, is_hopeless: bool
+) -> RetrainingError:
+    """Return why a pod is still Pending.
+
+    Args:
+        pod: as the cluster shows it.
+        events: the cluster's warnings about it, oldest first.
+        compute: what it asked for.
+        is_hopeless: whether the wait was given up before its time.
+    """
+    waited = f"within {compute.startup_timeout_seconds:g} s"
+    told = _one_line(events[-1].message) if events else "the cluster says nothing"
+    waiting = _waiting(pod)
+    if waiting is not None and waiting.reason in PULL_REASONS | WRONG_REASONS:
+        is_pull = waiting.reason in PULL_REASONS or "Image" in waiting.reason
+        what = f"the image {compute.image} cannot be pulled" if is_pull else "the pod cannot start"
+        return StepFailed(
+            f"{what} ({waiting.reason}): {_one_line(waiting.message) or told}",
+            kind="image" if is_pull else "config",
+            is_permanent=is_hopeless or waiting.reason in WRONG_REASONS,
+        )
+    scheduled = next((c for c in _conditions(pod) if c.type == "PodScheduled"), None)
+    if scheduled is None or scheduled.status != "True":
+        told = _one_line(scheduled and scheduled.message) or told
+        return StepFailed(
+            f"no capacity: no node took the pod {waited}: {told}",
+            kind="no_capacity",
+            is_permanent=False,
+        )
+    return StepFailed(
+        f"the pod did not start {waited}: {told}", kind="not_started", is_permanent=False
+    )
+
+
+def _waiting(pod: Any) -> Any | None:
+    for status in pod.status.container_statuses or []:
+        if status.state and status.state.waiting:
+            return status.state.waiting
+    return None
+
+
+def _conditions(pod: Any) -> list[Any]:
+    return list(pod.status.conditions or [])
+
+
+def _one_line(text: Any) -> str:
+    return " ".join(str(text or "").split())[:500]

@@ -1,0 +1,115 @@
+"""A trigger that waits for a pod's end or for one result of it, whichever comes first.
+
+A pod may run several steps, and the task of each waits for its own. The provider's trigger watches
+the pod; beside it, this one looks for the step's result. It only notices: whether a result is
+evidence is judged by the operator in the worker.
+
+Light at import: Airflow loads every plugin in each of its processes, tasks included.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+if TYPE_CHECKING:
+    from airflow.providers.cncf.kubernetes.triggers.pod import KubernetesPodTrigger
+
+RESULT = "result"
+"""The status of an event that says that the result is there."""
+
+
+class JobPodTrigger(BaseTrigger):
+    """Fires as the provider's trigger does, or when a result is there.
+
+    The event of the latter is `{"status": "result", "name": …, "namespace": …}`, with what the
+    provider's events hold beside that.
+    """
+
+    def __init__(self, *, pod: dict[str, Any], result_uri: str, poll_seconds: float) -> None:
+        """Describe what to watch.
+
+        Args:
+            pod: the fields of the provider's trigger.
+            result_uri: address of the result. On a folder or on S3 it is watched, through the
+                Airflow connection `store`; elsewhere the wait is for the pod's end.
+            poll_seconds: seconds between two looks at the result.
+        """
+        super().__init__()
+        self.pod = pod
+        self.result_uri = result_uri
+        self.poll_seconds = poll_seconds
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return what another triggerer needs to go on."""
+        fields = {
+            "pod": self.pod,
+            "result_uri": self.result_uri,
+            "poll_seconds": self.poll_seconds,
+        }
+        return f"{type(self).__module__}.{type(self).__qualname__}", fields
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Wait for both, and leave nothing behind."""
+        events = self._of_pod.run()
+        ended = asyncio.ensure_future(anext(events))
+        seen = asyncio.ensure_future(self._result())
+        try:
+            await asyncio.wait({ended, seen}, return_when=asyncio.FIRST_COMPLETED)
+            yield ended.result() if ended.done() else self._seen()
+        finally:
+            for task in (ended, seen):
+                task.cancel()
+            await asyncio.gather(ended, seen, return_exceptions=True)
+            await events.aclose()  # type: ignore[attr-defined] a generator, whatever it is typed
+
+    async def on_kill(self) -> None:
+        """Delete the pod: a person has ended the task. A triggerer that restarts does not."""
+        await self._of_pod.on_kill()
+
+    @cached_property
+    def _of_pod(self) -> KubernetesPodTrigger:
+        from airflow.providers.cncf.kubernetes.triggers.pod import KubernetesPodTrigger
+
+        return KubernetesPodTrigger(**self.pod)
+
+    def _seen(self) -> TriggerEvent:
+        self.log.info("%s is there", self.result_uri)
+        return TriggerEvent({
+            "status": RESULT,
+            "name": self._of_pod.pod_name,
+            "namespace": self._of_pod.pod_namespace,
+            "last_log_time": self._of_pod.last_log_time,
+            **self._of_pod.trigger_kwargs,
+        })
+
+    async def _result(self) -> None:
+        """Return once the result is there."""
+        while not await self._is_there():
+            await asyncio.sleep(self.poll_seconds)
+
+    async def _is_there(self) -> bool:
+        """Look once; the pod's end comes in any case, so that not to be able to look is no end."""
+        parts = urlsplit(self.result_uri)
+        try:
+            if parts.scheme == "file":
+                return await asyncio.to_thread(Path(unquote(parts.path)).exists)
+            if parts.scheme == "s3":
+                return await _is_on_s3(parts.netloc, parts.path.lstrip("/"))
+        except Exception as error:  # noqa: BLE001 an outage must not end the wait
+            self.log.info("cannot look at %s now: %s", self.result_uri, error)
+        return False
+
+
+async def _is_on_s3(bucket: str, key: str) -> bool:
+    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
+    hook = S3Hook(aws_conn_id="store")
+    async with await hook.get_async_conn() as client:
+        return await hook.get_head_object_async(client, key, bucket) is not None
