@@ -135,8 +135,7 @@ class Job:
     @property
     def pid(self) -> int | None:
         """The process of the attempt that runs now."""
-        process = self._process
-        return None if process is None or process.poll() is not None else process.pid
+        return None if self._process is None else self._process.pid
 
     def wait(self, *statuses: str, seconds: float = 60) -> None:
         """Wait until it is in one of these states (by default: until it has ended)."""
@@ -182,10 +181,9 @@ class Job:
 
     def end_running(self, end: End) -> None:
         """End the attempt that runs now, in a way that is not its own."""
-        process = self._process
         with self.changed:
-            self._forced = end
-        if process is None:
+            self._forced, process = end, self._process
+        if process is None:  # it has not begun, and will see this when it does
             return
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
@@ -315,7 +313,7 @@ class Job:
         stream: str,
         timeout: float | None,
     ) -> End:
-        self._process = process = subprocess.Popen(
+        process = subprocess.Popen(
             command,
             cwd=folder,
             env=environment,
@@ -324,8 +322,12 @@ class Job:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        if self.terminated is not None:  # it came between the look and the start
-            self.end_running(End(137, self.terminated))
+        with self.changed:
+            self._process, forced = process, self._forced
+            if self.terminated is not None:
+                forced = End(137, self.terminated)
+        if forced is not None:  # it came before the process
+            self.end_running(forced)
         timer = threading.Timer(timeout or 0, self.end_running, (End(137, TIMED_OUT),))
         if timeout is not None:
             timer.start()
@@ -338,9 +340,9 @@ class Job:
                     self.changed.notify_all()
         code = process.wait()
         timer.cancel()
-        if self._forced is not None:
-            return self._forced
-        return End(128 - code if code < 0 else code)
+        with self.changed:
+            self._process, forced = None, self._forced
+        return forced or End(128 - code if code < 0 else code)
 
     def _is_retried(self, end: End) -> bool:
         """Return what `evaluateOnExit` says; without a match a job is retried."""

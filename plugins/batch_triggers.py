@@ -1,0 +1,339 @@
+"""A trigger that waits for a job on AWS Batch and shows its log meanwhile.
+
+It only notices: the operator in the worker looks at the job again and judges. The triggerer cannot
+import `include`.
+
+Light at import: Airflow loads every plugin in each of its processes, tasks included.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+ENDED = ("SUCCEEDED", "FAILED")
+WAITING = ("SUBMITTED", "PENDING", "RUNNABLE")
+"""The states in which a job has no machine yet."""
+KILL_REASON = "the task was marked failed or cleared in Airflow"
+LOG_GROUP = "/aws/batch/job"
+LOG_LINK = "batch_log_url"
+"""The XCom that holds the address of the job's log."""
+REFUSALS = frozenset({
+    "AccessDenied",
+    "AccessDeniedException",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "NotAuthorized",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+})
+
+
+def waiting_since(job: dict[str, Any]) -> float | None:
+    """Return since when a job waits for a machine (Unix time), None when it has one.
+
+    Args:
+        job: what DescribeJobs says of it. Every attempt waits anew.
+    """
+    if job["status"] not in WAITING:
+        return None
+    attempts = job.get("attempts") or [{}]
+    return float(attempts[-1].get("stoppedAt") or job["createdAt"]) / 1000
+
+
+def log_stream(job: dict[str, Any]) -> tuple[str, str] | None:
+    """Return group and stream of the log of a job's newest attempt; None while there is none."""
+    container = job.get("container", {})
+    stream = container.get("logStreamName")
+    if stream is None:
+        return None
+    options = container.get("logConfiguration", {}).get("options", {})
+    return options.get("awslogs-group", LOG_GROUP), stream
+
+
+def log_url(job: dict[str, Any], *, region: str, partition: str) -> str | None:
+    """Return the page in AWS's console of the log of a job's newest attempt."""
+    from airflow.providers.amazon.aws.links.logs import CloudWatchEventsLink
+
+    found = log_stream(job)
+    if found is None:
+        return None
+    link = CloudWatchEventsLink()
+    return link.format_link(
+        aws_domain=link.get_aws_domain(partition),
+        region_name=region,
+        awslogs_region=region,
+        awslogs_group=found[0],
+        awslogs_stream_name=found[1],
+    )
+
+
+def refusal(error: Exception) -> str | None:
+    """Return what an answer says that waiting does not change; None for any other error."""
+    from botocore.exceptions import ClientError, NoCredentialsError, NoRegionError
+
+    if isinstance(error, ClientError) and error.response["Error"]["Code"] in REFUSALS:
+        return first_line(error)
+    return first_line(error) if isinstance(error, NoCredentialsError | NoRegionError) else None
+
+
+def first_line(error: BaseException) -> str:
+    """Return an error in one short line."""
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0][:300]
+
+
+class BatchJobTrigger(BaseTrigger):
+    """Fires when a job has ended, when its step's result is there, or when it gets no machine.
+
+    Its event says why: `{"status": "ended" | "result" | "no_capacity" | "gone"}`, or
+    `{"status": "refused", "reason": sentence}`.
+    """
+
+    last_lines_seconds = 5.0
+    """How long after a failure to look at the log once more: the log driver of a host sends every
+    five seconds, and the last lines say why."""
+
+    def __init__(
+        self,
+        *,
+        job_id: str,
+        connection: str,
+        poll_seconds: float,
+        runnable_seconds: float,
+        result: str | None,
+    ) -> None:
+        """Describe what to wait for.
+
+        Args:
+            job_id: Batch's id of the job.
+            connection: the Airflow connection that may look at it and end it.
+            poll_seconds: seconds between two looks.
+            runnable_seconds: how long the job may wait for a machine.
+            result: address of the object whose appearance ends the wait while the job goes on;
+                None, or an address that is neither file:// nor s3://: only the job's end does.
+        """
+        super().__init__()
+        self.job_id = job_id
+        self.connection = connection
+        self.poll_seconds = poll_seconds
+        self.runnable_seconds = runnable_seconds
+        self.result = result
+        self._said = ""
+        self._warned: set[str] = set()
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return what another triggerer needs to go on.
+
+        How far the log was shown is not part of it: Airflow stores this once, when the task
+        defers. After a restart of the triggerer the log is shown from its beginning again.
+        """
+        fields = {
+            "job_id": self.job_id,
+            "connection": self.connection,
+            "poll_seconds": self.poll_seconds,
+            "runnable_seconds": self.runnable_seconds,
+            "result": self.result,
+        }
+        return f"{type(self).__module__}.{type(self).__qualname__}", fields
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Look again and again; an outage of AWS must not end the wait."""
+        payload: dict[str, str] | None = None
+        log = _JobLog(self)
+        while payload is None:
+            try:
+                async with _Clients(self.connection) as clients:
+                    payload = await self._watch(clients, log)
+            except Exception as error:  # noqa: BLE001 whatever it was, the job goes on
+                if (reason := refusal(error)) is not None:
+                    payload = {"status": "refused", "reason": reason}
+                else:
+                    self._say(f"cannot look at the job now, trying again: {first_line(error)}")
+                    await asyncio.sleep(self.poll_seconds)
+        yield TriggerEvent(payload)
+
+    async def on_kill(self) -> None:
+        """End the job: a person marked the deferred task failed or successful, or cleared it.
+
+        Airflow 3.3.2 calls this whenever a trigger that runs here is no longer assigned to this
+        triggerer (`TriggerRunnerSupervisor.update_triggers`). That is also so when another
+        triggerer took it over because this one's heartbeat was late; then the task still waits.
+        """
+        if await self._is_still_deferred():
+            self.log.info("another triggerer waits for job %s now", self.job_id)
+            return
+        async with _Clients(self.connection) as clients:
+            batch = await clients.batch()
+            await batch.terminate_job(jobId=self.job_id, reason=KILL_REASON)
+        self.log.info("job %s was ended: %s", self.job_id, KILL_REASON)
+
+    async def _watch(self, clients: _Clients, log: _JobLog) -> dict[str, str]:
+        """Look until there is something to say."""
+        batch = await clients.batch()
+        while True:
+            found = (await batch.describe_jobs(jobs=[self.job_id]))["jobs"]
+            if not found:
+                return {"status": "gone"}
+            job = found[0]
+            self._say(_state(job))
+            await log.follow(job, clients)
+            if job["status"] in ENDED:
+                if job["status"] == "FAILED" and log_stream(job) is not None:
+                    await asyncio.sleep(self.last_lines_seconds)
+                    await log.follow(job, clients)
+                return {"status": "ended"}
+            since = waiting_since(job)
+            if since is not None and time.time() - since > self.runnable_seconds:
+                return {"status": "no_capacity"}
+            if since is None and await self._result_is_there(clients):
+                return {"status": "result"}
+            await asyncio.sleep(self.poll_seconds)
+
+    async def _result_is_there(self, clients: _Clients) -> bool:
+        parts = urlsplit(self.result or "")
+        if parts.scheme == "file":
+            return await asyncio.to_thread(Path(unquote(parts.path)).exists)
+        if parts.scheme != "s3":
+            return False
+        try:
+            hook, client = await clients.store()
+            key = parts.path.lstrip("/")
+            return await hook.get_head_object_async(client, key, parts.netloc) is not None
+        except Exception as error:  # noqa: BLE001 the job's end is noticed all the same
+            self.warn_once(f"cannot look for {self.result}: {first_line(error)}")
+            return False
+
+    async def _is_still_deferred(self) -> bool:
+        """Return whether the task waits on; False where that cannot be told."""
+        from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+        from asgiref.sync import sync_to_async
+
+        ti: Any = self.task_instance
+        if ti is None:
+            return False
+        try:
+            states = await sync_to_async(RuntimeTaskInstance.get_task_states)(
+                dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id]
+            )
+        except Exception as error:  # noqa: BLE001 a person's wish is by far the likelier reason
+            self.log.warning("cannot ask for the task's state: %s", first_line(error))
+            return False
+        return states.get(ti.run_id, {}).get(ti.task_id) == "deferred"
+
+    def _say(self, text: str) -> None:
+        """Log a sentence when it is news."""
+        if text != self._said:
+            self.log.info("%s", text)
+            self._said = text
+
+    def warn_once(self, text: str) -> None:
+        """Log a warning once."""
+        if text not in self._warned:
+            self.log.warning("%s", text)
+            self._warned.add(text)
+
+
+class _Clients(AsyncExitStack):
+    """Clients of AWS, opened when they are first needed and closed together."""
+
+    def __init__(self, connection: str) -> None:
+        super().__init__()
+        self._connection = connection
+        self._open: dict[str, Any] = {}
+
+    async def batch(self) -> Any:
+        from airflow.providers.amazon.aws.hooks.batch_client import BatchClientHook
+
+        return await self._client(BatchClientHook(aws_conn_id=self._connection))
+
+    async def logs(self) -> Any:
+        from airflow.providers.amazon.aws.hooks.logs import AwsLogsHook
+
+        return await self._client(AwsLogsHook(aws_conn_id=self._connection))
+
+    async def store(self) -> tuple[Any, Any]:
+        """Return the hook too: it knows a missing object from an error."""
+        from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
+        hook = S3Hook(aws_conn_id="store")
+        return hook, await self._client(hook)
+
+    async def _client(self, hook: Any) -> Any:
+        if hook.client_type not in self._open:
+            client = await self.enter_async_context(await hook.get_async_conn())
+            self._open[hook.client_type] = client
+        return self._open[hook.client_type]
+
+
+class _JobLog:
+    """Shows the lines of a job's log as they come; that it cannot is never the job's failure."""
+
+    def __init__(self, trigger: BatchJobTrigger) -> None:
+        self._trigger = trigger
+        self._stream: tuple[str, str] | None = None
+        self._token: str | None = None
+        self._is_refused = False
+
+    async def follow(self, job: dict[str, Any], clients: _Clients) -> None:
+        """Show what is new; ``job`` is what DescribeJobs says of it."""
+        stream = log_stream(job)
+        if stream is None or self._is_refused:
+            return
+        if stream != self._stream:
+            self._stream, self._token = stream, None
+            meta = (await clients.batch()).meta
+            await self._link(log_url(job, region=meta.region_name, partition=meta.partition))
+        try:
+            await self._show(await clients.logs(), *stream)
+        except Exception as error:  # noqa: BLE001 the job is what counts
+            from botocore.exceptions import ClientError
+
+            if isinstance(error, ClientError):
+                if error.response["Error"]["Code"] == "ResourceNotFoundException":
+                    return  # the host has not sent a line yet
+                self._is_refused = refusal(error) is not None
+            self._trigger.warn_once(f"cannot read the job's log: {first_line(error)}")
+
+    async def _show(self, client: Any, group: str, stream: str) -> None:
+        while True:
+            token = {} if self._token is None else {"nextToken": self._token}
+            page = await client.get_log_events(
+                logGroupName=group, logStreamName=stream, startFromHead=True, **token
+            )
+            for event in page["events"]:
+                self._trigger.log.info("%s", event["message"])
+            # An empty page is not the end; the same token again is.
+            is_end = page["nextForwardToken"] == self._token
+            self._token = page["nextForwardToken"]
+            if is_end:
+                return
+
+    async def _link(self, url: str | None) -> None:
+        """Tell the UI where the log is, while the job runs."""
+        from airflow.sdk.bases.xcom import BaseXCom
+
+        self._trigger.log.info("log of the job: %s", url)
+        ti: Any = self._trigger.task_instance
+        if ti is None:
+            return
+        try:
+            await BaseXCom.aset(
+                LOG_LINK, url, dag_id=ti.dag_id, task_id=ti.task_id, run_id=ti.run_id
+            )
+        except Exception as error:  # noqa: BLE001 the operator does it again at the end
+            self._trigger.warn_once(f"cannot set the link to the log: {first_line(error)}")
+
+
+def _state(job: dict[str, Any]) -> str:
+    reason = f": {job['statusReason']}" if job.get("statusReason") else ""
+    return f"job {job['jobName']} ({job['jobId']}) is {job['status']}{reason}"
