@@ -14,8 +14,10 @@ from include.orchestration.telling import tell, tell_directly, tell_of_missing_c
 from include.retraining.exceptions import RetrainingError
 
 if TYPE_CHECKING:
+    from include.retraining.layout import RunPaths
     from include.retraining.records import DecisionRecord, Outcome, RunRef
-    from include.retraining.results import JobStep
+    from include.retraining.results import StepFailure
+    from include.retraining.steps import JobStep
     from include.retraining.storage import Store
 
 log = logging.getLogger(__name__)
@@ -89,7 +91,6 @@ def _what_happened(store: Store, run: RunRef, context: Context) -> tuple[Outcome
     """Return outcome, reason and task of a run that ended without a record."""
     from include.retraining.manifest import current_plan
     from include.retraining.records import Outcome
-    from include.retraining.results import read_failure
 
     ti: Any = context.get("ti")
     task = None if ti is None else ti.task_id
@@ -104,13 +105,28 @@ def _what_happened(store: Store, run: RunRef, context: Context) -> tuple[Outcome
     failure = None
     if task in STEPS:
         paths = current_plan(store, run.paths)
-        failure = read_failure(store, paths, STEPS[task], attempt_word(context))
+        failure = _last_words(store, paths, STEPS[task], attempt_word(context))
     if failure is not None:
         outcome = Outcome.DATA_REJECTED if failure.kind in _DATA_KINDS else Outcome.FAILED
         return outcome, f"{failure.step}: {failure.message}", task
     name = task or "a task"
     reason = f"{name} ended without saying why: it was killed, or a person marked it failed"
     return Outcome.FAILED, reason, task
+
+
+def _last_words(store: Store, paths: RunPaths, step: JobStep, attempt: str) -> StepFailure | None:
+    """Return what a step said last: as a child of this try, or as a job elsewhere."""
+    from include.retraining.attempts import Attempts
+    from include.retraining.manifest import find_manifest
+    from include.retraining.results import read_failure
+
+    failure = read_failure(store, paths, step, attempt)
+    manifest = find_manifest(store, paths)
+    if failure is not None or manifest is None:
+        return failure
+    attempts = Attempts(store, paths, manifest)
+    claim = attempts.newest(step)
+    return None if claim is None else attempts.failure(claim)
 
 
 def _explained(exception: Any) -> tuple[str, str]:

@@ -20,7 +20,8 @@ from include.retraining.compute import LocalCompute, StepCompute, resolve
 from include.retraining.exceptions import JobKilled
 
 if TYPE_CHECKING:
-    from include.retraining.results import JobStep, StepFailure
+    from include.retraining.results import StepFailure
+    from include.retraining.steps import JobStep
 
 # All that a job gets of our environment. AIRFLOW__* and AIRFLOW_CONN_* hold every secret there is.
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV")

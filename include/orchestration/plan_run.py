@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseBranchOperator, Context
 
@@ -13,7 +14,12 @@ from include.orchestration.failing import failing_clearly
 from include.orchestration.params import read_params
 from include.orchestration.run_reference import run_reference
 from include.orchestration.store_connection import open_store
+from include.retraining.compute import BYTES_PER_GIB, resolve
 from include.retraining.config import ModelConfig
+from include.retraining.steps import STEPS
+
+if TYPE_CHECKING:
+    from include.retraining.manifest import RunManifest
 
 
 class PlanRunOperator(BaseBranchOperator):
@@ -67,6 +73,8 @@ class PlanRunOperator(BaseBranchOperator):
             for key, value in facts.items():
                 self.log.info("%s: %s", key, value)
                 context["ti"].xcom_push(key=key, value=value)
+            for step, words in _compute_words(self.config, manifest):
+                self.log.info("%s: %s", step, words)
             earlier = unchanged(store, manifest)
             if earlier is None:
                 return self.when_new
@@ -77,3 +85,12 @@ class PlanRunOperator(BaseBranchOperator):
             self.log.info("%s", reason)
             close_and_tell(context, Outcome.NO_CHANGE, reason)
             return self.when_unchanged
+
+
+def _compute_words(config: ModelConfig, manifest: RunManifest) -> Iterator[tuple[str, str]]:
+    """Yield, for each step, what it may use and what it used last."""
+    for step in STEPS:
+        compute = resolve(config.compute.of(step), manifest.delivery.total_bytes)
+        peak = manifest.last_peak_memory_bytes.get(step)
+        used = "" if peak is None else f" (used last: up to {peak / BYTES_PER_GIB:.2f} GiB)"
+        yield step, f"{compute.words}{used}"

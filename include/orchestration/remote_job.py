@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from include.retraining.attempts import Attempts, JobClaim
     from include.retraining.layout import RunPaths
     from include.retraining.manifest import RunManifest
-    from include.retraining.results import JobStep
+    from include.retraining.steps import JobStep
     from include.retraining.storage import Store
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,8 @@ from include.retraining.exceptions import StorageError
 
 if TYPE_CHECKING:
     from include.retraining.layout import RunPaths
-    from include.retraining.results import JobStep, StepFailed, StepFailure
+    from include.retraining.results import StepFailed, StepFailure
+    from include.retraining.steps import JobStep
     from include.retraining.storage import Store
 
 log = logging.getLogger(__name__)

@@ -11,20 +11,15 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from include.retraining.exceptions import RetrainingError
-
-if TYPE_CHECKING:
-    from include.retraining.results import JobStep
-
-STEPS: tuple[JobStep, ...] = ("validate", "train", "evaluate", "card")
+from include.retraining.steps import JOB_STEPS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code: 0 done, 1 refused or failed, 2 wrong usage."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if words and words[0] in STEPS:
+    if words and words[0] in JOB_STEPS:
         return _run_job(words)
     from include.retraining import command_line
 
@@ -37,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run_job(words: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m include.retraining")
-    parser.add_argument("steps", nargs="+", choices=STEPS, metavar="STEP")
+    parser.add_argument("steps", nargs="+", choices=JOB_STEPS, metavar="STEP")
     parser.add_argument("--run", required=True, metavar="URI", help="STORE/models/NAME/runs/RUN")
     parser.add_argument("--attempt", default="by-hand", help="a word of its own for each try")
     parser.add_argument("--claim", type=int, metavar="N", help="of a job that runs elsewhere")

@@ -13,6 +13,7 @@ import logging
 import os
 import socket
 import time
+import uuid
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -22,7 +23,8 @@ from include.retraining.documents import Document
 from include.retraining.exceptions import EvidenceError
 from include.retraining.layout import RunPaths
 from include.retraining.manifest import RunManifest
-from include.retraining.results import JobStep, StepFailed, StepFailure, read_failure
+from include.retraining.results import StepFailed, StepFailure, read_failure
+from include.retraining.steps import JobStep
 from include.retraining.storage import Store
 
 log = logging.getLogger(__name__)
@@ -70,6 +72,13 @@ class JobStart(Document):
     number: int
     job: str | None
     """Who runs it; None when the claim is void."""
+    at: datetime
+
+
+class JobReport(Document):
+    """A step's task has failed because of a job. Put if absent."""
+
+    nonce: str
     at: datetime
 
 
@@ -159,7 +168,9 @@ class Attempts:
 
     def report_once(self, claim: JobClaim, step: JobStep) -> bool:
         """Return True to the first who fails a step's task because of this job."""
-        return self.store.create(self.paths.job_reported(claim.number, step), b"{}")
+        # Of its own content: the store takes an equal object for this writer's lost answer.
+        report = JobReport(nonce=uuid.uuid4().hex, at=datetime.now(UTC))
+        return self.store.create(self.paths.job_reported(claim.number, step), report.to_bytes())
 
     def started(self, claim: JobClaim) -> JobStart | None:
         """Return who runs a claimed job, None when nobody has begun."""

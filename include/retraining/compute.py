@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -24,6 +25,7 @@ from pydantic import (
 
 from include.retraining.fargate import FARGATE_SIZES, fargate_size
 from include.retraining.section import Name, Section, Text
+from include.retraining.steps import STEPS, JobStep
 
 MIB_PER_GIB = 1024
 BYTES_PER_GIB = 2**30
@@ -387,7 +389,6 @@ KINDS: dict[str, type[Section] | None] = {
 }
 AnyCompute = LocalCompute | BatchCompute | KubernetesCompute
 ComputeT = TypeVar("ComputeT", bound=StepCompute)
-STEPS = ("validate", "train", "evaluate")
 
 
 class ComputeBySteps(Section):
@@ -412,29 +413,26 @@ class ComputeBySteps(Section):
             )
         return self
 
-    def of(self, step: str) -> AnyCompute:
+    def of(self, step: JobStep) -> AnyCompute:
         """Return the compute of a step, `card` included."""
-        return {
-            "validate": self.validate_data,
-            "train": self.train_model,
-            "evaluate": self.evaluate_model,
-            "card": self.evaluate_model,
-        }[step]
+        if step == "validate":
+            return self.validate_data
+        return self.train_model if step == "train" else self.evaluate_model
 
-    def together(self, step: str) -> tuple[str, ...]:
+    def together(self, step: JobStep) -> tuple[JobStep, ...]:
         """Return the steps that a job started for ``step`` runs: it, and those that may follow."""
         ours = self.of(step)
         if not self.one_job or step == "card" or isinstance(ours, LocalCompute):
             return (step,)
         following = STEPS[STEPS.index(step) :]
-        found = [step]
+        found: list[JobStep] = [step]
         for other in following[1:]:
             if _without_timeout(self.of(other)) != _without_timeout(ours):
                 break
             found.append(other)
         return tuple(found)
 
-    def timeout_seconds(self, steps: tuple[str, ...]) -> float:
+    def timeout_seconds(self, steps: Sequence[JobStep]) -> float:
         """Return how long a job may run that does ``steps``."""
         return min(LONGEST_SECONDS, sum(self.of(step).timeout_seconds for step in steps))
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
+from pydantic import Field
+
+from include.retraining.compute_used import ComputeUsed
 from include.retraining.documents import Document
 from include.retraining.manifest import Cause, Code, Delivery, Flag, Params, Serving
 from include.retraining.report import EvaluationReport
@@ -68,6 +71,8 @@ class DecisionRecord(Document):
     version: str | None
     """The challenger, where there is one."""
     rows: int | None
+    compute: dict[str, ComputeUsed] = Field(default_factory=dict)
+    """By step, where it ran, what it was given and what it used."""
     verdict: Verdict | None
     report: EvaluationReport | None
     """What the verdict was made from, so that a record explains itself."""

@@ -31,11 +31,11 @@ from include.retraining.redaction import redact
 from include.retraining.registry import open_store
 from include.retraining.results import (
     Cost,
-    JobStep,
     StepFailure,
     find_result,
     write_result,
 )
+from include.retraining.steps import JobStep
 from include.retraining.storage import Store
 from include.retraining.verdict import Verdict
 

@@ -116,6 +116,8 @@ class RunManifest(Document):
     compute: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """By step, where it runs and what it may use for this delivery. Recorded, not part of the
     fingerprint; a job that was planned and not yet started follows the model's YAML as it is."""
+    last_peak_memory_bytes: dict[str, int] = Field(default_factory=dict)
+    """By step, what the last run that got so far really used."""
     seed: int
     fingerprint: str
     """SHA-256 of all that can change the model."""

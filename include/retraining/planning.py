@@ -34,6 +34,7 @@ from include.retraining.storage import Store
 SERVED_BY = frozenset({Outcome.PROMOTED, Outcome.NO_CHANGE, Outcome.CANNOT_JUDGE})
 # What the heavy steps and the gate read of a configuration. Who is alerted, when a run starts and
 # where a job runs may change under a plan.
+RECORDS_FOR_PEAKS = 10
 JUDGED_SECTIONS = ("problem", "data", "training", "gates")
 
 
@@ -85,6 +86,7 @@ def plan_run(
         config_digest=config.digest,
         policy_digest=config.gates.digest,
         compute=config.compute.resolved(delivery.total_bytes),
+        last_peak_memory_bytes=last_peaks(store, config.name),
         seed=config.training.seed,
         fingerprint=fingerprint,
         version=version_of(fingerprint),
@@ -116,6 +118,16 @@ def unchanged(store: Store, manifest: RunManifest) -> DecisionRecord | None:
         if _answers(record, manifest):
             return record
     return None
+
+
+def last_peaks(store: Store, model: str) -> dict[str, int]:
+    """Return, by step, the peak memory in bytes of the newest run that got so far."""
+    found: dict[str, int] = {}
+    for record in decisions(store, model, limit=RECORDS_FOR_PEAKS):
+        for step, used in record.compute.items():
+            if used.peak_memory_bytes is not None:
+                found.setdefault(step, used.peak_memory_bytes)
+    return found
 
 
 def _code(config: ModelConfig, *, git_sha: str | None, image: str | None) -> Code:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from include.retraining import layout
+from include.retraining.compute_used import compute_used
 from include.retraining.decision_record import FINISHED, DecisionRecord, Outcome
 from include.retraining.documents import Document, sha256_of
 from include.retraining.exceptions import EvidenceError, RegistryError
@@ -269,6 +270,7 @@ def _with_pins(
         "fingerprint": manifest.fingerprint,
         "version": manifest.version if store.exists(version_key) else None,
         "rows": validated.rows if validated is not None and is_ours else None,
+        "compute": compute_used(store, paths, manifest),
     }
     return record.model_copy(update=pins)
 

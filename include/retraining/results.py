@@ -11,14 +11,11 @@ from include.retraining.documents import Document
 from include.retraining.exceptions import EvidenceError, RetrainingError
 from include.retraining.layout import RunPaths
 from include.retraining.manifest import RunManifest
+from include.retraining.steps import JobStep, Step
 from include.retraining.storage import MissingObject, Store
 
 if TYPE_CHECKING:
     from include.retraining.job import Job
-
-Step = Literal["validate", "train", "evaluate"]
-JobStep = Literal["validate", "train", "evaluate", "card"]
-"""The steps that run as jobs. The card is no evidence: it leaves no result and is made again."""
 
 
 class Output(Document):

@@ -125,6 +125,7 @@ class Toy:
             },
             "training": {"seed": 7},
             "gates": {"metric": "r2" if regression else "accuracy", "min_holdout_rows": 20},
+            "compute": {},
         }
         for section, changed in self.changes.items():
             values[section] |= changed

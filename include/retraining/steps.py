@@ -1,0 +1,12 @@
+"""The names of the heavy steps."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Step = Literal["validate", "train", "evaluate"]
+JobStep = Literal["validate", "train", "evaluate", "card"]
+"""The steps that run as jobs. The card is no evidence: it leaves no result and is made again."""
+
+STEPS: tuple[Step, ...] = ("validate", "train", "evaluate")
+JOB_STEPS: tuple[JobStep, ...] = (*STEPS, "card")
