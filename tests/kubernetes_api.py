@@ -10,14 +10,16 @@ The provider's own operator and trigger accept it, in this process or in a runni
 `api.connection()` to Airflow as `AIRFLOW_CONN_KUBERNETES_DEFAULT` before it starts. A pod runs the
 arguments of its first container behind `command` as the leader of a process group of its own; its
 environment is `environment`, the container's own (secrets by reference are looked up in
-`api.secrets`, as {(name, key): value}) and `HOSTNAME`, the pod's name. Deleting a pod kills all of
-it; so does the end of the `with`. The first script that fits a pod says what happens to it
-instead; `kubernetes_pods.ACTIONS` lists what can. While things run:
+`api.secrets`, as {(name, key): value}) and `HOSTNAME`, the pod's name. Deleting a pod tells its
+process to end and kills all of it after the pod's grace; the end of the `with` kills all at once.
+The first script that fits a pod says what happens to it instead; `kubernetes_pods.ACTIONS` lists
+what can. `api.node.command` may be changed for the pods to come. While things run:
 
 - `api.requests`: every request in order; `api.calls(method, part_of_path)`: some of them;
 - `api.submissions()`: the names of the pods that were made;
 - `api.pod(name)`: a pod as the API shows it, None when there is none; `api.names()`;
-- `api.process(name)`: its child process; `api.vanish(name)`: the pod is gone, as with its node;
+- `api.log(name)`: what it wrote; `api.process(name)`: its child process;
+- `api.vanish(name)`: the pod is gone, as with its node;
 - `api.release()`: answer the requests that a script holds back;
 - `api.wait_for(condition)`: wait until something of the above is true.
 """
@@ -39,7 +41,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
-from tests.kubernetes_pods import Json, Node, Pod, Script, now
+from tests.kubernetes_pods import Json, Node, Pod, Script, fits, now
 
 T = TypeVar("T")
 
@@ -107,6 +109,12 @@ class KubernetesApi:
             found = [pod for pod in self.all.values() if pod.name == name]
             return json.loads(json.dumps(found[0].shown)) if found else None
 
+    def log(self, name: str) -> str:
+        """Return what a pod has written until now."""
+        with self.changed:
+            pod = next(pod for pod in self.all.values() if pod.name == name)
+            return b"".join(line for _, line in pod.log).decode()
+
     def process(self, name: str) -> subprocess.Popen[bytes]:
         """Return the process of a pod."""
         with self.changed:
@@ -166,12 +174,19 @@ class KubernetesApi:
             self.remove((namespace, name))
         return 201, pod.shown, script.action
 
-    def remove(self, key: tuple[str, str]) -> Json:
-        """Remove a pod and kill its process."""
-        pod = self.all.pop(key)
-        pod.kill()
-        self.changed.notify_all()
+    def delete(self, key: tuple[str, str]) -> Json:
+        """Delete a pod: it is there until its process has ended, or its grace is over."""
+        pod = self.all[key]
+        grace = pod.shown["spec"].get("terminationGracePeriodSeconds") or 30
+        pod.end_gently(grace, lambda: self.remove(key))
         return pod.shown
+
+    def remove(self, key: tuple[str, str]) -> None:
+        """Remove a pod and kill its process."""
+        pod = self.all.pop(key, None)
+        if pod is not None:
+            pod.kill()
+            self.changed.notify_all()
 
     def events(self, namespace: str, name: str, after: int) -> list[Json]:
         """Return the events of a pod that are newer than a version."""
@@ -186,21 +201,6 @@ class KubernetesApi:
             for key in list(self.all):
                 self.remove(key)
             self.changed.notify_all()
-
-
-def fits(labels: Mapping[str, str], selector: str) -> bool:
-    """Return whether labels fit a selector of `k=v`, `k!=v`, `k` and `!k`."""
-    for term in filter(None, selector.split(",")):
-        name, operator, value = term.replace("==", "=").partition("=")
-        if not operator:
-            is_met = (term.lstrip("!") in labels) != term.startswith("!")
-        elif name.endswith("!"):
-            is_met = labels.get(name[:-1]) != value
-        else:
-            is_met = labels.get(name) == value
-        if not is_met:
-            return False
-    return True
 
 
 def status(code: int, reason: str, message: str) -> Json:
@@ -285,7 +285,7 @@ class _Handler(BaseHTTPRequestHandler):
                 message = f'container in pod "{key[1]}" is waiting to start'
                 self.answer(400, status(400, "BadRequest", message))
             elif self.command == "DELETE":
-                self.answer(200, self.api.remove(key))
+                self.answer(200, self.api.delete(key))
             elif self.command == "PATCH":
                 self.answer(200, _patched(pod, body))
             elif rest != ["log"]:

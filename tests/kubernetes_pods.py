@@ -8,7 +8,8 @@ import signal
 import subprocess
 import threading
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -68,7 +69,7 @@ class Script:
         return True
 
 
-@dataclass(frozen=True)
+@dataclass
 class Node:
     """Where pods run."""
 
@@ -132,6 +133,23 @@ class Pod:
         """End its process and all that it started."""
         if self.process is not None and self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
+
+    def end_gently(self, grace_seconds: float, then: Callable[[], None]) -> None:
+        """Tell the process to end, kill it when it does not in time, and call ``then``."""
+        process = self.process
+        if process is None or process.poll() is not None:
+            return then()
+        self.shown["metadata"]["deletionTimestamp"] = now()
+        process.terminate()
+
+        def wait() -> None:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(grace_seconds)
+            with self.node.changed:
+                then()
+
+        threading.Thread(target=wait, daemon=True).start()
+        return None
 
     def _run(self) -> None:
         try:
@@ -247,6 +265,21 @@ class Pod:
                 }
             ]
         self.node.changed.notify_all()
+
+
+def fits(labels: Mapping[str, str], selector: str) -> bool:
+    """Return whether labels fit a selector of `k=v`, `k!=v`, `k` and `!k`."""
+    for term in filter(None, selector.split(",")):
+        name, operator, value = term.replace("==", "=").partition("=")
+        if not operator:
+            is_met = (term.lstrip("!") in labels) != term.startswith("!")
+        elif name.endswith("!"):
+            is_met = labels.get(name[:-1]) != value
+        else:
+            is_met = labels.get(name) == value
+        if not is_met:
+            return False
+    return True
 
 
 def now() -> str:

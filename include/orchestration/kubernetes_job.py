@@ -146,8 +146,9 @@ class KubernetesJobOperator(BaseOperator):
             if shown is None:
                 return step.failed(claim, _why_no_pod(claim, error))
             if phase_of(shown) == "Pending":
-                is_hopeless = "image cannot be pulled" in str(error).lower()
-                reason = why_not_started(shown, pod.warnings(), compute, is_hopeless=is_hopeless)
+                reason = why_not_started(
+                    shown, pod.warnings(), compute, is_hopeless=pod.is_hopeless(shown)
+                )
                 pod.delete()
                 return step.failed(claim, reason)
             if phase_of(shown) == "Failed":

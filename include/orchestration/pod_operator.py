@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow.providers.cncf.kubernetes.kubernetes_helper_functions import generic_api_retry
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.providers.cncf.kubernetes.pod_generator import make_safe_label_value
+from airflow.providers.cncf.kubernetes.utils.pod_manager import detect_pod_terminate_early_issues
 from airflow.providers.common.compat.sdk import AirflowException
 from airflow.sdk import Context
 from kubernetes.client import models as k8s  # type: ignore[import-untyped]
@@ -168,6 +169,10 @@ class JobPodOperator(KubernetesPodOperator):
             if error.status == 404:
                 return None
             raise
+
+    def is_hopeless(self, pod: k8s.V1Pod) -> bool:
+        """Return whether the provider gives a Pending pod up before its time."""
+        return detect_pod_terminate_early_issues(pod) is not None
 
     def warnings(self) -> list[k8s.CoreV1Event]:
         """Return the cluster's warnings about the pod, oldest first."""
