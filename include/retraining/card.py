@@ -275,9 +275,16 @@ def _limits(content: Content) -> str:
         if report.holdout.rows_in_training
         else "",
         "A ratio within its limit is no proof of fairness." if report.fairness else "",
-        f"It loads with scikit-learn {_library(content.version, 'scikit-learn')} only.",
+        _how_it_predicts(content.version),
     ]
     return "\n".join(f"- {note}" for note in notes if note)
+
+
+def _how_it_predicts(version: VersionManifest) -> str:
+    if version.predicts_by is None:
+        return f"It loads with scikit-learn {_library(version, 'scikit-learn')} only."
+    command = code(" ".join(version.predicts_by.command))
+    return f"It predicts by a command, {command}, run beside the scripts that it brings."
 
 
 def _library(version: VersionManifest, name: str) -> str:
@@ -329,7 +336,8 @@ def _making(content: Content) -> str:
         ],
         [
             "libraries",
-            ", ".join(f"{escaped(x.name)} {escaped(x.version)}" for x in version.libraries),
+            ", ".join(f"{escaped(x.name)} {escaped(x.version)}" for x in version.libraries)
+            or "those of its command",
         ],
         ["Python", escaped(made_by.python)],
         ["training", f"{number(version.train_seconds, 3)} s"],

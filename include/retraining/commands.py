@@ -97,7 +97,7 @@ def promote(chosen: argparse.Namespace) -> Result:
         chosen.version,
         actor=getpass.getuser(),
         reason=chosen.reason,
-        trusted=load_model(chosen.name).training.trusted_types,
+        trusted=load_model(chosen.name).training.trusted,
     )
     return Result(entry, lambda: [tables.champion_line(chosen.name, entry)])
 

@@ -137,7 +137,7 @@ def promote_unjudged(
         version: it must verify, load, and have passed every gate that needs no champion.
         actor: the person.
         reason: why the comparison is passed over.
-        trusted: the model's reviewed types (`training.trusted_types`).
+        trusted: what may be loaded or run (`Training.trusted`).
 
     Raises:
         RegistryError: when no run judged it, or a gate said no for another reason.

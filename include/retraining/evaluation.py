@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 from include.retraining.code import load_model_code
 from include.retraining.config import ModelConfig
 from include.retraining.documents import sha256_of
+from include.retraining.external import cost_with_commands
 from include.retraining.holdout import HoldoutRows, read_holdout
-from include.retraining.job import Job, cost
+from include.retraining.job import Job
 from include.retraining.opponents import (
     Entrant,
     find_opponents,
@@ -84,7 +85,7 @@ def evaluate(job: Job) -> EvaluateResult:
         predictions=_write(job, job.paths.predictions, table),
         report=_write(job, job.paths.evaluation, report.to_bytes()),
         finished_at=datetime.now(UTC),
-        cost=cost(job),
+        cost=cost_with_commands(job),
     )
 
 

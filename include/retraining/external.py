@@ -24,8 +24,10 @@ from typing import Any
 import pandas as pd
 
 from include.retraining.exceptions import TrainingError
+from include.retraining.job import Job, cost
 from include.retraining.plain_files import SAFE_PATH, plain_files
 from include.retraining.predictions import Array, Class, Predictions
+from include.retraining.results import Cost
 from include.retraining.task_files import (
     MODEL_FOLDER,
     PREDICTIONS_FILE,
@@ -163,10 +165,12 @@ def train_model(
     )
 
 
-def commands_peak_memory_bytes() -> int:
-    """Return the greatest resident set of any command that has ended."""
+def cost_with_commands(job: Job) -> Cost:
+    """Return what a job used until now, with the peak memory of its commands if that is greater."""
+    used = cost(job)
     unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
+    commands = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
+    return used.model_copy(update={"peak_memory_bytes": max(used.peak_memory_bytes, commands)})
 
 
 def _classes(classes: Sequence[Class] | None, positive: Class | None) -> dict[str, Any]:

@@ -196,7 +196,7 @@ class Registry(PromotionLog):
             version: it must verify and load.
             actor: the person.
             reason: why the gate is passed over.
-            trusted: the model's reviewed types (`training.trusted_types`).
+            trusted: what may be loaded or run (`Training.trusted`).
 
         Raises:
             NotFound: when there is no such version.

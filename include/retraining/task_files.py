@@ -162,8 +162,8 @@ def _values(cells: pd.Series[Any], classes: tuple[Class, ...] | None) -> Array:
     named = cells if has_words else _numbers(cells)
     positions = np.array([known.get(name, -1) for name in named])
     _count(positions < 0, PREDICTION, f"are none of the classes {', '.join(map(str, classes))}")
-    names: Array = np.array(classes, dtype=object if has_words else np.int64)
-    return names[positions]
+    names = np.array(classes, dtype=object if has_words else np.int64)
+    return np.asarray(names[positions])
 
 
 def _chances(cells: pd.Series[Any]) -> Array:

@@ -28,11 +28,11 @@ from include.retraining.exceptions import ArtifactError, TrainingError
 from include.retraining.external import (
     ExternalModel,
     TrainingTask,
-    commands_peak_memory_bytes,
+    cost_with_commands,
     train_model,
     write_files,
 )
-from include.retraining.job import Job, cost
+from include.retraining.job import Job
 from include.retraining.layout import version_manifest_key
 from include.retraining.manifest import PinnedFile, RunManifest
 from include.retraining.plain_files import plain_files
@@ -109,7 +109,7 @@ def train(job: Job) -> TrainResult:
         run_id=run.run_id,
         fingerprint=run.fingerprint,
         finished_at=datetime.now(UTC),
-        cost=cost(job),
+        cost=cost_with_commands(job),
         version=version.version,
         adopted=adopted,
         manifest=Output(
@@ -282,7 +282,7 @@ def _publish(job: Job, fitted: Fitted) -> tuple[VersionManifest, bool]:
             data_date=run.params.date.isoformat(),
             train_rows=fitted.train_rows,
             train_seconds=round(fitted.train_seconds, 3),
-            peak_memory_bytes=max(cost(job).peak_memory_bytes, commands_peak_memory_bytes()),
+            peak_memory_bytes=cost_with_commands(job).peak_memory_bytes,
             model_bytes=sum(
                 file.size for file in files if not file.name.startswith(SCRIPTS_PREFIX)
             ),

@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import subprocess
+import time
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from include.local_airflow.samples import land, loan_approval
+from include.retraining.code import read_scripts
+from include.retraining.config import ModelConfig, load_model
+from include.retraining.evaluation import evaluate
+from include.retraining.gate import judge
+from include.retraining.job import Job
+from include.retraining.layout import RunPaths
+from include.retraining.manifest import Cause, Params
+from include.retraining.planning import plan_run
+from include.retraining.registry import Registry, initialise
+from include.retraining.report import EvaluationReport
+from include.retraining.reproduce import reproduce
+from include.retraining.results import write_result
+from include.retraining.storage import Store
+from include.retraining.training import train
+from include.retraining.validation import validate
+from include.retraining.verdict import Verdict
+from include.retraining.versions import read_version
+
+NAME = "loan_approval_r"
+MODELS = Path(__file__).parents[3] / "include" / "models"
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("Rscript") is None,
+    reason="Rscript is not installed (Debian: apt-get install r-base-core)",
+)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """A store with the loan applications in it."""
+    made = initialise(f"file://{tmp_path / 'store'}")
+    land(made, "loan_approval")
+    return made
+
+
+def changed(**training: object) -> ModelConfig:
+    """The model as it ships but for its training, and for the gate that it does not pass."""
+    values = load_model(NAME).model_dump(mode="json")
+    values["training"] = {**values["training"], **training}
+    # As the model in Python on these data, it approves of fewer than four fifths of one group.
+    values["gates"]["fairness"] = [
+        rule for rule in values["gates"]["fairness"] if rule["attribute"] != "race"
+    ]
+    return ModelConfig.model_validate(values)
+
+
+def run(
+    store: Store, config: ModelConfig, number: int, *, force: bool = False
+) -> tuple[Job, EvaluationReport, Verdict]:
+    """Plan, validate, train, evaluate and judge."""
+    manifest = plan_run(
+        store,
+        config,
+        dag_id=config.dag_id,
+        run_id=f"manual__{number}",
+        run_after=datetime(2026, 11, 24, 6, number, tzinfo=UTC),
+        params=Params(date=date(2026, 11, 24), force_retrain=force),
+        cause=Cause(run_type="manual"),
+    )
+    paths = RunPaths(config.name, manifest.run)
+    planned = ModelConfig.model_validate(manifest.config)
+    job = Job(store, paths, manifest, planned, f"try-{number}", time.time())
+    write_result(job, validate(job))
+    write_result(job, train(job))
+    write_result(job, evaluate(job))
+    report = EvaluationReport.from_bytes(store.read(paths.evaluation), where=paths.evaluation)
+    return job, report, judge(report, config.gates, report_digest=report.content_digest)
+
+
+def promote(store: Store, job: Job, report: EvaluationReport, verdict: Verdict) -> None:
+    """Let a run's version serve, because the gate passed it."""
+    Registry(store, NAME).promote(
+        manifest=job.manifest, verdict=verdict, report=report, actor="tests", reason="passed"
+    )
+
+
+def test_a_model_in_r_is_trained_judged_and_promoted(store: Store):
+    """On the real applications it passes its gates, serves, and meets a challenger in Python."""
+    job, report, verdict = run(store, changed(), 1)
+    assert verdict.passed, verdict.headline
+    assert report.challenger.metrics["roc_auc"] > 0.85
+    assert report.challenger.metrics["neg_brier_score"] > -0.09
+    promote(store, job, report, verdict)
+    version = read_version(store, NAME, job.manifest.version)
+    assert version.predicts_by is not None
+    assert version.predicts_by.command == ("Rscript", "predict.R")
+    names = {file.name for file in version.files}
+    scripts = {f"scripts/{name}" for name in read_scripts(NAME)}
+    assert names == {"model/weights.csv", *scripts}
+
+    # A second version in R, with the first as its champion, that predicts the same.
+    job, report, verdict = run(store, changed(seed=1), 2)
+    assert verdict.passed, verdict.headline
+    assert report.champion is not None
+    assert report.champion.comparison is not None
+    assert report.champion.comparison.difference == 0
+    promote(store, job, report, verdict)
+
+
+def test_a_champion_in_r_meets_a_challenger_in_python_and_the_other_way_round(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Two languages, the same contract and the same holdout: they are compared row by row."""
+    promote(store, *run(store, changed(), 1))
+    # The model's file gets an estimator, as a person would who moves the model to Python.
+    import include.models.loan_approval_r as module
+    from include.models.loan_approval import build_estimator
+
+    monkeypatch.setattr(module, "build_estimator", build_estimator, raising=False)
+    in_python = {
+        "commands": None,
+        "entry_point": "build_estimator",
+        "allow_commands": True,
+        "trusted_types": ["numpy.dtype"],
+    }
+    job, report, verdict = run(store, changed(**in_python), 2)
+    assert report.champion is not None
+    assert report.champion.error is None
+    assert verdict.passed, verdict.headline
+    table = pq.read_table(io.BytesIO(store.read(job.paths.predictions))).to_pandas()
+    apart = (table["champion_probability"] - table["challenger_probability"]).abs()
+    assert 0.001 < apart.max() < 0.4  # one is regularised, the other is not
+    assert (table["champion"] == table["challenger"]).mean() > 0.97
+    promote(store, job, report, verdict)
+
+    in_r = {"trusted_types": ["numpy.dtype"]}
+    _, report, verdict = run(store, changed(**in_r), 3)
+    assert report.champion is not None
+    assert report.champion.error is None
+    assert verdict.passed, verdict.headline
+
+
+def test_it_predicts_what_a_regression_in_python_predicts(store: Store):
+    """Without regularisation, scikit-learn finds the same probabilities as R."""
+    from sklearn.base import clone
+
+    from include.models.loan_approval import FEATURES, build_estimator
+    from include.retraining.split import holdout_mask
+
+    job, _, _ = run(store, changed(), 1)
+    table = pq.read_table(io.BytesIO(store.read(job.paths.predictions))).to_pandas()
+    frame = pd.read_csv(io.BytesIO(loan_approval()))
+    estimator = clone(build_estimator(1))
+    estimator.steps[-1][1].set_params(C=np.inf, tol=1e-10, max_iter=10_000)
+    mask = holdout_mask(frame, job.config)
+    estimator.fit(frame.loc[~mask, list(FEATURES)], frame.loc[~mask, "approve"])
+    chances = estimator.predict_proba(frame.loc[mask, list(FEATURES)])[:, 1]
+    assert table["key"].tolist() == frame.loc[mask, "application_id"].tolist()
+    assert np.abs(chances - table["challenger_probability"]).max() < 1e-4
+
+
+def test_it_is_reproduced_to_the_bit(store: Store):
+    """R has no secrets from one run to the next."""
+    job, _, _ = run(store, changed(), 1)
+    found = reproduce(store, job.paths)
+    assert found.is_same
+    assert found.rows_that_differ == 0
+
+
+def test_it_passes_and_fails_the_gates_of_the_model_in_python(store: Store):
+    """The gates that ship judge both languages the same way."""
+    _, _, in_r = run(store, load_model(NAME), 1)
+    _, _, in_python = run(store, load_model("loan_approval"), 2)
+    assert {gate.gate: gate.answer for gate in in_r.gates} == {
+        gate.gate: gate.answer for gate in in_python.gates
+    }
+
+
+READ_TASK = """
+source("task.R")
+task <- read_task()
+cat(task$features, task$seed, is.null(task$nothing), task$yes, task$none, sep = "\\n")
+cat(length(task$empty), length(task$one), task$nested$deep[2], "\\n")
+"""
+
+
+def test_the_script_reads_any_json(tmp_path: Path):
+    """Texts with what JSON escapes, numbers, lists, objects and null are read as they are."""
+    shutil.copy(MODELS / NAME / "task.R", tmp_path)
+    (tmp_path / "try.R").write_text(READ_TASK)
+    task = {
+        "format": 1,
+        "features": ['a "b"', "c\\d", "é, {x}: [y]", "tab\there", "\u0007"],
+        "seed": 4294967295,
+        "nothing": None,
+        "yes": True,
+        "none": -1.5e-3,
+        "empty": [],
+        "one": [1],
+        "nested": {"deep": [1, 2]},
+    }
+    (tmp_path / "task.json").write_text(json.dumps(task, ensure_ascii=False, indent=2))
+    said = subprocess.run(
+        ["Rscript", "try.R", "task.json"],
+        cwd=tmp_path,
+        capture_output=True,
+        check=True,
+        env={"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"},
+    ).stdout.decode()
+    features = "\n".join(task["features"])
+    assert said == f"{features}\n4294967295\nTRUE\nTRUE\n-0.0015\n0 1 2 \n"
+
+
+def test_a_task_of_another_format_is_refused_by_the_script(tmp_path: Path):
+    """A script that knows one format says so when it is asked in another."""
+    shutil.copy(MODELS / NAME / "task.R", tmp_path)
+    (tmp_path / "try.R").write_text('source("task.R"); read_task()')
+    (tmp_path / "task.json").write_text('{"format": 2}')
+    done = subprocess.run(
+        ["Rscript", "try.R", "task.json"], cwd=tmp_path, capture_output=True, check=False
+    )
+    assert done.returncode != 0
+    assert b"format 1 only" in done.stderr
