@@ -158,22 +158,30 @@ class KubernetesJobOperator(BaseOperator):
 
     def _failed(self, step: RemoteStep, claim: JobClaim, pod: Any) -> RetrainingError:
         """Return why a pod failed: in the job's own words, else in the cluster's."""
-        from include.orchestration.pod_reason import ended_container, why_failed
-        from include.orchestration.step_failure import failure_reason
+        from include.orchestration.pod_reason import why_failed
 
         reason = why_failed(pod, KubernetesCompute.model_validate(claim.compute))
-        if reason is None:
-            ended = ended_container(pod)
-            lines = (getattr(ended, "message", None) or "").strip().splitlines()
-            reason = failure_reason(
-                step.store,
-                step.paths,
-                self.step,
-                claim.word,
-                exit_code=getattr(ended, "exit_code", 1),
-                last_line=lines[-1] if lines else "",
-            )
-        return step.failed(claim, reason)
+        return step.failed(claim, reason or self._own_words(step, claim, pod))
+
+    def _own_words(self, step: RemoteStep, claim: JobClaim, pod: Any) -> RetrainingError:
+        """Return what a job said last when its container ended by itself."""
+        from include.orchestration.pod_reason import ended_container
+        from include.orchestration.step_failure import failure_reason
+        from include.retraining.results import StepFailed
+
+        ended = ended_container(pod)
+        lines = (getattr(ended, "message", None) or "").strip().splitlines()
+        reason = failure_reason(
+            step.store,
+            step.paths,
+            self.step,
+            claim.word,
+            exit_code=getattr(ended, "exit_code", 1),
+            last_line=lines[-1] if lines else "",
+        )
+        # Whoever repeats it says of which step it is.
+        message = str(reason).removeprefix(f"{self.step}: ")
+        return StepFailed(message, kind=reason.kind, is_permanent=reason.is_permanent)
 
     def _look(self, step: RemoteStep, claim: JobClaim) -> JobState:
         """Return what the cluster says of a claimed pod.
@@ -202,7 +210,7 @@ class KubernetesJobOperator(BaseOperator):
         return ended.get(phase_of(shown), JobState.ACTIVE)
 
     def _tidy(self, step: RemoteStep) -> None:
-        """Delete the pod that did this step, if it was its last and nobody waited for its end."""
+        """Delete the pod whose last step this was, when its end was not waited for."""
         from include.orchestration.pod_operator import PROVIDER_ERRORS
         from include.orchestration.pod_reason import phase_of
 
@@ -212,7 +220,8 @@ class KubernetesJobOperator(BaseOperator):
         pod = self._pod_of(step, claim)
         try:
             shown = pod.read()
-            if shown is not None and phase_of(shown) == "Succeeded":
+            # One that still runs has nothing left to do: the last result is there.
+            if shown is not None and phase_of(shown) in {"Running", "Succeeded"}:
                 pod.delete()
         except PROVIDER_ERRORS as error:
             self.log.warning("the pod %s stays: %s", claim.name, _first_line(error))
