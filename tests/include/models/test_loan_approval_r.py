@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 import subprocess
 import time
@@ -227,3 +228,17 @@ def test_a_task_of_another_format_is_refused_by_the_script(tmp_path: Path):
     )
     assert done.returncode != 0
     assert b"format 1 only" in done.stderr
+
+
+def test_the_way_to_try_it_by_hand_works(tmp_path: Path):
+    """The commands in the document run as they are, from the root of the repository."""
+    root = MODELS.parents[1]
+    text = (root / "docs" / "any-language.md").read_text(encoding="utf-8")
+    (commands,) = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+    shutil.copytree(MODELS / NAME, tmp_path / "include" / "models" / NAME)
+    shutil.copy(MODELS / "loan_approval.csv", tmp_path / "include" / "models")
+    done = subprocess.run(
+        ["sh", "-eu", "-c", commands], cwd=tmp_path, capture_output=True, check=True, text=True
+    )
+    assert "fitted in" in done.stdout
+    assert re.search(r"row,prediction,probability\n1,1,0\.\d+\n2,1,0\.\d+\n$", done.stdout)

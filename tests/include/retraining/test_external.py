@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import textwrap
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,6 +32,33 @@ TASK = TrainingTask(
     seed=7,
 )
 COMMANDS = commands()
+TRAIN_TASK: dict[str, Any] = {
+    "format": 1,
+    "task": "train",
+    "problem": "binary",
+    "features": ["a", "b"],
+    "label": "y",
+    "classes": [0, 1],
+    "positive": 1,
+    "seed": 7,
+    "data": "train.csv",
+    "model": "model",
+}
+PREDICT_TASK: dict[str, Any] = {
+    "format": 1,
+    "task": "predict",
+    "problem": "binary",
+    "features": ["a", "b"],
+    "classes": [0, 1],
+    "positive": 1,
+    "model": "model",
+    "data": "rows.csv",
+    "predictions": "predictions.csv",
+}
+
+
+# What differs from one model to the next.
+OURS = {"features": [], "label": "", "seed": 0}
 
 
 def train(more: str = "", *, predict: str = PREDICT, **scripts: str) -> ExternalModel:
@@ -57,18 +86,7 @@ def test_a_command_is_told_what_to_train_and_nothing_more():
         (keep / "seen.txt").write_text(repr(sorted(x.name for x in pathlib.Path().iterdir())))
         (keep / "argv.txt").write_text(repr(sys.argv[1:]))
     """)
-    assert json.loads(kept(found, "task.json")) == {
-        "format": 1,
-        "task": "train",
-        "problem": "binary",
-        "features": ["a", "b"],
-        "label": "y",
-        "classes": [0, 1],
-        "positive": 1,
-        "seed": 7,
-        "data": "train.csv",
-        "model": "model",
-    }
+    assert json.loads(kept(found, "task.json")) == TRAIN_TASK
     header, first = kept(found, "first.csv").splitlines()
     assert header == "a,b,y"
     assert [float(cell) for cell in first.split(",")] == FRAME.loc[0, ["a", "b", "y"]].tolist()
@@ -91,17 +109,7 @@ def test_a_command_is_told_what_to_predict_and_nothing_more():
     model = train(predict=predict)
     said = capture_stderr(lambda: model.predict(FRAME))
     told, _, header = said.rpartition("}")
-    assert json.loads(told[told.index("{") :] + "}") == {
-        "format": 1,
-        "task": "predict",
-        "problem": "binary",
-        "features": ["a", "b"],
-        "classes": [0, 1],
-        "positive": 1,
-        "model": "model",
-        "data": "rows.csv",
-        "predictions": "predictions.csv",
-    }
+    assert json.loads(told[told.index("{") :] + "}") == PREDICT_TASK
     assert header.split()[0] == "row,a,b"
 
 
@@ -119,6 +127,15 @@ def capture_stderr(do) -> str:
         os.close(kept_open)
     with os.fdopen(reading) as pipe:
         return pipe.read()
+
+
+def test_the_document_shows_the_very_tasks():
+    """The two examples in the document have the fields of a real task, in their order."""
+    text = (Path(__file__).parents[3] / "docs" / "any-language.md").read_text(encoding="utf-8")
+    shown = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", text, re.DOTALL)]
+    told = [TRAIN_TASK, PREDICT_TASK]
+    assert [list(task) for task in shown] == [list(task) for task in told]
+    assert [{**task, **OURS} for task in shown] == [{**task, **OURS} for task in told]
 
 
 def test_predictions_belong_to_their_rows():
