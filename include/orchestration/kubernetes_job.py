@@ -55,6 +55,7 @@ class KubernetesJobOperator(BaseOperator):
         self.together = tuple(together or (step,))
         self.compute = compute
         self._pod: JobPodOperator | None = None
+        self._is_killed = False
 
     def execute(self, context: Context) -> None:
         """Make the pod or adopt the one that is there, and wait for it."""
@@ -97,6 +98,7 @@ class KubernetesJobOperator(BaseOperator):
 
     def on_kill(self) -> None:
         """Delete the pod; a task that waits in the triggerer has no process to be killed here."""
+        self._is_killed = True
         if self._pod is not None:
             self._pod.on_kill()
 
@@ -127,7 +129,9 @@ class KubernetesJobOperator(BaseOperator):
 
         try:
             wait()
-        except PROVIDER_ERRORS as error:
+        except (JobKilled, *PROVIDER_ERRORS) as error:
+            if self._is_killed:
+                raise step.failed(claim, JobKilled("the task was killed")) from error
             if step.is_done():
                 # Of a pod that failed later, in another step, or that is gone already.
                 self.log.info("%s: done and verified, though: %s", self.step, _first_line(error))

@@ -27,7 +27,6 @@ from include.retraining import registry
 from include.retraining.attempts import JobClaim
 from include.retraining.compute import KubernetesCompute
 from include.retraining.config import load_model
-from include.retraining.exceptions import JobKilled
 from include.retraining.manifest import read_manifest
 from include.retraining.results import StepFailed, StepFailure, read_result
 from include.retraining.storage import Store
@@ -625,7 +624,7 @@ def test_a_pod_that_is_gone_before_its_work_says_so(
 
 
 def test_a_killed_task_deletes_its_pod_and_does_not_wait(
-    planned: dict[str, Any], api: KubernetesApi
+    store: Store, planned: dict[str, Any], api: KubernetesApi
 ) -> None:
     """SIGTERM while the pod is asked for: no pod is left, and the task fails (E3, K01)."""
     api.scripts.append(Script("hold"))
@@ -639,10 +638,11 @@ def test_a_killed_task_deletes_its_pod_and_does_not_wait(
             api.release()
 
         killed = other.submit(kill)
-        with pytest.raises(JobKilled, match="the task was killed"):
+        with pytest.raises(StepFailed, match="validate: the task was killed"):
             task.execute(planned)
         killed.result()
     api.wait_for(lambda: not api.names())
+    assert failure_left(store, planned).kind == "job_killed"
 
 
 def test_a_deferred_task_that_is_ended_deletes_its_pod(
