@@ -1,4 +1,4 @@
-"""`python -m benchmarks [small] [large] [parse]`: measure, and print one table."""
+"""`python -m benchmarks [small] [large] [parse] [backends]`: measure, and print one table."""
 
 from __future__ import annotations
 
@@ -12,10 +12,15 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import large, parse, small
+from benchmarks import backends, large, parse, small
 from benchmarks.measuring import Row
 
-PARTS = {"parse": parse.measure, "small": small.measure, "large": large.measure}
+PARTS = {
+    "parse": parse.measure,
+    "small": small.measure,
+    "backends": backends.measure,
+    "large": large.measure,
+}
 
 
 def main() -> int:

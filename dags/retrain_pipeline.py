@@ -33,7 +33,7 @@ from include.orchestration.check_quality import CheckQualityOperator
 from include.orchestration.closing import close_ended_run, say_that_card_is_missing
 from include.orchestration.deploy_model import DeployModelOperator
 from include.orchestration.flag_sensor import FlagSensor
-from include.orchestration.local_job import LocalJobOperator
+from include.orchestration.job_task import job_task
 from include.orchestration.model_page import model_page
 from include.orchestration.params import run_params
 from include.orchestration.plan_run import PlanRunOperator
@@ -79,24 +79,24 @@ def retrain(config: ModelConfig) -> DAG:
             when_unchanged="no_change",
         )
         no_change = EmptyOperator(task_id="no_change", task_display_name="Nothing changed")
-        validate_data = LocalJobOperator(
+        validate_data = job_task(
+            "validate",
+            compute,
             task_id="validate_data",
             task_display_name="Check the data",
-            step="validate",
-            compute=compute.validate_data,
         )
-        train_model = LocalJobOperator(
+        train_model = job_task(
+            "train",
+            compute,
             task_id="train_model",
             task_display_name="Train a challenger",
-            step="train",
-            compute=compute.train_model,
             pool="training",  # a few at a time, however many models there are
         )
-        evaluate_model = LocalJobOperator(
+        evaluate_model = job_task(
+            "evaluate",
+            compute,
             task_id="evaluate_model",
             task_display_name="Score challenger and champion",
-            step="evaluate",
-            compute=compute.evaluate_model,
         )
         check_quality = CheckQualityOperator(
             task_id="check_quality",
@@ -112,11 +112,11 @@ def retrain(config: ModelConfig) -> DAG:
             task_display_name="Refused",
             is_failure=config.gates.on_rejection == "fail",
         )
-        publish_card = LocalJobOperator(
+        publish_card = job_task(
+            "card",
+            compute,
             task_id="publish_card",
             task_display_name="Publish the model card",
-            step="card",
-            compute=compute.evaluate_model,
             on_failure_callback=say_that_card_is_missing,  # it must not close the run
         )
 
