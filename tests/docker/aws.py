@@ -71,9 +71,10 @@ class Aws:
         )
 
     def register_job(self, name: str, image: str) -> str:
-        """Register an image as a job definition and return its name with the revision.
+        """Register an image as a job definition and return its ARN.
 
-        Its environment holds the keys of the store: here it stands in for the job's role.
+        Its environment holds the keys of the store: here it stands in for the job's role. moto's
+        DescribeJobDefinitions knows no `NAME:REVISION`, which AWS takes too.
         """
         registered = self.client("batch").register_job_definition(
             jobDefinitionName=name,
@@ -89,7 +90,7 @@ class Aws:
                 ],
             },
         )
-        return f"{registered['jobDefinitionName']}:{registered['revision']}"
+        return str(registered["jobDefinitionArn"])
 
     def _role(self) -> str:
         trust = {

@@ -36,7 +36,7 @@ def aws(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
 
 @pytest.fixture(scope="session")
 def job_definition(aws: Aws, image: str) -> str:
-    """The job definition, with its revision, whose jobs run in the training image."""
+    """The ARN of the job definition whose jobs run in the training image."""
     return aws.register_job("retraining", image)
 
 
