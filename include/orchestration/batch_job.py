@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import TaskDeferralTimeout
 from include.orchestration.failing import failing_clearly
 from include.orchestration.remote_job import RemoteStep, open_step
 from include.retraining.compute import BatchCompute, resolve
-from include.retraining.exceptions import JobKilled, RetrainingError
+from include.retraining.exceptions import ConfigError, JobKilled, RetrainingError
 
 if TYPE_CHECKING:
     from include.orchestration.batch_client import BatchClient
@@ -90,18 +90,24 @@ class BatchJobOperator(BaseOperator):
         self, context: Context, claim: int, job_id: str, event: dict[str, Any] | None = None
     ) -> None:
         """Look at the job after the trigger noticed something; its word is not trusted."""
+        from batch_triggers import ENDED  # type: ignore[import-not-found]
+
         status = (event or {}).get("status")
         with failing_clearly():
             step = open_step(context, self.step)
             ours = next(one for one in step.attempts.claims() if one.number == claim)
-            if status == "refused":
-                self.log.warning("the triggerer may not look at the job: %s", event)
             if status == "result" and step.is_done():
                 self.log.info(
                     "%s: done and verified; the job goes on with the next step", ours.name
                 )
                 return
             job = self._client_of(ours).describe(job_id)
+            if status == "refused" and job is not None and job["status"] not in ENDED:
+                # To wait again would be refused again. The job goes on; a cleared task adopts it.
+                raise ConfigError(
+                    f"the triggerer may not look at jobs on AWS Batch (connection "
+                    f"{ours.compute['connection']}): {(event or {}).get('reason')}"
+                )
             # A result that is there and does not verify is replaced by the job, or is not.
             self._follow(context, step, ours, job, watches_result=status != "result")
 
@@ -190,7 +196,7 @@ class BatchJobOperator(BaseOperator):
             TaskDeferred: when there is something to wait for.
             RetrainingError: when the step is not done.
         """
-        from batch_triggers import KILL_REASON, waiting_since  # type: ignore[import-not-found]
+        from batch_triggers import KILL_REASON, waiting_since
 
         from include.orchestration.batch_reason import no_capacity
 

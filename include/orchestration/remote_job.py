@@ -101,7 +101,7 @@ class RemoteStep:
                 attempt=claim.word,
                 kind=otherwise.kind,
                 is_permanent=otherwise.is_permanent,
-                message=str(otherwise),
+                message=str(otherwise).removeprefix(f"{self.step}: "),
             )
             leave_failure(self.store, self.paths, failure)
         if failure.is_permanent:

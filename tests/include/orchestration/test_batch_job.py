@@ -147,15 +147,12 @@ def failure(store: Store, context: dict[str, Any], step: Any = "validate") -> St
     return read_failure(store, run_reference(context).paths, step, "job-001")
 
 
-def test_a_step_leaves_evidence(
-    store: Store, planned: dict[str, Any], batch: BatchApi, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The real validation runs as one job, its lines reach the log, and its result verifies."""
+def test_a_step_leaves_evidence(store: Store, planned: dict[str, Any], batch: BatchApi) -> None:
+    """The real validation runs as one job, its result verifies, and the UI is told where it is."""
     run(job, planned)
     paths = run_reference(planned).paths
     assert read_result(store, paths, plan_of(store, planned), "validate").rows == 442
     assert len(batch.submissions()) == 1
-    assert "442 rows" in capsys.readouterr().out
     links = planned["ti"].xcoms
     assert batch.jobs[0].id in links["batch_job_url"]
     assert "log-group/%2Faws%2Fbatch%2Fjob" in links["batch_log_url"]
@@ -211,7 +208,7 @@ def test_fargate_takes_parts_of_a_cpu(planned: dict[str, Any], batch: BatchApi) 
 
 def test_no_secret_is_in_any_request(planned: dict[str, Any], batch: BatchApi) -> None:
     """Neither the store's options nor the connection's keys leave the worker (D13)."""
-    run(job, planned)
+    submitted(batch, planned)
     said = json.dumps([call.body for call in batch.calls])
     assert "retrain-diabetes" in said
     assert CANARY not in said
@@ -257,9 +254,7 @@ def test_an_error_of_the_service_is_looked_up(planned: dict[str, Any], batch: Ba
         job().execute(planned)
     assert (error.value.kind, error.value.is_permanent) == ("submission_lost", False)
     assert batch.submissions() == []
-    run(job, planned)  # the next try, under the next claim
-    (request,) = batch.submissions()
-    assert request["jobName"].endswith("-2")
+    assert submitted(batch, planned).endswith("-2")  # the next try, under the next claim
 
 
 def test_a_job_that_was_believed_lost_does_nothing(
@@ -270,7 +265,7 @@ def test_a_job_that_was_believed_lost_does_nothing(
     batch.faults.append(Fault("SubmitJob", "drop after"))
     with pytest.raises(StepFailed, match="did not answer"):
         job().execute(planned)
-    run(job, planned)
+    assert submitted(batch, planned).endswith("-2")
     batch.release(hold)
     batch.jobs[0].wait("FAILED")
     assert "came too late" in " ".join(batch.jobs[0].lines)
@@ -289,8 +284,7 @@ def test_a_job_that_nobody_lists_is_found_by_its_own_word(
 def test_throttling_is_waited_out(planned: dict[str, Any], batch: BatchApi) -> None:
     """A submission that was refused for the moment is sent again, because it made no job."""
     batch.faults.append(Fault("SubmitJob", (429, "TooManyRequestsException")))
-    run(job, planned)
-    assert len(batch.submissions()) == 1
+    submitted(batch, planned)
     assert batch.operations().count("SubmitJob") == 2
 
 
@@ -312,8 +306,7 @@ def test_success_without_a_result(planned: dict[str, Any], batch: BatchApi) -> N
     batch.plans.append(Plan("*-1", attempts=(SUCCEED,)))
     with pytest.raises(AirflowFailException, match="'validate' left no result"):
         run(job, planned)
-    run(job, planned)
-    assert len(batch.submissions()) == 2
+    assert submitted(batch, planned).endswith("-2")
 
 
 def test_a_result_of_another_run(store: Store, planned: dict[str, Any], batch: BatchApi) -> None:
@@ -378,9 +371,7 @@ def test_too_many_spot_reclaims(planned: dict[str, Any], batch: BatchApi) -> Non
     with pytest.raises(StepFailed, match="host was lost in each of 2 attempts: Host EC2") as error:
         run(lambda: job(spot_retries=1), planned)
     assert not error.value.is_permanent
-    batch.plans.clear()
-    run(job, planned)
-    assert len(batch.submissions()) == 2
+    assert submitted(batch, planned).endswith("-2")
 
 
 def test_a_timeout_is_said(planned: dict[str, Any], batch: BatchApi) -> None:
@@ -431,8 +422,7 @@ def test_the_revision_must_run_the_image(
     with pytest.raises(AirflowFailException, match=message):
         job(job_definition=revision).execute(planned)
     assert batch.submissions() == []
-    run(job, planned)  # mended and cleared
-    assert len(batch.submissions()) == 1
+    submitted(batch, planned)  # mended and cleared
 
 
 def test_a_revision_registered_meanwhile_is_not_used(
@@ -440,7 +430,7 @@ def test_a_revision_registered_meanwhile_is_not_used(
 ) -> None:
     """The job runs the pinned revision, and its claim records which (D11)."""
     batch.define("retraining", image="newer:1")
-    run(job, planned)
+    submitted(batch, planned)
     assert batch.jobs[0].definition.revision == 1
 
 
@@ -463,23 +453,32 @@ def test_a_refused_submission_is_permanent(
 
 def test_an_outage_is_worth_another_try(planned: dict[str, Any], batch: BatchApi) -> None:
     """Batch that does not answer at all is no reason to give up the run."""
-    batch.faults.append(Fault("DescribeJobDefinitions", "drop before"))
+    batch.faults.append(Fault("DescribeJobDefinitions", "drop before", times=3))
     with pytest.raises(StepFailed, match="AWS Batch") as error:
         job().execute(planned)
     assert not error.value.is_permanent
+    batch.faults.append(Fault("DescribeJobs", (500, "ServerException"), times=1))
+    submitted(batch, planned)  # what is asked may be asked again
+
+
+def submitted(batch: BatchApi, context: dict[str, Any]) -> str:
+    """Start another try of the task and return the name of the job that it submits."""
+    before = len(batch.submissions())
+    batch.plans.insert(0, Plan("*", hold="RUNNABLE"))
+    deferred(job(), context)
+    (request,) = batch.submissions()[before:]
+    return str(request["jobName"])
 
 
 def test_a_kill_in_the_worker_ends_the_job(planned: dict[str, Any], batch: BatchApi) -> None:
     """A task that is killed while it looks at its job terminates it, and fails."""
-    batch.plans.append(hold := Plan("*", hold="RUNNABLE"))
+    batch.plans.append(Plan("*", hold="RUNNABLE"))
     task = job()
     deferred(task, planned)
     task.on_kill()
     batch.jobs[0].wait("FAILED")
     assert batch.jobs[0].status_reason == "the task's process was told to end"
-    batch.release(hold)
-    run(job, planned)  # the next try starts another job
-    assert len(batch.submissions()) == 2
+    assert submitted(batch, planned).endswith("-2")
 
 
 def test_a_kill_before_the_job_is_known(planned: dict[str, Any], batch: BatchApi) -> None:
@@ -505,14 +504,17 @@ def test_a_cleared_task_goes_on_after_the_job_was_ended_for_it(
     batch.release(hold)
 
 
-def test_one_job_for_all_steps(store: Store, planned: dict[str, Any], batch: BatchApi) -> None:
-    """Three tasks wait for their own step's result of one job."""
+def test_one_job_for_all_steps(
+    store: Store, planned: dict[str, Any], batch: BatchApi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Three tasks wait for their own step's result of one job, and see its lines."""
     steps = ("validate", "train", "evaluate")
     for number, step in enumerate(steps):
         run(lambda step=step, number=number: job(step, steps[number:]), planned)  # type: ignore[misc]
         read_result(store, run_reference(planned).paths, plan_of(store, planned), step)  # type: ignore[call-overload]
     assert len(batch.submissions()) == 1
     assert batch.submissions()[0]["tags"]["retraining-step"] == "validate+train+evaluate"
+    assert "fitting" in capsys.readouterr().out
 
 
 def test_a_step_is_done_though_the_job_failed_later(
@@ -525,6 +527,19 @@ def test_a_step_is_done_though_the_job_failed_later(
     batch.lose_host(batch.jobs[0])
     batch.jobs[0].wait("FAILED")
     finish(wait, lambda: job("validate", ("validate", "train")), planned)
+
+
+def test_a_triggerer_that_may_not_look(planned: dict[str, Any], batch: BatchApi) -> None:
+    """Its role is refused while the worker's is not: said, rather than deferred for ever."""
+    batch.plans.append(hold := Plan("*", hold="RUNNABLE"))
+    wait = deferred(job(), planned)
+    batch.faults.append(Fault("DescribeJobs", (403, "AccessDeniedException")))
+    with pytest.raises(AirflowFailException, match=r"the triggerer may not look .*AccessDenied"):
+        finish(wait, job, planned)
+    wait = deferred(job(), planned)  # mended and cleared: the job is still there
+    batch.release(hold)
+    finish(wait, job, planned)
+    assert len(batch.submissions()) == 1
 
 
 def test_no_triggerer(store: Store, planned: dict[str, Any], batch: BatchApi) -> None:
