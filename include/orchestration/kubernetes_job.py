@@ -171,11 +171,10 @@ class KubernetesJobOperator(BaseOperator):
         """Return what a job said last when its container ended by itself."""
         from include.orchestration.pod_reason import ended_container
         from include.orchestration.step_failure import failure_reason
-        from include.retraining.results import StepFailed
 
         ended = ended_container(pod)
         lines = (getattr(ended, "message", None) or "").strip().splitlines()
-        reason = failure_reason(
+        return failure_reason(
             step.store,
             step.paths,
             self.step,
@@ -183,9 +182,6 @@ class KubernetesJobOperator(BaseOperator):
             exit_code=getattr(ended, "exit_code", 1),
             last_line=lines[-1] if lines else "",
         )
-        # Whoever repeats it says of which step it is.
-        message = str(reason).removeprefix(f"{self.step}: ")
-        return StepFailed(message, kind=reason.kind, is_permanent=reason.is_permanent)
 
     def _look(self, step: RemoteStep, claim: JobClaim) -> JobState:
         """Return what the cluster says of a claimed pod.

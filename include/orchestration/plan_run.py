@@ -14,8 +14,9 @@ from include.orchestration.failing import failing_clearly
 from include.orchestration.params import read_params
 from include.orchestration.run_reference import run_reference
 from include.orchestration.store_connection import open_store
-from include.retraining.compute import BYTES_PER_GIB, resolve
+from include.retraining.compute import resolve
 from include.retraining.config import ModelConfig
+from include.retraining.sizes import BYTES_PER_GIB
 from include.retraining.steps import STEPS
 
 if TYPE_CHECKING:

@@ -101,6 +101,7 @@ class RemoteStep:
                 attempt=claim.word,
                 kind=otherwise.kind,
                 is_permanent=otherwise.is_permanent,
+                # Whoever repeats it says of which step it is.
                 message=str(otherwise).removeprefix(f"{self.step}: "),
             )
             leave_failure(self.store, self.paths, failure)

@@ -13,7 +13,6 @@ from difflib import get_close_matches
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
-    BeforeValidator,
     Discriminator,
     Field,
     NonNegativeInt,
@@ -25,10 +24,23 @@ from pydantic import (
 
 from include.retraining.fargate import FARGATE_SIZES, fargate_size
 from include.retraining.section import Name, Section, Text
+from include.retraining.sizes import (
+    BYTES_PER_GIB,
+    Cpu,
+    FixedMemory,
+    Memory,
+    cpus_for,
+    fixed_cpus,
+    fixed_mib,
+    least_cpus,
+    least_mib,
+    mib_for,
+    most_cpus,
+    most_mib,
+    whole_cpus,
+)
 from include.retraining.steps import STEPS, JobStep
 
-MIB_PER_GIB = 1024
-BYTES_PER_GIB = 2**30
 # A job on Fargate may be ended after 14 days, whatever its timeout says; credentials of a role and
 # images do not outlive that elsewhere either. AWS Batch takes no timeout under a minute.
 # https://docs.aws.amazon.com/batch/latest/userguide/job_timeouts.html
@@ -39,7 +51,6 @@ BATCH_LEAST_MIB = 4
 MOST_TAGS = 40
 
 BACKENDS = ("local", "batch", "kubernetes")
-_MEMORY = r"(\d{1,7}(?:\.\d{1,3})?) ?(MiB|GiB)"
 _DIGEST = r"[a-z0-9][A-Za-z0-9._/:-]*@sha256:[0-9a-f]{64}"
 _TAGGED = r"[a-z0-9][A-Za-z0-9._/:-]*"
 _QUEUE = r"^(arn:aws[a-z-]*:batch:[a-z0-9:-]+/)?[A-Za-z0-9][A-Za-z0-9_-]{0,127}$"
@@ -50,76 +61,6 @@ _LABEL_KEY = (
 )
 _LABEL_VALUE = r"^([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?$"
 _TAG_TEXT = r"^[A-Za-z0-9 +=._:/@-]{1,128}$"
-
-
-class MemoryBySize(Section):
-    """Memory that grows with the delivery."""
-
-    per_gib_of_data: PositiveFloat
-    """GiB of memory for each GiB of the delivery's files."""
-    min_gib: PositiveFloat
-    """The floor."""
-    max_gib: PositiveFloat
-    """The ceiling."""
-
-    @model_validator(mode="after")
-    def _ordered(self) -> MemoryBySize:
-        if self.min_gib > self.max_gib:
-            raise ValueError(f"min_gib {self.min_gib:g} is above max_gib {self.max_gib:g}")
-        return self
-
-
-class CpuBySize(Section):
-    """CPUs that grow with the delivery."""
-
-    per_gib_of_data: PositiveFloat
-    """CPUs for each GiB of the delivery's files."""
-    min: PositiveFloat
-    """The floor."""
-    max: PositiveFloat
-    """The ceiling."""
-
-    @model_validator(mode="after")
-    def _ordered(self) -> CpuBySize:
-        if self.min > self.max:
-            raise ValueError(f"min {self.min:g} is above max {self.max:g}")
-        return self
-
-
-def _amount(value: Any) -> Any:
-    """Refuse what is no amount of memory, in words that say what is one."""
-    if isinstance(value, str) and (found := re.fullmatch(_MEMORY, value)) and float(found[1]) > 0:
-        return value
-    raise ValueError(
-        f"{value!r} is no amount of memory; allowed: for example 512MiB or 4GiB, or a mapping of "
-        "per_gib_of_data, min_gib and max_gib"
-    )
-
-
-def _count(value: Any) -> Any:
-    """Refuse what is no number of CPUs; YAML's `true` would be 1."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(  # noqa: TRY004 pydantic reports a ValueError
-            f"{value!r} is no number of CPUs; allowed: for example 2, or a mapping of "
-            "per_gib_of_data, min and max"
-        )
-    return value
-
-
-def _fixed_or_by_size(value: Any) -> str:
-    return "by_size" if isinstance(value, dict | MemoryBySize | CpuBySize) else "fixed"
-
-
-FixedMemory = Annotated[str, BeforeValidator(_amount)]
-FixedCpu = Annotated[PositiveFloat, BeforeValidator(_count)]
-Memory = Annotated[
-    Annotated[FixedMemory, Tag("fixed")] | Annotated[MemoryBySize, Tag("by_size")],
-    Discriminator(_fixed_or_by_size),
-]
-Cpu = Annotated[
-    Annotated[FixedCpu, Tag("fixed")] | Annotated[CpuBySize, Tag("by_size")],
-    Discriminator(_fixed_or_by_size),
-]
 
 
 class StepCompute(Section):
@@ -135,12 +76,12 @@ class StepCompute(Section):
     @property
     def memory_mib(self) -> int | None:
         """The memory in MiB, rounded up; None where there is no limit. Only once it is resolved."""
-        return None if self.memory is None else _mib(self.memory)
+        return None if self.memory is None else fixed_mib(self.memory)
 
     @property
     def threads(self) -> int | None:
         """How many threads numeric libraries may use; None for as many as there are cores."""
-        return None if self.cpu is None else max(1, math.floor(_number(self.cpu)))
+        return None if self.cpu is None else max(1, math.floor(fixed_cpus(self.cpu)))
 
     @property
     def longest_seconds(self) -> float:
@@ -150,7 +91,7 @@ class StepCompute(Section):
     @property
     def words(self) -> str:
         """What the step may use, for a person. Only once it is resolved."""
-        cpu = "all CPUs" if self.cpu is None else f"{_number(self.cpu):g} CPUs"
+        cpu = "all CPUs" if self.cpu is None else f"{fixed_cpus(self.cpu):g} CPUs"
         gpu = getattr(self, "gpu", 0)
         parts = [cpu, *([f"{gpu} GPUs"] if gpu else []), self.memory or "no limit of memory"]
         return f"{getattr(self, 'backend', '')}, {', '.join(map(str, parts))}"
@@ -165,7 +106,7 @@ class LocalCompute(StepCompute):
     @field_validator("cpu")
     @classmethod
     def _whole(cls, value: Cpu | None) -> Cpu | None:
-        return value if value is None else _whole_cpus(value)
+        return value if value is None else whole_cpus(value)
 
 
 class ImageCompute(StepCompute):
@@ -254,8 +195,8 @@ class BatchCompute(ImageCompute):
         if self.platform == "fargate":
             self._fargate_takes_it()
             return self
-        _whole_cpus(self.cpu, "cpu: ")
-        if _least_mib(self.memory) < BATCH_LEAST_MIB:
+        whole_cpus(self.cpu, "cpu: ")
+        if least_mib(self.memory) < BATCH_LEAST_MIB:
             raise ValueError(f"memory: AWS Batch takes {BATCH_LEAST_MIB}MiB and more")
         return self
 
@@ -263,8 +204,8 @@ class BatchCompute(ImageCompute):
         if self.gpu:
             raise ValueError("gpu: Fargate has none; allowed: platform: ec2")
         for cpu, mib in (
-            (_least(self.cpu), _least_mib(self.memory)),
-            (_most(self.cpu), _most_mib(self.memory)),
+            (least_cpus(self.cpu), least_mib(self.memory)),
+            (most_cpus(self.cpu), most_mib(self.memory)),
         ):
             if mib not in FARGATE_SIZES.get(cpu, ()):
                 raise ValueError(
@@ -340,13 +281,13 @@ class KubernetesCompute(ImageCompute):
 
     @model_validator(mode="after")
     def _limits_are_above_requests(self) -> KubernetesCompute:
-        if self.cpu_limit is not None and self.cpu_limit < _most(self.cpu):
+        if self.cpu_limit is not None and self.cpu_limit < most_cpus(self.cpu):
             raise ValueError(
-                f"cpu_limit: {self.cpu_limit:g} is below the {_most(self.cpu):g} CPUs asked for"
+                f"cpu_limit: {self.cpu_limit:g} is below the {most_cpus(self.cpu):g} CPUs asked for"
             )
-        if self.memory_limit is not None and _mib(self.memory_limit) < _most_mib(self.memory):
+        if self.memory_limit is not None and fixed_mib(self.memory_limit) < most_mib(self.memory):
             raise ValueError(
-                f"memory_limit: {self.memory_limit} is below the {_most_mib(self.memory)}MiB asked "
+                f"memory_limit: {self.memory_limit} is below the {most_mib(self.memory)}MiB asked "
                 "for"
             )
         names = [secret.env for secret in self.secrets]
@@ -450,67 +391,14 @@ def resolve(compute: ComputeT, total_bytes: int) -> ComputeT:
     """
     gib = total_bytes / BYTES_PER_GIB
     cpu, memory = compute.cpu, compute.memory
-    number = None if cpu is None else _cpus_for(cpu, gib)
-    mib = None if memory is None else _mib_for(memory, gib)
+    number = None if cpu is None else cpus_for(cpu, gib)
+    mib = None if memory is None else mib_for(memory, gib)
     if isinstance(compute, BatchCompute) and compute.platform == "fargate":
         number, mib = fargate_size(number or 0, mib or 0)
     elif number is not None and not isinstance(compute, KubernetesCompute):
         number = float(math.ceil(number))
     text = None if mib is None else f"{mib}MiB"
     return compute.model_copy(update={"cpu": number, "memory": text})
-
-
-def _cpus_for(cpu: Cpu, gib: float) -> float:
-    if isinstance(cpu, CpuBySize):
-        # Kubernetes counts thousandths.
-        return math.ceil(min(max(cpu.per_gib_of_data * gib, cpu.min), cpu.max) * 1000) / 1000
-    return cpu
-
-
-def _mib_for(memory: Memory, gib: float) -> int:
-    if isinstance(memory, MemoryBySize):
-        wanted = min(max(memory.per_gib_of_data * gib, memory.min_gib), memory.max_gib)
-        return math.ceil(wanted * MIB_PER_GIB)
-    return _mib(memory)
-
-
-def _mib(memory: Memory) -> int:
-    assert isinstance(memory, str)  # noqa: S101 expressions are resolved before they are read
-    found = re.fullmatch(_MEMORY, memory)
-    assert found is not None  # noqa: S101 pydantic checked it
-    return math.ceil(float(found[1]) * (MIB_PER_GIB if found[2] == "GiB" else 1))
-
-
-def _number(cpu: Cpu) -> float:
-    assert not isinstance(cpu, CpuBySize)  # noqa: S101 expressions are resolved before they are read
-    return cpu
-
-
-def _least(cpu: Cpu) -> float:
-    return cpu.min if isinstance(cpu, CpuBySize) else cpu
-
-
-def _most(cpu: Cpu) -> float:
-    return cpu.max if isinstance(cpu, CpuBySize) else cpu
-
-
-def _least_mib(memory: Memory) -> int:
-    if isinstance(memory, MemoryBySize):
-        return math.ceil(memory.min_gib * MIB_PER_GIB)
-    return _mib(memory)
-
-
-def _most_mib(memory: Memory) -> int:
-    if isinstance(memory, MemoryBySize):
-        return math.ceil(memory.max_gib * MIB_PER_GIB)
-    return _mib(memory)
-
-
-def _whole_cpus(cpu: Cpu, field: str = "") -> Cpu:
-    for number in (_least(cpu), _most(cpu)):
-        if number != int(number):
-            raise ValueError(f"{field}{number:g} CPUs: allowed are whole numbers, 1 and more")
-    return cpu
 
 
 def _fargate_choices(cpu: float) -> str:

@@ -37,7 +37,7 @@ def compute_used(store: Store, paths: RunPaths, manifest: RunManifest) -> dict[s
         claims = Attempts(store, paths, manifest).claims()
     except EvidenceError:
         claims = []
-    found = {}
+    found: dict[str, ComputeUsed] = {}
     for step in STEPS:
         ours = [claim for claim in claims if step in claim.steps]
         given = ours[-1].compute if ours else manifest.compute.get(step)
