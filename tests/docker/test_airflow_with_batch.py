@@ -19,7 +19,7 @@ from tests.docker.aws import REGION, Aws
 from tests.docker.plans import MODEL, batch_compute
 from tests.e2e.harness import EndedRun, Stage, stage
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(1200)]  # the first one builds the image
 
 STEPS = {"validate_data": "validate", "train_model": "train", "evaluate_model": "evaluate"}
 FIT = "    return make_pipeline("

@@ -9,7 +9,7 @@ from include.retraining.storage import Store
 from tests.docker.aws import QUEUE, Aws
 from tests.docker.plans import RUN, plan, run_uri
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(1200)]  # the first one builds the image
 
 
 def submit(aws: Aws, job_definition: str, *words: str) -> str:

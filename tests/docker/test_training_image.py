@@ -22,7 +22,7 @@ from tests.docker.conftest import GIT_SHA
 from tests.docker.engine import LOCKED_DOWN, REPOSITORY, docker
 from tests.docker.plans import MODEL, RUN, plan, run_uri
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(1200)]  # the first one builds the image
 
 COPIED = ("include/__init__.py", "include/retraining", "include/models")
 # What the base image brings along.
