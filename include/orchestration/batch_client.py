@@ -35,6 +35,7 @@ SETTLE_SECONDS = 60.0
 LOOK_SECONDS = 1.0
 """Between two looks, or two tries."""
 THROTTLED = frozenset({"TooManyRequestsException", "ThrottlingException", "Throttling"})
+ENDED = ("SUCCEEDED", "FAILED")
 TRIES = 3
 """How often to ask a question that AWS does not answer."""
 
@@ -125,6 +126,14 @@ class BatchClient:
     def terminate(self, job_id: str, reason: str) -> None:
         """End a job, whatever its state."""
         self._ask("terminate_job", jobId=job_id, reason=reason)
+
+    def stop(self, name: str, reason: str) -> bool:
+        """End the job with that name if it has not ended; return whether it had not."""
+        job = self.find(name)
+        if job is None or job["status"] in ENDED:
+            return False
+        self.terminate(job["jobId"], reason)
+        return True
 
     def last_line(self, job: dict[str, Any]) -> str:
         """Return the last line of a job's log; empty when there is none or it cannot be read."""

@@ -12,6 +12,7 @@ from airflow.sdk.exceptions import TaskDeferralTimeout
 
 from include.orchestration.failing import failing_clearly
 from include.orchestration.remote_job import RemoteStep, open_step
+from include.orchestration.stop_jobs import RUN_ENDED
 from include.retraining.compute import BatchCompute, resolve
 from include.retraining.exceptions import ConfigError, JobKilled, RetrainingError
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 NET_SECONDS = 600.0
 STOP_REASON = "the task's process was told to end"
 JOB_LINK = "batch_job_url"
+LOG_LINK = "batch_log_url"
 
 
 class JobLink(BaseOperatorLink):
@@ -33,17 +35,20 @@ class JobLink(BaseOperatorLink):
     xcom_key = JOB_LINK
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:  # noqa: ARG002 Airflow's signature
-        """Return what the operator or its trigger put down, empty until then."""
+        """Return what the operator put down, empty until then."""
         from airflow.sdk.bases.xcom import BaseXCom
 
         return str(BaseXCom.get_value(key=self.xcom_key, ti_key=ti_key) or "")
 
 
 class LogLink(JobLink):
-    """The job's log on CloudWatch."""
+    """The job's log on CloudWatch, known to the worker once the job has run.
+
+    Until then the job's page has it, and so has the task's log: the trigger says it there.
+    """
 
     name = "Log on CloudWatch"
-    xcom_key = "batch_log_url"  # `batch_triggers.LOG_LINK`; the trigger knows it first
+    xcom_key = LOG_LINK
 
 
 class BatchJobOperator(BaseOperator):
@@ -213,7 +218,7 @@ class BatchJobOperator(BaseOperator):
         if job["status"] == "FAILED":
             if step.is_done():
                 self.log.info("%s: done and verified, though the job failed later", self.step)
-            elif job.get("statusReason") in {KILL_REASON, STOP_REASON}:
+            elif job.get("statusReason") in {KILL_REASON, STOP_REASON, RUN_ENDED}:
                 # Of the try before this one: the task was cleared while its job was adopted.
                 self.log.info("the job was ended for the task that was cleared: the next begins")
                 self._start(context, step)
@@ -320,4 +325,4 @@ class BatchJobOperator(BaseOperator):
         context["ti"].xcom_push(key=JOB_LINK, value=page)
         if log is not None:
             self.log.info("its log: %s", log)
-            context["ti"].xcom_push(key=LogLink.xcom_key, value=log)
+            context["ti"].xcom_push(key=LOG_LINK, value=log)

@@ -9,6 +9,7 @@ from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowFailException
 
 from include.orchestration.run_reference import attempt_word, run_reference
+from include.orchestration.stop_jobs import RUN_ENDED, stop_jobs
 from include.orchestration.store_connection import open_store
 from include.orchestration.telling import tell, tell_directly, tell_of_missing_card
 from include.retraining.exceptions import RetrainingError
@@ -59,12 +60,15 @@ def close_ended_run(context: Context) -> None:
     ended: the second is the only one that comes when a process was killed. Both may come, and
     twice; the record and the message are written once.
     """
+    from include.retraining.manifest import current_plan
     from include.retraining.records import close_run
 
     try:
         store, run = open_store(), run_reference(context)
         outcome, reason, task = _what_happened(store, run, context)
         tell(store, close_run(store, run, outcome, reason, failed_task=task), context)
+        if context.get("reason") not in {None, "success"}:  # the DAG's callback: the run has ended
+            stop_jobs(store, current_plan(store, run.paths), RUN_ENDED)
     except RetrainingError as error:
         log.error("the run could not be closed: %s", error)  # noqa: TRY400 it is one clear line
         if "exception" not in context:  # the DAG's callback: it comes last, and only once

@@ -20,6 +20,7 @@ from kubernetes.client import models as k8s  # type: ignore[import-untyped]
 from kubernetes.client.exceptions import ApiException  # type: ignore[import-untyped]
 from urllib3.exceptions import HTTPError
 
+from include.orchestration.pod_reason import phase_of
 from include.retraining.compute import KubernetesCompute
 from include.retraining.exceptions import JobKilled
 
@@ -240,3 +241,18 @@ def _resources(compute: KubernetesCompute) -> k8s.V1ResourceRequirements:
 def _quantity(memory: Any) -> str:
     """Return an amount of memory as Kubernetes writes it: `4GiB` is `4Gi`."""
     return str(memory).replace(" ", "").removesuffix("B")
+
+
+def delete_unended_pod(claim: JobClaim) -> bool:
+    """Delete the pod of a claim if it has not ended; return whether it had not.
+
+    One that failed stays, for whoever wants to know why.
+    """
+    pod = JobPodOperator(
+        task_id="stop", claim=claim, arguments=(), environment={}, is_new=False, result_uri=None
+    )
+    shown = pod.read()
+    if shown is None or phase_of(shown) in {"Succeeded", "Failed"}:
+        return False
+    pod.delete()
+    return True

@@ -1,0 +1,73 @@
+"""End the jobs of a run that has ended: nobody waits for them, and each of them costs money.
+
+Airflow tells a waiting task's trigger when a person marks the task failed, but nobody when that
+comes before the triggerer has taken the task up, and nobody when the whole run took too long.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from include.retraining.exceptions import EvidenceError
+
+if TYPE_CHECKING:
+    from include.retraining.attempts import JobClaim
+    from include.retraining.layout import RunPaths
+    from include.retraining.manifest import RunManifest
+    from include.retraining.storage import Store
+
+log = logging.getLogger(__name__)
+
+RUN_ENDED = "the run has ended in Airflow"
+
+
+def stop_jobs(store: Store, paths: RunPaths, reason: str) -> None:
+    """End every job of a plan that runs and has not done all its steps.
+
+    A platform that does not answer is logged and left: the run is closed all the same, and a job
+    ends by its own timeout at the latest.
+
+    Args:
+        store: with the claims.
+        paths: the plan's.
+        reason: why, as the platform shows it.
+    """
+    from include.retraining.attempts import Attempts
+    from include.retraining.manifest import find_manifest
+
+    manifest = find_manifest(store, paths)
+    if manifest is None:
+        return
+    for claim in Attempts(store, paths, manifest).claims():
+        if _is_done(store, paths, manifest, claim):
+            continue
+        try:
+            if _stop(claim, reason):
+                log.info("ended %s: %s", claim.name, reason)
+        except Exception as error:  # noqa: BLE001 whatever ails a platform, the next job is tried
+            log.warning("could not end %s: %s: %s", claim.name, type(error).__name__, error)
+
+
+def _is_done(store: Store, paths: RunPaths, manifest: RunManifest, claim: JobClaim) -> bool:
+    from include.retraining.results import find_result
+
+    try:
+        return all(
+            step != "card" and find_result(store, paths, manifest, step) is not None
+            for step in claim.steps
+        )
+    except EvidenceError:
+        return False
+
+
+def _stop(claim: JobClaim, reason: str) -> bool:
+    """End a job if it has not ended; return whether it had not."""
+    if claim.compute["backend"] == "batch":
+        from include.orchestration.batch_client import BatchClient
+        from include.retraining.compute import BatchCompute
+
+        return BatchClient(BatchCompute.model_validate(claim.compute)).stop(claim.name, reason)
+    from include.orchestration.pod_operator import delete_unended_pod
+
+    return delete_unended_pod(claim)

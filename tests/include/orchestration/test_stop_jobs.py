@@ -1,0 +1,115 @@
+"""A run that has ended leaves no job behind that somebody pays for."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import TaskDeferred
+
+from include.orchestration.batch_job import BatchJobOperator
+from include.orchestration.closing import close_ended_run
+from include.orchestration.kubernetes_job import KubernetesJobOperator
+from include.orchestration.stop_jobs import RUN_ENDED
+from include.retraining.compute import BatchCompute
+from include.retraining.storage import Store
+from tests.batch_api import BatchApi, Fault, Plan, batch_api
+from tests.include.orchestration.pod_tasks import IMAGE, ROOT, compute
+from tests.kubernetes_api import KubernetesApi
+
+pytest_plugins = ("tests.include.orchestration.pod_fixtures",)
+
+
+@pytest.fixture
+def batch(monkeypatch: pytest.MonkeyPatch) -> Iterator[BatchApi]:
+    """AWS Batch, whose jobs wait for a machine."""
+    command = [sys.executable, "-m", "include.retraining"]
+    with batch_api(prefix=command, folder=ROOT, environment={}) as running:
+        running.define("retraining", image=IMAGE)
+        running.plans.append(Plan("*", hold="RUNNABLE"))
+        monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", running.connection)
+        yield running
+
+
+def submit_job(context: dict[str, Any]) -> None:
+    """Submit a job to Batch, and wait for it no longer."""
+    on_batch = BatchCompute(
+        backend="batch",
+        image=IMAGE,
+        queue="queue",
+        job_definition="retraining:1",
+        cpu=1,
+        memory="1GiB",
+    )
+    with pytest.raises(TaskDeferred):
+        BatchJobOperator(task_id="train_model", step="train", compute=on_batch).execute(context)
+
+
+def make_pod(context: dict[str, Any]) -> None:
+    """Make a pod, and wait for it no longer."""
+    with pytest.raises(TaskDeferred):
+        KubernetesJobOperator(task_id="train_model", step="train", compute=compute()).execute(
+            context
+        )
+
+
+def end_run(context: dict[str, Any], reason: str = "task_failure") -> None:
+    """Call the DAG's callback as Airflow does when a run has ended."""
+    close_ended_run({**context, "reason": reason})  # type: ignore[typeddict-item]
+
+
+@pytest.mark.parametrize("reason", ["task_failure", "timed_out"])
+def test_a_run_that_ended_ends_its_job(
+    planned: dict[str, Any], batch: BatchApi, reason: str
+) -> None:
+    """Marked failed before its trigger ran, or out of time: the job is terminated (D04)."""
+    submit_job(planned)
+    end_run(planned, reason)
+    (job,) = batch.jobs
+    job.wait("FAILED")
+    assert job.terminated == RUN_ENDED
+
+
+def test_a_run_that_ended_deletes_its_pod(planned: dict[str, Any], api: KubernetesApi) -> None:
+    """The same for a pod (K11)."""
+    make_pod(planned)
+    (name,) = api.submissions()
+    end_run(planned)
+    assert [request.path.rsplit("/", 1)[1] for request in api.calls("DELETE")] == [name]
+    api.wait_for(lambda: api.pod(name) is None)
+
+
+def test_what_has_ended_is_left_alone(
+    planned: dict[str, Any], batch: BatchApi, store: Store
+) -> None:
+    """A job that failed by itself is not terminated after the fact."""
+    submit_job(planned)
+    batch.jobs[0].terminate("by hand")
+    batch.jobs[0].wait("FAILED")
+    end_run(planned)
+    assert batch.operations().count("TerminateJob") == 0
+    assert batch.jobs[0].terminated == "by hand"
+
+
+def test_a_tasks_callback_ends_nothing(planned: dict[str, Any], batch: BatchApi) -> None:
+    """A task that failed may be the card's, while others of the run go on."""
+    submit_job(planned)
+    close_ended_run({**planned, "exception": ValueError("planted")})  # type: ignore[typeddict-item]
+    assert batch.operations().count("TerminateJob") == 0
+
+
+def test_a_platform_that_does_not_answer_keeps_no_run_from_being_closed(
+    planned: dict[str, Any],
+    batch: BatchApi,
+    store: Store,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It is logged; the record is written all the same."""
+    submit_job(planned)
+    batch.faults.append(Fault("ListJobs", (403, "AccessDeniedException"), times=None))
+    end_run(planned)
+    assert "could not end retrain-" in caplog.text
+    folders = store.children("models/diabetes_progression/decisions")[1]
+    assert len(list(folders)) == 1
