@@ -23,8 +23,9 @@ WAITING = ("SUBMITTED", "PENDING", "RUNNABLE")
 """The states in which a job has no machine yet."""
 KILL_REASON = "the task was marked failed or cleared in Airflow"
 LOG_GROUP = "/aws/batch/job"
-LOG_LINK = "batch_log_url"
-"""The XCom that holds the address of the job's log."""
+STATE_SECONDS = 10.0
+"""How long to ask Airflow for a task's state. The first question that a triggerer asks of it takes
+many seconds on a busy machine, and Airflow gives `on_kill` 30 in all."""
 REFUSALS = frozenset({
     "AccessDenied",
     "AccessDeniedException",
@@ -52,12 +53,18 @@ def waiting_since(job: dict[str, Any]) -> float | None:
 
 def log_stream(job: dict[str, Any]) -> tuple[str, str] | None:
     """Return group and stream of the log of a job's newest attempt; None while there is none."""
-    container = job.get("container", {})
-    stream = container.get("logStreamName")
-    if stream is None:
-        return None
-    options = container.get("logConfiguration", {}).get("options", {})
-    return options.get("awslogs-group", LOG_GROUP), stream
+    streams = log_streams(job)
+    return streams[-1] if streams else None
+
+
+def log_streams(job: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return group and stream of the log of each of a job's attempts, oldest first."""
+    now = job.get("container", {})
+    options = now.get("logConfiguration", {}).get("options", {})
+    group = options.get("awslogs-group", LOG_GROUP)
+    containers = [*(attempt.get("container", {}) for attempt in job.get("attempts") or []), now]
+    names = [one["logStreamName"] for one in containers if one.get("logStreamName")]
+    return [(group, name) for name in dict.fromkeys(names)]
 
 
 def log_url(job: dict[str, Any], *, region: str, partition: str) -> str | None:
@@ -222,8 +229,9 @@ class BatchJobTrigger(BaseTrigger):
         if ti is None:
             return False
         try:
-            states = await sync_to_async(RuntimeTaskInstance.get_task_states)(
-                dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id]
+            ask = sync_to_async(RuntimeTaskInstance.get_task_states)
+            states = await asyncio.wait_for(
+                ask(dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id]), STATE_SECONDS
             )
         except Exception as error:  # noqa: BLE001 a person's wish is by far the likelier reason
             self.log.warning("cannot ask for the task's state: %s", first_line(error))
@@ -280,21 +288,29 @@ class _JobLog:
 
     def __init__(self, trigger: BatchJobTrigger) -> None:
         self._trigger = trigger
-        self._stream: tuple[str, str] | None = None
-        self._token: str | None = None
+        self._tokens: dict[tuple[str, str], str] = {}
+        """How far the stream of each attempt was shown."""
+        self._newest: tuple[str, str] | None = None
         self._is_refused = False
 
     async def follow(self, job: dict[str, Any], clients: _Clients) -> None:
         """Show what is new; ``job`` is what DescribeJobs says of it."""
-        stream = log_stream(job)
-        if stream is None or self._is_refused:
-            return
-        if stream != self._stream:
-            self._stream, self._token = stream, None
+        streams = log_streams(job)
+        if self._newest in streams:  # those before it were shown to their end
+            streams = streams[streams.index(self._newest) :]
+        for stream in streams:
+            await self._show(stream, clients)
+        if streams and streams[-1] != self._newest:
+            self._newest = streams[-1]
             meta = (await clients.batch()).meta
-            await self._link(log_url(job, region=meta.region_name, partition=meta.partition))
+            url = log_url(job, region=meta.region_name, partition=meta.partition)
+            self._trigger.log.info("log of the job: %s", url)
+
+    async def _show(self, stream: tuple[str, str], clients: _Clients) -> None:
+        if self._is_refused:
+            return
         try:
-            await self._show(await clients.logs(), *stream)
+            await self._show_news(stream, await clients.logs())
         except Exception as error:  # noqa: BLE001 the job is what counts
             from botocore.exceptions import ClientError
 
@@ -304,34 +320,20 @@ class _JobLog:
                 self._is_refused = refusal(error) is not None
             self._trigger.warn_once(f"cannot read the job's log: {first_line(error)}")
 
-    async def _show(self, client: Any, group: str, stream: str) -> None:
+    async def _show_news(self, stream: tuple[str, str], client: Any) -> None:
+        group, name = stream
         while True:
-            token = {} if self._token is None else {"nextToken": self._token}
+            token = self._tokens.get(stream)
+            more = {} if token is None else {"nextToken": token}
             page = await client.get_log_events(
-                logGroupName=group, logStreamName=stream, startFromHead=True, **token
+                logGroupName=group, logStreamName=name, startFromHead=True, **more
             )
             for event in page["events"]:
                 self._trigger.log.info("%s", event["message"])
+            self._tokens[stream] = page["nextForwardToken"]
             # An empty page is not the end; the same token again is.
-            is_end = page["nextForwardToken"] == self._token
-            self._token = page["nextForwardToken"]
-            if is_end:
+            if page["nextForwardToken"] == token:
                 return
-
-    async def _link(self, url: str | None) -> None:
-        """Tell the UI where the log is, while the job runs."""
-        from airflow.sdk.bases.xcom import BaseXCom
-
-        self._trigger.log.info("log of the job: %s", url)
-        ti: Any = self._trigger.task_instance
-        if ti is None:
-            return
-        try:
-            await BaseXCom.aset(
-                LOG_LINK, url, dag_id=ti.dag_id, task_id=ti.task_id, run_id=ti.run_id
-            )
-        except Exception as error:  # noqa: BLE001 the operator does it again at the end
-            self._trigger.warn_once(f"cannot set the link to the log: {first_line(error)}")
 
 
 def _state(job: dict[str, Any]) -> str:
