@@ -7,11 +7,15 @@ import json
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk.execution_time import task_runner
+from airflow.sdk.execution_time.comms import TaskStatesResult
 from batch_triggers import BatchJobTrigger
 
 from include.retraining.storage import Store
@@ -264,6 +268,40 @@ def test_a_kill_terminates_the_job(batch: BatchApi) -> None:
     asyncio.run(trigger(job).on_kill())
     job.wait("FAILED")
     assert job.status_reason == "the task was marked failed or cleared in Airflow"
+
+
+class Supervisor:
+    """The process that a triggerer asks: it knows the state of the task."""
+
+    def __init__(self, state: str, seconds: float) -> None:
+        self.state = state
+        self.seconds = seconds
+
+    def send(self, question: Any) -> TaskStatesResult:
+        """Answer after a while."""
+        time.sleep(self.seconds)
+        states = {run_id: {question.task_ids[0]: self.state} for run_id in question.run_ids}
+        return TaskStatesResult(task_states=states)
+
+
+@pytest.mark.parametrize(
+    ("state", "seconds", "is_ended"),
+    [("deferred", 0.0, False), ("failed", 0.0, True), ("deferred", 1.0, True)],
+)
+def test_a_trigger_that_was_taken_over_ends_no_job(
+    batch: BatchApi,
+    monkeypatch: pytest.MonkeyPatch,
+    state: str,
+    seconds: float,
+    is_ended: bool,
+) -> None:
+    """A task that still waits does so elsewhere; an answer that does not come holds nothing up."""
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", Supervisor(state, seconds), raising=False)
+    monkeypatch.setattr("batch_triggers.STATE_SECONDS", 0.5)
+    waiting = trigger(submit(batch, WAITS_FOR_A_FILE))
+    waiting.task_instance = SimpleNamespace(dag_id="d", task_id="t", run_id="r")  # type: ignore[assignment]
+    asyncio.run(waiting.on_kill())
+    assert ("TerminateJob" in batch.operations()) is is_ended
 
 
 def test_a_cancelled_wait_leaves_the_job_alone(batch: BatchApi) -> None:
