@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.amazon.aws.hooks.batch_client import BatchClientHook
 from airflow.providers.amazon.aws.hooks.logs import AwsLogsHook
 from airflow.providers.amazon.aws.links.batch import BatchJobDetailsLink
-from batch_triggers import log_stream, log_url, refusal  # type: ignore[import-not-found]
+from batch_triggers import ENDED, log_stream, log_url, refusal  # type: ignore[import-not-found]
 from botocore.config import Config  # type: ignore[import-untyped]
 from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
 
@@ -35,7 +35,6 @@ SETTLE_SECONDS = 60.0
 LOOK_SECONDS = 1.0
 """Between two looks, or two tries."""
 THROTTLED = frozenset({"TooManyRequestsException", "ThrottlingException", "Throttling"})
-ENDED = ("SUCCEEDED", "FAILED")
 TRIES = 3
 """How often to ask a question that AWS does not answer."""
 

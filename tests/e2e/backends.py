@@ -46,6 +46,13 @@ class Platforms:
         """Wait until a job or a pod runs and return its process id."""
         return self.airflow.wait_for(lambda: self._pid(name), f"process of {name}")
 
+    def lose_host(self, name: str) -> None:
+        """Let the machine under a running job or pod be gone."""
+        for job in self.batch.jobs:
+            if job.name == name:
+                return self.batch.lose_host(job)
+        return self.kubernetes.vanish(name)
+
     def _pid(self, name: str) -> int | None:
         for job in self.batch.jobs:
             if job.name == name:

@@ -42,6 +42,7 @@ def remember(store: Store, day: int, rows: int | None, outcome: Outcome = Outcom
         "run_after": due,
         "cause": Cause(run_type="scheduled"),
         "rows": rows,
+        "compute": {},
     }
     record = DecisionRecord(**values)
     store.write(RunPaths("apples", record.run).decision(0), record.to_bytes())
