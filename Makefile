@@ -21,12 +21,12 @@ UV := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo $(PRIVATE)/u
 MADE := $(VENV)/.made-$(shell "$(PYTHON)" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-batch lint fmt bench bench-small bench-large bench-parse lock clean
-.PHONY: python engine
+.PHONY: help run test test-batch lint fmt bench bench-small bench-backends bench-large bench-parse
+.PHONY: lock clean python engine
 .DELETE_ON_ERROR:
 
 help:  ## List these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "Variables: PYTHON=python3.12, PORT=8081 and ONCE=1 for run, TESTS=tests/dags for test."
 
@@ -52,10 +52,11 @@ fmt: $(VENV)/.dev-installed  ## Repair what the linter and the formatter can rep
 bench: $(VENV)/.dev-installed  ## Measure everything and print one table (half an hour)
 	@exec $(BIN)/python -m benchmarks
 
-bench-small bench-large bench-parse: bench-%: $(VENV)/.dev-installed
+bench-small bench-backends bench-large bench-parse: bench-%: $(VENV)/.dev-installed
 	@exec $(BIN)/python -m benchmarks $*
 
 bench-small:  ## Measure only: from a flag on disk to a promotion
+bench-backends:  ## Measure only: what Batch and Kubernetes cost beside the job
 bench-large:  ## Measure only: one and ten million rows
 bench-parse:  ## Measure only: parsing the DAG files
 

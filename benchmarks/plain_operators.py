@@ -1,4 +1,4 @@
-"""The provider's own operators, deferrable, each on one job. What a team starts from."""
+"""The provider's own operators, deferrable, a DAG for each. What a team starts from."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from airflow.sdk import DAG
 
 COMMAND = ["validate", "--run", "{{ dag_run.conf['run'] }}", "--attempt", "plain"]
 
-with DAG("plain_operators", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)):
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+with DAG("plain_batch", schedule=None, start_date=START):
     BatchOperator(
-        task_id="batch",
+        task_id="validate",
         job_name="plain",
         job_queue="queue",
         job_definition="training:1",
@@ -20,8 +22,10 @@ with DAG("plain_operators", schedule=None, start_date=datetime(2026, 1, 1, tzinf
         deferrable=True,
         poll_interval=1,
     )
+
+with DAG("plain_kubernetes", schedule=None, start_date=START):
     KubernetesPodOperator(
-        task_id="kubernetes",
+        task_id="validate",
         name="plain",
         namespace="ml",
         image="training",
