@@ -6,6 +6,7 @@ Each outcome has a model of its own, a copy of a shipped one, so that none depen
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,14 @@ def repository(tmp_path_factory: pytest.TempPathFactory, switches: Path) -> Path
     add_model(root, "killed", code=waiting_for(switches / "train"))
     add_model(root, "overtaken", values={"gates": {"minimum": {"r2": 0.0}}})
     add_model(root, "trial")
+    # Shipped with a fairness rule by race, which the real data break (as they do in Python).
+    by_sex = [{"attribute": "sex", "min_disparate_impact": 0.8}]
+    add_model(
+        root,
+        "loan_approval_r",
+        like="loan_approval_r",
+        values={"gates": {"fairness": by_sex}},
+    )
     replace_text(
         root / "dags/retrain_pipeline.py",
         'task_id="deploy_model",',
@@ -143,6 +152,21 @@ def test_unfair_model_is_refused(airflow: Stage) -> None:
     message_of(airflow, record, "rejected", "fairness race")
     log = airflow.log("loan_approval", record.run_id, "abort_pipeline")
     assert "fairness race" in log
+
+
+@pytest.mark.skipif(shutil.which("Rscript") is None, reason="R (Rscript) is not installed")
+def test_model_in_r_is_promoted(airflow: Stage) -> None:
+    """A model that trains and predicts by commands in R passes the same gates, on real data."""
+    airflow.land("loan_approval")
+    ended, record = airflow.run("loan_approval_r")
+    check_task_states(ended, PROMOTED)
+    assert record.report is not None
+    assert record.report.challenger.metrics["roc_auc"] == pytest.approx(0.8722, abs=1e-4)
+    (entry,) = airflow.promotions("loan_approval_r")
+    folder = f"models/loan_approval_r/versions/{entry.version}"
+    names = [info.key.rsplit("/", 1)[1] for info in airflow.store.objects(folder)]
+    assert {"train.R", "predict.R"} <= set(names)
+    assert not any(name.endswith(".skops") for name in names)
 
 
 def test_below_the_minimum_is_refused(airflow: Stage) -> None:
