@@ -21,7 +21,7 @@ UV := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo $(PRIVATE)/u
 MADE := $(VENV)/.made-$(shell "$(PYTHON)" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-batch lint fmt bench bench-small bench-backends bench-large bench-parse
+.PHONY: help run test test-faults test-batch lint fmt bench bench-small bench-backends bench-large bench-parse
 .PHONY: lock clean python engine
 .DELETE_ON_ERROR:
 
@@ -35,6 +35,9 @@ run: $(VENV)/.run-installed  ## Start Airflow here, land the sample data and fol
 
 test: $(VENV)/.dev-installed  ## Run every test (TESTS=path for some of them)
 	@exec $(BIN)/python -m pytest $(TESTS)
+
+test-faults: $(VENV)/.dev-installed  ## Kill, clear and mark failed while jobs run, on a real Airflow
+	@exec $(BIN)/python -m pytest -m faults tests/e2e
 
 test-batch: engine $(VENV)/.dev-installed  ## Build the training image and run jobs in it (on a container engine)
 	@exec $(BIN)/python -m pytest -m docker tests/docker

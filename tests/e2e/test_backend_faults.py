@@ -25,7 +25,7 @@ from tests.e2e.backends import (
 from tests.e2e.scenes import PROMOTED, check_task_states, patients, waiting_for
 from tests.kubernetes_pods import Script
 
-pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.airflow, pytest.mark.faults, pytest.mark.timeout(600)]
 
 BACKENDS = {"batch": everywhere(on_batch()), "kubernetes": everywhere(on_kubernetes())}
 FAULTS = ("triggerer", "marked", "cleared", "one_job")
