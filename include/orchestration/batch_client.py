@@ -126,9 +126,17 @@ class BatchClient:
         """End a job, whatever its state."""
         self._ask("terminate_job", jobId=job_id, reason=reason)
 
-    def stop(self, name: str, reason: str) -> bool:
-        """End the job with that name if it has not ended; return whether it had not."""
+    def stop(self, name: str, reason: str, *, started: str | None) -> bool:
+        """End the job with that name if it has not ended; return whether it had not.
+
+        Args:
+            name: of the job.
+            reason: why, as Batch shows it.
+            started: the id that a job put down when it started, for one that is not listed.
+        """
         job = self.find(name)
+        if job is None and started is not None:
+            job = self.describe(started)
         if job is None or job["status"] in ENDED:
             return False
         self.terminate(job["jobId"], reason)

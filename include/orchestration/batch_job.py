@@ -108,7 +108,7 @@ class BatchJobOperator(BaseOperator):
                 return
             job = self._client_of(ours).describe(job_id)
             if status == "refused" and job is not None and job["status"] not in ENDED:
-                # To wait again would be refused again. The job goes on; a cleared task adopts it.
+                # To wait again would be refused again.
                 raise ConfigError(
                     f"the triggerer may not look at jobs on AWS Batch (connection "
                     f"{ours.compute['connection']}): {(event or {}).get('reason')}"

@@ -60,19 +60,28 @@ def close_ended_run(context: Context) -> None:
     ended: the second is the only one that comes when a process was killed. Both may come, and
     twice; the record and the message are written once.
     """
-    from include.retraining.manifest import current_plan
     from include.retraining.records import close_run
 
     try:
         store, run = open_store(), run_reference(context)
         outcome, reason, task = _what_happened(store, run, context)
         tell(store, close_run(store, run, outcome, reason, failed_task=task), context)
-        if context.get("reason") not in {None, "success"}:  # the DAG's callback: the run has ended
-            stop_jobs(store, current_plan(store, run.paths), RUN_ENDED)
     except RetrainingError as error:
         log.error("the run could not be closed: %s", error)  # noqa: TRY400 it is one clear line
         if "exception" not in context:  # the DAG's callback: it comes last, and only once
             tell_directly(context, str(error))
+    if context.get("reason") not in {None, "success"}:  # the DAG's callback: the run has ended
+        _end_its_jobs(context)
+
+
+def _end_its_jobs(context: Context) -> None:
+    from include.retraining.manifest import current_plan
+
+    try:
+        store, run = open_store(), run_reference(context)
+        stop_jobs(store, current_plan(store, run.paths), RUN_ENDED, clear=run.clear)
+    except RetrainingError as error:
+        log.error("jobs of the run may go on: %s", error)  # noqa: TRY400 it is one clear line
 
 
 def say_that_card_is_missing(context: Context) -> None:

@@ -73,6 +73,8 @@ class KubernetesJobOperator(BaseOperator):
                 compute=compute.model_dump(mode="json"),
                 look=lambda claim: self._look(step, claim),
             )
+            if self._is_killed:  # while the pod was looked for: none is made any more
+                raise step.failed(claim, JobKilled("the task was killed"))
             self.log.info("%s the pod %s", "starting" if is_new else "adopting", claim.name)
             pod = self._pod_of(step, claim, is_new=is_new)
             self._follow(step, claim, lambda: pod.execute_async(context))

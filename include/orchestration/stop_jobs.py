@@ -22,16 +22,18 @@ log = logging.getLogger(__name__)
 RUN_ENDED = "the run has ended in Airflow"
 
 
-def stop_jobs(store: Store, paths: RunPaths, reason: str) -> None:
-    """End every job of a plan that runs and has not done all its steps.
+def stop_jobs(store: Store, paths: RunPaths, reason: str, *, clear: int) -> None:
+    """End every job of a plan that has not done all its steps, and forbid it to start.
 
-    A platform that does not answer is logged and left: the run is closed all the same, and a job
-    ends by its own timeout at the latest.
+    A job that was submitted a moment ago and is not listed yet finds its claim void. A platform
+    that does not answer is logged and left: the run is closed all the same, and a job ends by its
+    own timeout at the latest.
 
     Args:
         store: with the claims.
         paths: the plan's.
         reason: why, as the platform shows it.
+        clear: which clear of the run has ended; the jobs of a later one are let be.
     """
     from include.retraining.attempts import Attempts
     from include.retraining.manifest import find_manifest
@@ -39,11 +41,13 @@ def stop_jobs(store: Store, paths: RunPaths, reason: str) -> None:
     manifest = find_manifest(store, paths)
     if manifest is None:
         return
-    for claim in Attempts(store, paths, manifest).claims():
-        if _is_done(store, paths, manifest, claim):
+    attempts = Attempts(store, paths, manifest)
+    for claim in attempts.claims():
+        if claim.clear > clear or _is_done(store, paths, manifest, claim):
             continue
         try:
-            if _stop(claim, reason):
+            start = attempts.void(claim)
+            if _stop(claim, reason, started=None if start is None else start.job):
                 log.info("ended %s: %s", claim.name, reason)
         except Exception as error:  # noqa: BLE001 whatever ails a platform, the next job is tried
             log.warning("could not end %s: %s: %s", claim.name, type(error).__name__, error)
@@ -61,13 +65,14 @@ def _is_done(store: Store, paths: RunPaths, manifest: RunManifest, claim: JobCla
         return False
 
 
-def _stop(claim: JobClaim, reason: str) -> bool:
+def _stop(claim: JobClaim, reason: str, *, started: str | None) -> bool:
     """End a job if it has not ended; return whether it had not."""
     if claim.compute["backend"] == "batch":
         from include.orchestration.batch_client import BatchClient
         from include.retraining.compute import BatchCompute
 
-        return BatchClient(BatchCompute.model_validate(claim.compute)).stop(claim.name, reason)
+        client = BatchClient(BatchCompute.model_validate(claim.compute))
+        return client.stop(claim.name, reason, started=started)
     from include.orchestration.pod_operator import delete_unended_pod
 
     return delete_unended_pod(claim)

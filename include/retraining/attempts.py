@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from include.retraining.documents import Document
+from include.retraining.documents import Document, sha256_of
 from include.retraining.exceptions import EvidenceError
 from include.retraining.layout import RunPaths
 from include.retraining.manifest import RunManifest
@@ -150,10 +150,10 @@ class Attempts:
             claims = self.claims()
             newest = next((one for one in reversed(claims) if step in one.steps), None)
             # A card shows the verdict of its own clear of the run.
-            if newest is not None and not (step == "card" and newest.clear != clear):
-                state = self._settled(newest, look)
-                if state is JobState.ACTIVE or self._is_the_answer(newest, step, state):
-                    return newest, False
+            is_other = newest is not None and step == "card" and newest.clear != clear
+            can_answer = newest is not None and not is_other and not self._is_void(newest)
+            if newest is not None and can_answer and self._is_the_answer(newest, step, look):
+                return newest, False
             claim = self._claim(len(claims) + 1, steps, clear=clear, compute=compute)
             if claim is not None:
                 return claim, True
@@ -217,24 +217,32 @@ class Attempts:
             time.sleep(LOOK_SECONDS)
         return state
 
-    def _is_the_answer(self, claim: JobClaim, step: JobStep, state: JobState) -> bool:
-        """Return whether an ended job's evidence is still to be looked at.
+    def _is_the_answer(
+        self, claim: JobClaim, step: JobStep, look: Callable[[JobClaim], JobState]
+    ) -> bool:
+        """Return whether a job runs, or has ended and its evidence is still to be looked at.
 
         Raises:
             StepFailed: when it failed for good and nobody said so.
         """
+        state = self._settled(claim, look)
+        if state is JobState.GONE and self.void(claim) is not None:
+            state = look(claim)  # it started after we had looked
+        if state is JobState.ACTIVE:
+            return True
         if state is JobState.SUCCEEDED:
             return self.report_once(claim, step)
         failure = self.failure(claim)
-        if failure is None:
-            if state is JobState.GONE:
-                self.void(claim)  # who started under it is gone too
-        elif failure.is_permanent and self.report_once(claim, step):
+        if failure is not None and failure.is_permanent and self.report_once(claim, step):
             raise StepFailed(
                 f"{failure.step}: {failure.message}", kind=failure.kind, is_permanent=True
             )
         log.info("%s (%s) is %s: the next attempt begins", claim.name, claim.word, state.value)
         return False
+
+    def _is_void(self, claim: JobClaim) -> bool:
+        start = self.started(claim)
+        return start is not None and start.job is None
 
     def _claim(
         self, number: int, steps: Sequence[JobStep], *, clear: int, compute: dict[str, Any]
@@ -251,10 +259,13 @@ class Attempts:
         return claim if self.store.create(self.paths.job(number), claim.to_bytes()) else None
 
     def _name(self, number: int, step: JobStep) -> str:
-        """Return a job's name: the same for whoever claims this number, at most 63 characters."""
+        """Return a job's name: the same for whoever claims this number, at most 63 characters.
+
+        The plan's address is in it, so that two stores never take each other's jobs for their own.
+        """
         model = self.paths.model.replace("_", "-")[:16].rstrip("-")
-        run = self.paths.run.rpartition("-")[2].replace(".", "-")
-        return f"retrain-{model}-{step}-{self.manifest.fingerprint[:8]}-{run}-{number}"
+        plan = sha256_of(self.paths.uri(self.store.uri).encode())[:8]
+        return f"retrain-{model}-{step}-{self.manifest.fingerprint[:8]}-{plan}-{number}"
 
 
 def job_identity() -> str:

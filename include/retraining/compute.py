@@ -15,7 +15,6 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import (
     Discriminator,
     Field,
-    NonNegativeInt,
     PositiveFloat,
     Tag,
     field_validator,
@@ -119,7 +118,7 @@ class ImageCompute(StepCompute):
     python: Annotated[str, Field(pattern=r"^3\.\d{1,2}$")] = "3.12"
     """The minor version of Python in the image; that of the training is part of what names a
     version."""
-    gpu: NonNegativeInt = 0
+    gpu: Annotated[int, Field(ge=0, le=64, strict=True)] = 0
     """GPUs; a model that needs them names an image of its own."""
     cpu: Cpu
     """CPUs to ask for, or how they grow with the data."""

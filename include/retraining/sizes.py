@@ -13,6 +13,7 @@ from include.retraining.section import Section
 MIB_PER_GIB = 1024
 BYTES_PER_GIB = 2**30
 _MEMORY = r"(\d{1,7}(?:\.\d{1,3})?) ?(MiB|GiB)"
+_OR_BY_SIZE = ", or a mapping of per_gib_of_data, min_gib and max_gib"
 
 
 class MemoryBySize(Section):
@@ -53,9 +54,9 @@ def _amount(value: Any) -> Any:
     """Refuse what is no amount of memory, in words that say what is one."""
     if isinstance(value, str) and (found := re.fullmatch(_MEMORY, value)) and float(found[1]) > 0:
         return value
+    or_by_size = "" if isinstance(value, dict) else _OR_BY_SIZE
     raise ValueError(
-        f"{value!r} is no amount of memory; allowed: for example 512MiB or 4GiB, or a mapping of "
-        "per_gib_of_data, min_gib and max_gib"
+        f"{value!r} is no amount of memory; allowed: for example 512MiB or 4GiB{or_by_size}"
     )
 
 

@@ -81,6 +81,31 @@ def test_a_run_that_ended_deletes_its_pod(planned: dict[str, Any], api: Kubernet
     api.wait_for(lambda: api.pod(name) is None)
 
 
+def test_a_job_that_is_listed_late_may_not_start(
+    planned: dict[str, Any], batch: BatchApi, store: Store
+) -> None:
+    """The run ended before Batch listed the job: its claim is void."""
+    late = Plan("*", hold="RUNNABLE", hidden_seconds=600)
+    batch.plans.insert(0, late)
+    submit_job(planned)
+    end_run(planned)
+    batch.release(late)
+    assert batch.operations().count("TerminateJob") == 0
+    batch.jobs[0].wait("FAILED")
+    assert any("its claim is void" in line for line in batch.jobs[0].lines)
+
+
+def test_a_late_callback_lets_the_jobs_of_a_later_clear_be(
+    planned: dict[str, Any], batch: BatchApi
+) -> None:
+    """The run was cleared before the callback of its failure came."""
+    planned["dag_run"].clear_number = 1
+    submit_job(planned)
+    planned["dag_run"].clear_number = 0
+    end_run(planned)
+    assert batch.operations().count("TerminateJob") == 0
+
+
 def test_what_has_ended_is_left_alone(
     planned: dict[str, Any], batch: BatchApi, store: Store
 ) -> None:

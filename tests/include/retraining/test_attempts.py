@@ -135,6 +135,37 @@ def test_a_job_nobody_knows_is_void(attempts: Attempts) -> None:
     assert start.job is None
 
 
+def test_a_job_that_starts_while_it_is_looked_for_is_adopted(attempts: Attempts, job: Job) -> None:
+    """Nobody listed it, then it put down that it started: it is not replaced by a second one."""
+    first, _ = next_job(attempts)
+    looks = []
+
+    def look(claim: JobClaim) -> JobState:
+        looks.append(claim)
+        if len(looks) == 1:
+            assert run(job, 1) == 0  # the late job begins right after it was not listed
+            return JobState.GONE
+        return JobState.ACTIVE
+
+    found = attempts.next_job("train", ("train",), clear=0, compute=COMPUTE, look=look)
+    assert found == (first, False)
+
+
+def test_a_job_nobody_knows_is_void_though_it_left_a_word(attempts: Attempts, job: Job) -> None:
+    """Whatever was believed of it, it may not start beside the next one."""
+    first, _ = next_job(attempts)
+    fail(job, first, is_permanent=False)
+    assert next_job(attempts, JobState.GONE)[0].number == 2
+    assert run(job, 1) == 1
+
+
+def test_a_void_claim_is_never_adopted(attempts: Attempts) -> None:
+    """A late job of it may be listed as running: it does nothing, so nobody waits for it."""
+    first, _ = next_job(attempts)
+    attempts.void(first)
+    assert next_job(attempts, JobState.ACTIVE)[0].number == 2
+
+
 def test_a_young_claim_is_waited_for(job: Job) -> None:
     """A job that is listed late is adopted, not replaced."""
     attempts = Attempts(job.store, job.paths, job.manifest)
