@@ -11,7 +11,7 @@ import json
 import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,7 +20,7 @@ import pandas as pd
 import psutil
 
 from include.local_airflow import samples
-from include.local_airflow.api import RUN_ENDED, AirflowApi
+from include.local_airflow.api import RUN_ENDED, AirflowApi, NotThere
 from include.local_airflow.ports import free_port
 from include.local_airflow.processes import LocalAirflow
 from include.local_airflow.repository_copy import copy_repository
@@ -162,9 +162,18 @@ class Stage:
         """Clear tasks of a run, all of them when none are named, with what depends on them."""
         self.api.clear(f"retrain_{model}", run_id, list(task_ids) or None)
 
-    def log(self, model: str, run_id: str, task_id: str, attempt: int = 1) -> str:
-        """Return a task's log as text."""
-        return self.api.log(f"retrain_{model}", run_id, task_id, attempt=attempt)
+    def log(self, model: str, run_id: str, task_id: str) -> str:
+        """Return a task's log as text, of all its attempts.
+
+        Airflow counts a try of its own when a trigger fires before the executor has said that the
+        task was handed over, and then knows no log of the first.
+        """
+        dag_id = f"retrain_{model}"
+        found = []
+        for number in range(1, self.api.tasks(dag_id, run_id)[task_id]["try_number"] + 1):
+            with suppress(NotThere):
+                found.append(self.api.log(dag_id, run_id, task_id, attempt=number))
+        return "\n".join(found)
 
     # ---- what is left behind ----
 

@@ -186,7 +186,7 @@ def test_a_cleared_training_is_not_done_again(
         here.airflow.clear(model, run_id, "train_model")
         ended = here.airflow.wait_for_end(model, run_id)
         assert ended.state == "success"
-        assert "already done and verified" in here.airflow.log(model, run_id, "train_model", 2)
+        assert "already done and verified" in here.airflow.log(model, run_id, "train_model")
         added = [name.rsplit("-", 3)[0] for name in here.submissions(model)[before:]]
         assert all(name.endswith("-card") for name in added), added  # of the new decision
 
