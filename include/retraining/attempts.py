@@ -4,7 +4,7 @@ Neither AWS Batch nor a lost worker tells whether a job was submitted. So each s
 in the store first, put if absent and numbered; the job's name says which claim it belongs to, and
 the job itself puts down that it started before it does anything. Whoever finds a claim whose job
 nobody knows may put down in the same place that it is void: only one of the two can be first, so a
-job that starts late does nothing, and one that has started is asked for again before it is given up.
+job that starts late does nothing, and one that has started is asked for again before it is let go.
 """
 
 from __future__ import annotations
