@@ -311,7 +311,10 @@ def test_a_cancelled_wait_leaves_the_job_alone(batch: BatchApi) -> None:
 
     async def cancelled() -> None:
         task = asyncio.create_task(event_of(trigger(job)))
-        await asyncio.sleep(0.3)
+        # The second look: by now every client is open. One that a cancelled thread still makes
+        # is a coroutine that nobody awaits.
+        while batch.operations().count("DescribeJobs") < 2:
+            await asyncio.sleep(0.02)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
