@@ -29,7 +29,7 @@ def tell(store: Store, record: DecisionRecord, context: Context) -> None:
     A notice that cannot be sent stays in the store's outbox, and the log says so. Once one went
     through, those that wait there are sent too.
     """
-    from include.retraining.notices import notice_for
+    from include.retraining.decision_notice import notice_for
 
     notice = notice_for(record, _links(store, record, context))
     if notice is not None:
@@ -38,14 +38,14 @@ def tell(store: Store, record: DecisionRecord, context: Context) -> None:
 
 def tell_of_missing_card(store: Store, record: DecisionRecord, context: Context) -> None:
     """Say that a decision stands and that its model card could not be made."""
-    from include.retraining.notices import card_notice
+    from include.retraining.decision_notice import card_notice
 
     problem = " ".join(str(context.get("exception") or "the task was killed").split())
     _deliver(store, card_notice(record, _links(store, record, context), problem))
 
 
 def _deliver(store: Store, notice: Notice) -> None:
-    from include.retraining.notices import deliver
+    from include.retraining.outbox import deliver
 
     connection = _connection(notice.model)
 
@@ -75,7 +75,7 @@ def _deliver(store: Store, notice: Notice) -> None:
 
 def _send_what_waits(store: Store, send: Callable[[Notice], None]) -> None:
     """Send what could not be sent before, now that a message went through."""
-    from include.retraining.notices import deliver_waiting
+    from include.retraining.outbox import deliver_waiting
 
     try:
         late = deliver_waiting(store, send)

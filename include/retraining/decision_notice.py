@@ -1,0 +1,169 @@
+"""The message about a run's decision."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from include.retraining.decision_record import DecisionRecord, Outcome
+from include.retraining.notices import Kind, Links, Notice, alert, serving_words
+
+
+class _Text(NamedTuple):
+    """What to say of an outcome."""
+
+    event: str
+    """Names the page in `docs/runbooks/` too, where there is something to do."""
+    kind: Kind
+    happened: str
+    step: str
+
+
+_TEXTS: dict[Outcome, _Text] = {
+    Outcome.PROMOTED: _Text(
+        "promoted",
+        Kind.GOOD_NEWS,
+        "a new version serves",
+        "Nothing to do. To undo it, trigger `rollback_model` for `{model}`, target `{previous}`.",
+    ),
+    Outcome.REJECTED: _Text(
+        "rejected",
+        Kind.REJECTED,
+        "the new version was refused",
+        "Nothing is broken. See the run's card for what it lacks; the next delivery is tried anew.",
+    ),
+    Outcome.CANNOT_JUDGE: _Text(
+        "cannot_judge",
+        Kind.BROKEN,
+        "the new version could not be judged",
+        (
+            "Repair what the reason names and clear `evaluate_model` in the run. For a champion "
+            "that is lost: `python -m include.retraining promote {model} --version {version} "
+            '--unjudged-champion --reason "…"`.'
+        ),
+    ),
+    Outcome.DATA_REJECTED: _Text(
+        "data_rejected",
+        Kind.REJECTED,
+        "the data was refused",
+        "Ask the producer for a corrected delivery; its flag starts the next run.",
+    ),
+    Outcome.NO_DATA: _Text(
+        "no_data",
+        Kind.BROKEN,
+        "no complete delivery came in time",
+        "Ask the producer. Once it is there, clear `wait_for_data` or let the next run find it.",
+    ),
+    Outcome.FAILED: _Text(
+        "broken",
+        Kind.BROKEN,
+        "the run broke",
+        "Read the log, repair the cause and clear the failed task.",
+    ),
+    Outcome.CANCELLED: _Text(
+        "broken",
+        Kind.BROKEN,
+        "the run was ended by hand",
+        "Trigger it again when it should go on.",
+    ),
+    Outcome.SUPERSEDED: _Text(
+        "superseded",
+        Kind.REJECTED,
+        "something changed under the run, nothing was promoted",
+        "Nothing to do: the next run judges against what serves then. To try now, trigger "
+        "`{dag_id}`.",
+    ),
+    Outcome.HELD: _Text(
+        "held",
+        Kind.REJECTED,
+        "it passed, and automatic promotion is on hold",
+        (
+            "When the rollback is dealt with: "
+            '`python -m include.retraining release {model} --reason "…"`.'
+        ),
+    ),
+    Outcome.APPROVAL_REJECTED: _Text(
+        "approval_rejected",
+        Kind.REJECTED,
+        "the new version was not approved",
+        "To ask again, clear `approve_promotion` in the run.",
+    ),
+    Outcome.APPROVAL_EXPIRED: _Text(
+        "approval_expired",
+        Kind.REJECTED,
+        "nobody approved the new version in time",
+        "To ask again, clear `approve_promotion` in the run.",
+    ),
+    Outcome.DRY_RUN: _Text(
+        "dry_run",
+        Kind.REJECTED,
+        "dry run, nothing was changed",
+        "Trigger it without `dry_run` to act on it.",
+    ),
+}
+
+
+def notice_for(record: DecisionRecord, links: Links) -> Notice | None:
+    """Return the message about a decision, or None when there is nothing to tell (no change)."""
+    if record.outcome not in _TEXTS:
+        return None
+    text = _TEXTS[record.outcome]
+    step = text.step.format(
+        model=record.model,
+        dag_id=record.dag_id,
+        version=record.version or "VERSION",
+        previous=record.previous.version if record.previous else "VERSION",
+    )
+    if record.outcome is Outcome.PROMOTED and record.previous is None:
+        step = "Nothing to do: it is the first."
+    task = f" in `{record.failed_task}`" if record.failed_task else ""
+    return _about(
+        record,
+        links,
+        event=text.event,
+        kind=text.kind,
+        headline=f"{text.happened}{task}",
+        why=record.reason,
+        step=step,
+    )
+
+
+def card_notice(record: DecisionRecord, links: Links, problem: str) -> Notice:
+    """Return the message that a decision stands and that its model card could not be made."""
+    decided = record.outcome.value.replace("_", " ")
+    headline = f"the model card could not be made ({decided} run)"
+    step = "The decision stands. Clear `publish_card` to make the card again."
+    return _about(
+        record,
+        links,
+        event="card",
+        kind=Kind.BROKEN,
+        headline=headline,
+        why=problem,
+        step=step,
+    )
+
+
+def _about(
+    record: DecisionRecord,
+    links: Links,
+    *,
+    event: str,
+    kind: Kind,
+    headline: str,
+    why: str,
+    step: str,
+) -> Notice:
+    return alert(
+        event=event,
+        kind=kind,
+        key=f"{record.model}.{record.run}.{record.clear:03d}.{event}",
+        title=record.title or record.model.replace("_", " ").capitalize(),
+        model=record.model,
+        headline=headline,
+        why=why,
+        step=step,
+        owner=record.owner,
+        serving=serving_words(record.serving, record.serving_since),
+        links=links,
+        runbook="" if event == "promoted" else event,
+    )
