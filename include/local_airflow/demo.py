@@ -34,7 +34,13 @@ FOREVER = 10 * 365 * 86400.0
 SLACK = "slack_alerts"
 
 # How a run's state must read for its record to be true.
-GREEN = frozenset({Outcome.PROMOTED, Outcome.NO_CHANGE, Outcome.DRY_RUN, Outcome.SUPERSEDED})
+GREEN = frozenset({
+    Outcome.PROMOTED,
+    Outcome.NO_CHANGE,
+    Outcome.DRY_RUN,
+    Outcome.SUPERSEDED,
+    Outcome.HELD,
+})
 RED = frozenset({Outcome.DATA_REJECTED, Outcome.NO_DATA})
 REFUSED = frozenset({Outcome.REJECTED, Outcome.CANNOT_JUDGE})
 

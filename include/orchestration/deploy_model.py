@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from airflow.sdk import Asset, BaseOperator, Context
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from include.orchestration.bundle import assert_own_bundle
 from include.orchestration.failing import failing_clearly
@@ -22,8 +22,8 @@ def champion_asset(model: str) -> Asset:
 class DeployModelOperator(BaseOperator):
     """Promotes, tells people, and emits the event that scoring DAGs listen to.
 
-    A dry run, and a run that another was faster than, promote nothing: the task ends as skipped,
-    without an event.
+    A dry run, a run that another was faster than, and one whose model is on hold promote nothing:
+    the task ends as skipped, without an event. An approval that does not count is red.
     """
 
     def __init__(self, *, model: str, **kwargs: Any) -> None:
@@ -39,15 +39,24 @@ class DeployModelOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Promote and return what serves now."""
         from include.retraining.decide import deploy
-        from include.retraining.manifest import current_plan
+        from include.retraining.manifest import current_plan, read_manifest
+        from include.retraining.planning import changed_since
         from include.retraining.records import Outcome
 
         with failing_clearly():
             assert_own_bundle(context)
             store, run = open_store(), run_reference(context)
-            record = deploy(store, run, actor=run.cause.user or run.dag_id)
+            manifest = read_manifest(store, current_plan(store, run.paths))
+            record = deploy(
+                store,
+                run,
+                actor=run.cause.user or run.dag_id,
+                changed=changed_since(manifest),
+            )
         self.log.info("%s: %s", record.outcome, record.reason)
         tell(store, record, context)
+        if record.outcome is Outcome.APPROVAL_REJECTED:
+            raise AirflowFailException(record.reason)
         if record.outcome is not Outcome.PROMOTED or record.serving is None:
             raise AirflowSkipException(record.reason)
         event: dict[str, Any] = {

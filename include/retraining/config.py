@@ -12,10 +12,10 @@ import re
 from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from include.retraining.compute import KINDS, ComputeBySteps, backend_problem
 from include.retraining.config_sections import (
@@ -79,6 +79,10 @@ class ModelConfig(Section):
     data: Data
     training: Training
     gates: GatePolicy
+    approval: Literal["automatic", "required"] = "automatic"
+    """Whether a person must approve what the gate passed before it serves."""
+    approval_hours: Annotated[float, Field(gt=0, le=30 * 24)] = 24
+    """Hours an approval waits for; without an answer the new version does not serve."""
     compute: ComputeBySteps = ComputeBySteps()
     alerts: Alerts = Alerts()
 

@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
+from include.retraining.approval import Approval, find_approval, why_not_approved
 from include.retraining.config import ModelConfig
-from include.retraining.exceptions import EvidenceError, RegistryError, Superseded
+from include.retraining.exceptions import EvidenceError, Held, RegistryError, Superseded
 from include.retraining.gate import Answer, Verdict, judge
 from include.retraining.layout import RunPaths
 from include.retraining.manifest import RunManifest, current_plan, read_manifest
@@ -51,7 +52,7 @@ def check_quality(store: Store, run: RunRef) -> Verdict:
     return evidence.verdict
 
 
-def deploy(store: Store, run: RunRef, *, actor: str) -> DecisionRecord:
+def deploy(store: Store, run: RunRef, *, actor: str, changed: str | None = None) -> DecisionRecord:
     """Promote a run's challenger, or say why not, and close the run.
 
     The evidence is read and judged once more: nothing that a task or a person handed over decides.
@@ -61,12 +62,16 @@ def deploy(store: Store, run: RunRef, *, actor: str) -> DecisionRecord:
         store: where the run left its evidence.
         run: the run.
         actor: the DAG, or the person who triggered the run.
+        changed: why this tree is not the one the run was planned in (`planning.changed_since`).
+            Then nothing is promoted.
 
     Returns:
-        The record: PROMOTED, SUPERSEDED, DRY_RUN, or what the run was closed with before.
+        The record: PROMOTED, SUPERSEDED, HELD, APPROVAL_REJECTED (approved without a note),
+        DRY_RUN, or what the run was closed with before.
 
     Raises:
-        EvidenceError: when the verdict is missing, does not follow from the evidence, or is a no.
+        EvidenceError: when the verdict is missing, does not follow from the evidence, or is a no,
+            or when a person must approve it and was not asked.
         ArtifactError: when the version's files are not what its manifest says.
         RegistryError: when the promotion log is unreadable.
         StorageError: when the store refuses or does not answer.
@@ -82,20 +87,23 @@ def deploy(store: Store, run: RunRef, *, actor: str) -> DecisionRecord:
         raise EvidenceError(
             f"run {run.run_id}: asked to promote what the gate did not pass: {verdict.headline}"
         )
-    if evidence.manifest.params.dry_run:
-        reason = f"dry run: it would have been promoted: {verdict.headline}"
-        return close_run(store, run, Outcome.DRY_RUN, reason)
+    approval = None if evidence.manifest.params.dry_run else _approval(store, evidence, run)
+    obstacle = _obstacle(evidence, approval, changed)
+    if obstacle is not None:
+        return close_run(store, run, *obstacle)
+    asked_for = evidence.manifest.params.reason
     try:
         entry = Registry(store, run.model).promote(
             manifest=evidence.manifest,
             verdict=verdict,
             report=evidence.report,
-            actor=actor,
-            reason=evidence.manifest.params.reason or verdict.headline,
+            actor=(approval and approval.by) or actor,
+            reason=(approval and approval.note) or asked_for or verdict.headline,
             clear=run.clear,
         )
     except Superseded as error:
-        return close_run(store, run, Outcome.SUPERSEDED, str(error))
+        outcome = Outcome.HELD if isinstance(error, Held) else Outcome.SUPERSEDED
+        return close_run(store, run, outcome, str(error))
     if entry.clear != run.clear:
         reason = f"the run had promoted this version, as generation {entry.generation}, before"
         return close_run(store, run, Outcome.NO_CHANGE, f"{reason} it was cleared")
@@ -103,10 +111,11 @@ def deploy(store: Store, run: RunRef, *, actor: str) -> DecisionRecord:
 
 
 def abort(store: Store, run: RunRef) -> DecisionRecord:
-    """Close a run whose challenger the gate did not pass.
+    """Close a run whose challenger the gate, or the person who must approve it, did not pass.
 
     Returns:
-        The record: REJECTED, CANNOT_JUDGE, DRY_RUN, or what the run was closed with before.
+        The record: REJECTED, CANNOT_JUDGE, APPROVAL_REJECTED, APPROVAL_EXPIRED, DRY_RUN, or what
+        the run was closed with before.
 
     Raises:
         EvidenceError: when the verdict is missing, does not follow from the evidence, or is a yes.
@@ -115,7 +124,14 @@ def abort(store: Store, run: RunRef) -> DecisionRecord:
     _require_same(evidence, run, store)
     verdict = evidence.verdict
     if verdict.passed:
-        raise EvidenceError(f"run {run.run_id}: asked to refuse what the gate passed")
+        approval = _approval(store, evidence, run)
+        problem = None
+        if approval is not None:
+            problem = why_not_approved(approval, verdict.content_digest)
+        if approval is None or problem is None:
+            raise EvidenceError(f"run {run.run_id}: asked to refuse what the gate passed")
+        expired, refused = Outcome.APPROVAL_EXPIRED, Outcome.APPROVAL_REJECTED
+        return close_run(store, run, expired if approval.is_expired else refused, problem)
     is_rejected = verdict.answer is Answer.FAIL
     outcome = Outcome.REJECTED if is_rejected else Outcome.CANNOT_JUDGE
     reason = verdict.headline
@@ -186,6 +202,35 @@ def _judge_evidence(store: Store, run: RunRef) -> _Evidence:
         raise EvidenceError(f"{paths.manifest}: its rules are not those that it was planned with")
     verdict = judge(report, policy, report_digest=evaluated.report.sha256)
     return _Evidence(paths, manifest, report, verdict)
+
+
+def _obstacle(
+    evidence: _Evidence, approval: Approval | None, changed: str | None
+) -> tuple[Outcome, str] | None:
+    """Return what keeps a challenger that passed the gate from serving, or None."""
+    verdict = evidence.verdict
+    if evidence.manifest.params.dry_run:
+        return Outcome.DRY_RUN, f"dry run: it would have been promoted: {verdict.headline}"
+    if changed is not None:
+        return Outcome.SUPERSEDED, f"nothing was promoted: {changed}"
+    if approval is not None:
+        problem = why_not_approved(approval, verdict.content_digest)
+        if problem is not None:
+            return Outcome.APPROVAL_REJECTED, problem
+    return None
+
+
+def _approval(store: Store, evidence: _Evidence, run: RunRef) -> Approval | None:
+    """Return the answer of the person who must approve; None where nobody must.
+
+    Raises:
+        EvidenceError: when somebody must and was not asked about this verdict.
+    """
+    if ModelConfig.model_validate(evidence.manifest.config).approval != "required":
+        return None
+    approval = find_approval(store, evidence.paths, run.clear)
+    why_not_approved(approval, evidence.verdict.content_digest)  # raises when nobody was asked
+    return approval
 
 
 def _require_same(evidence: _Evidence, run: RunRef, store: Store) -> None:

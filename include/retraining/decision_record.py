@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
+from include.retraining.approval import Approval
 from include.retraining.compute_used import ComputeUsed
 from include.retraining.documents import Document
 from include.retraining.manifest import Cause, Code, Delivery, Flag, Params, Serving
@@ -25,6 +26,9 @@ class Outcome(StrEnum):
     NO_DATA = "no_data"
     DRY_RUN = "dry_run"
     SUPERSEDED = "superseded"
+    HELD = "held"
+    APPROVAL_REJECTED = "approval_rejected"
+    APPROVAL_EXPIRED = "approval_expired"
     FAILED = "failed"
     CANCELLED = "cancelled"
 
@@ -37,6 +41,7 @@ FINISHED = frozenset({
     Outcome.CANNOT_JUDGE,
     Outcome.NO_CHANGE,
     Outcome.DATA_REJECTED,
+    Outcome.APPROVAL_REJECTED,
 })
 
 
@@ -84,3 +89,9 @@ class DecisionRecord(Document):
     """Since when that serves."""
     title: str | None = None
     """What people call the model; None when the run ended before it had a manifest."""
+    owner: str | None = None
+    """The team that answers for it."""
+    failure: str | None = None
+    """The kind of the first cause, where the run broke: `out_of_memory`, `timeout`, …"""
+    approval: Approval | None = None
+    """What a person said where one must approve."""

@@ -13,6 +13,7 @@ RetrainingError
 │   ├── ArtifactError         a version's files do not match its manifest, or may not be loaded
 │   ├── RegistryError         the promotion log is unreadable, broken, or refuses an entry
 │   │   └── Superseded        another promotion was faster, or newer data already serves
+│   │       └── Held          a person rolled back and has not released automatic promotion yet
 │   └── NotFound              there is no such model, run or version
 └── InfrastructureError       worth another try
     ├── StorageError          the object store refused or did not answer
@@ -103,6 +104,12 @@ class Superseded(RegistryError):
     """Another promotion was faster, or newer data already serves."""
 
     kind = "superseded"
+
+
+class Held(Superseded):
+    """A person rolled back, and automatic promotion is on hold since."""
+
+    kind = "held"
 
 
 class NotFound(PermanentError):

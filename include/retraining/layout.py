@@ -11,6 +11,7 @@ models/NAME/runs/RUN/jobs/001.json …              the jobs elsewhere: claimed,
 models/NAME/runs/RUN/evaluation.json              the evaluation report
 models/NAME/runs/RUN/predictions.parquet          what each version predicted on the holdout
 models/NAME/runs/RUN/verdict-CLEAR.json           the gate's answer
+models/NAME/runs/RUN/approval-CLEAR.json          a person's answer, where one is asked
 models/NAME/runs/RUN/card/…                       the model card and its plots
 models/NAME/decisions/RUN.CLEAR.json              the decision record
 outbox/KEY.json, KEY.claim-N.json, KEY.sent.json  notices
@@ -133,6 +134,10 @@ class RunPaths:
     def verdict(self, clear: int) -> str:
         """The gate's answer; a cleared run is judged again."""
         return f"{self.folder}/verdict-{clear}.json"
+
+    def approval(self, clear: int) -> str:
+        """A person's answer to a passed verdict, or that none came in time."""
+        return f"{self.folder}/approval-{clear}.json"
 
     @property
     def card(self) -> str:

@@ -10,10 +10,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from include.retraining.code import current_code
+from include.retraining.code import check_same_code, current_code
 from include.retraining.compute import ImageCompute
-from include.retraining.config import ModelConfig
+from include.retraining.config import ModelConfig, load_model
 from include.retraining.delivery import pin_delivery
+from include.retraining.exceptions import CodeChanged, ConfigError, NotFound
 from include.retraining.layout import RunPaths, run_key, version_manifest_key
 from include.retraining.manifest import (
     Cause,
@@ -32,10 +33,17 @@ from include.retraining.storage import Store
 
 # How a version comes to serve: by the gate, or by a person where the champion cannot be scored.
 SERVED_BY = frozenset({Outcome.PROMOTED, Outcome.NO_CHANGE, Outcome.CANNOT_JUDGE})
-# What the heavy steps and the gate read of a configuration. Who is alerted, when a run starts and
-# where a job runs may change under a plan.
+# Answers to one plan that hold for an equal one.
+ANSWERS = frozenset({
+    Outcome.PROMOTED,
+    Outcome.REJECTED,
+    Outcome.NO_CHANGE,
+    Outcome.APPROVAL_REJECTED,
+})
 RECORDS_FOR_PEAKS = 10
-JUDGED_SECTIONS = ("problem", "data", "training", "gates")
+# What the heavy steps, the gate and the promotion read of a configuration. Who is alerted, when a
+# run starts and where a job runs may change under a plan.
+DECIDING_SECTIONS = ("problem", "data", "training", "gates", "approval")
 
 
 def plan_run(
@@ -120,6 +128,23 @@ def unchanged(store: Store, manifest: RunManifest) -> DecisionRecord | None:
     return None
 
 
+def changed_since(manifest: RunManifest) -> str | None:
+    """Return what changed in this tree since a run was planned, or None when nothing did.
+
+    Compares the code, the training lock, and what the decision reads of the model's YAML.
+    """
+    try:
+        check_same_code(manifest.code, manifest.model, trains=False)
+        config = load_model(manifest.model).model_dump(mode="json")
+    except (CodeChanged, ConfigError, NotFound) as error:
+        return str(error)
+    for name in DECIDING_SECTIONS:
+        if config[name] != manifest.config.get(name, config[name]):
+            where = f"include/models/{manifest.model}.yaml"
+            return f"`{name}` in {where} changed since the run was planned"
+    return None
+
+
 def last_peaks(store: Store, model: str) -> dict[str, int]:
     """Return, by step, the peak memory in bytes of the newest run that got so far."""
     found: dict[str, int] = {}
@@ -141,7 +166,7 @@ def _code(config: ModelConfig, *, git_sha: str | None, image: str | None) -> Cod
 
 def _answers(record: DecisionRecord, manifest: RunManifest) -> bool:
     return (
-        record.outcome in {Outcome.PROMOTED, Outcome.REJECTED, Outcome.NO_CHANGE}
+        record.outcome in ANSWERS
         and record.run_id != manifest.run_id
         and record.policy_digest == manifest.policy_digest
         and record.serving == manifest.champion
@@ -170,5 +195,5 @@ def _essence(manifest: RunManifest) -> dict[str, Any]:
         "location": manifest.delivery.location,
         "params": manifest.params,
         "champion": manifest.champion,
-        **{name: manifest.config[name] for name in JUDGED_SECTIONS},
+        **{name: manifest.config.get(name) for name in DECIDING_SECTIONS},
     }

@@ -15,7 +15,7 @@ from include.retraining.config import NAME_PATTERN
 from include.retraining.documents import sha256_of
 from include.retraining.exceptions import EvidenceError, NotFound, RegistryError
 from include.retraining.manifest import Serving
-from include.retraining.promotions import PromotionEntry
+from include.retraining.promotions import PromotionEntry, PromotionKind
 from include.retraining.storage import MissingObject, Store
 from include.retraining.store_marker import require_initialised
 
@@ -53,6 +53,15 @@ class PromotionLog:
         """Return which version serves."""
         entry = self.champion()
         return None if entry is None else serving_of(entry)
+
+    def hold(self) -> PromotionEntry | None:
+        """Return the rollback that holds automatic promotion now, or None when nothing does."""
+        for entry in self.newest_first():
+            if not entry.is_held:
+                break
+            if entry.kind is PromotionKind.ROLLBACK:
+                return entry
+        return None
 
     def history(self) -> list[PromotionEntry]:
         """Return every entry, oldest first, with the whole chain checked."""

@@ -13,6 +13,9 @@ class PromotionKind(StrEnum):
 
     PROMOTION = "promotion"
     ROLLBACK = "rollback"
+    """By a person. It holds automatic promotion until a release."""
+    RELEASE = "release"
+    """By a person: the same version serves on, and automatic promotion goes on."""
     UNJUDGED = "unjudged_champion"
     """By a person, because the champion could no longer be scored. History starts anew here."""
 
@@ -46,4 +49,6 @@ class PromotionEntry(Document):
     actor: str
     """A person, or the DAG."""
     reason: str
+    is_held: bool = False
+    """Whether no run may promote behind this entry: a person rolled back and has to release."""
     created_at: datetime

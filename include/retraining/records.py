@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from include.retraining import layout
+from include.retraining.approval import Approval, find_approval
 from include.retraining.compute_used import compute_used
 from include.retraining.decision_record import FINISHED, DecisionRecord, Outcome
 from include.retraining.documents import Document, sha256_of
@@ -261,6 +262,8 @@ def _with_pins(
     version_key = layout.version_manifest_key(manifest.model, manifest.version)
     pins = {
         "title": manifest.config.get("title"),
+        "owner": manifest.config.get("owner"),
+        "approval": _approval(store, paths, record.clear),
         "params": manifest.params,
         "flag": manifest.delivery.flag,
         "delivery": manifest.delivery,
@@ -309,6 +312,13 @@ def _judged_report(store: Store, paths: RunPaths, verdict: Verdict) -> Evaluatio
     if data is None or sha256_of(data) != verdict.report_digest:
         return None
     return EvaluationReport.from_bytes(data, where=paths.evaluation)
+
+
+def _approval(store: Store, paths: RunPaths, clear: int) -> Approval | None:
+    try:
+        return find_approval(store, paths, clear)
+    except EvidenceError:
+        return None  # as below
 
 
 def _manifest(store: Store, paths: RunPaths) -> RunManifest | None:

@@ -13,6 +13,7 @@ from include.retraining.documents import sha256_of
 from include.retraining.exceptions import (
     ArtifactError,
     EvidenceError,
+    Held,
     NotFound,
     RegistryError,
     StoreNotInitialised,
@@ -125,6 +126,7 @@ class Registry(PromotionLog):
             ArtifactError: when the version's files are not what its manifest says.
             Superseded: when another entry was made since the evaluation, newer data serves already,
                 or a person rolled this version back.
+            Held: when a person rolled back and has not released automatic promotion.
         """
         _require_evidence(manifest, verdict, report)
         version, digest = self._require_version(manifest.version)
@@ -138,6 +140,7 @@ class Registry(PromotionLog):
                 f"and the log ends at {head}: entries are missing"
             )
         if head:
+            self._require_no_hold()
             self._require_newer(manifest, version, self.entry(head))
         entry = PromotionEntry(
             model=self.model,
@@ -163,7 +166,8 @@ class Registry(PromotionLog):
     def rollback(self, version: str, *, actor: str, reason: str) -> PromotionEntry:
         """Let an earlier champion serve again. Nothing is trained, nothing is judged.
 
-        Safe to repeat: the same rollback by the same actor gets the entry that it has.
+        From here on no run promotes, until someone releases that with a reason. Safe to repeat: the
+        same rollback by the same actor gets the entry that it has.
 
         Raises:
             NotFound: when the version never served.
@@ -184,8 +188,36 @@ class Registry(PromotionLog):
                 f"see `history {self.model}`"
             )
         self._require_version(version, earlier.version_digest)
-        changes = {"kind": PromotionKind.ROLLBACK, "actor": actor, "reason": reason}
+        changes = {
+            "kind": PromotionKind.ROLLBACK,
+            "actor": actor,
+            "reason": reason,
+            "is_held": True,
+        }
         return self._append_by_hand(champion, earlier.model_copy(update=changes))
+
+    def release(self, *, actor: str, reason: str) -> PromotionEntry:
+        """Let runs promote again after a rollback; what serves stays.
+
+        Safe to repeat: the same release by the same actor gets the entry that it has.
+
+        Raises:
+            RegistryError: when nothing is held, or actor or reason are missing.
+            Superseded: when another entry was made meanwhile: look again before trying again.
+        """
+        champion = self._require_champion(actor, reason)
+        if not champion.is_held:
+            made = (champion.kind, champion.actor, champion.reason)
+            if made == (PromotionKind.RELEASE, actor, reason):
+                return champion
+            raise RegistryError(f"{self.model}: nothing is on hold, runs may promote")
+        changes = {
+            "kind": PromotionKind.RELEASE,
+            "actor": actor,
+            "reason": reason,
+            "is_held": False,
+        }
+        return self._append_by_hand(champion, champion.model_copy(update=changes))
 
     def promote_unjudged(
         self, version: str, *, actor: str, reason: str, trusted: Collection[str] = ()
@@ -261,6 +293,16 @@ class Registry(PromotionLog):
         found = sha256_of(self.store.read(layout.version_manifest_key(self.model, version)))
         versions.verify_version(self.store, manifest)
         return manifest, found
+
+    def _require_no_hold(self) -> None:
+        """Refuse while a person's rollback holds automatic promotion."""
+        hold = self.hold()
+        if hold is not None:
+            raise Held(
+                f"automatic promotion is on hold: {hold.actor} rolled back to version "
+                f"{hold.version} at {hold.created_at:%Y-%m-%d %H:%M} UTC ({hold.reason}); release "
+                f"it with a reason: `release {self.model} --reason …`"
+            )
 
     def _require_newer(
         self, manifest: RunManifest, version: VersionManifest, champion: PromotionEntry

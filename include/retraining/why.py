@@ -20,6 +20,9 @@ _ENDINGS = {
     Outcome.NO_DATA: "was not updated, no complete delivery came in time",
     Outcome.DRY_RUN: "was not updated, it was a dry run",
     Outcome.SUPERSEDED: "was not updated, another change was faster",
+    Outcome.HELD: "was not updated, automatic promotion is on hold",
+    Outcome.APPROVAL_REJECTED: "was not updated, a person did not approve the new version",
+    Outcome.APPROVAL_EXPIRED: "was not updated, nobody approved the new version in time",
     Outcome.FAILED: "was not updated, the run broke",
     Outcome.CANCELLED: "was not updated, the run was ended by hand",
 }

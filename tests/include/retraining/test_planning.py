@@ -288,7 +288,12 @@ def test_only_a_yes_or_a_no_answers_the_same_question(
 ):
     """Same data, code, rules and champion: judged before is not judged again."""
     record = decide(apples_folder, planned, outcome)
-    answers = outcome in {Outcome.PROMOTED, Outcome.REJECTED, Outcome.NO_CHANGE}
+    answers = outcome in {
+        Outcome.PROMOTED,
+        Outcome.REJECTED,
+        Outcome.NO_CHANGE,
+        Outcome.APPROVAL_REJECTED,
+    }
     assert unchanged(apples_folder, planned) == (record if answers else None)
 
 
