@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
+import os
 from urllib.parse import quote
 
-from airflow.sdk import conf
+from airflow.sdk import Context, conf
+
+REPOSITORY_VARIABLE = "RETRAINING_REPOSITORY_URL"
 
 
 def run_url(dag_id: str, run_id: str) -> str:
     """Return the page of a run in the Airflow UI."""
     base = conf.get("api", "base_url", fallback="http://localhost:8080").rstrip("/")
     return f"{base}/dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}"
+
+
+def repository_url(context: Context) -> str | None:
+    """Return the address of this repository's files, for links to runbooks; None where unknown.
+
+    It is what `RETRAINING_REPOSITORY_URL` says, for example `https://github.com/org/repo/blob/main`,
+    or that of the run's own commit, where its bundle has a `view_url_template`.
+    """
+    told = os.environ.get(REPOSITORY_VARIABLE)
+    if told:
+        return told.rstrip("/")
+    bundle = getattr(context.get("ti"), "bundle_instance", None)
+    version = getattr(bundle, "version", None)
+    template = getattr(bundle, "view_url_template", lambda: None)()
+    if not template or not version:
+        return None
+    try:
+        return str(template.format(version=version, subdir="")).rstrip("/")
+    except (KeyError, IndexError, ValueError):  # a placeholder of another bundle's
+        return None

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Context
-from airflow.sdk.exceptions import AirflowNotFoundException
 
-from include.orchestration.links import run_url
+from include.orchestration.links import repository_url, run_url
 from include.orchestration.run_reference import model_of
 from include.orchestration.slack import send_to_slack
 from include.retraining.config import Alerts, load_model
-from include.retraining.exceptions import RetrainingError
+from include.retraining.exceptions import NotSent, RetrainingError
 
 if TYPE_CHECKING:
     from include.retraining.notices import Links, Notice
@@ -31,9 +29,9 @@ def tell(store: Store, record: DecisionRecord, context: Context) -> None:
     """
     from include.retraining.decision_notice import notice_for
 
-    notice = notice_for(record, _links(store, record, context))
+    notice = notice_for(record, links_of(store, record, context))
     if notice is not None:
-        _deliver(store, notice)
+        tell_notice(store, notice)
 
 
 def tell_of_missing_card(store: Store, record: DecisionRecord, context: Context) -> None:
@@ -41,44 +39,50 @@ def tell_of_missing_card(store: Store, record: DecisionRecord, context: Context)
     from include.retraining.decision_notice import card_notice
 
     problem = " ".join(str(context.get("exception") or "the task was killed").split())
-    _deliver(store, card_notice(record, _links(store, record, context), problem))
+    tell_notice(store, card_notice(record, links_of(store, record, context), problem))
 
 
-def _deliver(store: Store, notice: Notice) -> None:
+def tell_notice(store: Store, notice: Notice) -> None:
+    """Deliver any notice, once, through its model's connections. Never raises."""
     from include.retraining.outbox import deliver
 
-    connection = _connection(notice.model)
-
-    def send(notice: Notice) -> None:
-        send_to_slack(notice.text, _connection(notice.model))
-
     try:
-        if deliver(store, notice, send):
-            log.info("told %s: %s", connection, notice.event)
-    except AirflowNotFoundException:
-        log.warning(
-            "nobody was told (%s): there is no Airflow connection %r; the notice waits in the "
-            "store's outbox",
-            notice.event,
-            connection,
-        )
+        if deliver(store, notice, send_notice):
+            log.info("told of %s", notice.key)
     except Exception as error:  # noqa: BLE001 whatever ails Slack, the run goes on
-        log.warning(
-            "nobody was told (%s): %s: %s; the notice waits in the store's outbox",
-            notice.event,
-            type(error).__name__,
-            error,
-        )
+        _complain(notice, error)
     else:
-        _send_what_waits(store, send)
+        _send_what_waits(store)
 
 
-def _send_what_waits(store: Store, send: Callable[[Notice], None]) -> None:
+def send_notice(notice: Notice) -> None:
+    """Send a notice through the connections that its model names for its kind.
+
+    Raises:
+        NotSent: when none of them took it.
+    """
+    send_to_slack(notice, _alerts(notice.model).connections(notice.kind))
+
+
+def _complain(notice: Notice, error: Exception) -> None:
+    # A way that is closed for good stays closed until a person opens it: that is an error.
+    is_closed = isinstance(error, NotSent) and error.is_revoked
+    log.log(
+        logging.ERROR if is_closed else logging.WARNING,
+        "nobody was told (%s): %s: %s; the notice waits in the store's outbox%s",
+        notice.event,
+        type(error).__name__,
+        error,
+        ": see docs/runbooks/outbox.md" if is_closed else "",
+    )
+
+
+def _send_what_waits(store: Store) -> None:
     """Send what could not be sent before, now that a message went through."""
     from include.retraining.outbox import deliver_waiting
 
     try:
-        late = deliver_waiting(store, send)
+        late = deliver_waiting(store, send_notice)
     except Exception as error:  # noqa: BLE001 one that still cannot be sent goes on waiting
         log.warning("a notice still waits in the outbox: %s: %s", type(error).__name__, error)
     else:
@@ -88,27 +92,46 @@ def _send_what_waits(store: Store, send: Callable[[Notice], None]) -> None:
 
 def tell_directly(context: Context, problem: str) -> None:
     """Say that a run ended while its store refuses, so that there is no record to speak from."""
-    from include.retraining.notices import escaped
+    from include.retraining.notices import Kind, Links, alert
 
     dag_id, run_id = context["dag"].dag_id, context["run_id"]
-    text = f"{dag_id}: a run ended and its decision could not be recorded: {problem}"
+    model = model_of(dag_id)
+    notice = alert(
+        event="store",
+        kind=Kind.BROKEN,
+        key=f"{dag_id}.{run_id}.store",
+        title=model.replace("_", " ").capitalize(),
+        model=model,
+        headline="a run ended and its decision could not be recorded",
+        why=problem,
+        step="Bring the store back, then clear the run's failed task: it decides again.",
+        owner=_owner(model),
+        serving=None,
+        links=Links(run=run_url(dag_id, run_id), repository=repository_url(context)),
+        runbook="store",
+    )
     try:
-        send_to_slack(
-            f"{escaped(text)}\n<{run_url(dag_id, run_id)}|the run>",
-            _connection(model_of(dag_id)),
-        )
+        send_notice(notice)
     except Exception as error:  # noqa: BLE001 there is nothing left to try
         log.error("nobody was told: %s: %s", type(error).__name__, error)  # noqa: TRY400
 
 
-def _connection(model: str) -> str:
+def _alerts(model: str) -> Alerts:
     try:
-        return load_model(model).alerts.connection
-    except RetrainingError:  # its YAML is what is broken
-        return Alerts().connection
+        return load_model(model).alerts
+    except RetrainingError:  # no model's, or its YAML is what is broken
+        return Alerts()
 
 
-def _links(store: Store, record: DecisionRecord, context: Context) -> Links:
+def _owner(model: str) -> str | None:
+    try:
+        return load_model(model).owner
+    except RetrainingError:
+        return None
+
+
+def links_of(store: Store, record: DecisionRecord, context: Context) -> Links:
+    """Return where a message about a decision takes a person."""
     from include.retraining.layout import RunPaths
     from include.retraining.notices import Links
 
@@ -117,4 +140,5 @@ def _links(store: Store, record: DecisionRecord, context: Context) -> Links:
         run=run_url(record.dag_id, record.run_id),
         log=getattr(ti, "log_url", None),
         record=f"{store.uri}/{RunPaths(record.model, record.run).decision(record.clear)}",
+        repository=repository_url(context),
     )

@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from include.retraining.documents import canonical_json
+from include.retraining.kinds import Kind
 from include.retraining.section import Name, Section, Text
 
 ColumnName = Annotated[str, Field(min_length=1, max_length=120)]
@@ -373,8 +374,20 @@ class GatePolicy(Section):
         return hashlib.sha256(canonical_json(self.model_dump(mode="json"))).hexdigest()
 
 
+DEFAULT_CONNECTION = "slack_alerts"
+
+
 class Alerts(Section):
     """Who hears about a run."""
 
-    connection: Name = "slack_alerts"
+    connection: Name = DEFAULT_CONNECTION
     """The Airflow connection (Slack incoming webhook) that messages go through."""
+    by_kind: dict[Kind, Name] = Field(default_factory=dict)
+    """Another connection, which is another channel, for some kinds of message: `broken` (someone
+    must act), `rejected` (nothing was promoted, as it should be), `waiting` (an approval),
+    `good_news` (promoted, recovered, rolled back)."""
+
+    def connections(self, kind: Kind) -> tuple[str, ...]:
+        """Return the connections to try for a kind of message, the best first."""
+        chosen = (self.by_kind.get(kind, self.connection), self.connection, DEFAULT_CONNECTION)
+        return tuple(dict.fromkeys(chosen))

@@ -18,7 +18,8 @@ RetrainingError
 └── InfrastructureError       worth another try
     ├── StorageError          the object store refused or did not answer
     │   └── StoreNotInitialised  (permanent in effect: a person must run `init`)
-    └── JobKilled             a job ended without saying why
+    ├── JobKilled             a job ended without saying why
+    └── NotSent               a message did not reach Slack; it waits in the outbox
 """
 
 from __future__ import annotations
@@ -142,3 +143,21 @@ class JobKilled(InfrastructureError):
     """A job ended without saying why: killed, out of memory, or past its timeout."""
 
     kind = "job_killed"
+
+
+class NotSent(InfrastructureError):
+    """A message did not reach Slack.
+
+    Attributes:
+        retry_after_seconds: how long Slack asks to wait, where it does.
+        is_revoked: whether this way to Slack is closed for good: no such webhook or channel.
+    """
+
+    kind = "slack"
+
+    def __init__(
+        self, message: str, *, retry_after_seconds: float | None = None, is_revoked: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+        self.is_revoked = is_revoked

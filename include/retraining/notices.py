@@ -10,31 +10,20 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Any
 
 from include.retraining.documents import Document
+from include.retraining.kinds import Kind
 from include.retraining.manifest import Serving
 from include.retraining.redaction import redact
 from include.retraining.wording import cut
+
+__all__ = ["Kind", "Links", "Notice", "alert", "escaped", "serving_words"]
 
 REASON_LENGTH = 600
 RUNBOOKS = "docs/runbooks"
 # Slack refuses a header that is longer.
 HEADER_LENGTH = 150
-
-
-class Kind(StrEnum):
-    """How a message wants to be read. Each kind looks different and may have its own channel."""
-
-    BROKEN = "broken"
-    """Someone must act."""
-    REJECTED = "rejected"
-    """Nothing was promoted, and that is how it should be."""
-    WAITING = "waiting"
-    """A person is asked, and until when."""
-    GOOD_NEWS = "good_news"
-    """Promoted, recovered, rolled back, released."""
 
 
 @dataclass(frozen=True)

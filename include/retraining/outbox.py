@@ -1,9 +1,10 @@
 """The outbox: messages are written first and sent second, so that none is lost.
 
-Whoever sends a notice claims it before and marks it afterwards; a claim that is old and not marked
-belongs to a sender that died, and the next sender may claim again. So a message arrives at least
-once, and twice only when a sender was killed between the answer of the other side and the mark;
-both then carry the same event id.
+Whoever sends a notice claims it before and marks it afterwards. A try that failed leaves a note of
+when to try again. A claim that is old and has neither mark nor note belongs to a sender that died,
+and the next sender may claim again. So a message arrives at least once, and twice only when a
+sender was killed, or gave up waiting, between the answer of the other side and the mark; both then
+carry the same event id.
 """
 
 from __future__ import annotations
@@ -14,13 +15,23 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 from include.retraining.documents import Document
-from include.retraining.exceptions import EvidenceError, StorageError
+from include.retraining.exceptions import EvidenceError, NotSent, StorageError
 from include.retraining.layout import OUTBOX
-from include.retraining.notices import Notice, escaped
+from include.retraining.notices import Kind, Links, Notice, alert
+from include.retraining.redaction import redact
 from include.retraining.storage import Store
+from include.retraining.wording import cut
 
 CLAIM_SECONDS = 60
-_NOTICE_NAME = re.compile(r"(?P<key>.+?)(?:\.claim-(?P<claim>[0-9]+)|\.(?P<sent>sent))?\.json")
+"""How old a claim must be before its sender counts as dead; none takes longer than 10 s."""
+FIRST_PAUSE_SECONDS = 30.0
+LONGEST_PAUSE_SECONDS = 15 * 60.0
+LONGEST_RETRY_AFTER_SECONDS = 3600.0
+"""A wish of Slack's beyond this is taken for a mistake: a message must not wait for ever."""
+PROBLEM_LENGTH = 300
+_NOTICE_NAME = re.compile(
+    r"(?P<key>.+?)(?:\.(?:claim|retry)-(?P<number>[0-9]+)|\.(?P<sent>sent))?\.json"
+)
 
 
 class Claim(Document):
@@ -31,80 +42,170 @@ class Claim(Document):
     claimed_at: datetime
 
 
+class Retry(Document):
+    """Says that the try of the same number failed."""
+
+    problem: str
+    failed_at: datetime
+    again_at: datetime
+    """Nobody tries before."""
+
+
 def deliver(store: Store, notice: Notice, send: Callable[[Notice], None]) -> bool:
     """Write a notice down, claim it, send it and mark it.
 
     Args:
         store: with the outbox. When it refuses, the notice is sent directly.
         notice: what to say.
-        send: raises when the message did not arrive; the notice then stays in the outbox.
+        send: raises when the message did not arrive; the notice then waits in the outbox. A
+            `NotSent` may say how long.
 
     Returns:
-        False when it was sent before, or another is sending it.
+        False when it was sent before, another is sending it, or it is too early to try again.
+
+    Raises:
+        Exception: what ``send`` raised.
     """
     try:
         store.create(_key(notice.key), notice.to_bytes())
-        is_mine = _claim(store, notice.key)
+        number = _claim(store, notice.key)
     except StorageError:
         send(notice)
         return True
-    if not is_mine:
+    if number is None:
         return False
-    send(notice)
+    try:
+        send(notice)
+    except Exception as problem:
+        _note(store, notice.key, number, problem)
+        raise
     _mark(store, notice.key)
     return True
 
 
 def deliver_waiting(store: Store, send: Callable[[Notice], None]) -> int:
-    """Send every notice that was written, is not sent, and that nobody is sending.
+    """Send every notice that was written, is not sent, and whose time has come.
+
+    One that cannot be sent holds no other back.
 
     Returns:
         How many were sent.
+
+    Raises:
+        NotSent: when some could not be sent, saying how many and the first problem. Those that
+            could were.
+        StorageError: when the outbox cannot be listed.
     """
-    return sum(deliver(store, notice, send) for notice in list(waiting(store)))
+    sent, problems = 0, []
+    for notice in list(waiting(store)):
+        try:
+            sent += deliver(store, notice, send)
+        except Exception as problem:  # noqa: BLE001 it is told below
+            problems.append(problem)
+    if problems:
+        raise NotSent(
+            f"{len(problems)} notices could not be sent, {sent} were: {_words(problems[0])}"
+        ) from problems[0]
+    return sent
 
 
 def waiting(store: Store) -> Iterator[Notice]:
-    """Yield the notices in the outbox that are not marked as sent, oldest name first."""
+    """Yield the notices in the outbox that are not marked as sent, by name."""
     names = [info.key.removeprefix(f"{OUTBOX}/") for info in store.children(OUTBOX)[1]]
     found = [match for name in names if (match := _NOTICE_NAME.fullmatch(name))]
     sent = {match["key"] for match in found if match["sent"]}
     for match in found:
-        if match["claim"] is None and match["sent"] is None and match["key"] not in sent:
+        if match["number"] is None and match["sent"] is None and match["key"] not in sent:
             yield _stored(store, match["key"])
+
+
+def last_problem(store: Store, key: str) -> Retry | None:
+    """Return why a notice could not be sent when it was tried last; None when no one noted it."""
+    return _noted(store, key, _tries(store, key))
 
 
 def _stored(store: Store, key: str) -> Notice:
     try:
         return Notice.from_bytes(store.read(_key(key)), where=_key(key))
     except EvidenceError as error:  # one damaged notice must not hold the others back
-        text = f":rotating_light: a notice in the outbox cannot be read: {escaped(str(error))}"
-        return Notice(key=key, event="broken", model="", text=text, created_at=datetime.now(UTC))
+        notice = alert(
+            event="outbox",
+            kind=Kind.BROKEN,
+            key=key,
+            title="Alerts",
+            model="",
+            headline="a notice in the outbox cannot be read",
+            why=str(error),
+            step=f"What it said is lost. See what happened to `{key.partition('.')[0]}` then.",
+            owner=None,
+            serving=None,
+            links=Links(),
+            runbook="outbox",
+        )
+        return notice.model_copy(update={"key": key})
 
 
-def _claim(store: Store, key: str) -> bool:
-    """Take the right to send a notice; a claim that is old and not marked does not count."""
+def _claim(store: Store, key: str) -> int | None:
+    """Take the right to send a notice and return the try's number; None when it is not free."""
     if store.exists(_key(key, "sent")):
-        return False
-    number = 1
-    while store.exists(_key(key, f"claim-{number}")):
-        number += 1
+        return None
+    tries = _tries(store, key)
     mine = Claim(nonce=uuid.uuid4().hex, claimed_at=datetime.now(UTC))
-    patience = timedelta(seconds=CLAIM_SECONDS)
-    if number > 1 and mine.claimed_at - _claimed_at(store, key, number - 1) < patience:
-        return False
+    if tries and mine.claimed_at < _free_at(store, key, tries):
+        return None
+    number = tries + 1
     if not store.create(_key(key, f"claim-{number}"), mine.to_bytes()):
-        return False
+        return None
     # The sender before may have marked it while this one claimed.
-    return number == 1 or not store.exists(_key(key, "sent"))
+    return None if tries and store.exists(_key(key, "sent")) else number
 
 
-def _claimed_at(store: Store, key: str, number: int) -> datetime:
+def _tries(store: Store, key: str) -> int:
+    """Return how many times a notice was claimed."""
+    number = 0
+    while store.exists(_key(key, f"claim-{number + 1}")):
+        number += 1
+    return number
+
+
+def _free_at(store: Store, key: str, number: int) -> datetime:
+    """Return when a claim no longer holds others back."""
+    noted = _noted(store, key, number)
+    if noted is not None:
+        return noted.again_at
     try:
         where = _key(key, f"claim-{number}")
-        return Claim.from_bytes(store.read(where), where=where).claimed_at
+        claimed_at = Claim.from_bytes(store.read(where), where=where).claimed_at
     except EvidenceError:
         return datetime.min.replace(tzinfo=UTC)  # an unreadable claim holds nobody back
+    return claimed_at + timedelta(seconds=CLAIM_SECONDS)
+
+
+def _noted(store: Store, key: str, number: int) -> Retry | None:
+    where = _key(key, f"retry-{number}")
+    data = store.read_if_present(where)
+    try:
+        return None if data is None else Retry.from_bytes(data, where=where)
+    except EvidenceError:
+        return None  # then the claim's own age counts
+
+
+def _note(store: Store, key: str, number: int, problem: Exception) -> None:
+    """Note when to try again. That this fails costs a minute, never a message."""
+    now = datetime.now(UTC)
+    asked = getattr(problem, "retry_after_seconds", None) or 0.0
+    pause = max(pause_seconds(number), min(asked, LONGEST_RETRY_AFTER_SECONDS))
+    again_at = now + timedelta(seconds=pause)
+    retry = Retry(problem=_words(problem), failed_at=now, again_at=again_at)
+    try:
+        store.create(_key(key, f"retry-{number}"), retry.to_bytes())
+    except StorageError:
+        return
+
+
+def pause_seconds(tries: int) -> float:
+    """Return how long to wait after so many tries that failed: 30 s, doubled, at most 15 min."""
+    return float(min(FIRST_PAUSE_SECONDS * 2 ** min(tries - 1, 10), LONGEST_PAUSE_SECONDS))
 
 
 def _mark(store: Store, key: str) -> None:
@@ -114,6 +215,11 @@ def _mark(store: Store, key: str) -> None:
         store.create(_key(key, "sent"), mark.to_bytes())
     except StorageError:
         return
+
+
+def _words(problem: Exception) -> str:
+    text = str(problem) if isinstance(problem, NotSent) else f"{type(problem).__name__}: {problem}"
+    return cut(redact(text), PROBLEM_LENGTH)
 
 
 def _key(key: str, suffix: str = "") -> str:
