@@ -84,7 +84,7 @@ def why_not_approved(approval: Approval | None, verdict_digest: str) -> str | No
     note = f": {approval.note}" if approval.note else ""
     if approval.choice == "reject":
         return f"rejected by {approval.by}{note}"
-    if not approval.note:
+    if not (approval.note or "").strip():
         return (
             f"approved by {approval.by} without a note, which does not count: clear "
             "approve_promotion and approve it with one"

@@ -13,14 +13,23 @@ from include.retraining.config import ModelConfig
 from include.retraining.exceptions import EvidenceError
 from include.retraining.layout import RunPaths
 from include.retraining.manifest import RunManifest
-from include.retraining.markdown import NOTHING, code, escaped, table
+from include.retraining.markdown import code, escaped, table
 from include.retraining.plots import SLICES_FILE, Plot, draw_plots
-from include.retraining.report import EvaluationReport, Fairness, Opponent, Scores
+from include.retraining.report import EvaluationReport, Fairness
+from include.retraining.report_tables import (
+    answer_words,
+    gates_table,
+    opponent_lines,
+    plain,
+    scores_table,
+    slices_table,
+    split_words,
+)
 from include.retraining.results import read_result
 from include.retraining.storage import Store
-from include.retraining.verdict import REFUSALS, Answer, Verdict
-from include.retraining.versions import SplitUsed, VersionManifest, read_version
-from include.retraining.wording import metric_name, metric_value, number, signed
+from include.retraining.verdict import Verdict
+from include.retraining.versions import VersionManifest, read_version
+from include.retraining.wording import metric_name, number
 
 
 @dataclass(frozen=True)
@@ -76,9 +85,9 @@ def render(content: Content) -> str:
     sections = {
         "": _head(content),
         "Purpose": _purpose(content),
-        "Decision": _decision(content),
+        "Decision": gates_table(content.verdict),
         "Scores": _scores(content),
-        "Slices": _slices(content),
+        "Slices": slices_table(content.report),
         "Fairness": _fairness(content),
         "Limits": _limits(content),
         "Data": _data(content),
@@ -97,17 +106,9 @@ def render(content: Content) -> str:
     return str(card.render()).strip() + "\n"
 
 
-def _value(metric: str, value: float | None) -> str:
-    return NOTHING if value is None else number(metric_value(metric, value))
-
-
-def _plain(value: float | None, digits: int = 3) -> str:
-    return NOTHING if value is None else number(value, digits)
-
-
 def _head(content: Content) -> str:
     verdict, run = content.verdict, content.run
-    answer = _answer(verdict.answer).upper()
+    answer = answer_words(verdict.answer).upper()
     return (
         f"Version `{content.version.version}`, trained on data of {content.version.data_date}.\n\n"
         f"> **{answer}**: {escaped(verdict.headline)}\n\n"
@@ -125,91 +126,14 @@ def _purpose(content: Content) -> str:
     )
 
 
-def _answer(answer: Answer) -> str:
-    return answer.value.replace("_", " ")
-
-
-def _decision(content: Content) -> str:
-    rows = []
-    for gate in content.verdict.gates:
-        metric_like = [_plain(gate.value, 4), _plain(gate.limit, 4)]
-        answer = _answer(gate.answer)
-        answer = f"**{answer}**" if gate.answer in REFUSALS else answer
-        rows.append([escaped(gate.gate), answer, *metric_like, escaped(gate.reason)])
-    return table(("Gate", "Answer", "Value", "Limit", "Reason"), rows)
-
-
-def _entrants(content: Content) -> list[tuple[str, Scores | None]]:
-    report = content.report
-    entrants: list[tuple[str, Scores | None]] = [("Challenger", report.challenger)]
-    for name, opponent in (("Champion", report.champion), ("Best of the last ten", report.best)):
-        if opponent is not None:
-            entrants.append((f"{name} `{opponent.serving.version}`", opponent.scores))
-    return [*entrants, ("Naive baseline", report.baseline)]
-
-
 def _scores(content: Content) -> str:
     report = content.report
-    entrants = _entrants(content)
-    rows = []
-    for metric in report.challenger.metrics:
-        name = metric_name(metric)
-        values = [
-            _value(metric, scores.metrics.get(metric) if scores else None) for _, scores in entrants
-        ]
-        rows.append([f"**{name}** (decides)" if metric == report.metric else name, *values])
-    rows.append(["latency, 1,000 rows", *(_latency(scores) for _, scores in entrants)])
-    rows.append(["size of the model", *(_size(scores) for _, scores in entrants)])
     lines = [
         f"On the same {report.holdout.rows:,} rows of the holdout, which no training saw.",
-        table(("Metric", *(name for name, _ in entrants)), rows),
+        scores_table(report),
+        *opponent_lines(report),
     ]
-    for name, opponent in (("champion", report.champion), ("best of the last ten", report.best)):
-        if opponent is not None:
-            lines.append(_against(name, opponent, report.metric))
-    if report.champion is None:
-        lines.append("Nothing served when it was evaluated: there is no champion to compare with.")
     return "\n\n".join(lines)
-
-
-def _latency(scores: Scores | None) -> str:
-    found = scores.latency_ms_per_1000_rows if scores else None
-    return NOTHING if found is None else f"{number(found, 3)} ms"
-
-
-def _size(scores: Scores | None) -> str:
-    found = scores.model_bytes if scores else None
-    return NOTHING if found is None else f"{number(found / 1e6, 3)} MB"
-
-
-def _against(name: str, opponent: Opponent, metric: str) -> str:
-    found = opponent.comparison
-    if found is None:
-        why = f": {escaped(opponent.error)}" if opponent.error else ""
-        return f"Against the {name} it could not be compared{why}."
-    return (
-        f"Against the {name}, by {metric_name(metric)}, greater is better: "
-        f"**{signed(found.difference)}**, 95 % between {signed(found.lower)} and "
-        f"{signed(found.upper)} ({escaped(found.method)})."
-    )
-
-
-def _slices(content: Content) -> str:
-    report = content.report
-    if not report.slices:
-        return ""
-    rows = [
-        [
-            f"{escaped(item.column)} = {escaped(item.value)}",
-            f"{item.rows:,}",
-            _value(report.metric, item.challenger),
-            _value(report.metric, item.champion),
-            "yes" if item.is_judged else "no, too few rows",
-        ]
-        for item in report.slices
-    ]
-    columns = ("Slice", "Rows", "Challenger", "Champion", "Judged")
-    return f"{metric_name(report.metric).capitalize()} per slice.\n\n{table(columns, rows)}"
 
 
 def _fairness(content: Content) -> str:
@@ -221,9 +145,9 @@ def _audit(audit: Fairness) -> str:
         [
             escaped(group.group),
             f"{group.rows:,}",
-            _plain(group.selection_rate),
-            _plain(group.true_positive_rate),
-            _plain(group.false_positive_rate),
+            plain(group.selection_rate),
+            plain(group.true_positive_rate),
+            plain(group.false_positive_rate),
             "yes" if group.is_judged else "no, too few rows",
         ]
         for group in audit.groups
@@ -301,23 +225,12 @@ def _data(content: Content) -> str:
     more = len(run.delivery.files) - len(files)
     summary = (
         f"Delivery {code(run.delivery.location)} of {version.data_date}: {version.train_rows:,} "
-        f"rows to train on, {report.holdout.rows:,} held out. {_split(version.split)}"
+        f"rows to train on, {report.holdout.rows:,} held out. {split_words(version.split)}"
     )
     lines = [summary, table(("File", "Bytes", "SHA-256"), files)]
     if more > 0:
         lines.append(f"… and {more:,} more files.")
     return "\n\n".join(lines)
-
-
-def _split(split: SplitUsed) -> str:
-    if split.by == "key":
-        share = f"{split.holdout_fraction:.0%}" if split.holdout_fraction else "a part"
-        return f"Rows are held out by a hash of their key ({share}), the same ones each time."
-    until = f"{split.train_until:%Y-%m-%d %H:%M}" if split.train_until else "unknown"
-    return (
-        f"The newest {_plain(split.holdout_days)} days by {code(split.column)} are held out; "
-        f"it was trained on rows up to {until} UTC."
-    )
 
 
 def _making(content: Content) -> str:

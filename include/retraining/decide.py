@@ -29,7 +29,7 @@ from include.retraining.storage import Store
 from include.retraining.verdict import REFUSALS, is_against_champion
 
 
-class _Evidence(NamedTuple):
+class Evidence(NamedTuple):
     """What a run left, read and verified, and judged anew."""
 
     paths: RunPaths
@@ -50,6 +50,19 @@ def check_quality(store: Store, run: RunRef) -> Verdict:
     if not store.create(key, evidence.verdict.to_bytes()):
         _require_same(evidence, run, store)
     return evidence.verdict
+
+
+def judged_evidence(store: Store, run: RunRef) -> Evidence:
+    """Return what a run left, read and judged anew, where the stored verdict follows from it.
+
+    Raises:
+        EvidenceError: when a step left no result, another run's, or an altered one, or when the
+            run was not judged.
+        StorageError: when the store refuses or does not answer.
+    """
+    evidence = _judge_evidence(store, run)
+    _require_same(evidence, run, store)
+    return evidence
 
 
 def deploy(store: Store, run: RunRef, *, actor: str, changed: str | None = None) -> DecisionRecord:
@@ -80,8 +93,7 @@ def deploy(store: Store, run: RunRef, *, actor: str, changed: str | None = None)
     if closed is not None:
         # Not `return closed`: closing once more puts the correction that the log may ask for.
         return close_run(store, run, closed.outcome, closed.reason)
-    evidence = _judge_evidence(store, run)
-    _require_same(evidence, run, store)
+    evidence = judged_evidence(store, run)
     verdict = evidence.verdict
     if not verdict.passed:
         raise EvidenceError(
@@ -120,8 +132,7 @@ def abort(store: Store, run: RunRef) -> DecisionRecord:
     Raises:
         EvidenceError: when the verdict is missing, does not follow from the evidence, or is a yes.
     """
-    evidence = _judge_evidence(store, run)
-    _require_same(evidence, run, store)
+    evidence = judged_evidence(store, run)
     verdict = evidence.verdict
     if verdict.passed:
         approval = _approval(store, evidence, run)
@@ -179,7 +190,7 @@ def promote_unjudged(
     return registry.promote_unjudged(version, actor=actor, reason=reason, trusted=trusted)
 
 
-def _judge_evidence(store: Store, run: RunRef) -> _Evidence:
+def _judge_evidence(store: Store, run: RunRef) -> Evidence:
     """Read what every step left, check that it belongs together, and judge it."""
     paths = current_plan(store, run.paths)
     manifest = read_manifest(store, paths)
@@ -201,11 +212,11 @@ def _judge_evidence(store: Store, run: RunRef) -> _Evidence:
     if policy.digest != manifest.policy_digest:
         raise EvidenceError(f"{paths.manifest}: its rules are not those that it was planned with")
     verdict = judge(report, policy, report_digest=evaluated.report.sha256)
-    return _Evidence(paths, manifest, report, verdict)
+    return Evidence(paths, manifest, report, verdict)
 
 
 def _obstacle(
-    evidence: _Evidence, approval: Approval | None, changed: str | None
+    evidence: Evidence, approval: Approval | None, changed: str | None
 ) -> tuple[Outcome, str] | None:
     """Return what keeps a challenger that passed the gate from serving, or None."""
     verdict = evidence.verdict
@@ -220,7 +231,7 @@ def _obstacle(
     return None
 
 
-def _approval(store: Store, evidence: _Evidence, run: RunRef) -> Approval | None:
+def _approval(store: Store, evidence: Evidence, run: RunRef) -> Approval | None:
     """Return the answer of the person who must approve; None where nobody must.
 
     Raises:
@@ -233,7 +244,7 @@ def _approval(store: Store, evidence: _Evidence, run: RunRef) -> Approval | None
     return approval
 
 
-def _require_same(evidence: _Evidence, run: RunRef, store: Store) -> None:
+def _require_same(evidence: Evidence, run: RunRef, store: Store) -> None:
     """Refuse a stored verdict that does not follow from the evidence."""
     # A clear that does not reach back to the judgement goes on with the one there is.
     keys = [evidence.paths.verdict(clear) for clear in range(run.clear, -1, -1)]
