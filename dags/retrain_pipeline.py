@@ -29,6 +29,7 @@ from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, Label, get_parsing_context
 
 from include.orchestration.abort_pipeline import AbortPipelineOperator
+from include.orchestration.approve_promotion import ApprovePromotionOperator
 from include.orchestration.check_quality import CheckQualityOperator
 from include.orchestration.closing import close_ended_run, say_that_card_is_missing
 from include.orchestration.deploy_model import DeployModelOperator
@@ -68,6 +69,7 @@ def retrain(config: ModelConfig) -> DAG:
         default_args={"owner": config.owner, "retries": 2, "on_failure_callback": close_ended_run},
     ) as dag:
         compute = config.compute
+        approval = "approve_promotion" if config.approval == "required" else None
         wait_for_data = FlagSensor(
             task_id="wait_for_data", task_display_name="Wait for the data", config=config
         )
@@ -101,7 +103,7 @@ def retrain(config: ModelConfig) -> DAG:
         check_quality = CheckQualityOperator(
             task_id="check_quality",
             task_display_name="Ask the gate",
-            when_passed=["deploy_model", "publish_card"],
+            when_passed=[approval or "deploy_model", "publish_card"],
             when_refused=["abort_pipeline", "publish_card"],
         )
         deploy_model = DeployModelOperator(
@@ -111,6 +113,8 @@ def retrain(config: ModelConfig) -> DAG:
             task_id="abort_pipeline",
             task_display_name="Refused",
             is_failure=config.gates.on_rejection == "fail",
+            # Behind the approval, which is skipped when the gate itself said no.
+            trigger_rule="none_failed_min_one_success" if approval else "all_success",
         )
         publish_card = job_task(
             "card",
@@ -125,7 +129,20 @@ def retrain(config: ModelConfig) -> DAG:
         plan_run >> Label("new data, code or config") >> validate_data
         validate_data >> train_model >> evaluate_model >> check_quality
         # The edge that protects production: nothing else leads to the promotion.
-        check_quality >> Label("every gate passed") >> deploy_model
+        if approval is None:
+            check_quality >> Label("every gate passed") >> deploy_model
+        else:
+            approve_promotion = ApprovePromotionOperator(
+                task_id=approval,
+                task_display_name="Ask a person",
+                title=config.title,
+                hours=config.approval_hours,
+                when_approved="deploy_model",
+                when_rejected="abort_pipeline",
+            )
+            check_quality >> Label("every gate passed") >> approve_promotion
+            approve_promotion >> Label("approved") >> deploy_model
+            approve_promotion >> Label("rejected, or no answer") >> abort_pipeline
         check_quality >> Label("a gate said no, or cannot judge") >> abort_pipeline
         check_quality >> publish_card
     return dag

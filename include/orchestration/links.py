@@ -16,6 +16,11 @@ def run_url(dag_id: str, run_id: str) -> str:
     return f"{base}/dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}"
 
 
+def answer_url(dag_id: str, run_id: str, task_id: str) -> str:
+    """Return the page of the Airflow UI on which a person answers a waiting task."""
+    return f"{run_url(dag_id, run_id)}/tasks/{quote(task_id, safe='')}/required_actions"
+
+
 def repository_url(context: Context) -> str | None:
     """Return the address of this repository's files, for links to runbooks; None where unknown.
 

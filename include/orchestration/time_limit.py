@@ -20,4 +20,6 @@ def run_time_limit(config: ModelConfig) -> timedelta:
         + compute.evaluate_model.longest_seconds * 2  # the card runs on the same compute
     )
     waiting = timedelta(seconds=config.trigger.timeout_seconds)
+    if config.approval == "required":
+        waiting += TRIES * timedelta(hours=config.approval_hours)  # each try asks anew
     return waiting + TRIES * (timedelta(seconds=jobs) + 5 * BETWEEN_TRIES) + FOR_THE_REST

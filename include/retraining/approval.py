@@ -48,6 +48,17 @@ def write_approval(store: Store, paths: RunPaths, approval: Approval) -> Approva
     return Approval.from_bytes(store.read(key), where=key)
 
 
+def find_answer(store: Store, paths: RunPaths, clear: int) -> Approval | None:
+    """Return the answer that was given in one clear of a run, or None when there is none.
+
+    Raises:
+        EvidenceError: when it cannot be read.
+    """
+    key = paths.approval(clear)
+    data = store.read_if_present(key)
+    return None if data is None else Approval.from_bytes(data, where=key)
+
+
 def find_approval(store: Store, paths: RunPaths, clear: int) -> Approval | None:
     """Return the newest answer of a run, or None when nobody was asked.
 
@@ -56,12 +67,8 @@ def find_approval(store: Store, paths: RunPaths, clear: int) -> Approval | None:
     Raises:
         EvidenceError: when it cannot be read.
     """
-    for number in range(clear, -1, -1):
-        key = paths.approval(number)
-        data = store.read_if_present(key)
-        if data is not None:
-            return Approval.from_bytes(data, where=key)
-    return None
+    answers = (find_answer(store, paths, number) for number in range(clear, -1, -1))
+    return next((answer for answer in answers if answer is not None), None)
 
 
 def why_not_approved(approval: Approval | None, verdict_digest: str) -> str | None:
