@@ -15,6 +15,8 @@ nothing changed; `date` chooses the data of another day.
   file. Ask the producer. Once it is there, clear this task.
 - **Red at "Check the data"**: the data breaks its contract. Ask the producer to deliver again, flag
   last; the next run takes it. Clearing the task reads the same files again.
+- **Waiting at "Ask a person"**: the gate said yes, and a person must answer: "Required actions" of
+  that task shows the evidence. Approve with a note, or reject. No answer in time is a no.
 - **Red elsewhere**: the log's first error is one sentence. Infrastructure errors were retried twice
   already. Clearing the failed task keeps the verified steps before it.
 - **"Nothing changed" is green**: the same data, code and configuration were decided on before.

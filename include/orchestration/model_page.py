@@ -27,8 +27,17 @@ def model_page(config: ModelConfig) -> str:
 
 A challenger serves only when it passes every gate:
 
-{gates}
+{gates}{_approval(config)}
 """
+
+
+def _approval(config: ModelConfig) -> str:
+    if config.approval != "required":
+        return ""
+    return (
+        f"\n\nThen a person must approve it, with a note, within {config.approval_hours:g} hours; "
+        "without an answer it does not serve."
+    )
 
 
 def gate_lines(gates: GatePolicy) -> list[str]:

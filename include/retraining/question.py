@@ -106,10 +106,12 @@ class Question:
     def _code(self, view_url: str | None) -> str:
         new = self.evidence.manifest.code.git_sha
         if self.champion is None:
-            return f"Commit {_commit(new)}. There is no champion's to compare with."
+            return f"Commit {_commit(new)}. There is no champion's code to compare with."
         old = self.champion.code.git_sha
-        same = "the same code" if _is_same_code(self) else "another code"
-        text = f"Challenger {_commit(new)}, champion {_commit(old)}: {same}."
+        text = (
+            f"Challenger: commit {_commit(new)}. Champion: commit {_commit(old)}. Core, model and "
+            f"lock are {'the same' if _is_same_code(self) else '**not the same**'}."
+        )
         link = compare_url(view_url, old, new)
         return f"{text} [See what changed]({link})." if link else text
 

@@ -92,8 +92,18 @@ def test_without_an_address_the_commits_are_named(store: Store) -> None:
     """Who knows no forge still sees which commits to compare, and whether the code differs."""
     plant_champion(store)
     body = question(store, 2).body(None)
-    assert f"Challenger `{NEW[:12]}`, champion `{OLD[:12]}`: the same code." in body
+    assert f"Challenger: commit `{NEW[:12]}`. Champion: commit `{OLD[:12]}`." in body
+    assert "lock are the same." in body
     assert "compare" not in body
+
+
+def test_other_code_is_said(store: Store) -> None:
+    """Digests tell whether the code differs, also where no commit is known."""
+    plant_version(store, 1, code=CODE.model_copy(update={"model_digest": "f" * 64}))
+    decide(store, plant_run(store, 1))
+    body = question(store, 2).body(None)
+    assert "Champion: commit unknown." in body
+    assert "lock are **not the same**." in body
 
 
 def test_the_first_version_has_nothing_to_be_compared_with(store: Store) -> None:
