@@ -99,9 +99,12 @@ def test_without_an_address_the_commits_are_named(store: Store) -> None:
 
 def test_other_code_is_said(store: Store) -> None:
     """Digests tell whether the code differs, also where no commit is known."""
-    plant_version(store, 1, code=CODE.model_copy(update={"model_digest": "f" * 64}))
     decide(store, plant_run(store, 1))
-    body = question(store, 2).body(None)
+    asked = question(store, 2)
+    assert asked.champion is not None
+    code = CODE.model_copy(update={"model_digest": "f" * 64})
+    champion = asked.champion.model_copy(update={"code": code})
+    body = replace(asked, champion=champion).body(None)
     assert "Champion: commit unknown." in body
     assert "lock are **not the same**." in body
 
