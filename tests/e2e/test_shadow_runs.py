@@ -1,0 +1,90 @@
+"""Runs that only look: on a real Airflow, none of them promotes data older than the champion's."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from include.local_airflow.repository_copy import add_model, copy_repository
+from include.retraining.decision_record import Outcome
+from tests.e2e.harness import Stage
+from tests.e2e.scenes import PROMOTED, check_task_states, patients, with_poor_training_labels
+
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
+
+# Skipped in place of promoted, which is green: nothing broke.
+NOT_PROMOTED = PROMOTED | {"deploy_model": "skipped"}
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the repository with models that are due once a year."""
+    root = copy_repository(tmp_path_factory.mktemp("repository"))
+    for name in ("filled", "cleared"):
+        trigger = {"schedule": "0 3 1 1 *", "timezone": "UTC"}
+        add_model(root, name, values={"trigger": trigger, "gates": {"minimum": {"r2": 0.0}}})
+    return root
+
+
+def test_a_backfill_does_not_promote(airflow: Stage) -> None:
+    """A run for a day of the past, with a better model, leaves the newer data's version serving."""
+    airflow.land("filled", with_poor_training_labels(seed=1))
+    _, newest = airflow.run("filled")
+    assert newest.outcome is Outcome.PROMOTED
+
+    airflow.land("filled", patients())
+    year = (datetime.now(UTC) - timedelta(days=20)).year
+    airflow.api.request(
+        "POST",
+        "/backfills",
+        json={
+            "dag_id": "retrain_filled",
+            "from_date": f"{year}-01-01T00:00:00Z",
+            "to_date": f"{year}-01-02T00:00:00Z",
+            "max_active_runs": 1,
+        },
+    )
+    (run,) = airflow.wait_for(
+        lambda: (
+            [
+                run
+                for run in airflow.api.runs("retrain_filled")
+                if run["dag_run_id"] != newest.run_id
+            ]
+            or None
+        ),
+        "the backfill's run",
+    )
+    record = airflow.record("filled", run["dag_run_id"], timeout_seconds=120)
+    check_task_states(airflow.wait_for_end("filled", run["dag_run_id"]), NOT_PROMOTED)
+    assert record.cause.run_type == "backfill"
+    assert record.verdict is not None
+    assert record.verdict.passed
+    assert record.outcome is Outcome.SUPERSEDED
+    assert f"the data is of {year}-01-01" in record.reason
+    assert [entry.version for entry in airflow.promotions("filled")] == [newest.version]
+
+
+def test_an_old_run_that_is_cleared_does_not_promote(airflow: Stage) -> None:
+    """Cleared as a whole, a run of yesterday's data goes all the way and changes nothing."""
+    yesterday = str((datetime.now(UTC) - timedelta(days=1)).date())
+    airflow.land("cleared", patients())
+    _, trial = airflow.run("cleared", {"date": yesterday, "dry_run": True})
+    assert trial.outcome is Outcome.DRY_RUN
+    _, old = airflow.run("cleared", {"date": yesterday})
+    assert old.outcome is Outcome.PROMOTED
+
+    airflow.land("cleared", patients().sample(frac=1, random_state=1))
+    conf = {"force_retrain": True, "reason": "the data of today"}
+    _, new = airflow.run("cleared", conf)
+    assert new.outcome is Outcome.PROMOTED
+
+    for run_id in (trial.run_id, old.run_id):
+        airflow.raise_flag("cleared")  # or it would wait: the last one was decided on
+        airflow.clear("cleared", run_id)
+        record = airflow.record("cleared", run_id, clear=1, timeout_seconds=120)
+        assert airflow.wait_for_end("cleared", run_id).state == "success"
+        assert record.outcome not in {Outcome.PROMOTED, Outcome.FAILED}
+    assert [entry.version for entry in airflow.promotions("cleared")] == [old.version, new.version]
