@@ -82,8 +82,8 @@ class Question:
         ]
         if self.serving is not None and self.serving.is_held:
             lines.append(
-                "**Automatic promotion is on hold** since a rollback: release the hold first, or "
-                "the approval promotes nothing."
+                "**Automatic promotion is on hold** since a rollback: an approval promotes "
+                "nothing. Release the hold and trigger the DAG, and you are asked anew."
             )
         return "\n\n".join(lines)
 
