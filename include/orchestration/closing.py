@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowFailException
 
-from include.orchestration.run_reference import attempt_word, run_reference
+from include.orchestration.run_reference import run_reference
 from include.orchestration.stop_jobs import RUN_ENDED, stop_jobs
 from include.orchestration.store_connection import open_store
 from include.orchestration.telling import tell, tell_directly, tell_of_missing_card
 from include.retraining.exceptions import RetrainingError
 
 if TYPE_CHECKING:
-    from include.retraining.layout import RunPaths
     from include.retraining.records import DecisionRecord, Outcome, RunRef
-    from include.retraining.results import StepFailure
     from include.retraining.steps import JobStep
     from include.retraining.storage import Store
 
@@ -33,6 +31,16 @@ STEPS: dict[str, JobStep] = {
 _DATA_KINDS = frozenset({"data_rejected", "delivery"})
 
 
+class _End(NamedTuple):
+    """How a run ended that did not say so itself."""
+
+    outcome: Outcome
+    reason: str
+    task: str | None
+    failure: str
+    """The kind of the first cause."""
+
+
 def close_and_tell(context: Context, outcome: Outcome, reason: str, **facts: Any) -> DecisionRecord:
     """Write a run's decision record, unless it has one, and tell people.
 
@@ -40,7 +48,7 @@ def close_and_tell(context: Context, outcome: Outcome, reason: str, **facts: Any
         context: the task's or callback's.
         outcome: how the run ended; the promotion log overrules it.
         reason: one sentence.
-        facts: `failed_task`, `params` and `flag`, where they are known.
+        facts: `failed_task`, `failure`, `params` and `flag`, where they are known.
 
     Raises:
         StorageError: when the store refuses or does not answer.
@@ -64,8 +72,11 @@ def close_ended_run(context: Context) -> None:
 
     try:
         store, run = open_store(), run_reference(context)
-        outcome, reason, task = _what_happened(store, run, context)
-        tell(store, close_run(store, run, outcome, reason, failed_task=task), context)
+        end = _what_happened(store, run, context)
+        record = close_run(
+            store, run, end.outcome, end.reason, failed_task=end.task, failure=end.failure
+        )
+        tell(store, record, context)
     except RetrainingError as error:
         log.error("the run could not be closed: %s", error)  # noqa: TRY400 it is one clear line
         if "exception" not in context:  # the DAG's callback: it comes last, and only once
@@ -100,46 +111,36 @@ def say_that_card_is_missing(context: Context) -> None:
         log.error("nobody was told of the missing card: %s", error)  # noqa: TRY400 one clear line
 
 
-def _what_happened(store: Store, run: RunRef, context: Context) -> tuple[Outcome, str, str | None]:
-    """Return outcome, reason and task of a run that ended without a record."""
+def _what_happened(store: Store, run: RunRef, context: Context) -> _End:
+    """Return how a run ended that has no record."""
+    from include.retraining.first_cause import VAGUE, first_cause
     from include.retraining.manifest import current_plan
     from include.retraining.records import Outcome
 
     ti: Any = context.get("ti")
     task = None if ti is None else ti.task_id
     if context.get("reason") == "success":
-        return Outcome.FAILED, "the run ended without a decision", None
-    if context.get("reason") == "timed_out":
-        return Outcome.FAILED, f"the run took too long; {task} was not done", task
+        return _End(Outcome.FAILED, "the run ended without a decision", None, "no_decision")
     exception = context.get("exception")
-    if exception is not None:
-        kind, reason = _explained(exception)
-        return (Outcome.DATA_REJECTED if kind in _DATA_KINDS else Outcome.FAILED), reason, task
-    failure = None
-    if task in STEPS:
-        paths = current_plan(store, run.paths)
-        failure = _last_words(store, paths, STEPS[task], attempt_word(context))
-    if failure is not None:
-        outcome = Outcome.DATA_REJECTED if failure.kind in _DATA_KINDS else Outcome.FAILED
-        return outcome, f"{failure.step}: {failure.message}", task
-    name = task or "a task"
-    reason = f"{name} ended without saying why: it was killed, or a person marked it failed"
-    return Outcome.FAILED, reason, task
-
-
-def _last_words(store: Store, paths: RunPaths, step: JobStep, attempt: str) -> StepFailure | None:
-    """Return what a step said last: as a child of this try, or as a job elsewhere."""
-    from include.retraining.attempts import Attempts
-    from include.retraining.manifest import find_manifest
-    from include.retraining.results import read_failure
-
-    failure = read_failure(store, paths, step, attempt)
-    manifest = find_manifest(store, paths)
-    if failure is not None or manifest is None:
-        return failure
-    attempts = Attempts(store, paths, manifest)
-    claim = attempts.newest(step)
-    return None if claim is None else attempts.failure(claim)
+    kind, reason = ("killed", "") if exception is None else _explained(exception)
+    cause = None
+    # What a task itself says of something else than its job is the cause; a step that left no
+    # result, or was killed, is a symptom.
+    if exception is None or task in STEPS or kind in VAGUE | {"evidence"}:
+        cause = first_cause(store, current_plan(store, run.paths), clear=run.clear)
+    if context.get("reason") == "timed_out":
+        late = f"the run took too long; {task} was not done"
+        if cause is not None:
+            return _End(Outcome.FAILED, f"{late}; {cause.step}: {cause.message}", task, cause.kind)
+        return _End(Outcome.FAILED, late, task, "timeout")
+    if cause is not None:
+        kind, reason = cause.kind, f"{cause.step}: {cause.message}"
+    if not reason:
+        name = task or "a task"
+        reason = f"{name} ended without saying why: it was killed, or a person marked it failed"
+    kind = "killed" if kind == "job_killed" else kind
+    outcome = Outcome.DATA_REJECTED if kind in _DATA_KINDS else Outcome.FAILED
+    return _End(outcome, reason, task, kind)
 
 
 def _explained(exception: Any) -> tuple[str, str]:

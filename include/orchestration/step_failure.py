@@ -45,7 +45,9 @@ def failure_reason(
 
 def leave_failure(store: Store, paths: RunPaths, failure: StepFailure) -> None:
     """Write down why a job ended that could not say it itself."""
+    from include.retraining.results import write_failure
+
     try:
-        store.write(paths.failure(failure.step), failure.to_bytes())
+        write_failure(store, paths, failure)
     except StorageError as unwritten:
         log.warning("could not write down why the job ended: %s", unwritten)

@@ -102,14 +102,88 @@ _TEXTS: dict[Outcome, _Text] = {
 }
 
 
+# Per kind of first cause: what it is called, and the step that mends it.
+CAUSES: dict[str, tuple[str, str]] = {
+    "out_of_memory": (
+        "out of memory",
+        (
+            "Give the step more `memory` under `compute:` in include/models/{model}.yaml, merge it, "
+            "and clear `plan_run` in the run."
+        ),
+    ),
+    "timeout": (
+        "timeout",
+        (
+            "See in the log what took so long. If the time was too short, raise it in "
+            "include/models/{model}.yaml and clear `plan_run` in the run."
+        ),
+    ),
+    "no_capacity": (
+        "no capacity",
+        "Look at the queue or the cluster; once there is room, clear `{task}` in the run.",
+    ),
+    "code_changed": (
+        "the code changed",
+        "Clear `plan_run` in the run: it is planned anew with the code that is there now.",
+    ),
+    "config": (
+        "configuration",
+        (
+            "Run `python -m include.retraining validate-config`, mend the file it names, merge it "
+            "and clear `plan_run` in the run."
+        ),
+    ),
+    "data_changed": (
+        "the data changed under the run",
+        "Ask the producer who wrote to it. Clear `plan_run` in the run to take it as it is now.",
+    ),
+    "image": (
+        "image",
+        (
+            "See that the image in include/models/{model}.yaml exists and can be pulled; then clear "
+            "`{task}` in the run."
+        ),
+    ),
+    "training": (
+        "the model's code",
+        "Mend include/models/{model}.py as the log says, merge it and clear `plan_run` in the run.",
+    ),
+    "storage": (
+        "storage",
+        (
+            "Run `python -m include.retraining verify {model}`. Once the store answers, clear "
+            "`{task}` in the run."
+        ),
+    ),
+    "registry": (
+        "the promotion log",
+        (
+            "Run `python -m include.retraining verify {model}` and do what it says. Nothing is "
+            "promoted before that."
+        ),
+    ),
+    "killed": (
+        "killed",
+        (
+            "Clear `{task}` in the run. If it is killed again, look at the memory of the host "
+            "it ran on."
+        ),
+    ),
+}
+
+
 def notice_for(record: DecisionRecord, links: Links) -> Notice | None:
     """Return the message about a decision, or None when there is nothing to tell (no change)."""
     if record.outcome not in _TEXTS:
         return None
     text = _TEXTS[record.outcome]
-    step = text.step.format(
+    words, template = CAUSES.get(record.failure or "", ("", text.step))
+    if record.outcome is not Outcome.FAILED:
+        words, template = "", text.step
+    step = template.format(
         model=record.model,
         dag_id=record.dag_id,
+        task=record.failed_task or "the failed task",
         version=record.version or "VERSION",
         previous=record.previous.version if record.previous else "VERSION",
     )
@@ -121,7 +195,7 @@ def notice_for(record: DecisionRecord, links: Links) -> Notice | None:
         links,
         event=text.event,
         kind=text.kind,
-        headline=f"{text.happened}{task}",
+        headline=f"{text.happened}{task}{f': {words}' if words else ''}",
         why=record.reason,
         step=step,
     )

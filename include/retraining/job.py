@@ -33,6 +33,7 @@ from include.retraining.results import (
     Cost,
     StepFailure,
     find_result,
+    write_failure,
     write_result,
 )
 from include.retraining.steps import JobStep
@@ -262,7 +263,7 @@ def _fail(step: JobStep, attempt: str, job: Job | None, error: Exception) -> int
             message=message,
         )
         try:
-            job.store.write(job.paths.failure(step), failure.to_bytes())
+            write_failure(job.store, job.paths, failure)
         except RetrainingError as unwritten:
             message = f"{message} (nor could this be written down: {unwritten})"
     sys.stderr.write(f"{step} failed ({kind}): {message}\n")

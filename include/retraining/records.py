@@ -79,6 +79,7 @@ def close_run(
     reason: str,
     *,
     failed_task: str | None = None,
+    failure: str | None = None,
     params: Params | None = None,
     flag: Flag | None = None,
 ) -> DecisionRecord:
@@ -93,6 +94,7 @@ def close_run(
         outcome: how it ended, as the caller knows it.
         reason: one sentence; secrets are removed from it.
         failed_task: the task that ended the run, where one did.
+        failure: the kind of the first cause, where the run broke.
         params: as resolved, for a run that ended before it had a manifest.
         flag: that the run fired on, for a run that ended before it had a manifest.
 
@@ -106,6 +108,7 @@ def close_run(
         reason = cut(redact(reason, store.options), REASON_LENGTH)
         fresh = _gather(store, run, outcome, reason)
         known = {"failed_task": failed_task, "params": fresh.params or params}
+        known["failure"] = None if fresh.outcome is Outcome.PROMOTED else failure
         fresh = fresh.model_copy(update={**known, "flag": flag or fresh.flag})
         record = fresh if store.create(key, fresh.to_bytes()) else _stored(store, key)
     if record is None:

@@ -180,6 +180,18 @@ def read_failure(store: Store, paths: RunPaths, step: JobStep, attempt: str) -> 
     return failure if failure is not None and failure.attempt == attempt else None
 
 
+def write_failure(store: Store, paths: RunPaths, failure: StepFailure) -> None:
+    """Leave what an attempt said when it failed: as the last word, and among those of all attempts.
+
+    Raises:
+        StorageError: when the store refuses or does not answer.
+    """
+    # Beside the others', so that the first cause is known whatever a later attempt says.
+    key = f"{paths.folder}/{failure.step}.failed-{failure.attempt}.json"
+    store.create(key, failure.to_bytes())
+    store.write(paths.failure(failure.step), failure.to_bytes())
+
+
 def _verified(
     kind: type[AnyResult], store: Store, paths: RunPaths, manifest: RunManifest, data: bytes
 ) -> AnyResult:

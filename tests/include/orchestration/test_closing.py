@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from include.local_airflow.slack_receiver import SlackReceiver
+from include.local_airflow.slack_receiver import REVOKED, SlackReceiver
+from include.orchestration import telling
 from include.orchestration.closing import (
     close_and_tell,
     close_ended_run,
@@ -21,9 +22,12 @@ from include.orchestration.closing import (
 from include.orchestration.failing import failing_clearly
 from include.orchestration.run_reference import run_reference
 from include.retraining import registry
-from include.retraining.exceptions import DataRejected, DeliveryError, StorageError
-from include.retraining.notices import Notice, waiting
+from include.retraining.config import Alerts
+from include.retraining.exceptions import DataRejected, DeliveryError, EvidenceError, StorageError
+from include.retraining.notices import Kind, Notice
+from include.retraining.outbox import waiting
 from include.retraining.records import DecisionRecord, Outcome, decisions
+from include.retraining.results import StepFailure, write_failure
 from include.retraining.storage import Store
 
 MODEL = "diabetes_progression"
@@ -118,17 +122,71 @@ def test_a_killed_task_is_told_by_the_dags_callback(
 def test_what_the_step_said_is_the_reason(store: Store, slack: SlackReceiver, context: Any) -> None:
     """The DAG's callback has no exception; the step's last word is in the store."""
     call = context(task_id="train_model", reason="task_failure", try_number=3)
-    said = {
-        "run_id": call["run_id"],
-        "step": "train",
-        "attempt": "0-3",
-        "kind": "job_killed",
-        "is_permanent": False,
-        "message": "train: killed (SIGKILL)",
-    }
-    store.write(run_reference(call).paths.failure("train"), json.dumps(said).encode())
+    last_word = said(call, "train", "0-3", "job_killed", "killed (SIGKILL)")
+    write_failure(store, run_reference(call).paths, last_word)
     close_ended_run(call)
     assert "killed (SIGKILL)" in only_record(store).reason
+
+
+def said(context: dict[str, Any], step: str, attempt: str, kind: str, message: str) -> StepFailure:
+    """What an attempt of a step says when it fails."""
+    return StepFailure(
+        run_id=context["run_id"],
+        step=step,  # type: ignore[arg-type]
+        attempt=attempt,
+        kind=kind,
+        is_permanent=kind == "out_of_memory",
+        message=message,
+    )
+
+
+@pytest.mark.parametrize("reason", ["task_failure", "timed_out"])
+def test_the_first_cause_is_told_rather_than_the_last_symptom(
+    store: Store, slack: SlackReceiver, context: Any, reason: str
+) -> None:
+    """Out of memory first, then killed, then no machine: more memory is what is asked for."""
+    call = context(task_id="train_model", reason=reason, try_number=3)
+    paths = run_reference(call).paths
+    for attempt, kind, message in (
+        ("0-1", "out_of_memory", "out of memory at 512 MiB"),
+        ("0-2", "job_killed", "killed (SIGKILL)"),
+        ("0-3", "no_capacity", "no capacity: waited 15 min"),
+    ):
+        write_failure(store, paths, said(call, "train", attempt, kind, message))
+    close_ended_run(call)
+    record = only_record(store)
+    assert record.failure == "out_of_memory"
+    assert record.reason.endswith("train: out of memory at 512 MiB")
+    (message_sent,) = slack.messages
+    assert "the run broke in `train_model`: out of memory" in message_sent["text"]
+    assert "Give the step more `memory`" in message_sent["text"]
+
+
+def test_what_failed_before_a_clear_explains_nothing(
+    store: Store, slack: SlackReceiver, context: Any
+) -> None:
+    """What was mended and cleared is not the cause of what happens after."""
+    call = context(task_id="train_model", reason="task_failure", clear=1)
+    paths = run_reference(call).paths
+    write_failure(store, paths, said(call, "train", "0-1", "out_of_memory", "out of memory"))
+    close_ended_run(call)
+    record = only_record(store)
+    assert record.failure == "killed"
+    assert "out of memory" not in record.reason
+
+
+def test_a_step_without_a_result_is_explained_by_what_it_said(
+    store: Store, slack: SlackReceiver, context: Any
+) -> None:
+    """The gate that finds no evidence is the symptom; the training that failed is the cause."""
+    call = context(
+        task_id="check_quality", exception=failure(EvidenceError("the step left no result"))
+    )
+    paths = run_reference(call).paths
+    write_failure(store, paths, said(call, "train", "0-1", "training", "a column is missing"))
+    close_ended_run(call)
+    record = only_record(store)
+    assert (record.failure, record.reason) == ("training", "train: a column is missing")
 
 
 def test_a_run_that_took_too_long_says_so(store: Store, slack: SlackReceiver, context: Any) -> None:
@@ -170,10 +228,12 @@ def test_a_callback_that_was_given_no_run_reads_its_id(store: Store, slack: Slac
 def test_without_slack_connection_the_notice_waits(
     store: Store, context: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A warning in the log, the record is there, and the notice is in the outbox."""
+    """An error in the log, the record is there, and the notice is in the outbox (H04)."""
     monkeypatch.delenv("AIRFLOW_CONN_SLACK_ALERTS", raising=False)
     close_and_tell(context(), Outcome.FAILED, "it broke")
-    assert "there is no Airflow connection 'slack_alerts'" in caplog.text
+    (line,) = [item for item in caplog.records if "nobody was told" in item.message]
+    assert line.levelname == "ERROR"
+    assert "there is no Airflow connection 'slack_alerts'" in line.message
     assert only_record(store).reason == "it broke"
     assert [notice.event for notice in waiting(store)] == ["broken"]
 
@@ -203,7 +263,8 @@ def test_with_the_store_gone_people_are_told_directly(
     close_ended_run(context(reason="task_failure"))
     (message,) = slack.messages
     assert "its decision could not be recorded" in message["text"]
-    assert "|the run>" in message["text"]
+    assert "/runs/" in message["text"]
+    assert "there is no such folder" in message["text"]
 
 
 def test_a_message_that_goes_through_takes_along_what_waited(
@@ -231,3 +292,44 @@ def test_a_missing_card_is_told_and_the_decision_stands(
     assert "the model card could not be made" in message["text"]
     assert "no font &lt;x&gt;" in message["text"]
     assert only_record(store).outcome is Outcome.NO_CHANGE
+
+
+def test_a_revoked_channel_is_replaced_by_the_default(
+    store: Store,
+    slack: SlackReceiver,
+    context: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A kind's own channel that answers 404 is followed by the default one, and the log says so."""
+    with SlackReceiver(tmp_path / "page.jsonl") as page:
+        page.answer_always(REVOKED)
+        monkeypatch.setenv("AIRFLOW_CONN_SLACK_PAGE", page.connection)
+        alerts = Alerts(by_kind={Kind.BROKEN: "slack_page"})
+        monkeypatch.setattr(telling, "_alerts", lambda model: alerts)
+        close_and_tell(context(), Outcome.FAILED, "it broke")
+        assert page.requests == 1
+    assert len(slack.messages) == 1
+    (line,) = [item for item in caplog.records if "instead" in item.message]
+    assert line.levelname == "ERROR"
+    assert "slack_page" in line.message
+    assert list(waiting(store)) == []
+
+
+def test_each_kind_may_have_its_channel(
+    store: Store,
+    slack: SlackReceiver,
+    context: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """What is broken goes to the channel that pages, the rest to the usual one."""
+    with SlackReceiver(tmp_path / "page.jsonl") as page:
+        monkeypatch.setenv("AIRFLOW_CONN_SLACK_PAGE", page.connection)
+        alerts = Alerts(by_kind={Kind.BROKEN: "slack_page"})
+        monkeypatch.setattr(telling, "_alerts", lambda model: alerts)
+        close_and_tell(context(run_id="a"), Outcome.FAILED, "it broke")
+        close_and_tell(context(run_id="b"), Outcome.REJECTED, "not better")
+        assert ["it broke" in text for text in page.texts] == [True]
+    assert ["not better" in text for text in slack.texts] == [True]

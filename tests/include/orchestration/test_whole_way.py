@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -88,7 +89,7 @@ def test_a_good_model_serves_and_the_same_again_changes_nothing(
     assert deploy(first) == event  # a retry of the task says the same
     (message,) = slack.messages
     assert "a new version serves" in message["text"]
-    assert "/dags/retrain_diabetes_progression/runs/first|run>" in message["text"]
+    assert "/dags/retrain_diabetes_progression/runs/first|run>" in json.dumps(message)
 
     samples.land(store, "diabetes_progression")
     second = context(run_id="second")

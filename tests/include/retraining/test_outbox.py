@@ -1,31 +1,28 @@
-"""What people are told, and that no message is lost or sent twice."""
+"""The outbox: no message is lost, and none is sent twice."""
 
 from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
-from include.retraining.exceptions import StorageError
-from include.retraining.notices import (
+from include.retraining.exceptions import NotSent, StorageError
+from include.retraining.notices import Notice
+from include.retraining.outbox import (
     CLAIM_SECONDS,
     Claim,
-    Links,
-    Notice,
+    Retry,
     deliver,
     deliver_waiting,
-    notice_for,
+    last_problem,
+    pause_seconds,
     waiting,
 )
-from include.retraining.records import DecisionRecord, Outcome, close_run
 from include.retraining.registry import initialise
 from include.retraining.storage import Store
-from tests.planted import MODEL, decide, plant_run, run_ref, version_name
-
-LINKS = Links(run="https://airflow/run?a=1&b=2", log="https://airflow/log", record="s3://b/r.json")
+from tests.planted import MODEL
 
 
 @pytest.fixture
@@ -38,115 +35,6 @@ def store(any_store: Store) -> Store:
 def folder(folder_store: Store) -> Store:
     """An initialised store on a folder."""
     return initialise(folder_store.uri, {})
-
-
-def closed(store: Store, outcome: Outcome, reason: str = "because", **facts: Any) -> DecisionRecord:
-    """The record of the second run, while the version of the first serves."""
-    decide(store, plant_run(store, 1))
-    run = plant_run(store, 2)
-    if outcome is Outcome.PROMOTED:
-        return decide(store, run)
-    return close_run(store, run, outcome, reason, **facts)
-
-
-def told(record: DecisionRecord) -> str:
-    """The text of a record's notice."""
-    notice = notice_for(record, LINKS)
-    assert notice is not None
-    return notice.text
-
-
-EVENTS = {
-    Outcome.PROMOTED: "promoted",
-    Outcome.REJECTED: "rejected",
-    Outcome.CANNOT_JUDGE: "cannot_judge",
-    Outcome.DATA_REJECTED: "data_rejected",
-    Outcome.NO_DATA: "no_data",
-    Outcome.FAILED: "broken",
-    Outcome.CANCELLED: "broken",
-    Outcome.SUPERSEDED: "superseded",
-    Outcome.DRY_RUN: "dry_run",
-}
-
-
-@pytest.mark.parametrize("outcome", list(Outcome))
-def test_every_outcome_but_no_change_is_told(folder: Store, outcome: Outcome) -> None:
-    """Each message has title, reason, what serves since when, the next step and the links."""
-    record = closed(folder, outcome)
-    notice = notice_for(record, LINKS)
-    if outcome is Outcome.NO_CHANGE:
-        assert notice is None
-        return
-    assert notice is not None
-    assert (notice.event, notice.model) == (EVENTS[outcome], MODEL)
-    serving = 2 if outcome is Outcome.PROMOTED else 1
-    text = notice.text
-    assert "*Toy &amp; model*" in text
-    assert "*Why:* " in text
-    assert f"*Serving now:* version {version_name(serving)} (generation {serving}), since " in text
-    assert "*Next:* " in text
-    assert "<https://airflow/run?a=1&amp;b=2|run>" in text
-    assert "<https://airflow/log|log>" in text
-    assert "<s3://b/r.json|record>" in text
-    assert text.endswith(f"_event {notice.key}_")
-    assert "{" not in text
-
-
-def test_a_promotion_says_how_to_undo_it(folder: Store) -> None:
-    """The message of a promotion names the version to go back to, where there is one."""
-    assert f"`rollback {MODEL} --to {version_name(1)} --reason …`" in told(
-        closed(folder, Outcome.PROMOTED)
-    )
-
-
-def test_the_first_promotion_has_nothing_to_go_back_to(folder: Store) -> None:
-    """The message of the first promotion says that it is the first."""
-    assert "it is the first" in told(decide(folder, plant_run(folder, 1)))
-
-
-def test_before_the_first_promotion(folder: Store) -> None:
-    """A run without anything in the store is told with the model's name and nothing serving."""
-    record = close_run(folder, run_ref(1), Outcome.NO_DATA, "no flag", failed_task="wait_for_data")
-    text = told(record)
-    assert "*Toy model*: no complete delivery came in time in `wait_for_data`" in text
-    assert "*Serving now:* nothing yet" in text
-
-
-def test_text_from_outside_is_no_markup(folder: Store) -> None:
-    """A reason cannot mention a channel, link anywhere, carry a secret or flood the message."""
-    reason = "<!channel> <https://evil|click> & postgresql://u:hunter22@db/ " + "x" * 5000
-    text = told(closed(folder, Outcome.FAILED, reason, failed_task="<b>"))
-    assert "&lt;!channel&gt; &lt;https://evil|click&gt; &amp;" in text
-    assert "hunter22" not in text
-    assert "`&lt;b&gt;`" in text
-    assert len(text) < 2000
-
-
-def test_links_that_are_unknown_are_left_out(folder: Store) -> None:
-    """Without links the message still stands."""
-    notice = notice_for(closed(folder, Outcome.FAILED, failed_task="x"), Links())
-    assert notice is not None
-    assert "|" not in notice.text
-    assert "\n\n" not in notice.text
-
-
-def test_the_same_event_has_the_same_key(folder: Store) -> None:
-    """Two tellers of one event have one key; another clear or another event has another."""
-    record = closed(folder, Outcome.FAILED)
-    keys = {
-        notice_for(item, LINKS).key  # type: ignore[union-attr]
-        for item in (
-            record,
-            record,
-            record.model_copy(update={"clear": 1}),
-            record.model_copy(update={"outcome": Outcome.PROMOTED}),
-        )
-    }
-    assert len(keys) == 3
-    assert all(key.startswith(f"{MODEL}.{record.run}.00") for key in keys)
-
-
-# The outbox.
 
 
 def make_notice(key: str = "toy.run.000.promoted", *, at: datetime | None = None) -> Notice:
@@ -195,19 +83,84 @@ def test_eight_senders_send_once(store: Store) -> None:
     assert len(sent) == 1
 
 
+def let_time_pass(store: Store, notice: Notice, number: int = 1) -> None:
+    """Make the time to try again come."""
+    now = _now() - timedelta(seconds=1)
+    retry = Retry(problem="refused", failed_at=now, again_at=now)
+    store.write(f"outbox/{notice.key}.retry-{number}.json", retry.to_bytes())
+
+
 def test_what_slack_refused_waits(store: Store) -> None:
-    """A message that Slack refused stays in the outbox and is delivered after recovery (H01)."""
+    """What Slack refused stays in the outbox, is not tried too early, and arrives once."""
     notice = make_notice()
     with pytest.raises(ConnectionError):
         deliver(store, notice, refuse)
     assert list(waiting(store)) == [notice]
+    problem = last_problem(store, notice.key)
+    assert problem is not None
+    assert problem.problem == "ConnectionError: refused"
+    assert problem.again_at - problem.failed_at == timedelta(seconds=30)
     sent: list[Notice] = []
-    assert deliver_waiting(store, sent.append) == 0  # the claim is young: another may be sending
-    store.write(f"outbox/{notice.key}.claim-1.json", old_claim())
+    assert deliver_waiting(store, sent.append) == 0  # its time has not come
+    let_time_pass(store, notice)
     assert deliver_waiting(store, sent.append) == 1
     assert sent == [notice]
     assert deliver_waiting(store, sent.append) == 0
     assert list(waiting(store)) == []
+
+
+def test_pauses_grow_to_a_quarter_of_an_hour() -> None:
+    """The first try again is after 30 s, then each pause is twice as long, up to 15 min."""
+    assert [pause_seconds(tries) for tries in range(1, 8)] == [30, 60, 120, 240, 480, 900, 900]
+    assert pause_seconds(100_000) == 900
+
+
+@pytest.mark.parametrize(("asked", "waits"), [(5.0, 30.0), (120.0, 120.0), (1e9, 3600.0)])
+def test_slacks_wish_to_wait_is_honoured(folder: Store, asked: float, waits: float) -> None:
+    """Nobody tries before Retry-After; a wish beyond an hour is taken for a mistake."""
+
+    def rate_limited(notice: Notice) -> None:
+        raise NotSent("Slack answered 429", retry_after_seconds=asked)
+
+    notice = make_notice()
+    with pytest.raises(NotSent):
+        deliver(folder, notice, rate_limited)
+    problem = last_problem(folder, notice.key)
+    assert problem is not None
+    assert (problem.again_at - problem.failed_at).total_seconds() == waits
+
+
+def test_one_that_cannot_be_sent_holds_no_other_back(folder: Store) -> None:
+    """The others are sent, and how many were not is said with the first problem."""
+    for key in ("a", "b", "c"):
+        folder.create(f"outbox/{key}.json", make_notice(key).to_bytes())
+    sent: list[str] = []
+
+    def picky(notice: Notice) -> None:
+        if notice.key == "a":
+            raise NotSent("Slack answered 500: https://hooks.slack.com/services/T0/B0/canary")
+        sent.append(notice.key)
+
+    with pytest.raises(NotSent, match=r"1 notices could not be sent, 2 were: Slack answered 500"):
+        deliver_waiting(folder, picky)
+    assert sent == ["b", "c"]
+    assert "canary" not in folder.read("outbox/a.retry-1.json").decode()
+
+
+def test_a_sender_that_is_killed_leaves_no_note(folder: Store) -> None:
+    """Its claim holds the others back for a minute, then the next one sends."""
+    notice = make_notice()
+
+    def killed(notice: Notice) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        deliver(folder, notice, killed)
+    assert last_problem(folder, notice.key) is None
+    sent: list[Notice] = []
+    assert deliver_waiting(folder, sent.append) == 0
+    folder.write(f"outbox/{notice.key}.claim-1.json", old_claim())
+    assert deliver_waiting(folder, sent.append) == 1
 
 
 def test_a_dead_claim_is_taken_over_once(store: Store) -> None:
@@ -289,5 +242,6 @@ def test_a_damaged_notice_holds_nothing_back(folder: Store) -> None:
     folder.create("outbox/readme.txt", b"not a notice")
     sent: list[Notice] = []
     assert deliver_waiting(folder, sent.append) == 2
-    assert "outbox cannot be read: outbox/a.json" in sent[0].text
+    assert "a notice in the outbox cannot be read" in sent[0].text
+    assert "outbox/a.json" in sent[0].text
     assert sent[1] == notice
