@@ -66,6 +66,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     added.add_argument("--to", required=True, metavar="VERSION")
     added.add_argument("--reason", required=True)
+    text = "let runs promote again after a rollback"
+    added = command("release", commands.release, text, reads="NAME")
+    added.add_argument("--reason", required=True)
     text = "let a version serve unjudged, because the champion can no longer be scored"
     added = command("promote", commands.promote, text, reads="NAME")
     added.add_argument("--version", required=True)

@@ -86,6 +86,12 @@ def rollback(chosen: argparse.Namespace) -> Result:
     return Result(entry, lambda: [tables.champion_line(chosen.name, entry)])
 
 
+def release(chosen: argparse.Namespace) -> Result:
+    """Let runs promote again after a rollback."""
+    entry = _registry(chosen).release(actor=getpass.getuser(), reason=chosen.reason)
+    return Result(entry, lambda: [tables.champion_line(chosen.name, entry)])
+
+
 def promote(chosen: argparse.Namespace) -> Result:
     """Let a version serve unjudged."""
     from include.retraining.config import load_model

@@ -23,7 +23,10 @@ _TEXTS: dict[Outcome, _Text] = {
         "promoted",
         Kind.GOOD_NEWS,
         "a new version serves",
-        "Nothing to do. To undo it, trigger `rollback_model` for `{model}`, target `{previous}`.",
+        (
+            "Nothing to do. To undo it: "
+            '`python -m include.retraining rollback {model} --to {previous} --reason "…"`.'
+        ),
     ),
     Outcome.REJECTED: _Text(
         "rejected",
@@ -102,13 +105,16 @@ _TEXTS: dict[Outcome, _Text] = {
 }
 
 
+# Events without a page in docs/runbooks: they ask for nothing.
+NOTHING_TO_DO = frozenset({"promoted", "dry_run"})
+
 # Per kind of first cause: what it is called, and the step that mends it.
 CAUSES: dict[str, tuple[str, str]] = {
     "out_of_memory": (
         "out of memory",
         (
-            "Give the step more `memory` under `compute:` in include/models/{model}.yaml, merge it, "
-            "and clear `plan_run` in the run."
+            "Give the step more `memory` under `compute:` in include/models/{model}.yaml, merge "
+            "it, and clear `plan_run` in the run."
         ),
     ),
     "timeout": (
@@ -140,8 +146,8 @@ CAUSES: dict[str, tuple[str, str]] = {
     "image": (
         "image",
         (
-            "See that the image in include/models/{model}.yaml exists and can be pulled; then clear "
-            "`{task}` in the run."
+            "See that the image in include/models/{model}.yaml exists and can be pulled; then "
+            "clear `{task}` in the run."
         ),
     ),
     "training": (
@@ -239,5 +245,5 @@ def _about(
         owner=record.owner,
         serving=serving_words(record.serving, record.serving_since),
         links=links,
-        runbook="" if event == "promoted" else event,
+        runbook="" if event in NOTHING_TO_DO else event,
     )

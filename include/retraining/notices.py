@@ -131,9 +131,9 @@ def alert(
     key = re.sub(r"[^A-Za-z0-9_.-]+", "_", key)
     facts = {
         "Why": escaped(cut(redact(why), REASON_LENGTH)),
-        "Next": escaped(redact(step)),
-        "Serving now": escaped(serving or ""),
-        "Owner": escaped(owner or ""),
+        "Next": escaped(cut(redact(step), REASON_LENGTH)),
+        "Serving now": escaped(cut(redact(serving or ""), REASON_LENGTH)),
+        "Owner": escaped(cut(redact(owner or ""), REASON_LENGTH)),
     }
     parts = _Parts(
         header=cut(f"{_LOOKS[kind].emoji} {_LOOKS[kind].word}: {redact(title)}", HEADER_LENGTH),

@@ -135,7 +135,7 @@ def test_a_missing_card_asks_for_the_card(folder: Store) -> None:
 
 def test_a_promotion_says_how_to_undo_it(folder: Store) -> None:
     """The message of a promotion names the version to go back to, where there is one."""
-    assert f"`rollback_model` for `{MODEL}`, target `{version_name(1)}`" in told(
+    assert f"rollback {MODEL} --to {version_name(1)} --reason" in told(
         closed(folder, Outcome.PROMOTED)
     )
 

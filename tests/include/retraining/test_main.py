@@ -394,3 +394,15 @@ def test_a_job_that_watches_its_parent_ends_with_it(store: Store) -> None:
     assert process.stderr is not None
     assert "the parent process is gone" in process.stderr.read()
     process.stderr.close()
+
+
+def test_release(store: Store, run: Run) -> None:
+    """`release` ends the hold of a rollback, once, with a reason; what serves stays."""
+    run("rollback", MODEL, "--to", version_name(1), "--reason", "complaints")
+    code, out, _ = run("release", MODEL, "--reason", "labels repaired")
+    assert code == 0
+    assert version_name(1) in out
+    assert Registry(store, MODEL).hold() is None
+    code, _, err = run("release", MODEL, "--reason", "again")
+    assert code == 1
+    assert "nothing is on hold" in err

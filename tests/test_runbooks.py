@@ -1,0 +1,145 @@
+"""Runbooks: every event that asks for something has a page, and each page works as written."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from include.retraining.command_line import _parser
+from include.retraining.decision_notice import _TEXTS, CAUSES, NOTHING_TO_DO
+from include.retraining.exceptions import NotSent
+from include.retraining.notices import Notice
+from include.retraining.outbox import deliver
+from include.retraining.records import Outcome, close_run
+from include.retraining.registry import Registry, initialise
+from include.retraining.storage import Store
+from tests import planted
+from tests.include.retraining.test_outbox import make_notice
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = ROOT / "docs" / "runbooks"
+MODEL = "loan_approval"  # the model that the pages name
+
+
+def pages_in(file: Path) -> set[str]:
+    """Return the pages that the alerts of a source file name, where the code says it in a word."""
+    tree = ast.parse(file.read_text())
+    words = {
+        target.id: node.value.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    found: set[str] = set()
+    for call in ast.walk(tree):
+        if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "alert":
+            for given in (word.value for word in call.keywords if word.arg == "runbook"):
+                if isinstance(given, ast.Constant):
+                    found.add(str(given.value))
+                elif isinstance(given, ast.Name) and given.id in words:
+                    found.add(str(words[given.id]))
+    return found - {""}
+
+
+def asked() -> set[str]:
+    """Return the pages that messages name."""
+    decided = {text.event for text in _TEXTS.values()} - NOTHING_TO_DO
+    sources = [*(ROOT / "include").rglob("*.py"), *(ROOT / "plugins").rglob("*.py")]
+    return decided | {"card"} | {page for file in sources for page in pages_in(file)}
+
+
+def test_every_event_that_asks_for_something_has_a_page() -> None:
+    """A message never sends a person to a page that is not there, and no page is out of use."""
+    pages = {file.stem for file in PAGES.glob("*.md")} - {"README"}
+    assert {"approval", "broken", "outbox", "store"} <= asked()
+    assert pages == asked()
+
+
+def test_the_list_of_pages_is_complete() -> None:
+    """Whoever opens the folder finds each page in its list."""
+    listed = set(re.findall(r"\]\((\w+)\.md\)", (PAGES / "README.md").read_text()))
+    assert listed == asked()
+
+
+def commands_in(text: str) -> list[str]:
+    """Return the commands of ours between backticks, on one line each."""
+    flat = " ".join(text.split())
+    return re.findall(r"`python -m include\.retraining ([^`]+)`", flat)
+
+
+@pytest.mark.parametrize("page", sorted(asked()))
+def test_every_command_named_in_a_text_is_one(page: str) -> None:
+    """A command that a page names between its lines can be typed."""
+    for command in commands_in((PAGES / f"{page}.md").read_text()):
+        name = shlex.split(command)[0]
+        rest = shlex.split(command)[1:] or ([MODEL] if name == "decisions" else [])
+        assert _parser().parse_args([name, *rest]).command == name
+
+
+def test_every_command_named_in_a_message_is_one() -> None:
+    """The one next step of a message can be typed as it stands."""
+    steps = [text.step for text in _TEXTS.values()] + [step for _, step in CAUSES.values()]
+    filled = [
+        step.format(model=MODEL, version="v", previous="p", task="t", dag_id="d") for step in steps
+    ]
+    commands = [command for step in filled for command in commands_in(step)]
+    assert len(commands) >= 4
+    for command in commands:
+        _parser().parse_args(shlex.split(command))
+
+
+@pytest.fixture
+def store(folder_store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """Two versions served, one was refused, a run broke, a person rolled back, Slack is down."""
+    monkeypatch.setattr(planted, "MODEL", MODEL)
+    store = initialise(folder_store.uri, {})
+    for number in (1, 2):
+        planted.decide(store, planted.plant_run(store, number, report={"model": MODEL}))
+    refused = {"model": MODEL, "challenger.metrics.roc_auc": 0.5}
+    planted.decide(store, planted.plant_run(store, 3, report=refused))
+    broken = planted.plant_run(store, 4, version=False, evaluated=False)
+    close_run(store, broken, Outcome.FAILED, "train: out of memory", failed_task="train_model")
+    Registry(store, MODEL).rollback(planted.version_name(1), actor="ada", reason="complaints")
+
+    def down(notice: Notice) -> None:
+        raise NotSent("Slack answered 503")
+
+    with pytest.raises(NotSent):
+        deliver(store, make_notice(), down)
+    return store
+
+
+@pytest.mark.parametrize("page", sorted(asked()))
+def test_a_page_works_as_written(store: Store, page: str) -> None:
+    """Each command of a page, typed as it stands, does what it says."""
+    blocks = re.findall(r"```sh\n(.*?)```", (PAGES / f"{page}.md").read_text(), re.DOTALL)
+    assert blocks
+    for block in blocks:
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", block],
+            cwd=ROOT,
+            env={
+                "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+                "HOME": os.environ.get("HOME", "/"),
+                "RETRAINING_STORE": store.uri,
+                "RUN": planted.run_ref(4).run_id,
+            },
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
+        assert done.stdout.strip()
+    if page == "held":
+        assert Registry(store, MODEL).hold() is None
+    if page == "outbox":
+        assert "Slack answered 503" in done.stdout
