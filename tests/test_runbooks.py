@@ -79,9 +79,7 @@ def commands_in(text: str) -> list[str]:
 def test_every_command_named_in_a_text_is_one(page: str) -> None:
     """A command that a page names between its lines can be typed."""
     for command in commands_in((PAGES / f"{page}.md").read_text()):
-        name = shlex.split(command)[0]
-        rest = shlex.split(command)[1:] or ([MODEL] if name == "decisions" else [])
-        assert _parser().parse_args([name, *rest]).command == name
+        _parser().parse_args(shlex.split(command))
 
 
 def test_every_command_named_in_a_message_is_one() -> None:
