@@ -328,16 +328,16 @@ MUTANTS = (
     Mutant(
         "deploy does not look at the stored verdict",
         "decide",
-        f"{_SAME}    verdict = evidence.verdict\n    if not verdict.passed:",
-        "    verdict = evidence.verdict\n    if not verdict.passed:",
+        f"{_SAME}    return evidence\n",
+        "    return evidence\n",
     ),
     Mutant(
         "deploy believes the stored verdict",
         "decide",
-        f"{_SAME}    verdict = evidence.verdict\n    if not verdict.passed:",
-        "    verdict = Verdict.from_bytes(\n"
+        f"{_SAME}    return evidence\n",
+        "    stored = Verdict.from_bytes(\n"
         "        store.read(evidence.paths.verdict(run.clear)), where='verdict')\n"
-        "    if not verdict.passed:",
+        "    return evidence._replace(verdict=stored)\n",
     ),
     Mutant(
         "promote is reachable without the gate",
@@ -367,8 +367,8 @@ MUTANTS = (
     Mutant(
         "a dry run promotes",
         "decide",
-        "if evidence.manifest.params.dry_run:\n        reason",
-        "if False:\n        reason",
+        "if evidence.manifest.params.dry_run:\n        return Outcome",
+        "if False:\n        return Outcome",
     ),
     Mutant(
         "a closed run is promoted",
