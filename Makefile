@@ -33,11 +33,11 @@ help:  ## List these commands
 run: $(VENV)/.run-installed  ## Start Airflow here, land the sample data and follow both models (ONCE=1 ends then)
 	@exec $(BIN)/python -m include.local_airflow --port $(PORT) $(if $(ONCE),--once)
 
-test: $(VENV)/.dev-installed  ## Run every test (TESTS=path for some of them)
-	@exec $(BIN)/python -m pytest $(TESTS)
+test: $(VENV)/.dev-installed  ## Run every everyday test (TESTS=path for some of them)
+	@exec $(BIN)/python -m pytest $(if $(FAULTS),--faults $(FAULTS)) $(TESTS)
 
-test-faults: $(VENV)/.dev-installed  ## Kill, clear and mark failed while jobs run, on a real Airflow
-	@exec $(BIN)/python -m pytest -m faults tests/e2e
+test-faults: $(VENV)/.dev-installed  ## Run every fault of the catalogue and print what held (FAULTS=quick: the quick ones)
+	@exec $(BIN)/python -m pytest -m "fault and not docker" --faults $(or $(FAULTS),all) tests
 
 test-batch: engine $(VENV)/.dev-installed  ## Build the training image and run jobs in it (on a container engine)
 	@exec $(BIN)/python -m pytest -m docker tests/docker

@@ -25,7 +25,7 @@ from tests.e2e.backends import (
 from tests.e2e.scenes import PROMOTED, check_task_states, patients, waiting_for
 from tests.kubernetes_pods import Script
 
-pytestmark = [pytest.mark.airflow, pytest.mark.faults, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.timeout(600)]
 
 BACKENDS = {"batch": everywhere(on_batch()), "kubernetes": everywhere(on_kubernetes())}
 FAULTS = ("triggerer", "marked", "cleared", "one_job")
@@ -91,6 +91,7 @@ def check_one_version(here: Platforms, model: str, run_id: str, *, clear: int = 
     assert len(here.airflow.messages_about(record.run)) == 1
 
 
+@pytest.mark.fault("K11")
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_killed_triggerer_changes_nothing(here: Platforms, switches: Path, backend: str) -> None:
     """D01, K02, K11: who polls dies; the job goes on, is submitted once and is not ended."""
@@ -105,6 +106,7 @@ def test_a_killed_triggerer_changes_nothing(here: Platforms, switches: Path, bac
     check_one_version(here, model, run_id)
 
 
+@pytest.mark.fault("D04", "K11")
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_marking_failed_ends_the_job(here: Platforms, backend: str) -> None:
     """D04, K11: nobody pays for a job whose task was marked failed while it waited."""
@@ -118,6 +120,7 @@ def test_marking_failed_ends_the_job(here: Platforms, backend: str) -> None:
     assert here.airflow.promotions(model) == []
 
 
+@pytest.mark.fault("D10")
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_clearing_a_waiting_task_never_runs_two_jobs(
     here: Platforms, switches: Path, backend: str
@@ -161,6 +164,7 @@ def test_a_shared_job_lets_each_task_end_with_its_own_step(
     check_one_version(here, model, run_id)
 
 
+@pytest.mark.fault("K01")
 def test_sigterm_to_the_worker_never_ends_as_promoted_without_evidence(here: Platforms) -> None:
     """K01: the task that submits is told to end; whatever Airflow calls it, nothing is believed."""
     model = "sigterm_kubernetes"
@@ -179,6 +183,7 @@ def test_sigterm_to_the_worker_never_ends_as_promoted_without_evidence(here: Pla
         assert here.airflow.record(model, run_id).outcome is Outcome.FAILED
 
 
+@pytest.mark.fault("C04")
 def test_a_killed_supervisor_leaves_no_second_trainer(here: Platforms, switches: Path) -> None:
     """C04: the orphan ends itself, a retry trains, and there is one version and one message."""
     model = "supervisor"
@@ -195,6 +200,7 @@ def test_a_killed_supervisor_leaves_no_second_trainer(here: Platforms, switches:
     check_one_version(here, model, run_id)
 
 
+@pytest.mark.fault("C08")
 def test_an_endless_training_is_ended(here: Platforms) -> None:
     """C08: its time is up three times, no process is left, and the message says "took longer"."""
     model = "endless"

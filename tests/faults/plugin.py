@@ -1,0 +1,151 @@
+"""`--faults quick|all` runs the tests of faults and ends with a table of what held.
+
+A test names the cases of `catalogue.yaml` that it proves: `@pytest.mark.fault("G01")`. A test that
+takes minutes is also marked `slow` and runs with `--faults` only.
+"""
+
+from __future__ import annotations
+
+import io
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+import pytest
+from rich.console import Console
+from rich.table import Table
+
+from tests.faults.catalogue import MOST_DANGEROUS, Case, catalogue
+
+
+@dataclass
+class Result:
+    """What a run said of one case: its tests' outcomes by name, and the seconds they took."""
+
+    outcomes: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @property
+    def word(self) -> str:
+        """One word for all tests: a failure outweighs everything, a skipped test proves nothing."""
+        said = set(self.outcomes.values())
+        return next((word for word in ("failed", "passed", "skipped") if word in said), "not run")
+
+
+CASES = catalogue()
+TESTS = pytest.StashKey[dict[str, list[str]]]()
+RESULTS = pytest.StashKey[dict[str, Result]]()
+
+
+def cases_of(item: pytest.Item) -> set[str]:
+    """Return the ids of the cases that a test proves."""
+    return {name for mark in item.iter_markers("fault") for name in mark.args}
+
+
+def is_whole_run(config: pytest.Config) -> bool:
+    """Return whether every test file was asked for and no test left out by its name."""
+    return config.args == ["tests"] and not config.option.keyword and not config.option.lf
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--faults`."""
+    parser.addoption(
+        "--faults",
+        choices=("quick", "all"),
+        help="end with the table of faults, and run the slow tests too: "
+        f"those of {', '.join(sorted(MOST_DANGEROUS))} (quick), or all",
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Refuse a mark of an unknown case, note who proves what, and leave slow tests out."""
+    tests: dict[str, list[str]] = defaultdict(list)
+    wanted, left_out = [], []
+    for item in items:
+        cases = cases_of(item)
+        if unknown := sorted(cases - CASES.keys()):
+            raise pytest.UsageError(
+                f"{item.nodeid} is marked with {', '.join(unknown)}, which is not in "
+                "tests/faults/catalogue.yaml: add the case there, or mark an existing one"
+            )
+        for case in cases:
+            tests[case].append(item.nodeid)
+        (wanted if _is_wanted(config, item, cases) else left_out).append(item)
+    config.stash[TESTS] = tests
+    config.stash[RESULTS] = {}
+    if left_out:
+        items[:] = wanted
+        config.hook.pytest_deselected(items=left_out)
+
+
+def _is_wanted(config: pytest.Config, item: pytest.Item, cases: set[str]) -> bool:
+    if not item.get_closest_marker("slow"):
+        return True
+    which = config.getoption("faults")
+    return which == "all" or (which == "quick" and bool(cases & MOST_DANGEROUS))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> object:
+    """Note each phase's outcome and time for the cases that its test proves."""
+    report: pytest.TestReport = yield
+    results = item.config.stash[RESULTS]
+    for case in cases_of(item):
+        result = results.setdefault(case, Result())
+        result.seconds += report.duration
+        if report.when == "call" or not report.passed:
+            known = result.outcomes.get(item.nodeid)
+            result.outcomes[item.nodeid] = "failed" if known == "failed" else report.outcome
+    return report
+
+
+def unproven(results: dict[str, Result]) -> list[Case]:
+    """Return the P0 cases that no test proved, and that do not say why there is none."""
+    return [
+        case
+        for case in CASES.values()
+        if case.priority == "P0"
+        and not case.not_here
+        and (case.id not in results or results[case.id].word != "passed")
+    ]
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A whole run of all faults fails when a P0 case was not proven."""
+    config = session.config
+    if config.getoption("faults") == "all" and is_whole_run(config) and not session.exitstatus:
+        session.exitstatus = pytest.ExitCode(bool(unproven(config.stash[RESULTS])))
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """End with the table, when `--faults` was asked for."""
+    which = config.getoption("faults")
+    if which is None or config.option.collectonly:
+        return
+    results = config.stash[RESULTS]
+    terminalreporter.section("faults")
+    terminalreporter.write(_table(results))
+    if which == "all" and is_whole_run(config) and (missing := unproven(results)):
+        terminalreporter.write_line(
+            f"No passing test: {', '.join(case.id for case in missing)}. Each P0 case needs one, "
+            "or a reason (not_here) in tests/faults/catalogue.yaml.",
+            red=True,
+        )
+
+
+def _table(results: dict[str, Result]) -> str:
+    table = Table()
+    for heading in ("case", "what happens", "result"):
+        table.add_column(heading)
+    table.add_column("seconds", justify="right")
+    table.add_column("tests", justify="right")
+    for case in CASES.values():
+        if case.id in results:
+            result = results[case.id]
+            seconds, count = f"{result.seconds:.1f}", str(len(result.outcomes))
+            table.add_row(case.id, case.happens, result.word, seconds, count)
+    text = io.StringIO()
+    Console(file=text, width=100).print(table)
+    return text.getvalue()

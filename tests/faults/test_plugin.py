@@ -1,0 +1,77 @@
+"""The marks of faults are true to the catalogue, and a run of them says what was not proven."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.faults.catalogue import AREAS, MOST_DANGEROUS, catalogue
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(folder: Path, code: str, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run one file of tests in a folder with the plugin."""
+    (folder / "tests").mkdir(exist_ok=True)
+    (folder / "tests" / "test_it.py").write_text(f"import pytest\n\n{code}")
+    (folder / "pytest.ini").write_text("[pytest]\nmarkers =\n    fault(*cases): x\n    slow: x\n")
+    command = [sys.executable, "-m", "pytest", "-p", "tests.faults.plugin", *options, "tests"]
+    environment = {"PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_every_case_has_an_area_and_says_something() -> None:
+    """The area is the first letter; both lines are there."""
+    for case in catalogue().values():
+        assert case.id[0] in AREAS
+        assert case.tier in {"u", "m", "CP", "a"}
+        assert case.priority in {"P0", "P1", "P2"}
+        assert case.happens
+        assert case.holds
+
+
+def test_the_most_dangerous_cases_are_in_the_catalogue() -> None:
+    """Ten, all of them on a whole Airflow."""
+    assert len(MOST_DANGEROUS) == 10
+    assert {catalogue()[name].tier for name in MOST_DANGEROUS} == {"a"}
+
+
+def test_a_mark_of_an_unknown_case_is_an_error(tmp_path: Path) -> None:
+    """The error names the test, the id and the file where cases are."""
+    said = run(tmp_path, '@pytest.mark.fault("Z99")\ndef test_it():\n    pass\n')
+    assert said.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "test_it is marked with Z99" in said.stderr
+    assert "tests/faults/catalogue.yaml" in said.stderr
+
+
+def test_slow_tests_run_only_when_faults_are_asked_for(tmp_path: Path) -> None:
+    """An everyday run leaves them out; a quick one takes those of the most dangerous cases."""
+    code = (
+        '@pytest.mark.slow\n@pytest.mark.fault("C01")\ndef test_dangerous():\n    pass\n\n'
+        '@pytest.mark.slow\n@pytest.mark.fault("J05")\ndef test_other():\n    pass\n\n'
+        "def test_everyday():\n    pass\n"
+    )
+    everyday = run(tmp_path, code, "-v").stdout
+    assert "1 passed, 2 deselected" in everyday
+    quick = run(tmp_path, code, "-v", "--faults", "quick").stdout
+    assert "test_dangerous PASSED" in quick
+    assert "2 passed, 1 deselected" in quick
+
+
+def test_a_run_of_all_faults_fails_when_a_case_was_not_proven(tmp_path: Path) -> None:
+    """A skipped test proves nothing: the table says so, the case is named, the run fails."""
+    code = (
+        '@pytest.mark.fault("G01")\ndef test_it():\n    pass\n\n'
+        '@pytest.mark.fault("G02")\ndef test_skipped():\n    pytest.skip("no")\n'
+    )
+    said = run(tmp_path, code, "--faults", "all")
+    assert said.returncode == pytest.ExitCode.TESTS_FAILED
+    (line,) = [line for line in said.stdout.splitlines() if line.startswith("No passing test: ")]
+    named = set(line.removeprefix("No passing test: ").split(". ")[0].split(", "))
+    assert "G02" in named
+    assert not {"G01", "M05", "J05"} & named  # proven, with a reason, not P0
