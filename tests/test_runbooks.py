@@ -75,6 +75,7 @@ def commands_in(text: str) -> list[str]:
     return re.findall(r"`python -m include\.retraining ([^`]+)`", flat)
 
 
+@pytest.mark.fault("O06")
 @pytest.mark.parametrize("page", sorted(asked()))
 def test_every_command_named_in_a_text_is_one(page: str) -> None:
     """A command that a page names between its lines can be typed."""
@@ -115,6 +116,7 @@ def store(folder_store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
     return store
 
 
+@pytest.mark.fault("O06")
 @pytest.mark.parametrize("page", sorted(asked()))
 def test_a_page_works_as_written(store: Store, page: str) -> None:
     """Each command of a page, typed as it stands, does what it says."""

@@ -21,7 +21,7 @@ from pydantic import (
 
 from include.retraining.documents import canonical_json
 from include.retraining.kinds import Kind
-from include.retraining.section import Name, Section, Text
+from include.retraining.section import Count, Limit, Name, Section, Text
 
 ColumnName = Annotated[str, Field(min_length=1, max_length=120)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
@@ -171,9 +171,9 @@ class TimeSplit(Section):
 class Range(Section):
     """A closed interval."""
 
-    min: float
+    min: Limit
     """The least value allowed."""
-    max: float
+    max: Limit
     """The greatest value allowed."""
 
     @model_validator(mode="after")
@@ -291,7 +291,7 @@ class Training(Section):
 class ChampionGate(Section):
     """How the challenger must compare with what serves."""
 
-    margin: Annotated[float, Field(ge=0)] = 0.0
+    margin: Annotated[Limit, Field(ge=0)] = 0.0
     """How much lower the decision metric may be: the paired 95 % bound of the difference must lie
     above minus this margin."""
 
@@ -301,9 +301,9 @@ class SliceGate(Section):
 
     column: ColumnName
     """The column whose values are the slices."""
-    minimum: float | None = None
+    minimum: Limit | None = None
     """The least value of the decision metric in each slice."""
-    max_drop: Annotated[float, Field(ge=0)] | None = None
+    max_drop: Annotated[Limit, Field(ge=0)] | None = None
     """How far below the champion the decision metric may lie in each slice."""
 
     @model_validator(mode="after")
@@ -318,9 +318,9 @@ class FairnessGate(Section):
 
     attribute: Name
     """The name of a protected attribute."""
-    min_disparate_impact: Annotated[float, Field(gt=0, le=1)] | None = None
+    min_disparate_impact: Annotated[Limit, Field(gt=0, le=1)] | None = None
     """The lowest selection rate of a group divided by the highest; 0.8 is the four-fifths rule."""
-    max_equalized_odds_difference: Annotated[float, Field(ge=0, le=1)] | None = None
+    max_equalized_odds_difference: Annotated[Limit, Field(ge=0, le=1)] | None = None
     """The greater of the differences in true and in false positive rate between groups."""
 
     @model_validator(mode="after")
@@ -333,9 +333,9 @@ class FairnessGate(Section):
 class Limits(Section):
     """What a model may cost to serve."""
 
-    latency_ms_per_1000_rows: PositiveFloat | None = None
+    latency_ms_per_1000_rows: Annotated[Limit, Field(gt=0)] | None = None
     """Milliseconds to predict a batch of 1,000 rows (median)."""
-    model_mb: PositiveFloat | None = None
+    model_mb: Annotated[Limit, Field(gt=0)] | None = None
     """Megabytes (10^6 bytes) of the saved model."""
 
 
@@ -346,11 +346,11 @@ class GatePolicy(Section):
     """The decision metric: a scikit-learn scorer name."""
     report: tuple[str, ...] = ()
     """Other scorers to report."""
-    minimum: dict[str, float] = Field(default_factory=dict)
+    minimum: dict[str, Limit] = Field(default_factory=dict)
     """The least value per metric."""
-    min_holdout_rows: PositiveInt = 100
+    min_holdout_rows: Count = 100
     """Fewer rows in the holdout cannot be judged."""
-    min_group_rows: PositiveInt = 30
+    min_group_rows: Count = 30
     """A slice or group with fewer rows is shown as not judged."""
     champion: ChampionGate = ChampionGate()
     """Against what serves, and against the best of the last ten champions."""

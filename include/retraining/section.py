@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 NAME_PATTERN = r"^[a-z][a-z0-9_]{1,47}$"
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Text = Annotated[str, Field(min_length=1, max_length=2000)]
+# Where a slip would move a limit: `true` is not 1.0, and neither is "1.0".
+Limit = Annotated[float, Field(strict=True)]
+Count = Annotated[int, Field(strict=True, gt=0)]
 
 
 class Section(BaseModel):

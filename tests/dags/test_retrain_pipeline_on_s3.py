@@ -76,6 +76,7 @@ def airflow(s3_store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield running
 
 
+@pytest.mark.fault("A01")
 def test_a_late_delivery_is_waited_for_and_promoted(airflow: Stage) -> None:
     """The run starts before its data, sleeps in the triggerer, and wakes up when the flag lands."""
     run_id = airflow.start_run(MODEL)
@@ -107,6 +108,7 @@ def test_a_person_who_ends_the_wait_is_heard_of(airflow: Stage) -> None:
     airflow.wait_for_message("the run broke in `wait_for_data`", "a person marked it failed")
 
 
+@pytest.mark.fault("T01")
 def test_a_smuggled_parameter_fails_the_first_task(airflow: Stage) -> None:
     """Airflow lets unknown keys pass; our first task does not (T01)."""
     ended, record = airflow.run(MODEL, {"force": True})

@@ -176,6 +176,7 @@ def test_what_a_job_writes_is_in_the_tasks_log(
         assert "fitting Pipeline on 298 rows" in log, log
 
 
+@pytest.mark.fault("K05")
 def test_a_cleared_training_is_not_done_again(
     here: Platforms, records: dict[str, DecisionRecord]
 ) -> None:

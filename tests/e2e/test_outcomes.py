@@ -98,6 +98,7 @@ def check_pins(record: DecisionRecord) -> None:
     assert record.cause.user == "admin"
 
 
+@pytest.mark.fault("A09", "F11")
 def test_first_promotion_then_unchanged_then_better_then_worse(airflow: Stage) -> None:
     """A first model serves; the same data change nothing; a better one serves; a worse one not."""
     airflow.land("story", with_poor_training_labels(seed=1))
@@ -191,6 +192,7 @@ def test_too_few_rows_cannot_be_judged(airflow: Stage) -> None:
     message_of(airflow, record, "judge")
 
 
+@pytest.mark.fault("A01")
 def test_old_flag_never_starts_a_run_and_late_data_are_waited_for(airflow: Stage) -> None:
     """With the flag that was decided on, a run waits; it goes on when the producer writes anew."""
     airflow.land("late", patients())
@@ -215,6 +217,7 @@ def test_old_flag_never_starts_a_run_and_late_data_are_waited_for(airflow: Stage
     assert "decided" in airflow.log("late", run_id, "wait_for_data")
 
 
+@pytest.mark.fault("B03")
 def test_contract_violation_fails_at_once(airflow: Stage) -> None:
     """Data that break the contract are refused without a retry, by column, rule and count."""
     frame = patients()
@@ -231,6 +234,7 @@ def test_contract_violation_fails_at_once(airflow: Stage) -> None:
     assert attempts == 1
 
 
+@pytest.mark.fault("A07")
 def test_no_data_before_the_timeout(airflow: Stage) -> None:
     """A delivery that never comes ends the run as no_data, and says what is missing."""
     ended, record = airflow.run("absent")
@@ -286,6 +290,7 @@ def test_killed_trainer_is_tried_again(airflow: Stage, switches: Path) -> None:
     assert "SIGKILL" in airflow.log("killed", run_id, "train_model")
 
 
+@pytest.mark.fault("F18")
 def test_overtaken_run_is_superseded(airflow: Stage) -> None:
     """A run whose champion changed between verdict and promotion promotes nothing."""
     set_pool(airflow, 1)
@@ -335,6 +340,7 @@ def test_dry_run_promotes_nothing(airflow: Stage) -> None:
     assert record.outcome is Outcome.PROMOTED
 
 
+@pytest.mark.fault("T01")
 @pytest.mark.parametrize(
     ("conf", "words"),
     [({"force": True}, "force"), ({"date": "2999-01-01"}, "2999-01-01")],
@@ -350,6 +356,7 @@ def test_first_task_refuses_bad_parameters(
     message_of(airflow, record, words)
 
 
+@pytest.mark.fault("T02")
 @pytest.mark.parametrize(
     "conf", [{"date": "../../etc"}, {"reason": "$(id)"}, {"dry_run": 1}, {"reason": "x\n"}]
 )

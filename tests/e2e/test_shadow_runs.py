@@ -28,6 +28,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.mark.fault("G16")
 def test_a_backfill_does_not_promote(airflow: Stage) -> None:
     """A run for a day of the past, with a better model, leaves the newer data's version serving."""
     airflow.land("filled", with_poor_training_labels(seed=1))
@@ -67,6 +68,7 @@ def test_a_backfill_does_not_promote(airflow: Stage) -> None:
     assert [entry.version for entry in airflow.promotions("filled")] == [newest.version]
 
 
+@pytest.mark.fault("G16")
 def test_an_old_run_that_is_cleared_does_not_promote(airflow: Stage) -> None:
     """Cleared as a whole, a run of yesterday's data goes all the way and changes nothing."""
     yesterday = str((datetime.now(UTC) - timedelta(days=1)).date())

@@ -17,7 +17,9 @@ def run(folder: Path, code: str, *options: str) -> subprocess.CompletedProcess[s
     """Run one file of tests in a folder with the plugin."""
     (folder / "tests").mkdir(exist_ok=True)
     (folder / "tests" / "test_it.py").write_text(f"import pytest\n\n{code}")
-    (folder / "pytest.ini").write_text("[pytest]\nmarkers =\n    fault(*cases): x\n    slow: x\n")
+    (folder / "pytest.ini").write_text(
+        "[pytest]\nmarkers =\n    fault(*cases): x\n    slow: x\n    airflow: x\n"
+    )
     command = [sys.executable, "-m", "pytest", "-p", "tests.faults.plugin", *options, "tests"]
     environment = {"PYTHONPATH": str(ROOT)}
     return subprocess.run(
@@ -64,14 +66,16 @@ def test_slow_tests_run_only_when_faults_are_asked_for(tmp_path: Path) -> None:
 
 
 def test_a_run_of_all_faults_fails_when_a_case_was_not_proven(tmp_path: Path) -> None:
-    """A skipped test proves nothing: the table says so, the case is named, the run fails."""
+    """Neither a skipped test nor, for a case on a whole Airflow, one without it proves anything."""
     code = (
         '@pytest.mark.fault("G01")\ndef test_it():\n    pass\n\n'
-        '@pytest.mark.fault("G02")\ndef test_skipped():\n    pytest.skip("no")\n'
+        '@pytest.mark.fault("G02")\ndef test_skipped():\n    pytest.skip("no")\n\n'
+        '@pytest.mark.fault("C03")\ndef test_without_airflow():\n    pass\n\n'
+        '@pytest.mark.airflow\n@pytest.mark.fault("C04")\ndef test_with_airflow():\n    pass\n'
     )
     said = run(tmp_path, code, "--faults", "all")
     assert said.returncode == pytest.ExitCode.TESTS_FAILED
     (line,) = [line for line in said.stdout.splitlines() if line.startswith("No passing test: ")]
     named = set(line.removeprefix("No passing test: ").split(". ")[0].split(", "))
-    assert "G02" in named
-    assert not {"G01", "M05", "J05"} & named  # proven, with a reason, not P0
+    assert {"G02", "C03"} <= named
+    assert not {"G01", "C04", "M05", "J05"} & named  # proven, proven, with a reason, not P0

@@ -261,6 +261,7 @@ def test_a_job_that_nobody_knows(batch: BatchApi) -> None:
     assert asyncio.run(event_of(trigger(job))) == {"status": "gone"}
 
 
+@pytest.mark.fault("D04")
 def test_a_kill_terminates_the_job(batch: BatchApi) -> None:
     """What Airflow calls when a person marks a deferred task failed or clears it (D04)."""
     job = submit(batch, WAITS_FOR_A_FILE)

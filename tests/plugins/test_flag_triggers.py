@@ -252,6 +252,7 @@ def refusing_server(*statuses: int) -> Iterator[str]:
         thread.join()
 
 
+@pytest.mark.fault("A12")
 def test_403_ends_the_wait_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Access denied: the event says so after one look."""
     with refusing_server(403) as endpoint:

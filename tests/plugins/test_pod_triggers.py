@@ -147,6 +147,7 @@ def test_a_store_that_cannot_be_looked_at_does_not_end_the_wait(
     assert event["status"] == "error"
 
 
+@pytest.mark.fault("K11")
 def test_a_person_who_ends_the_task_deletes_the_pod(api: KubernetesApi, tmp_path: Path) -> None:
     """The triggerer cancels the trigger, then calls `on_kill` (K11)."""
     submit(api)
@@ -156,6 +157,7 @@ def test_a_person_who_ends_the_task_deletes_the_pod(api: KubernetesApi, tmp_path
     api.wait_for(lambda: not api.names())
 
 
+@pytest.mark.fault("K11")
 def test_a_triggerer_that_restarts_leaves_the_pod(api: KubernetesApi, tmp_path: Path) -> None:
     """It cancels the trigger and cleans it up: the pod goes on, and another takes over (K11)."""
     submit(api)

@@ -206,6 +206,7 @@ def test_fargate_takes_parts_of_a_cpu(planned: dict[str, Any], batch: BatchApi) 
     assert request["retryStrategy"]["evaluateOnExit"][0]["onStatusReason"].startswith("Your Spot")
 
 
+@pytest.mark.fault("D13")
 def test_no_secret_is_in_any_request(planned: dict[str, Any], batch: BatchApi) -> None:
     """Neither the store's options nor the connection's keys leave the worker (D13)."""
     submitted(batch, planned)
@@ -215,6 +216,7 @@ def test_no_secret_is_in_any_request(planned: dict[str, Any], batch: BatchApi) -
     assert "test-secret" not in said
 
 
+@pytest.mark.fault("D02")
 def test_a_worker_that_died_after_the_submission_leaves_a_job_to_adopt(
     store: Store, planned: dict[str, Any], batch: BatchApi
 ) -> None:
@@ -238,6 +240,7 @@ def test_a_job_that_ended_well_meanwhile_is_adopted(
     assert batch.calls == []
 
 
+@pytest.mark.fault("D02")
 def test_a_lost_answer_is_looked_up(planned: dict[str, Any], batch: BatchApi) -> None:
     """The job was accepted and the answer lost: it is found by name, though the list lags."""
     batch.plans.append(Plan("*", hidden_seconds=0.6))
@@ -288,6 +291,7 @@ def test_throttling_is_waited_out(planned: dict[str, Any], batch: BatchApi) -> N
     assert batch.operations().count("SubmitJob") == 2
 
 
+@pytest.mark.fault("D05")
 def test_no_machine_in_time(store: Store, planned: dict[str, Any], batch: BatchApi) -> None:
     """A job that stays RUNNABLE is ended, and the reason names the queue (D05)."""
     batch.plans.append(Plan("*", hold="RUNNABLE"))
@@ -301,6 +305,7 @@ def test_no_machine_in_time(store: Store, planned: dict[str, Any], batch: BatchA
     assert left.kind == "no_capacity"
 
 
+@pytest.mark.fault("D06")
 def test_success_without_a_result(planned: dict[str, Any], batch: BatchApi) -> None:
     """Batch's SUCCEEDED is no evidence (D06); the next try starts another job."""
     batch.plans.append(Plan("*-1", attempts=(SUCCEED,)))
@@ -309,6 +314,7 @@ def test_success_without_a_result(planned: dict[str, Any], batch: BatchApi) -> N
     assert submitted(batch, planned).endswith("-2")
 
 
+@pytest.mark.fault("D06")
 def test_a_result_of_another_run(store: Store, planned: dict[str, Any], batch: BatchApi) -> None:
     """A result that is not this run's is no evidence either (D06)."""
     batch.plans.append(Plan("*", attempts=(SUCCEED,)))
@@ -329,6 +335,7 @@ ENDS = [
 ]
 
 
+@pytest.mark.fault("D07")
 @pytest.mark.parametrize(("end", "kind", "message"), ENDS)
 def test_what_a_retry_does_not_mend(
     store: Store,
@@ -348,6 +355,7 @@ def test_what_a_retry_does_not_mend(
     assert (left.kind, left.is_permanent) == (kind, True)
 
 
+@pytest.mark.fault("D07")
 def test_a_spot_reclaim_is_retried_by_batch(planned: dict[str, Any], batch: BatchApi) -> None:
     """The same job goes on to another host; its second attempt is the same claim's (D07)."""
     batch.plans.append(Plan("*", attempts=(HOST_LOST, HOST_LOST, RUN)))
@@ -356,6 +364,7 @@ def test_a_spot_reclaim_is_retried_by_batch(planned: dict[str, Any], batch: Batc
     assert len(batch.jobs[0].attempts) == 3
 
 
+@pytest.mark.fault("D07")
 def test_a_spot_reclaim_while_the_step_runs(planned: dict[str, Any], batch: BatchApi) -> None:
     """A job that had started is let start again under its claim on the next host."""
     wait = deferred(job(spot_retries=1), planned)
@@ -405,6 +414,7 @@ def test_a_job_that_cannot_open_the_store_says_why_in_its_last_line(
     assert error.value.kind == "storage"
 
 
+@pytest.mark.fault("D11")
 @pytest.mark.parametrize(
     ("revision", "message"),
     [
@@ -425,6 +435,7 @@ def test_the_revision_must_run_the_image(
     submitted(batch, planned)  # mended and cleared
 
 
+@pytest.mark.fault("D11")
 def test_a_revision_registered_meanwhile_is_not_used(
     planned: dict[str, Any], batch: BatchApi
 ) -> None:
@@ -491,6 +502,7 @@ def test_a_kill_before_the_job_is_known(planned: dict[str, Any], batch: BatchApi
     batch.jobs[0].wait("FAILED")
 
 
+@pytest.mark.fault("D10")
 def test_a_cleared_task_goes_on_after_the_job_was_ended_for_it(
     planned: dict[str, Any], batch: BatchApi
 ) -> None:

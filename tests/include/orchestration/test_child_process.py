@@ -74,6 +74,7 @@ def test_exit_code_is_the_childs(tmp_path: Path) -> None:
     assert child.exit_code == 75
 
 
+@pytest.mark.fault("C08")
 def test_a_child_that_ignores_sigterm_and_its_children_are_killed_at_the_timeout(
     tmp_path: Path,
 ) -> None:
@@ -138,6 +139,7 @@ def test_stop_lets_the_child_end_by_itself(tmp_path: Path) -> None:
     assert child.stopped_because == "told to"
 
 
+@pytest.mark.fault("C02")
 def test_a_kill_names_memory_as_the_likely_cause(tmp_path: Path) -> None:
     """SIGKILL is what the out-of-memory killer sends, and the peak is said with it."""
     child = start("import os; print(os.getpid()); input()", tmp_path, memory_bytes=4 * 2**30)
@@ -196,6 +198,7 @@ time.sleep(600)
 """
 
 
+@pytest.mark.fault("C04")
 def test_an_orphaned_worker_ends_its_child(tmp_path: Path) -> None:
     """When the supervisor is killed, the worker notices and takes the job with it (E6)."""
     (tmp_path / "worker.py").write_text(PARENT)

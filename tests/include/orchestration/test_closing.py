@@ -96,6 +96,7 @@ def test_an_unexpected_error_is_named_with_its_type(
     assert "\n" not in only_record(store).reason
 
 
+@pytest.mark.fault("H06")
 def test_callbacks_that_come_twice_tell_once(
     store: Store, slack: SlackReceiver, context: Any
 ) -> None:
@@ -225,6 +226,7 @@ def test_a_callback_that_was_given_no_run_reads_its_id(store: Store, slack: Slac
     assert record.cause.run_type == "scheduled"
 
 
+@pytest.mark.fault("H04")
 def test_without_slack_connection_the_notice_waits(
     store: Store, context: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -267,6 +269,7 @@ def test_with_the_store_gone_people_are_told_directly(
     assert "there is no such folder" in message["text"]
 
 
+@pytest.mark.fault("H01")
 def test_a_message_that_goes_through_takes_along_what_waited(
     store: Store, slack: SlackReceiver, context: Any
 ) -> None:
@@ -294,6 +297,7 @@ def test_a_missing_card_is_told_and_the_decision_stands(
     assert only_record(store).outcome is Outcome.NO_CHANGE
 
 
+@pytest.mark.fault("H04")
 def test_a_revoked_channel_is_replaced_by_the_default(
     store: Store,
     slack: SlackReceiver,

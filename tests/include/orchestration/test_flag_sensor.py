@@ -108,6 +108,7 @@ def test_a_complete_delivery_needs_no_trigger(store: Store, context: Any) -> Non
     sensor().execute(context())
 
 
+@pytest.mark.fault("A01", "A04")
 def test_the_wait_goes_from_nothing_to_complete(
     store: Store, context: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -154,6 +155,7 @@ def test_force_retrain_takes_a_consumed_flag(store: Store, context: Any) -> None
     sensor().execute(context(conf={"force_retrain": True, "reason": "new labels"}))
 
 
+@pytest.mark.fault("A08")
 def test_the_total_wait_is_bounded_by_our_own_clock(store: Store, context: Any) -> None:
     """Each deferral gets what is left, not the whole time anew."""
     task, now = sensor(timeout_seconds=100), context()
@@ -167,6 +169,7 @@ def test_the_total_wait_is_bounded_by_our_own_clock(store: Store, context: Any) 
     assert 20 < second.timeout.total_seconds() - NET_SECONDS <= 30
 
 
+@pytest.mark.fault("A07")
 def test_no_data_in_time_fails_without_retry_and_leaves_a_record(
     store: Store, context: Any
 ) -> None:
@@ -197,6 +200,7 @@ def test_airflows_own_timeout_ends_in_no_data_too(store: Store, context: Any) ->
     assert record.outcome is Outcome.NO_DATA
 
 
+@pytest.mark.fault("T01")
 def test_bad_parameters_fail_at_once(store: Store, context: Any) -> None:
     """The first task refuses what nobody declared, before it looks at any data."""
     deliver(store, DATA, FLAG)
@@ -262,6 +266,7 @@ def server(status: Callable[[str, str], int], body: bytes = b"") -> Iterator[str
 MARKER = json.dumps({"format": 1, "store_id": "x", "created_at": "2026-11-24T00:00:00Z"}).encode()
 
 
+@pytest.mark.fault("A12")
 @pytest.mark.parametrize("what", ["everything", "the listing"])
 def test_403_fails_at_once(store_is: Callable[..., None], context: Any, what: str) -> None:
     """Denied is denied, whether for every request or for listings only."""
@@ -293,6 +298,7 @@ def test_it_always_defers_and_never_pokes() -> None:
     assert os.environ.get("AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE") is None
 
 
+@pytest.mark.fault("A08")
 def test_a_retry_does_not_wait_anew(store: Store, context: Any) -> None:
     """The time to wait is counted from the run's start, not from each attempt's."""
     now = context(task_id="wait_for_data", try_number=2)

@@ -91,6 +91,7 @@ def _execute(context: dict[str, Any], environment: dict[str, str]) -> None:
     job().execute(context)
 
 
+@pytest.mark.fault("K03")
 def test_a_worker_killed_before_the_answer_came_leaves_one_pod(
     planned: dict[str, Any], api: KubernetesApi
 ) -> None:
@@ -107,6 +108,7 @@ def test_a_worker_killed_before_the_answer_came_leaves_one_pod(
     assert len(api.calls("POST")) == 1
 
 
+@pytest.mark.fault("K03")
 def test_a_lost_answer_leaves_one_pod(planned: dict[str, Any], api: KubernetesApi) -> None:
     """The repeated request meets the pod that the first one made."""
     api.scripts.append(Script("drop", times=1))
@@ -115,6 +117,7 @@ def test_a_lost_answer_leaves_one_pod(planned: dict[str, Any], api: KubernetesAp
     assert len(api.calls("POST")) == 2
 
 
+@pytest.mark.fault("K02")
 @pytest.mark.parametrize("again", [{"try_number": 2}, {"clear_number": 1}])
 def test_another_try_adopts_the_pod_that_runs(
     planned: dict[str, Any], api: KubernetesApi, again: dict[str, int]
@@ -231,6 +234,7 @@ def test_a_step_that_is_done_counts_when_a_later_one_fails(
 # ---- kills ----
 
 
+@pytest.mark.fault("K01")
 def test_a_killed_task_deletes_its_pod_and_does_not_wait(
     store: Store, planned: dict[str, Any], api: KubernetesApi
 ) -> None:
@@ -253,6 +257,7 @@ def test_a_killed_task_deletes_its_pod_and_does_not_wait(
     assert failure_left(store, planned).kind == "job_killed"
 
 
+@pytest.mark.fault("K11")
 def test_a_deferred_task_that_is_ended_deletes_its_pod(
     planned: dict[str, Any], api: KubernetesApi
 ) -> None:

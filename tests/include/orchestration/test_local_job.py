@@ -87,6 +87,7 @@ def test_a_step_leaves_evidence(
     assert "include.retraining validate --run" in capsys.readouterr().out
 
 
+@pytest.mark.fault("C06")
 def test_exit_0_is_no_evidence(planned: dict[str, Any], stub_python: StubPython) -> None:
     """A job that ends well and leaves nothing fails the task, without a retry (C06)."""
     stub_python("print('all is well')")
@@ -94,6 +95,7 @@ def test_exit_0_is_no_evidence(planned: dict[str, Any], stub_python: StubPython)
         job().execute(planned)
 
 
+@pytest.mark.fault("C06")
 def test_anothers_result_is_no_evidence(
     store: Store, planned: dict[str, Any], stub_python: StubPython
 ) -> None:
@@ -106,6 +108,7 @@ def test_anothers_result_is_no_evidence(
         job().execute(planned)
 
 
+@pytest.mark.fault("C10", "L07")
 def test_the_jobs_environment_is_an_allow_list(
     store: Store,
     planned: dict[str, Any],
@@ -191,6 +194,7 @@ def test_any_other_last_line_stays_in_the_log(
     assert "patient" not in str(error.value)
 
 
+@pytest.mark.fault("C02")
 def test_a_killed_job_is_retried_and_leaves_word(
     store: Store, planned: dict[str, Any], stub_python: StubPython
 ) -> None:
@@ -204,6 +208,7 @@ def test_a_killed_job_is_retried_and_leaves_word(
     assert "of 8 GiB allowed" in failure.message
 
 
+@pytest.mark.fault("C08")
 def test_an_endless_job_is_ended(planned: dict[str, Any], stub_python: StubPython) -> None:
     """The time limit is the model's, and the error says it (C08)."""
     stub_python("time.sleep(600)")
@@ -211,6 +216,7 @@ def test_an_endless_job_is_ended(planned: dict[str, Any], stub_python: StubPytho
         job(timeout_seconds=1).execute(planned)
 
 
+@pytest.mark.fault("C03")
 def test_sigterm_never_ends_as_a_success(planned: dict[str, Any], stub_python: StubPython) -> None:
     """A job that ends with 0 because it was told to leaves a failed task (E3, C03)."""
     stub_python(

@@ -116,6 +116,7 @@ def test_nothing_of_the_workers_environment_is_sent(
     assert "canary" not in json.dumps([request.body for request in api.requests])
 
 
+@pytest.mark.fault("K12")
 def test_a_run_cannot_change_the_pod(planned: dict[str, Any], api: KubernetesApi) -> None:
     """Parameters of a run name neither namespace, account nor paths, whatever they hold (K12)."""
     evil = {"namespace": "kube-system", "service_account": "root", "volumes": [{"hostPath": "/"}]}

@@ -29,6 +29,7 @@ from tests.kubernetes_pods import Script
 pytest_plugins = ("tests.include.orchestration.pod_fixtures",)
 
 
+@pytest.mark.fault("K09")
 def test_success_without_a_result_is_a_failure(planned: dict[str, Any], api: KubernetesApi) -> None:
     """A pod that ends well and leaves nothing fails the task; when cleared, another runs (K09)."""
     api.scripts.append(Script("succeed", times=1))
@@ -106,6 +107,7 @@ def test_a_lost_node_is_worth_another_try(planned: dict[str, Any], api: Kubernet
     assert len(api.submissions()) == 2
 
 
+@pytest.mark.fault("K08")
 def test_an_unschedulable_pod_is_given_up(
     store: Store, planned: dict[str, Any], api: KubernetesApi
 ) -> None:
@@ -119,6 +121,7 @@ def test_an_unschedulable_pod_is_given_up(
     assert len(api.submissions()) == 2
 
 
+@pytest.mark.fault("K08")
 def test_an_image_that_is_not_there_is_given_up_at_once(
     store: Store, planned: dict[str, Any], api: KubernetesApi
 ) -> None:
@@ -157,6 +160,7 @@ def test_a_full_quota_is_worth_another_try(
     run(job, planned)
 
 
+@pytest.mark.fault("K06")
 def test_a_pod_that_is_gone_after_its_work_is_no_failure(
     planned: dict[str, Any], api: KubernetesApi
 ) -> None:
@@ -168,6 +172,7 @@ def test_a_pod_that_is_gone_after_its_work_is_no_failure(
     job().trigger_reentry(planned, event)
 
 
+@pytest.mark.fault("K06")
 def test_a_pod_that_is_gone_before_its_work_says_so(
     store: Store, planned: dict[str, Any], api: KubernetesApi
 ) -> None:

@@ -60,6 +60,7 @@ def end_run(context: dict[str, Any], reason: str = "task_failure") -> None:
     close_ended_run({**context, "reason": reason})  # type: ignore[typeddict-item]
 
 
+@pytest.mark.fault("D04")
 @pytest.mark.parametrize("reason", ["task_failure", "timed_out"])
 def test_a_run_that_ended_ends_its_job(
     planned: dict[str, Any], batch: BatchApi, reason: str
@@ -72,6 +73,7 @@ def test_a_run_that_ended_ends_its_job(
     assert job.terminated == RUN_ENDED
 
 
+@pytest.mark.fault("K11")
 def test_a_run_that_ended_deletes_its_pod(planned: dict[str, Any], api: KubernetesApi) -> None:
     """The same for a pod (K11)."""
     make_pod(planned)

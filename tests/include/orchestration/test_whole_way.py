@@ -71,6 +71,7 @@ def deploy(context: dict[str, Any]) -> dict[str, Any]:
     return event.extra
 
 
+@pytest.mark.fault("A09", "F11", "H11")
 def test_a_good_model_serves_and_the_same_again_changes_nothing(
     store: Store, slack: SlackReceiver, context: Any
 ) -> None:

@@ -181,6 +181,8 @@ class Case:
     """The answers of some gates, by name; `absent` for one that must not be there."""
     says: str = ""
     """Part of the headline."""
+    fault: str = ""
+    """The case of tests/faults/catalogue.yaml that the row proves."""
 
 
 def scored(score: float) -> dict[str, Any]:
@@ -205,7 +207,7 @@ CASES = [
     Case("first of its model", PASS, NO_RIVALS, gates={"against champion": NOT}),
     # Invalid numbers.
     *(
-        Case(f"{name} as {where}", CANNOT, {path: number})
+        Case(f"{name} as {where}", CANNOT, {path: number}, fault="F01")
         for name, number in (("NaN", NAN), ("infinity", INF), ("minus infinity", -INF))
         for where, path in (
             ("the decision metric", "challenger.metrics.accuracy"),
@@ -223,7 +225,7 @@ CASES = [
         )
     ),
     *(
-        Case(f"{where} is missing", CANNOT, {path: value})
+        Case(f"{where} is missing", CANNOT, {path: value}, fault="F01")
         for where, path, value in (
             ("the decision metric", "challenger.metrics", {"roc_auc": 0.9}),
             ("the decision metric's value", "challenger.metrics.accuracy", None),
@@ -244,43 +246,64 @@ CASES = [
         )
     ),
     # Boundaries: written once, no tolerance.
-    Case("exactly at the minimum", PASS, {"challenger.metrics.roc_auc": 0.7}),
+    Case("exactly at the minimum", PASS, {"challenger.metrics.roc_auc": 0.7}, fault="F03"),
     Case(
         "a hair below the minimum",
         FAIL,
         {"challenger.metrics.roc_auc": 0.6999999999},
         gates={"minimum roc auc": FAIL},
         says="must be at least 0.70",
+        fault="F03",
     ),
-    Case("exactly the least rows", PASS, {"holdout.rows": 100}),
+    Case("exactly the least rows", PASS, {"holdout.rows": 100}, fault="F03"),
     Case(
         "one row too few",
         CANNOT,
         {"holdout.rows": 99},
         says="99 rows, must be at least 100",
+        fault="F09",
     ),
-    Case("as good as the baseline", FAIL, {"baseline.metrics.accuracy": 0.86}),
-    Case("a hair above the baseline", PASS, {"baseline.metrics.accuracy": 0.8599999999}),
+    Case("as good as the baseline", FAIL, {"baseline.metrics.accuracy": 0.86}, fault="F03"),
+    Case(
+        "a hair above the baseline", PASS, {"baseline.metrics.accuracy": 0.8599999999},
+        fault="F03",
+    ),
     Case(
         "below the baseline",
         FAIL,
         {"baseline.metrics.accuracy": 0.9},
         says="must be above the naive baseline's 0.90",
     ),
-    Case("the bound exactly at minus the margin", FAIL, _bound("champion", -0.01)),
-    Case("the bound a hair above minus the margin", PASS, _bound("champion", -0.0099999)),
+    Case("the bound exactly at minus the margin", FAIL, _bound("champion", -0.01), fault="F03"),
+    Case(
+        "the bound a hair above minus the margin", PASS, _bound("champion", -0.0099999),
+        fault="F03",
+    ),
     Case(
         "slice exactly at its minimum",
         PASS,
         {"slices.0.challenger": 0.7, "slices.0.champion": 0.7},
+        fault="F03",
     ),
-    Case("slice exactly at its drop", PASS, {"slices.0.challenger": 0.84 - 0.05}),
-    Case("disparate impact exactly four fifths", PASS, {"fairness.0.disparate_impact": 0.8}),
-    Case("odds exactly at the limit", PASS, {"fairness.0.equalized_odds_difference": 0.2}),
-    Case("latency exactly at the limit", PASS, {"challenger.latency_ms_per_1000_rows": 50.0}),
-    Case("size exactly at the limit", PASS, {"challenger.model_bytes": 10_000_000}),
+    Case("slice exactly at its drop", PASS, {"slices.0.challenger": 0.84 - 0.05}, fault="F03"),
+    Case(
+        "disparate impact exactly four fifths", PASS, {"fairness.0.disparate_impact": 0.8},
+        fault="F03",
+    ),
+    Case(
+        "odds exactly at the limit", PASS, {"fairness.0.equalized_odds_difference": 0.2},
+        fault="F03",
+    ),
+    Case(
+        "latency exactly at the limit", PASS, {"challenger.latency_ms_per_1000_rows": 50.0},
+        fault="F03",
+    ),
+    Case("size exactly at the limit", PASS, {"challenger.model_bytes": 10_000_000}, fault="F03"),
     # Each rule says no.
-    Case("a leak of one row", CANNOT, {"holdout.rows_in_training": 1}, says="in the training data"),
+    Case(
+        "a leak of one row", CANNOT, {"holdout.rows_in_training": 1}, says="in the training data",
+        fault="F12",
+    ),
     Case("below the minimum", FAIL, scored(0.79), gates={"minimum accuracy": FAIL}),
     Case(
         "worse than the champion",
@@ -294,6 +317,7 @@ CASES = [
         FAIL,
         _bound("champion", -0.02),
         says="not enough evidence",
+        fault="F09",
     ),
     Case(
         "worse than the best of the last ten",
@@ -307,8 +331,12 @@ CASES = [
         {"slices.1.challenger": 0.75},
         gates={"slice region=south": PASS, "slice region=south against champion": FAIL},
         says="region=south",
+        fault="F14",
     ),
-    Case("slice below its minimum", FAIL, {"slices.1.challenger": 0.69}, says="region=south"),
+    Case(
+        "slice below its minimum", FAIL, {"slices.1.challenger": 0.69}, says="region=south",
+        fault="F14",
+    ),
     Case(
         "unfair",
         FAIL,
@@ -325,12 +353,14 @@ CASES = [
         {"challenger.version": "champion"},
         gates={"new version": FAIL},
         says="serves already",
+        fault="F11",
     ),
     Case(
         "the champion itself, under a margin that lets anything pass",
         FAIL,
         {"challenger.version": "champion"},
         {"champion.margin": 1.0},
+        fault="F11",
     ),
     Case(
         "the best of the last ten itself",
@@ -344,16 +374,38 @@ CASES = [
         CANNOT,
         {"champion.error": "its manifest is missing", "champion.scores": None},
         says="its manifest is missing",
+        fault="F19",
     ),
-    Case("a champion scored in spite of an error", CANNOT, {"champion.error": "altered"}),
+    Case(
+        "a champion scored in spite of an error", CANNOT, {"champion.error": "altered"},
+        fault="F19",
+    ),
     Case("a best that cannot be loaded", CANNOT, {"best.error": "altered"}),
-    Case("a champion scored on other rows", CANNOT, {"champion.scores.holdout_digest": "other"}),
-    Case("a comparison on other rows", CANNOT, {"champion.comparison.holdout_digest": "other"}),
-    Case("a best scored on other rows", CANNOT, {"best.scores.holdout_digest": "other"}),
-    Case("a challenger scored on other rows", CANNOT, {"challenger.holdout_digest": "other"}),
-    Case("a baseline scored on other rows", CANNOT, {"baseline.holdout_digest": "other"}),
+    Case(
+        "a champion scored on other rows", CANNOT, {"champion.scores.holdout_digest": "other"},
+        fault="F06",
+    ),
+    Case(
+        "a comparison on other rows", CANNOT, {"champion.comparison.holdout_digest": "other"},
+        fault="F06",
+    ),
+    Case(
+        "a best scored on other rows", CANNOT, {"best.scores.holdout_digest": "other"},
+        fault="F06",
+    ),
+    Case(
+        "a challenger scored on other rows", CANNOT, {"challenger.holdout_digest": "other"},
+        fault="F06",
+    ),
+    Case(
+        "a baseline scored on other rows", CANNOT, {"baseline.holdout_digest": "other"},
+        fault="F06",
+    ),
     Case("a comparison of another metric", CANNOT, {"champion.comparison.metric": "roc_auc"}),
-    Case("a comparison of other scores", CANNOT, {"champion.scores.metrics.accuracy": 0.86}),
+    Case(
+        "a comparison of other scores", CANNOT, {"champion.scores.metrics.accuracy": 0.86},
+        fault="F06",
+    ),
     Case("an interval upside down", CANNOT, {"champion.comparison.upper": -0.5}),
     *(
         Case(f"a champion of another {name}", CANNOT, {f"champion.split.{name}": value})
@@ -486,7 +538,10 @@ CASES = [
     Case("no rules but the naive baseline", PASS, NO_RIVALS, {
         "minimum": {}, "slices": [], "fairness": [], "limits": {},
     }),
-    Case("an unknown metric", CANNOT, policy={"metric": "goodness"}, says="not a metric"),
+    Case(
+        "an unknown metric", CANNOT, policy={"metric": "goodness"}, says="not a metric",
+        fault="F20",
+    ),
     Case("a metric for another problem", CANNOT, {"problem": "regression"}),
     Case("an unknown problem", CANNOT, {"problem": "ranking"}),
     Case("rules by another metric", CANNOT, policy={"metric": "roc_auc"}, says="evaluation is by"),

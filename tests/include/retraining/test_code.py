@@ -23,6 +23,7 @@ def test_a_models_code_is_what_its_file_defines(apples_file: Path):
     assert loaded.build_estimator(3).random_state == 3
 
 
+@pytest.mark.fault("B13")
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -63,6 +64,7 @@ def test_a_models_file_that_lacks_something_is_told(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.fault("B13")
 def test_a_model_without_a_file_is_told():
     """A configuration alone is no model."""
     with pytest.raises(ConfigError, match=r"include/models/apples\.py: there is no such file"):
@@ -123,6 +125,7 @@ def test_a_renamed_file_is_other_code(core: Path, apples_file: Path):
         check_same_code(planned, "apples")
 
 
+@pytest.mark.fault("B13")
 def test_a_changed_lock_model_or_python_is_other_code(core: Path, apples_file: Path):
     """A job refuses another lock, another model file and another Python."""
     planned = current_code("apples")

@@ -109,6 +109,7 @@ def test_the_score_interval_belongs_to_mcnemars_test(worse: int):
         assert (lower > 1e-9 or upper < -1e-9) == is_significant
 
 
+@pytest.mark.fault("F09")
 def test_the_score_interval_of_models_that_never_differ():
     """Without a row that differs its half-width is z² / (n + z²): few rows prove little."""
     for rows in (20, 500):
@@ -128,6 +129,7 @@ def test_the_score_interval_holds_the_difference_and_mirrors(better: int, worse:
     assert (-upper, -lower) == pytest.approx(paired_score_interval(worse, better, rows), abs=1e-9)
 
 
+@pytest.mark.fault("F09")
 @pytest.mark.parametrize(("p_better", "p_worse"), [(0.0, 0.01), (0.02, 0.03), (0.1, 0.1)])
 def test_the_score_interval_is_seldom_wrong(p_better: float, p_worse: float):
     """Its lower end lies above the truth for about 2.5 % of holdouts only."""

@@ -113,6 +113,7 @@ REFUSED = [
 ]
 
 
+@pytest.mark.fault("K12")
 @pytest.mark.parametrize(("compute", "says"), REFUSED, ids=lambda item: str(item)[:50])
 def test_what_a_platform_refuses_is_refused_when_the_yaml_is_read(compute: Any, says: str) -> None:
     """One line names the file, the field and what is allowed."""

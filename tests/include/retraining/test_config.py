@@ -124,6 +124,12 @@ MISTAKES = [
     ("gates.minimum", {"goodness": 1}, "gates: 'goodness' is not a metric"),
     ("gates.minimum.accuracy", math.nan, "gates.minimum.accuracy: "),
     ("gates.minimum.accuracy", "high", "gates.minimum.accuracy: "),
+    ("gates.minimum.accuracy", None, "gates.minimum.accuracy: "),
+    ("gates.minimum.accuracy", True, "gates.minimum.accuracy: Input should be a valid number, is"),
+    ("gates.minimum.accuracy", "0.8", "gates.minimum.accuracy: Input should be a valid number, is"),
+    ("gates.min_holdout_rows", True, "gates.min_holdout_rows: "),
+    ("gates.limits.model_mb", "10", "gates.limits.model_mb: "),
+    ("gates.champion.margin", math.nan, "gates.champion.margin: "),
     ("gates.champion.margin", -0.1, "gates.champion.margin: "),
     ("gates.min_holdout_rows", 0, "gates.min_holdout_rows: "),
     ("gates.slices", [{"column": "x"}], "gates.slices.0: a slice needs `minimum` or `max_drop`"),
@@ -146,6 +152,7 @@ MISTAKES = [
 ]
 
 
+@pytest.mark.fault("F04")
 @pytest.mark.parametrize(("path", "value", "says"), MISTAKES, ids=lambda item: str(item)[:40])
 def test_mistakes(path: str, value: Any, says: str) -> None:
     """Every mistake is named in one line: the file, the field and what is allowed there."""
@@ -340,6 +347,7 @@ def test_a_policy_is_a_whole_model_or_its_gates() -> None:
     assert alone.metric == "roc_auc"
 
 
+@pytest.mark.fault("F20")
 @pytest.mark.parametrize(
     ("values", "says"),
     [

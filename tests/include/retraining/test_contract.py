@@ -98,6 +98,7 @@ def test_a_good_delivery_passes_and_says_what_was_checked():
     assert "freshness" not in rules
 
 
+@pytest.mark.fault("B01", "B03", "B04")
 @pytest.mark.parametrize(
     ("frame", "expected"),
     [
@@ -164,6 +165,7 @@ def test_at_most_five_example_keys_are_told():
     assert "25" not in message.split("example")[1]
 
 
+@pytest.mark.fault("B03")
 def test_no_value_of_a_cell_is_ever_told():
     """Messages carry keys only: what a protected column holds stays in the data."""
 
@@ -273,6 +275,7 @@ def picked(newest: str, unit: str = "D") -> pd.DataFrame:
     return apples.harvest().assign(picked=times.astype(str))
 
 
+@pytest.mark.fault("A14")
 @pytest.mark.parametrize(
     ("newest", "message"),
     [
@@ -401,6 +404,7 @@ def broken_contracts() -> dict[str, type[Any]]:
     }
 
 
+@pytest.mark.fault("B13")
 @pytest.mark.parametrize(("message", "contract"), list(broken_contracts().items()))
 def test_a_contract_that_cannot_be_applied_is_an_error(message: str, contract: type[Any]):
     """A contract that is invalid, that changes the data or that leaves out a column fails (B13)."""
@@ -408,6 +412,7 @@ def test_a_contract_that_cannot_be_applied_is_an_error(message: str, contract: t
         check(apples.harvest(), contract)
 
 
+@pytest.mark.fault("B12")
 def test_a_check_that_crashes_is_a_failure():
     """A validator that breaks never means yes (B12)."""
 
@@ -456,6 +461,7 @@ def test_a_column_may_be_called_like_anything():
     )
 
 
+@pytest.mark.fault("B12")
 @pytest.mark.parametrize("silent", ["must be there", "must be unique", "must not be missing"])
 def test_a_bad_frame_that_passes_fails_the_run(monkeypatch: pytest.MonkeyPatch, silent: str):
     """A validator that no longer notices one kind of fault is found out (B12)."""
@@ -470,6 +476,7 @@ def test_a_bad_frame_that_passes_fails_the_run(monkeypatch: pytest.MonkeyPatch, 
         canaries(apples.harvest())
 
 
+@pytest.mark.fault("B12")
 def test_a_validator_that_checks_nothing_fails_the_run(monkeypatch: pytest.MonkeyPatch):
     """No violations at all is not a yes (B12)."""
     monkeypatch.setattr(canary, "find_violations", lambda frame, expected: [])
@@ -477,6 +484,7 @@ def test_a_validator_that_checks_nothing_fails_the_run(monkeypatch: pytest.Monke
         canaries(apples.harvest())
 
 
+@pytest.mark.fault("B12")
 def test_a_range_that_is_not_enforced_is_found_out(monkeypatch: pytest.MonkeyPatch):
     """Ranges that pandera does not check any more are missed."""
     monkeypatch.setattr(pa.DataFrameSchema, "validate", lambda self, frame, **how: frame)
@@ -491,6 +499,7 @@ QUICK = settings(
 )
 
 
+@pytest.mark.fault("B14")
 @QUICK
 @given(
     rows=st.integers(50, 300),
@@ -538,6 +547,7 @@ def _with(frame: pd.DataFrame, column: str, at: int, value: Any) -> pd.DataFrame
     return changed
 
 
+@pytest.mark.fault("B14")
 @QUICK
 @given(
     mutation=st.sampled_from(sorted(MUTATIONS)),

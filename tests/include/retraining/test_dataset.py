@@ -105,6 +105,7 @@ def test_one_column_has_one_type(folder_store: Store):
     assert {type(value) for value in read["a"]} == {str}
 
 
+@pytest.mark.fault("A05")
 @pytest.mark.parametrize("name", ["data.csv", "data.parquet"])
 @pytest.mark.parametrize("changed", [b"other content", b""])
 def test_a_file_that_changed_is_never_parsed(any_store: Store, name: str, changed: bytes):
@@ -116,6 +117,7 @@ def test_a_file_that_changed_is_never_parsed(any_store: Store, name: str, change
         read_dataset(any_store, delivery)
 
 
+@pytest.mark.fault("A05")
 def test_one_flipped_bit_is_noticed(any_store: Store):
     """A change that keeps the size is told by the content."""
     apples.deliver(any_store)
@@ -127,6 +129,7 @@ def test_one_flipped_bit_is_noticed(any_store: Store):
         read_dataset(any_store, delivery)
 
 
+@pytest.mark.fault("A05")
 def test_a_file_that_is_gone_is_told(any_store: Store):
     """A pinned file that was removed is a change of the data."""
     apples.deliver(any_store)
@@ -146,6 +149,7 @@ def test_a_wrong_digest_from_the_producer_is_told(any_store: Store):
         read_dataset(any_store, pin_delivery(any_store, config, DAY))
 
 
+@pytest.mark.fault("A05")
 @pytest.mark.parametrize("how", ["rewritten", "replaced"])
 def test_a_file_swapped_between_hashing_and_parsing_is_noticed(
     folder_store: Store, monkeypatch: pytest.MonkeyPatch, how: str

@@ -47,6 +47,7 @@ def age(path: Path, seconds: int) -> None:
     os.utime(path, (now - seconds, now - seconds))
 
 
+@pytest.mark.fault("A01")
 def test_data_without_its_flag_is_waited_for(any_store: Store):
     """Data alone is no delivery; with its flag it is (A01)."""
     any_store.write(f"{FOLDER}/data.csv", b"a\n1\n")
@@ -61,6 +62,7 @@ def test_data_without_its_flag_is_waited_for(any_store: Store):
     assert state.flag.uri == f"{any_store.uri}/{FLAG}"
 
 
+@pytest.mark.fault("A04")
 def test_a_flag_without_data_is_waited_for(any_store: Store):
     """A flag that comes before its data does not start anything."""
     any_store.write(FLAG, b"")
@@ -135,6 +137,7 @@ def test_a_dated_flag_is_not_consumed(any_store: Store):
     assert other.reason == "_SUCCESS is not there yet"
 
 
+@pytest.mark.fault("A04")
 def test_data_written_after_its_flag_is_waited_for(folder_store: Store):
     """Without a digest only the order of writing proves that the data is all there."""
     apples.deliver(folder_store)
@@ -144,6 +147,7 @@ def test_data_written_after_its_flag_is_waited_for(folder_store: Store):
     assert state.reason == "data.csv is newer than the flag ready.flag"
 
 
+@pytest.mark.fault("A03")
 @pytest.mark.parametrize(
     "name", ["data.csv.tmp", ".data.csv", "data.csv~", "data.csv.swp", "data.csv.part", "_data.csv"]
 )
@@ -158,6 +162,7 @@ def test_temporary_and_hidden_files_never_count(folder_store: Store, name: str):
     assert [file.name for file in pinned.files] == ["data.csv"]
 
 
+@pytest.mark.fault("A03")
 def test_nested_files_and_folders_never_count(any_store: Store):
     """Only files directly in the delivery's folder belong to it (E21)."""
     any_store.write(f"{FOLDER}/old.csv/data.csv", b"a\n1\n")
@@ -175,6 +180,7 @@ def test_files_that_match_no_pattern_do_not_count(any_store: Store):
     assert [file.name for file in pinned.files] == ["part-1.csv"]
 
 
+@pytest.mark.fault("A02")
 def test_an_empty_file_is_waited_for_and_never_pinned(any_store: Store):
     """A zero-byte file with a good name is no data (A02)."""
     any_store.write(f"{FOLDER}/data.csv", b"")
@@ -184,6 +190,7 @@ def test_an_empty_file_is_waited_for_and_never_pinned(any_store: Store):
         pin_delivery(any_store, apples.config(), DAY)
 
 
+@pytest.mark.fault("A04")
 def test_a_manifest_is_waited_for_until_every_listed_file_is_there(any_store: Store):
     """Nine of ten files, or a file shorter than listed, keep the run waiting (A04)."""
     write_manifest(any_store, {"name": "a.csv", "size": 4}, {"name": "b.csv", "size": 4})
@@ -243,6 +250,7 @@ NAMES = [
 ]
 
 
+@pytest.mark.fault("B10")
 @pytest.mark.parametrize("name", NAMES)
 def test_a_manifest_that_leaves_the_delivery_is_refused(folder_store: Store, name: str):
     """Whatever a manifest lists, nothing outside its folder is looked at (B10)."""
@@ -251,6 +259,7 @@ def test_a_manifest_that_leaves_the_delivery_is_refused(folder_store: Store, nam
         look(folder_store, **LISTED)
 
 
+@pytest.mark.fault("B10")
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -287,6 +296,7 @@ def link(folder: Path, name: str, target: Path) -> None:
     (folder / name).symlink_to(target)
 
 
+@pytest.mark.fault("B10")
 @pytest.mark.parametrize("link_to", [lambda root: root / "secret.csv", lambda root: Path("gone")])
 def test_a_linked_file_is_refused(
     folder_store: Store, tmp_path: Path, link_to: Callable[[Path], Path]
@@ -310,6 +320,7 @@ def _completes(store: Store, changes: dict[str, str]) -> bool:
         return False
 
 
+@pytest.mark.fault("B10")
 def test_a_linked_flag_is_refused(folder_store: Store, tmp_path: Path):
     """A flag that is a link could be any file of the machine."""
     apples.deliver(folder_store)
@@ -320,6 +331,7 @@ def test_a_linked_flag_is_refused(folder_store: Store, tmp_path: Path):
         look(folder_store)
 
 
+@pytest.mark.fault("B10")
 def test_a_linked_folder_may_not_lead_out_of_the_store(folder_store: Store, tmp_path: Path):
     """A folder inside the store that is a link to a place outside it is refused."""
     (tmp_path / "elsewhere").mkdir()
@@ -404,6 +416,7 @@ class Refusing(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+@pytest.mark.fault("A12")
 def test_a_store_that_denies_access_is_not_waited_for(s3_options):
     """A 403 is an error at once, not a delivery to wait for (A12)."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:

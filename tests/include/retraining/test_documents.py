@@ -38,6 +38,7 @@ def test_a_good_document_is_read():
     assert (score.name, score.value, score.rows) == ("accuracy", 0.95, 1)
 
 
+@pytest.mark.fault("F01")
 @pytest.mark.parametrize(
     ("data", "message"),
     [
@@ -79,6 +80,7 @@ def test_what_other_parsers_let_pass_is_refused(data: bytes, message: str):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.fault("F01")
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, True, "0.95", None])
 def test_no_document_can_be_made_with_what_is_no_number(value: Any):
     """A bad number is refused where it arises, too."""

@@ -22,6 +22,7 @@ from include.retraining.exceptions import (
     StorageError,
     TrainingError,
 )
+from include.retraining.gate import Answer, judge
 from include.retraining.job import Job
 from include.retraining.metrics import METRICS
 from include.retraining.opponents import naive_baseline
@@ -101,8 +102,9 @@ def test_predictions_are_kept_without_features_or_groups(make_toy: MakeToy):
     assert (said_yes == (table["challenger"] == 1)).all()
 
 
+@pytest.mark.fault("F07")
 def test_a_planted_perfect_champion_beats_a_mediocre_challenger(make_toy: MakeToy):
-    """The champion's scores are its own, on the challenger's rows; never the challenger's."""
+    """The champion's scores are its own, on the challenger's rows, and the gate refuses."""
     toy = make_toy()
     planted = make_frame("binary")
     planted["a"] = planted["y"] * 10.0 - 5  # gives the label away
@@ -121,6 +123,9 @@ def test_a_planted_perfect_champion_beats_a_mediocre_challenger(make_toy: MakeTo
     assert second.champion.comparison.upper < 0
     difference = second.challenger.metrics["accuracy"] - 1.0
     assert second.champion.comparison.difference == pytest.approx(difference)
+    verdict = judge(second, toy.config.gates, report_digest=second.content_digest)
+    against = next(gate for gate in verdict.gates if gate.gate == "against champion")
+    assert (verdict.answer, against.answer) == (Answer.FAIL, Answer.FAIL)
 
 
 def test_the_champions_predictions_are_its_own(make_toy: MakeToy):
@@ -186,6 +191,7 @@ def _edited_manifest(toy: Toy, job: Job) -> None:
     toy.store.write(key, json.dumps(content | {"train_rows": 1}).encode())
 
 
+@pytest.mark.fault("F19")
 @pytest.mark.parametrize(
     ("damage", "words", "has_split"),
     [
@@ -266,6 +272,7 @@ def test_a_champion_that_cannot_predict_is_reported(
     assert toy.report(job).champion.error == "it cannot predict: KeyError: 'a column'"
 
 
+@pytest.mark.fault("F08")
 def test_a_store_that_refuses_is_no_verdict_on_the_champion(
     make_toy: MakeToy, monkeypatch: pytest.MonkeyPatch
 ):
@@ -284,6 +291,7 @@ def test_a_store_that_refuses_is_no_verdict_on_the_champion(
         evaluate(job)
 
 
+@pytest.mark.fault("F08")
 def test_an_unreadable_log_is_never_no_champion(make_toy: MakeToy):
     """A promotion log that cannot be read stops the evaluation."""
     toy, job = served(make_toy)
@@ -359,6 +367,7 @@ def test_regression_has_no_groups_and_finite_scores(make_toy: MakeToy):
     assert report.baseline.metrics["r2"] < 0.1
 
 
+@pytest.mark.fault("F01")
 def test_a_challenger_whose_predictions_are_no_numbers_has_no_scores(make_toy: MakeToy):
     """NaN predictions become a null metric, and the report can still be stored and read."""
     toy = make_toy("regression")

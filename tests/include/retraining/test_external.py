@@ -150,6 +150,7 @@ def test_predictions_belong_to_their_rows():
     assert found.classes == (0, 1)
 
 
+@pytest.mark.fault("C10", "L07")
 def test_no_secret_of_ours_is_in_a_commands_environment(monkeypatch: pytest.MonkeyPatch):
     """It gets the way to programs, limits on threads, and what is the same everywhere."""
     canaries = {
@@ -217,6 +218,7 @@ def test_a_program_that_is_not_there_is_told():
         train_model(TASK, ("no-such-program", "x"), ("x",), {})
 
 
+@pytest.mark.fault("C06")
 @pytest.mark.parametrize(
     ("more", "message"),
     [

@@ -160,6 +160,7 @@ def test_a_champion_predicts_with_its_own_scripts(toy: Toy):
     assert max(table["challenger_probability"]) < 0.6
 
 
+@pytest.mark.fault("F19")
 def test_a_champion_whose_command_fails_is_reported(toy: Toy, tmp_path: Path):
     """Whatever it does, it still is the champion: its failure is said, and nobody wins by it."""
     flag = tmp_path / "fail"
@@ -244,6 +245,7 @@ def _link_folder(folder: Path) -> None:
     (folder / "scripts").symlink_to(folder.parent / "elsewhere")
 
 
+@pytest.mark.fault("M04")
 @pytest.mark.parametrize(
     "damage",
     [
@@ -327,6 +329,7 @@ def test_predictions_that_change_by_themselves_are_refused(toy: Toy):
         train(toy.plan())
 
 
+@pytest.mark.fault("G07")
 def test_an_upload_that_arrives_altered_leaves_no_version(
     toy: Toy, monkeypatch: pytest.MonkeyPatch
 ):

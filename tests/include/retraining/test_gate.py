@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from include.retraining.gate import Answer, _overall, judge
@@ -9,7 +11,12 @@ from include.retraining.verdict import GateResult, Verdict
 from tests.include.retraining.gate_checks import CASES, Case, check, make_policy, make_report
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def _marked(case: Case) -> Any:
+    marks = [pytest.mark.fault(case.fault)] if case.fault else []
+    return pytest.param(case, id=case.name, marks=marks)
+
+
+@pytest.mark.parametrize("case", [_marked(case) for case in CASES])
 def test_table(case: Case) -> None:
     """Every row of the table gets the answer that it must get."""
     check(judge, case)

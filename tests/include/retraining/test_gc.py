@@ -31,6 +31,7 @@ def versions(store: Store) -> set[str]:
     return {name for name in names if store.exists(layout.version_manifest_key(MODEL, name))}
 
 
+@pytest.mark.fault("G20")
 def test_what_is_kept(store: Store) -> None:
     """Every version that ever served and the newest few stay; the rest goes (G20)."""
     for day in (1, 2):
@@ -130,6 +131,7 @@ def test_models_in(store: Store) -> None:
     assert models_in(store) == [MODEL]
 
 
+@pytest.mark.fault("G20")
 def test_a_thousand_versions(folder_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """A thousand versions are sorted out, and the champion stays (G20)."""
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)

@@ -156,6 +156,7 @@ def test_refused_data_is_told_with_every_violation(
     assert failure_of(apples_folder, manifest).kind == "data_rejected"
 
 
+@pytest.mark.fault("B13")
 def test_other_code_than_planned_is_refused(
     apples_folder: Store, apples_file: Path, capsys: pytest.CaptureFixture[str]
 ):
@@ -239,6 +240,7 @@ def test_the_cost_counts_from_the_start_of_the_process(apples_folder: Store):
     assert process_started() == pytest.approx(job.started, abs=0.1)
 
 
+@pytest.mark.fault("C02")
 def test_real_memory_exhaustion_is_told(apples_folder: Store, tmp_path: Path):
     """A job that may not have more memory says so, and may be tried again (C02)."""
     deliver(apples_folder)

@@ -85,6 +85,7 @@ def test_a_metric_of_probabilities_is_none_without_them(name: str):
     assert metrics.compute("accuracy", sample) is not None
 
 
+@pytest.mark.fault("F01")
 def test_an_undefined_metric_is_none():
     """A metric that scikit-learn calls undefined is None, never NaN."""
     estimator, rows, labels = fitted("binary")
@@ -95,6 +96,7 @@ def test_an_undefined_metric_is_none():
     assert metrics.compute("roc_auc", only_yes) is None
 
 
+@pytest.mark.fault("F01")
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_a_prediction_that_is_no_number_has_no_metric(bad: float):
     """One NaN or infinite prediction leaves a regression without a score."""

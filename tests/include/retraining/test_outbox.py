@@ -59,6 +59,7 @@ def refuse(notice: Notice) -> None:
     raise ConnectionError("refused")
 
 
+@pytest.mark.fault("H06")
 def test_a_notice_is_sent_once(store: Store) -> None:
     """Told again, by whoever, it is not sent again (H06)."""
     sent: list[Notice] = []
@@ -69,6 +70,7 @@ def test_a_notice_is_sent_once(store: Store) -> None:
     assert list(waiting(store)) == []
 
 
+@pytest.mark.fault("H06")
 def test_eight_senders_send_once(store: Store) -> None:
     """Eight callbacks that tell the same event at once send one message."""
     sent: list[Notice] = []
@@ -90,6 +92,7 @@ def let_time_pass(store: Store, notice: Notice, number: int = 1) -> None:
     store.write(f"outbox/{notice.key}.retry-{number}.json", retry.to_bytes())
 
 
+@pytest.mark.fault("H01")
 def test_what_slack_refused_waits(store: Store) -> None:
     """What Slack refused stays in the outbox, is not tried too early, and arrives once."""
     notice = make_notice()
@@ -115,6 +118,7 @@ def test_pauses_grow_to_a_quarter_of_an_hour() -> None:
     assert pause_seconds(100_000) == 900
 
 
+@pytest.mark.fault("H02")
 @pytest.mark.parametrize(("asked", "waits"), [(5.0, 30.0), (120.0, 120.0), (1e9, 3600.0)])
 def test_slacks_wish_to_wait_is_honoured(folder: Store, asked: float, waits: float) -> None:
     """Nobody tries before Retry-After; a wish beyond an hour is taken for a mistake."""

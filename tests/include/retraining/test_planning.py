@@ -282,6 +282,7 @@ def planned(apples_folder: Store) -> RunManifest:
     return plan(apples_folder).model_copy(update={"champion": NOW})
 
 
+@pytest.mark.fault("A09")
 @pytest.mark.parametrize("outcome", list(Outcome))
 def test_only_a_yes_or_a_no_answers_the_same_question(
     apples_folder: Store, planned: RunManifest, outcome: Outcome
@@ -323,6 +324,7 @@ def test_another_question_is_judged(
     assert unchanged(apples_folder, planned) is None
 
 
+@pytest.mark.fault("F11")
 def test_a_version_that_serves_needs_no_further_judgement(
     apples_folder: Store, planned: RunManifest
 ):

@@ -106,6 +106,7 @@ def test_the_first_record_stays(folder: Store, outcome: Outcome) -> None:
     assert len(list(decisions(folder, MODEL))) == 1
 
 
+@pytest.mark.fault("N03")
 def test_eight_closers_agree(store: Store) -> None:
     """Eight callbacks that close a run at once, each with another outcome, get one record."""
     run = plant_run(store, 1)
@@ -133,6 +134,7 @@ def test_a_cleared_run_gets_another_record(store: Store) -> None:
     ]
 
 
+@pytest.mark.fault("H11")
 def test_promoted_is_what_the_log_says(store: Store) -> None:
     """Whoever closes a run that promoted, with whatever outcome, records it as promoted."""
     plant_run(store, 1)
@@ -144,6 +146,7 @@ def test_promoted_is_what_the_log_says(store: Store) -> None:
     check_invariants(store, MODEL, ended=[run_ref(1)])
 
 
+@pytest.mark.fault("H11")
 def test_nothing_is_recorded_as_promoted_that_was_not(store: Store) -> None:
     """A caller that believes in a promotion that the log does not have gets an error (H11)."""
     run = plant_run(store, 1)
@@ -153,6 +156,7 @@ def test_nothing_is_recorded_as_promoted_that_was_not(store: Store) -> None:
     assert list(decisions(store, MODEL)) == []
 
 
+@pytest.mark.fault("G17")
 def test_failed_is_not_the_last_word_when_the_champion_moved(store: Store) -> None:
     """A promotion after the run was recorded as failed is corrected for every reader (G17)."""
     run = plant_run(store, 1)
@@ -243,6 +247,7 @@ def test_litter_is_no_record(folder: Store) -> None:
     assert len(list(decisions(folder, MODEL))) == 1
 
 
+@pytest.mark.fault("A10")
 @pytest.mark.parametrize("outcome", [item for item in Outcome if item is not Outcome.PROMOTED])
 def test_only_a_finished_decision_consumes_its_flag(folder: Store, outcome: Outcome) -> None:
     """A flag is consumed by the record of a decision, and by no other end of a run (A10)."""

@@ -74,6 +74,7 @@ def promote_days(store: Store, *days: int) -> list[PromotionEntry]:
 # The place.
 
 
+@pytest.mark.fault("F08")
 def test_a_store_must_be_initialised(any_store: Store) -> None:
     """An empty place is an error and never a model without a champion."""
     with pytest.raises(StoreNotInitialised, match=r"is not a store.*init"):
@@ -110,12 +111,14 @@ def test_an_unreadable_marker(folder: Store) -> None:
         open_store(folder.uri, {})
 
 
+@pytest.mark.fault("F08")
 def test_a_bucket_that_is_not_there(s3_options: dict[str, str]) -> None:
     """A wrong bucket is an error."""
     with pytest.raises(StorageError):
         open_store("s3://no-such-bucket/prefix", s3_options)
 
 
+@pytest.mark.fault("F08")
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     """A wrong folder is an error that names `init`."""
     with pytest.raises(StorageError, match="init"):
@@ -166,6 +169,7 @@ def test_promotions_make_a_chain(store: Store) -> None:
     check_invariants(store, MODEL, ended=[run_ref(1), run_ref(2), run_ref(3)])
 
 
+@pytest.mark.fault("F17")
 def test_promoting_again_returns_the_same_entry(store: Store) -> None:
     """A task that is tried again gets the entry that its run has (F17, G03)."""
     run = plant_run(store, 1)
@@ -176,6 +180,7 @@ def test_promoting_again_returns_the_same_entry(store: Store) -> None:
     assert len(Registry(store, MODEL).history()) == 2
 
 
+@pytest.mark.fault("F18")
 def test_who_is_slower_is_superseded(store: Store) -> None:
     """A challenger that was judged against an earlier champion is not promoted."""
     slow = plant_run(store, 2)
@@ -238,6 +243,7 @@ def test_an_evaluation_of_another_version(folder: Store) -> None:
         promote(folder, run, report=report.model_copy(update={"challenger": other}))
 
 
+@pytest.mark.fault("M04")
 @pytest.mark.parametrize("damage", [b"model X", b"", None])
 def test_a_damaged_version_is_not_promoted(store: Store, damage: bytes | None) -> None:
     """A version with a flipped byte, cut short or lost is not promoted."""
@@ -251,6 +257,7 @@ def test_a_damaged_version_is_not_promoted(store: Store, damage: bytes | None) -
     assert Registry(store, MODEL).champion() is None
 
 
+@pytest.mark.fault("M08")
 def test_a_version_of_other_code_is_not_promoted(folder: Store) -> None:
     """A version that was not made from what the run pinned is not promoted (M08)."""
     plant_version(folder, 1, seed=99)
@@ -270,6 +277,7 @@ def test_a_lost_version_is_not_promoted(folder: Store) -> None:
 # Old data, and what a person rolled back.
 
 
+@pytest.mark.fault("G16")
 def test_older_data_does_not_replace_newer(store: Store) -> None:
     """A backfilled or cleared old run is superseded by the newer data that serves (G16)."""
     promote_days(store, 5)
@@ -277,6 +285,7 @@ def test_older_data_does_not_replace_newer(store: Store) -> None:
         promote(store, plant_run(store, 2))
 
 
+@pytest.mark.fault("G16")
 def test_a_forced_run_with_a_reason_may_use_older_data(folder: Store) -> None:
     """Forcing with a reason lets older data serve; forcing without one does not."""
     promote_days(folder, 5)
@@ -309,6 +318,7 @@ def test_automation_does_not_undo_a_rollback(store: Store) -> None:
 # Rollback.
 
 
+@pytest.mark.fault("G10")
 def test_rollback_is_one_more_entry(store: Store) -> None:
     """A rollback lets an earlier version serve, with the same files and score, and says who."""
     first, _ = promote_days(store, 1, 2)
@@ -509,6 +519,7 @@ def test_entries_that_vanished_are_noticed(folder: Store) -> None:
         promote(folder, run)
 
 
+@pytest.mark.fault("G18")
 def test_verify_names_strangers_and_damaged_versions(folder: Store) -> None:
     """A check reports foreign files in the log and each version that is no longer what served."""
     promote_days(folder, 1, 2)
@@ -522,6 +533,7 @@ def test_verify_names_strangers_and_damaged_versions(folder: Store) -> None:
     assert "notes.txt is not an entry" in check.problems[1]
 
 
+@pytest.mark.fault("G06")
 def test_a_rewritten_old_entry_does_not_let_a_stale_writer_win(folder: Store) -> None:
     """Going from A to B and back to A is two more entries, so who saw A first has lost (G06)."""
     promote_days(folder, 1)
@@ -550,6 +562,7 @@ def _race(store: Store, entries: list[Callable[[], PromotionEntry]]) -> list[Pro
         return [entry for entry in pool.map(enter, entries) if entry is not None]
 
 
+@pytest.mark.fault("G01")
 def test_of_eight_promoters_one_wins_each_round(store: Store) -> None:
     """In each of 60 rounds one of eight threads gets the generation, and the rest lose (G01)."""
     runs = [plant_run(store, day, date=date(2026, 1, 1)) for day in range(1, 9)]
@@ -579,6 +592,7 @@ def _appended(log: Registry, entry: PromotionEntry, generation: int, day: int) -
     return won
 
 
+@pytest.mark.fault("G11")
 def test_a_rollback_races_with_a_promotion(store: Store) -> None:
     """Of a rollback and a promotion at the same moment one wins, and the other is told (G11)."""
     promote_days(store, 1, 2)

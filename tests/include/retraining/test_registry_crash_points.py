@@ -118,6 +118,7 @@ def make_store(any_store: Store, tmp_path: Path) -> Callable[[], Store]:
     return make
 
 
+@pytest.mark.fault("G02", "G13", "N01")
 @pytest.mark.parametrize("name", FLOWS)
 def test_killed_at_every_point(
     name: str, make_store: Callable[[], Store], monkeypatch: pytest.MonkeyPatch
@@ -149,6 +150,7 @@ def test_killed_at_every_point(
             assert head is not None or Registry(store, MODEL).head() == expected, where
 
 
+@pytest.mark.fault("G13")
 def test_half_written_files_are_never_read(folder_store: Store) -> None:
     """What a writer that was killed left beside an entry is no entry and in nobody's way."""
     store = initialise(folder_store.uri, {})
@@ -199,6 +201,7 @@ print("sound")
 """
 
 
+@pytest.mark.fault("G13")
 def test_a_full_disk(tmp_path: Path) -> None:
     """On a full disk a promotion is refused whole, and succeeds once there is space (G13)."""
     unshare = shutil.which("unshare")
@@ -239,6 +242,7 @@ def _contend(uri: str, options: dict[str, str], name: str, rounds: int, sender: 
     sender.send(won)
 
 
+@pytest.mark.fault("G01")
 def test_eight_processes_on_a_folder(folder_store: Store) -> None:
     """Of eight processes that append 60 entries each, one wins each generation (G01)."""
     store = initialise(folder_store.uri, {})
@@ -284,6 +288,7 @@ def _puts(proxy: Proxy) -> int:
     return sum(method == "PUT" and ENTRY in address for method, address in proxy.requests)
 
 
+@pytest.mark.fault("G03")
 @pytest.mark.parametrize("action", ["drop before", "drop after", 500, 503])
 def test_one_bad_answer_is_survived(store: Store, proxy: Proxy, action: Any) -> None:
     """A lost request, a lost response or a passing error leads to one entry (G03)."""
@@ -314,6 +319,7 @@ def test_a_lost_response_to_the_record(store: Store, proxy: Proxy) -> None:
     check_invariants(store, MODEL, ended=[run_ref(1), run_ref(2)])
 
 
+@pytest.mark.fault("G12")
 def test_a_lost_right_to_promote(store: Store, proxy: Proxy) -> None:
     """When the role may not write the log the error says so, and the version serves later (G12)."""
     proxy.faults = [Fault("PUT", ENTRY, 403, times=None)]
@@ -325,6 +331,7 @@ def test_a_lost_right_to_promote(store: Store, proxy: Proxy) -> None:
     check_invariants(store, MODEL, ended=[run_ref(1), run_ref(2)])
 
 
+@pytest.mark.fault("N04")
 def test_a_lost_right_to_record(store: Store, proxy: Proxy) -> None:
     """A promotion whose record is refused is recorded as promoted by whoever closes it (N04)."""
     proxy.faults = [Fault("PUT", "/decisions/", 403, times=None)]
@@ -336,6 +343,7 @@ def test_a_lost_right_to_record(store: Store, proxy: Proxy) -> None:
     check_invariants(store, MODEL, ended=[run_ref(1), run_ref(2)])
 
 
+@pytest.mark.fault("F08")
 @pytest.mark.parametrize(
     ("method", "address", "status"),
     [("GET", "list-type", 403), ("GET", "promotions/00000001.json", 403)],
@@ -362,6 +370,7 @@ def test_an_entry_that_is_listed_and_missing(store: Store, proxy: Proxy) -> None
         Registry(store, MODEL).champion()
 
 
+@pytest.mark.fault("G05")
 def test_a_precondition_that_failed_is_not_tried_again(store: Store, proxy: Proxy) -> None:
     """When the number is said to be taken there is no second try (G05)."""
     proxy.faults = [Fault("PUT", ENTRY, 412, times=None)]

@@ -18,6 +18,7 @@ def stored(toy: Toy) -> dict[str, tuple[int, object]]:
     return {info.key: (info.size, info.last_modified) for info in toy.store.objects()}
 
 
+@pytest.mark.fault("N06")
 @pytest.mark.parametrize("problem", list(METRICS))
 def test_a_run_is_reproduced_to_the_bit(make_toy: MakeToy, problem: str):
     """The same inputs give the same version and the same predictions, and nothing is written."""
@@ -43,6 +44,7 @@ def test_a_forced_run_is_reproduced(make_toy: MakeToy):
     assert reproduce(toy.store, job.paths).is_same
 
 
+@pytest.mark.fault("N06")
 def test_other_code_is_said_and_its_predictions_compared(make_toy: MakeToy):
     """When the model's file changed since, the answer names it and says how far apart they are."""
     toy = make_toy("regression")
@@ -87,6 +89,7 @@ def test_a_last_bit_is_a_difference_and_still_reproduced(
     assert found.rows_that_differ == 1
 
 
+@pytest.mark.fault("N06")
 def test_data_that_changed_cannot_be_trained_on_again(make_toy: MakeToy):
     """A delivery that is no longer what was pinned is an error, not a difference."""
     toy = make_toy()

@@ -134,6 +134,7 @@ def test_a_result_of_another_version_is_no_evidence(job: Job, make: Any):
         write_result(job, make(job, version="0" * 16))
 
 
+@pytest.mark.fault("C06")
 @pytest.mark.parametrize("damage", [b"altered", b"another size", None])
 @pytest.mark.parametrize(
     ("make", "field"),
@@ -177,6 +178,7 @@ def test_a_truncated_result_is_no_evidence(job: Job):
             read(job, "validate")
 
 
+@pytest.mark.fault("B12")
 @pytest.mark.parametrize("field", ["checks", "refused_canaries"])
 def test_a_validation_that_checked_nothing_is_no_result(job: Job, field: str):
     """Zero checks, or no canary, is not a yes (B12)."""

@@ -75,6 +75,7 @@ def test_a_message_is_a_header_and_a_coloured_bar(slack: SlackReceiver) -> None:
     assert message["text"].startswith(":rotating_light: Broken: Toy: the run is late\n")
 
 
+@pytest.mark.fault("H02")
 @pytest.mark.parametrize("first", [TOO_MANY, BROKEN])
 def test_what_passes_is_tried_again_at_once(slack: SlackReceiver, first: Answer) -> None:
     """A 429 that asks for a second, and a 500, are followed by one message."""
@@ -85,6 +86,7 @@ def test_what_passes_is_tried_again_at_once(slack: SlackReceiver, first: Answer)
     assert (len(slack.messages), slack.requests) == (1, 2)
 
 
+@pytest.mark.fault("H02")
 def test_a_long_wish_to_wait_is_left_to_the_outbox(slack: SlackReceiver) -> None:
     """A Retry-After beyond the time there is ends the try and is handed on."""
     slack.answer_always(Answer(429, "rate_limited", {"Retry-After": "90"}))
@@ -94,6 +96,7 @@ def test_a_long_wish_to_wait_is_left_to_the_outbox(slack: SlackReceiver) -> None
     assert not caught.value.is_revoked
 
 
+@pytest.mark.fault("H04")
 @pytest.mark.parametrize("status", [403, 404, 410])
 def test_a_revoked_webhook_is_told_from_a_passing_fault(slack: SlackReceiver, status: int) -> None:
     """It is not tried again, and the caller learns that this way is closed."""
@@ -103,6 +106,7 @@ def test_a_revoked_webhook_is_told_from_a_passing_fault(slack: SlackReceiver, st
     assert (caught.value.is_revoked, slack.requests) == (True, 1)
 
 
+@pytest.mark.fault("H12")
 def test_a_layout_that_slack_refuses_is_sent_as_text(slack: SlackReceiver) -> None:
     """A message is not lost over its looks (H12)."""
     slack.answer_next(Answer(400, "invalid_blocks"))

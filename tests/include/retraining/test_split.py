@@ -126,6 +126,7 @@ def test_chunks_do_not_change_the_hash(monkeypatch: pytest.MonkeyPatch):
     assert key_hashes(keys, "s").tolist() == expected
 
 
+@pytest.mark.fault("B06")
 @pytest.mark.parametrize("changes", [{}, BY_TIME])
 def test_training_and_holdout_are_disjoint(changes: dict[str, Any]):
     """No key is on both sides, and every row is on one."""
@@ -135,6 +136,7 @@ def test_training_and_holdout_are_disjoint(changes: dict[str, Any]):
     assert 0 < mask.sum() < len(frame)
 
 
+@pytest.mark.fault("B06")
 def test_a_key_on_both_sides_is_counted():
     """A key that a split by time put on both sides is a leak (B06)."""
     keys = pd.Series([1, 2, 3, 1, 2, 2])

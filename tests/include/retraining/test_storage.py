@@ -90,6 +90,7 @@ def test_of_many_writers_one_creates(any_store: Store):
             assert any_store.read(f"log/{number}") == bodies[won.index(True)]
 
 
+@pytest.mark.fault("G13")
 def test_a_created_object_is_on_disk_with_its_folders(
     folder_store: Store, monkeypatch: pytest.MonkeyPatch
 ):
@@ -179,6 +180,7 @@ def test_a_folder_that_is_not_there_is_no_store(tmp_path: Path):
     assert not (tmp_path / "nothing").exists()
 
 
+@pytest.mark.fault("F08")
 def test_a_bucket_that_is_not_there_is_told(s3_options: dict[str, str]):
     """A listing of a wrong bucket is an error, not an empty store (F08)."""
     store = Store("s3://no-such-bucket-here/prefix", s3_options)
@@ -214,6 +216,7 @@ class Answering(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+@pytest.mark.fault("A12", "F08")
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_store_that_denies_access_is_told_at_once(s3_options: dict[str, str], status: int):
     """A denied role is not retried, whatever is asked, and no key or secret is shown (A12)."""
@@ -236,6 +239,7 @@ def test_a_store_that_denies_access_is_told_at_once(s3_options: dict[str, str], 
         server.shutdown()
 
 
+@pytest.mark.fault("F08")
 def test_a_store_that_does_not_answer_may_be_tried_again(s3_options: dict[str, str], monkeypatch):
     """After its own retries, a silent store is an error that another attempt may not see."""
     monkeypatch.setattr(storage, "RETRY_TIMEOUT", storage.timedelta(seconds=0.1))

@@ -170,6 +170,7 @@ def test_nothing_is_trained_on_data_that_nobody_validated(make_toy: MakeToy):
         train(job)
 
 
+@pytest.mark.fault("A05")
 def test_data_that_changed_after_the_plan_is_not_trained_on(make_toy: MakeToy):
     """A file other than the pinned one stops the training."""
     toy = make_toy()
@@ -240,6 +241,7 @@ def double(rows):
 )
 
 
+@pytest.mark.fault("M02")
 def test_a_type_nobody_reviewed_is_refused_when_it_is_saved(make_toy: MakeToy):
     """A model that could not be loaded again is refused at once, naming its types."""
     toy = make_toy()
@@ -272,6 +274,7 @@ def test_what_skops_cannot_save_is_refused(make_toy: MakeToy):
     assert toy.store.objects(f"models/{toy.name}/versions") == []
 
 
+@pytest.mark.fault("G07")
 @pytest.mark.parametrize("damage", [lambda data: data[:-1], lambda data: b"\0" + data[1:]])
 def test_an_upload_that_arrives_altered_leaves_no_version(
     make_toy: MakeToy, monkeypatch: pytest.MonkeyPatch, damage: Callable[[bytes], bytes]

@@ -74,6 +74,7 @@ def test_bad_data_is_refused(apples_folder: Store):
         validate(planned(apples_folder))
 
 
+@pytest.mark.fault("A05")
 def test_changed_data_is_refused(apples_folder: Store):
     """A delivery that changed after it was pinned is not looked at."""
     deliver(apples_folder)
@@ -111,6 +112,7 @@ def test_ten_deliveries_say_what_is_usual(apples_folder: Store):
     assert rows == (14, 13, 12, 11, 10, 9, 8, 7, 6, 5)
 
 
+@pytest.mark.fault("B12")
 def test_a_blind_validator_fails_the_run(apples_folder: Store, monkeypatch: pytest.MonkeyPatch):
     """When the contract would let a bad frame pass, a good delivery is no success (B12)."""
     deliver(apples_folder)
@@ -119,6 +121,7 @@ def test_a_blind_validator_fails_the_run(apples_folder: Store, monkeypatch: pyte
         validate(planned(apples_folder))
 
 
+@pytest.mark.fault("B06")
 def test_a_key_on_both_sides_is_refused(apples_folder: Store, monkeypatch: pytest.MonkeyPatch):
     """Training and holdout are disjoint by construction, and that is checked (B06)."""
     deliver(apples_folder)

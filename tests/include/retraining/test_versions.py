@@ -112,6 +112,7 @@ def _link_folder(toy: Toy, version: VersionManifest) -> None:
     path.symlink_to(path.parent / "elsewhere")
 
 
+@pytest.mark.fault("M04")
 @pytest.mark.parametrize(
     "damage",
     [
@@ -138,6 +139,7 @@ def test_a_damaged_version_is_refused(
         load_estimator(toy.store, version, ())
 
 
+@pytest.mark.fault("M04")
 @pytest.mark.parametrize("damage", [_flip, _truncate, _remove, _add])
 def test_a_damaged_version_is_refused_on_s3(
     make_toy: MakeToy,
@@ -164,6 +166,7 @@ class _Evil:
         return Path.touch, (self.marker,)
 
 
+@pytest.mark.fault("M01")
 def test_a_pickle_named_skops_is_refused_and_does_not_run(
     toy: Toy, version: VersionManifest, tmp_path: Path
 ):
@@ -175,6 +178,7 @@ def test_a_pickle_named_skops_is_refused_and_does_not_run(
     assert not marker.exists()
 
 
+@pytest.mark.fault("C06")
 @pytest.mark.parametrize("data", [b"", b"PK\x05\x06" + b"\0" * 18, b"\0" * 100])
 def test_a_file_that_is_no_model_is_refused(toy: Toy, version: VersionManifest, data: bytes):
     """Nothing, an empty archive, or zeros are no model, even where the digests agree."""
@@ -182,6 +186,7 @@ def test_a_file_that_is_no_model_is_refused(toy: Toy, version: VersionManifest, 
         load_estimator(toy.store, with_model(toy.store, version, data), ())
 
 
+@pytest.mark.fault("M02")
 def test_a_type_that_nobody_reviewed_is_not_loaded(toy: Toy, version: VersionManifest):
     """What the manifest says it trusts counts for nothing: the caller's review does."""
     buffer = io.BytesIO()
@@ -195,6 +200,7 @@ def test_a_type_that_nobody_reviewed_is_not_loaded(toy: Toy, version: VersionMan
     assert isinstance(loaded, FunctionTransformer)
 
 
+@pytest.mark.fault("M10")
 @pytest.mark.parametrize("used", ["1.8.2", "2.9.1", "0.24"])
 def test_another_scikit_learn_is_refused_with_both_versions(
     toy: Toy, version: VersionManifest, used: str
@@ -211,6 +217,7 @@ def test_another_scikit_learn_is_refused_with_both_versions(
         load_estimator(toy.store, altered, ())
 
 
+@pytest.mark.fault("M08")
 def test_a_version_without_its_libraries_is_refused(toy: Toy, version: VersionManifest):
     """Provenance that is missing is not good provenance."""
     with pytest.raises(ArtifactError, match="unknown version"):
@@ -232,6 +239,7 @@ def test_a_manifest_copied_to_another_name_is_refused(toy: Toy, version: Version
         read_version(store, toy.name, "1" * 16)
 
 
+@pytest.mark.fault("M04")
 def test_a_manifest_that_changed_since_it_was_promoted_is_refused(
     toy: Toy, version: VersionManifest
 ):
@@ -273,6 +281,7 @@ def test_a_manifest_without_a_model_is_refused(toy: Toy, version: VersionManifes
         verify_version(toy.store, version.model_copy(update={"files": ()}))
 
 
+@pytest.mark.fault("M08")
 @pytest.mark.parametrize(
     ("change", "what"),
     [
@@ -291,6 +300,7 @@ def test_provenance_unlike_the_plan_is_refused(
         check_provenance(version.model_copy(update=change), run)
 
 
+@pytest.mark.fault("M08")
 @pytest.mark.parametrize("digest", ["core_digest", "model_digest", "lock_digest", "python"])
 def test_other_code_than_planned_is_refused_and_another_commit_is_not(
     toy: Toy, version: VersionManifest, digest: str
