@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self, TypeVar
@@ -80,6 +81,7 @@ class LocalAirflow:
         self._environment = dict(environment or {})
         self._keepers: dict[str, subprocess.Popen[bytes]] = {}
         self._log_ports: tuple[int, int] | None = None
+        self._left_behind: list[psutil.Process] = []
 
     def __enter__(self) -> Self:
         try:
@@ -182,6 +184,15 @@ class LocalAirflow:
         self._migrate()
         for component in COMPONENTS:
             self.start_component(component)
+        self.wait_for_health()
+
+    def wait_for_health(self) -> None:
+        """Return when each component says that it is healthy.
+
+        Raises:
+            ComponentEnded: when a component ended by itself, with the end of its log.
+            TookTooLong: when they are not healthy in time.
+        """
         self.wait_for(self._is_healthy, "healthy Airflow", START_SECONDS, pause_seconds=0.25)
 
     def _migrate(self) -> None:
@@ -235,16 +246,38 @@ class LocalAirflow:
 
     def pid(self, component: str) -> int:
         """The process id of a running component (not of its keeper)."""
-        return int(psutil.Process(self._keepers[component].pid).children()[0].pid)
+        return self._child_of(self._keepers[component])
+
+    @staticmethod
+    def _child_of(keeping: subprocess.Popen[bytes]) -> int:
+        return int(psutil.Process(keeping.pid).children()[0].pid)
 
     def kill_component(self, component: str) -> None:
         """End one component with SIGKILL, as a crash would, and everything it had started."""
         os.kill(self.pid(component), signal.SIGKILL)
         self._end(component)
 
+    def lose_component(self, component: str) -> None:
+        """End one component with SIGKILL and let what it had started go on without it.
+
+        That is what happens where nobody keeps it: the tasks of a killed scheduler live on.
+        """
+        keeping = self._keepers.pop(component)
+        process = psutil.Process(self._child_of(keeping))
+        self._left_behind += process.children(recursive=True)
+        keeping.kill()  # first, or it would end what is left of its family
+        process.kill()
+        keeping.wait()
+        if keeping.stdin is not None:
+            keeping.stdin.close()
+
     def stop(self) -> None:
         """End every component and all that they started. Safe to call at any time, again too."""
         self._end(*self._keepers)
+        for process in self._left_behind:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        self._left_behind.clear()
 
     def _end(self, *components: str) -> None:
         ending = [self._keepers[component] for component in components]

@@ -8,6 +8,7 @@ from airflow.sdk import Asset, BaseOperator, Context
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from include.orchestration.bundle import assert_own_bundle
+from include.orchestration.end_with_supervisor import end_with_supervisor
 from include.orchestration.failing import failing_clearly
 from include.orchestration.run_reference import run_reference
 from include.orchestration.store_connection import open_store
@@ -43,6 +44,7 @@ class DeployModelOperator(BaseOperator):
         from include.retraining.planning import changed_since
         from include.retraining.records import Outcome
 
+        end_with_supervisor()
         with failing_clearly():
             assert_own_bundle(context)
             store, run = open_store(), run_reference(context)

@@ -29,8 +29,9 @@ from include.local_airflow.slack_receiver import SlackReceiver
 from include.local_airflow.stores import store_connection
 from include.retraining import records, registry
 from include.retraining.promotions import PromotionEntry
-from include.retraining.records import DecisionRecord
+from include.retraining.records import DecisionRecord, RunRef
 from include.retraining.storage import Store
+from tests.invariants import check_invariants
 
 T = TypeVar("T")
 
@@ -54,6 +55,13 @@ class EndedRun:
     state: str
     tasks: dict[str, str | None]
     """The state of every task, by task id."""
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Return whether a process still does something."""
+    with suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def replace_text(file: Path, old: str, new: str) -> None:
@@ -213,6 +221,21 @@ class Stage:
         texts = (json.dumps(message, ensure_ascii=False) for message in self.slack.messages)
         return [text for text in texts if run_id in text]
 
+    def check_invariants(self, model: str, *ended: DecisionRecord) -> None:
+        """Assert that a model's log, versions and records are sound, and that these runs ended."""
+        runs = [
+            RunRef(one.model, one.dag_id, one.run_id, one.run_after, one.clear, one.cause)
+            for one in ended
+        ]
+        check_invariants(self.store, model, ended=runs)
+
+    def check_told_once(self, record: DecisionRecord, *words: str) -> None:
+        """Assert that one message tells of one end of a run, and that it holds these words."""
+        event = f"{record.run}.{record.clear:03d}"
+        self.wait_for_message(event, *words)
+        found = [text for text in self.messages_about(record.run) if event in text]
+        assert len(found) == 1, found
+
     # ---- processes ----
 
     def task_process(self, model: str, run_id: str, task_id: str) -> psutil.Process:
@@ -222,9 +245,17 @@ class Stage:
             task = self.api.tasks(f"retrain_{model}", run_id).get(task_id)
             if not task or task["state"] != "running" or not task["pid"]:
                 return None
-            return psutil.Process(task["pid"])
+            with suppress(psutil.NoSuchProcess):  # Airflow notices a moment later
+                return psutil.Process(task["pid"])
+            return None
 
         return self.wait_for(look, f"process of {task_id}", 60, pause_seconds=0.05)
+
+    def supervisor(self, model: str, run_id: str, task_id: str) -> psutil.Process:
+        """Wait for a running task and return the process of Airflow that answers for it."""
+        parent = self.task_process(model, run_id, task_id).parent()
+        assert parent is not None
+        return parent
 
     def job_process(self, model: str, run_id: str, task_id: str) -> psutil.Process:
         """Wait for a running task's job and return the job's process."""
@@ -237,6 +268,12 @@ class Stage:
             return None
 
         return self.wait_for(look, f"job of {task_id}", 60, pause_seconds=0.05)
+
+    def wait_for_no_process(self, *processes: psutil.Process, timeout_seconds: float = 60) -> None:
+        """Wait until processes are gone."""
+        self.wait_for(
+            lambda: not any(map(is_alive, processes)), f"end of {processes}", timeout_seconds
+        )
 
     @staticmethod
     def kill(process: psutil.Process, number: signal.Signals = signal.SIGKILL) -> None:

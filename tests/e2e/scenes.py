@@ -80,6 +80,20 @@ def waiting_for(file: Path) -> Callable[[str], str]:
     return lambda text: text.replace(FIT, wait + FIT)
 
 
+def never_ending(text: str) -> str:
+    """Edit a model's code: training goes on for ever, has a child, and both ignore SIGTERM."""
+    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
+    endless = (
+        "    import subprocess\n"
+        "    import sys\n"
+        f"    subprocess.Popen([sys.executable, '-c', {deaf + '; time.sleep(3600)'!r}])\n"
+        f"    {deaf}\n"
+        "    while True:\n"
+        "        time.sleep(1)\n"
+    )
+    return text.replace(FIT, endless + FIT)
+
+
 def failing_while(file: Path) -> Callable[[str], str]:
     """Return an edit of a model's code: training raises as long as a file is there."""
     fail = (

@@ -1,0 +1,115 @@
+"""A gate that breaks, a Slack that is away, and data that never become complete."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from include.local_airflow.repository_copy import add_model, copy_repository
+from include.retraining import outbox
+from include.retraining.decision_record import Outcome
+from tests.e2e.harness import Stage, replace_text
+from tests.e2e.scenes import check_task_states, patients, stopped_at
+
+pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.timeout(600)]
+
+LEAF = "tidy_up"
+"""A task that runs however the others ended: what hides a failure in Airflow."""
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the repository whose gate breaks for some models, and with a forgiving leaf."""
+    root = copy_repository(tmp_path_factory.mktemp("repository"))
+    add_model(root, "gateless")
+    add_model(root, "gateless_asking", values={"approval": "required"})
+    add_model(root, "dirty")
+    add_model(root, "story")
+    add_model(root, "restless", values={"trigger": {"timeout_seconds": 8, "poke_seconds": 0.5}})
+    replace_text(
+        root / "include/retraining/decide.py",
+        "    key = evidence.paths.verdict(run.clear)\n    if not store.create",
+        "    if run.model.startswith('gateless'):\n"
+        "        raise ZeroDivisionError('the gate broke')\n"
+        "    key = evidence.paths.verdict(run.clear)\n    if not store.create",
+    )
+    replace_text(
+        root / "dags/retrain_pipeline.py",
+        "        check_quality >> publish_card\n",
+        "        check_quality >> publish_card\n"
+        f'        check_quality >> EmptyOperator(task_id="{LEAF}", trigger_rule="all_done")\n',
+    )
+    return root
+
+
+@pytest.mark.fault("F15")
+@pytest.mark.parametrize("model", ["gateless", "gateless_asking"])
+def test_a_gate_that_crashes_makes_the_run_red(airflow: Stage, model: str) -> None:
+    """Nothing is promoted and nobody is asked, whatever leaf runs all the same; one message."""
+    airflow.land(model, patients())
+    ended, record = airflow.run(model)
+    expected = stopped_at("check_quality") | {LEAF: "success"}
+    if model == "gateless_asking":
+        expected["approve_promotion"] = "upstream_failed"
+    check_task_states(ended, expected)
+    assert ended.state == "failed"
+    assert (record.outcome, record.failed_task) == (Outcome.FAILED, "check_quality")
+    assert "the gate broke" in record.reason
+    assert airflow.promotions(model) == []
+    airflow.check_told_once(record, "the run broke", "the gate broke")
+    airflow.check_invariants(model, record)
+
+
+@pytest.mark.fault("H01")
+def test_what_slack_did_not_take_is_sent_later(airflow: Stage) -> None:
+    """Slack refuses connections while a run fails: the message comes once it is back, once."""
+    frame = patients()
+    frame.loc[[3, 5, 8], "bmi"] = 999
+    airflow.slack.stop()
+    try:
+        airflow.land("dirty", frame)
+        _, record = airflow.run("dirty")
+        assert record.outcome is Outcome.DATA_REJECTED
+        notice = airflow.wait_for(
+            lambda: next((n for n in outbox.waiting(airflow.store) if record.run in n.key), None),
+            "notice in the outbox",
+        )
+        problem = airflow.wait_for(
+            lambda: outbox.last_problem(airflow.store, notice.key), "note of the try that failed"
+        )
+    finally:
+        airflow.slack.start()
+    assert airflow.messages_about(record.run) == []
+
+    airflow.wait_for(lambda: datetime.now(UTC) > problem.again_at, "time of the next try")
+    airflow.land("story", patients())
+    _, next_record = airflow.run("story")  # the next message takes along what waits
+    airflow.check_told_once(next_record, "promoted")
+    airflow.check_told_once(record, "bmi", "3 rows")
+    airflow.wait_for(lambda: not list(outbox.waiting(airflow.store)), "empty outbox")
+    assert len(airflow.messages_about(record.run)) == 1
+    airflow.check_invariants("dirty", record)
+
+
+@pytest.mark.fault("A08")
+def test_a_flag_that_changes_for_ever_waits_no_longer(airflow: Stage) -> None:
+    """Each change ends a wait and begins another; the time is counted from the run's start."""
+    airflow.store.write("landing/restless/other.csv", b"no data")
+    run_id = airflow.start_run("restless")
+
+    def ended_after_one_more_flag() -> bool:
+        airflow.raise_flag("restless")
+        return airflow.api.run("retrain_restless", run_id)["end_date"] is not None
+
+    airflow.wait_for(ended_after_one_more_flag, "end of the wait", 60, pause_seconds=1)
+    ended = airflow.wait_for_end("restless", run_id)
+    check_task_states(ended, stopped_at("wait_for_data") | {LEAF: "success"})
+    assert ended.state == "failed"
+    record = airflow.record("restless", run_id)
+    assert record.outcome is Outcome.NO_DATA
+    log = airflow.log("restless", run_id, "wait_for_data")
+    assert log.count("waiting up to") > 2, log
+    airflow.check_told_once(record, "within 8 s")
+    airflow.check_invariants("restless", record)
