@@ -96,7 +96,6 @@ def test_what_slack_did_not_take_is_sent_later(airflow: Stage) -> None:
 @pytest.mark.fault("A08")
 def test_a_flag_that_changes_for_ever_waits_no_longer(airflow: Stage) -> None:
     """Each change ends a wait and begins another; the time is counted from the run's start."""
-    airflow.store.write("landing/restless/other.csv", b"no data")
     run_id = airflow.start_run("restless")
 
     def ended_after_one_more_flag() -> bool:
