@@ -57,6 +57,11 @@ class JobPodTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait for both, and leave nothing behind."""
+        # First, and alone: the provider's watch, cancelled while it opens its configuration, leaves
+        # a temporary file open.
+        if await self._is_there():
+            yield self._seen()
+            return
         events = self._of_pod.run()
         ended = asyncio.ensure_future(anext(events))
         seen = asyncio.ensure_future(self._result())
@@ -90,7 +95,8 @@ class JobPodTrigger(BaseTrigger):
         })
 
     async def _result(self) -> None:
-        """Return once the result is there."""
+        """Return once the result is there, which it was not a moment ago."""
+        await asyncio.sleep(self.poll_seconds)
         while not await self._is_there():
             await asyncio.sleep(self.poll_seconds)
 
