@@ -19,6 +19,7 @@ nothing changed; `date` chooses the data of another day.
   that task shows the evidence. Approve with a note, or reject. No answer in time is a no.
 - **Red elsewhere**: the log's first error is one sentence. Infrastructure errors were retried twice
   already. Clearing the failed task keeps the verified steps before it.
+- **"Late"** in a message: no decision by the model's deadline. Look at the task that is not done.
 - **"Nothing changed" is green**: the same data, code and configuration were decided on before.
 - To undo a promotion: `python -m include.retraining rollback NAME --to VERSION --reason …`.
 """
@@ -40,6 +41,7 @@ from include.orchestration.job_task import job_task
 from include.orchestration.model_page import model_page
 from include.orchestration.params import run_params
 from include.orchestration.plan_run import PlanRunOperator
+from include.orchestration.run_deadline import run_deadline
 from include.orchestration.run_reference import DAG_PREFIX, model_of
 from include.orchestration.time_limit import run_time_limit
 from include.orchestration.timetable import timetable
@@ -62,6 +64,7 @@ def retrain(config: ModelConfig) -> DAG:
         max_active_runs=1,
         params=run_params(),
         dagrun_timeout=run_time_limit(config),
+        deadline=run_deadline(config),
         tags=["retraining", f"tier/{config.tier}", config.owner],
         # On the DAG too, because no task callback comes when a process is killed.
         on_failure_callback=close_ended_run,

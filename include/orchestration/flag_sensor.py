@@ -15,10 +15,11 @@ from include.orchestration.bundle import assert_own_bundle
 from include.orchestration.closing import close_and_tell
 from include.orchestration.failing import failing_clearly
 from include.orchestration.params import read_params
+from include.orchestration.run_reference import run_reference
 from include.orchestration.store_connection import open_store, store_address
 from include.orchestration.watched_delivery import WatchedDelivery
 from include.retraining.config import ModelConfig
-from include.retraining.exceptions import StorageError
+from include.retraining.exceptions import RetrainingError, StorageError
 
 if TYPE_CHECKING:
     from include.retraining.delivery import DeliveryState
@@ -51,10 +52,20 @@ class FlagSensor(FileSensor):
 
     def execute(self, context: Context) -> None:
         """Check the run's parameters and look for the first time."""
+        self._note_begun(context)
         # Counted from the run's start, so that a retry of this task does not wait anew.
         started = context["dag_run"].start_date
         begin = time.time() if started is None else started.timestamp()
         self._look(context, deadline=begin + self.config.trigger.timeout_seconds)
+
+    def _note_begun(self, context: Context) -> None:
+        """Note that the run began, for the watch. The look that follows says what ails a store."""
+        from include.retraining.watch_runs import note_begun
+
+        try:
+            note_begun(open_store(), run_reference(context))
+        except RetrainingError as error:
+            self.log.warning("it could not be noted that the run began: %s", error)
 
     def look_again(
         self, context: Context, event: dict[str, Any] | None = None, deadline: float = 0.0

@@ -10,10 +10,15 @@ from airflow.sdk import Context, conf
 REPOSITORY_VARIABLE = "RETRAINING_REPOSITORY_URL"
 
 
+def dag_url(dag_id: str) -> str:
+    """Return the page of a DAG in the Airflow UI."""
+    base = conf.get("api", "base_url", fallback="http://localhost:8080").rstrip("/")
+    return f"{base}/dags/{quote(dag_id, safe='')}"
+
+
 def run_url(dag_id: str, run_id: str) -> str:
     """Return the page of a run in the Airflow UI."""
-    base = conf.get("api", "base_url", fallback="http://localhost:8080").rstrip("/")
-    return f"{base}/dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}"
+    return f"{dag_url(dag_id)}/runs/{quote(run_id, safe='')}"
 
 
 def answer_url(dag_id: str, run_id: str, task_id: str) -> str:

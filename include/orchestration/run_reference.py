@@ -33,15 +33,23 @@ def run_reference(context: Context) -> RunRef:
 
     dag_id = context["dag"].dag_id
     dag_run: Any = context.get("dag_run")
-    if dag_run is None:
-        return RunRef(
-            model=model_of(dag_id),
-            dag_id=dag_id,
-            run_id=context["run_id"],
-            run_after=_time_in(context["run_id"]),
-            clear=0,
-            cause=Cause(run_type=context["run_id"].partition("__")[0]),
-        )
+    if dag_run is not None:
+        return reference_to(dag_id, dag_run)
+    return RunRef(
+        model=model_of(dag_id),
+        dag_id=dag_id,
+        run_id=context["run_id"],
+        run_after=_time_in(context["run_id"]),
+        clear=0,
+        cause=Cause(run_type=context["run_id"].partition("__")[0]),
+    )
+
+
+def reference_to(dag_id: str, dag_run: Any) -> RunRef:
+    """Return a run of a DAG as Airflow's task SDK describes it."""
+    from include.retraining.manifest import Cause
+    from include.retraining.records import RunRef
+
     return RunRef(
         model=model_of(dag_id),
         dag_id=dag_id,

@@ -7,7 +7,7 @@ comes before the triggerer has taken the task up, and nobody when the whole run 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from include.retraining.exceptions import EvidenceError
 
@@ -22,7 +22,16 @@ log = logging.getLogger(__name__)
 RUN_ENDED = "the run has ended in Airflow"
 
 
-def stop_jobs(store: Store, paths: RunPaths, reason: str, *, clear: int) -> None:
+class Stopped(NamedTuple):
+    """What became of the jobs of a run that has ended."""
+
+    ended: list[str]
+    """The names of those that had not ended by themselves."""
+    problems: list[str]
+    """One for each that may go on."""
+
+
+def stop_jobs(store: Store, paths: RunPaths, reason: str, *, clear: int) -> Stopped:
     """End every job of a plan that has not done all its steps, and forbid it to start.
 
     A job that was submitted a moment ago and is not listed yet finds its claim void. A platform
@@ -38,9 +47,10 @@ def stop_jobs(store: Store, paths: RunPaths, reason: str, *, clear: int) -> None
     from include.retraining.attempts import Attempts
     from include.retraining.manifest import find_manifest
 
+    stopped = Stopped([], [])
     manifest = find_manifest(store, paths)
     if manifest is None:
-        return
+        return stopped
     attempts = Attempts(store, paths, manifest)
     for claim in attempts.claims():
         if claim.clear > clear or _is_done(store, paths, manifest, claim):
@@ -49,8 +59,11 @@ def stop_jobs(store: Store, paths: RunPaths, reason: str, *, clear: int) -> None
             start = attempts.void(claim)
             if _stop(claim, reason, started=None if start is None else start.job):
                 log.info("ended %s: %s", claim.name, reason)
+                stopped.ended.append(claim.name)
         except Exception as error:  # noqa: BLE001 whatever ails a platform, the next job is tried
-            log.warning("could not end %s: %s: %s", claim.name, type(error).__name__, error)
+            stopped.problems.append(f"{claim.name}: {type(error).__name__}: {error}")
+            log.warning("could not end %s", stopped.problems[-1])
+    return stopped
 
 
 def _is_done(store: Store, paths: RunPaths, manifest: RunManifest, claim: JobClaim) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from airflow.sdk import CronTriggerTimetable
 from croniter import croniter  # type: ignore[import-untyped]
@@ -32,3 +33,21 @@ def timetable(config: ModelConfig) -> CronTriggerTimetable | None:
     return CronTriggerTimetable(
         schedule, timezone=config.trigger.timezone, run_immediately=timedelta(0)
     )
+
+
+def due_times(config: ModelConfig, before: datetime, count: int) -> tuple[datetime, ...]:
+    """Return the last times that a run of a model was due, the newest first.
+
+    Args:
+        config: the model's.
+        before: only times before this one.
+        count: how many.
+
+    Returns:
+        None of them for a model that is started by hand only.
+    """
+    schedule = config.trigger.schedule
+    if schedule is None:
+        return ()
+    ticks = croniter(schedule, before.astimezone(ZoneInfo(config.trigger.timezone)))
+    return tuple(ticks.get_prev(datetime) for _ in range(count))

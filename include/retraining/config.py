@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, PositiveFloat, ValidationError, field_validator, model_validator
 
 from include.retraining.compute import KINDS, ComputeBySteps, backend_problem
 from include.retraining.config_sections import (
@@ -31,6 +31,7 @@ from include.retraining.config_sections import (
     Training,
     Trigger,
 )
+from include.retraining.deadline import TimeOfDay, parse_deadline
 from include.retraining.documents import canonical_json
 from include.retraining.exceptions import ConfigError, NotFound
 from include.retraining.section import NAME_PATTERN, Name, Section, Text
@@ -83,8 +84,29 @@ class ModelConfig(Section):
     """Whether a person must approve what the gate passed before it serves."""
     approval_hours: Annotated[float, Field(gt=0, le=30 * 24)] = 24
     """Hours an approval waits for; without an answer the new version does not serve."""
+    deadline: str | None = None
+    """By when a run must have decided: `3h after start` (s, min, h or d), or a time of day with its
+    zone, `06:00 Europe/Paris`: the first after the run was due, whether it started or not."""
+    max_champion_age_days: PositiveFloat | None = None
+    """How old the data of what serves may be, in days; null: as old as it likes."""
     compute: ComputeBySteps = ComputeBySteps()
     alerts: Alerts = Alerts()
+
+    @field_validator("deadline")
+    @classmethod
+    def _readable_deadline(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_deadline(value)
+        return value
+
+    @model_validator(mode="after")
+    def _due_at_all(self) -> ModelConfig:
+        by_the_clock = self.deadline is not None and isinstance(
+            parse_deadline(self.deadline), TimeOfDay
+        )
+        if by_the_clock and self.trigger.schedule is None:
+            raise ValueError("deadline: a time of day needs a trigger.schedule: no run is ever due")
+        return self
 
     @model_validator(mode="after")
     def _consistent(self) -> ModelConfig:

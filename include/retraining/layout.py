@@ -5,6 +5,7 @@ landing/…                                         deliveries, where producers 
 models/NAME/promotions/00000012.json              the promotion log, its highest entry serves
 models/NAME/versions/VERSION/manifest.json        names the files of one attempt, written last
 models/NAME/versions/VERSION/ATTEMPT/…            the files
+models/NAME/runs/RUN/begun.json                   that the run began, before it is planned
 models/NAME/runs/RUN/manifest.json                what the run pinned
 models/NAME/runs/RUN/validate.json …              each step's result, with its failures beside it
 models/NAME/runs/RUN/jobs/001.json …              the jobs elsewhere: claimed, started, reported
@@ -15,6 +16,8 @@ models/NAME/runs/RUN/approval-CLEAR.json          a person's answer, where one i
 models/NAME/runs/RUN/card/…                       the model card and its plots
 models/NAME/decisions/RUN.CLEAR.json              the decision record
 outbox/KEY.json, KEY.claim-N.json, KEY.sent.json  notices
+watch/NAME.json, watch/airflow.json               what is raised of a model, and of Airflow
+watch/last.json                                   the last look of the watch
 
 RUN starts with the time the run was due, so that a listing is in time order. A run that was cleared
 after its data, its code or its rules were mended is planned again in a folder of its own, RUN.2,
@@ -34,6 +37,12 @@ from include.retraining.exceptions import ConfigError
 
 STORE_MARKER = "store.json"
 OUTBOX = "outbox"
+LAST_WATCH = "watch/last.json"
+
+
+def watch_key(place: str) -> str:
+    """Return the key of what is raised of a place: `models/NAME`, or `airflow`."""
+    return f"watch/{place}.json"
 
 
 def run_key(run_id: str, run_after: datetime) -> str:
@@ -97,6 +106,11 @@ class RunPaths:
         return type(self)(self.model, f"{self.first_plan}.{int(number or 1) + 1}")
 
     @property
+    def begun(self) -> str:
+        """That the run began, whatever became of it; of its first plan's folder."""
+        return f"{RunPaths(self.model, self.first_plan).folder}/begun.json"
+
+    @property
     def manifest(self) -> str:
         """The run manifest."""
         return f"{self.folder}/manifest.json"
@@ -126,6 +140,10 @@ class RunPaths:
     def job_started(self, number: int) -> str:
         """Who runs a claimed job, or that nobody may any more."""
         return f"{self.folder}/jobs/{number:03d}.started.json"
+
+    def jobs_ended(self, clear: int) -> str:
+        """Every job of a clear of the run that has ended was asked to end."""
+        return f"{self.folder}/jobs/ended-{clear}.json"
 
     def job_reported(self, number: int, step: str) -> str:
         """A step's task has failed because of this job: it is not the reason of the next try."""

@@ -272,7 +272,8 @@ def test_a_broken_model_says_what_is_wrong(broken_models: dict[str, Any], name: 
 def test_a_running_task_reads_its_own_model_only() -> None:
     """What a task's parse costs does not grow with the number of models."""
     found = parse_apart(ROOT, _AIRFLOW_PARSING_CONTEXT_DAG_ID="retrain_loan_approval")
-    assert set(found["dags"]) == {"retrain_loan_approval"}
+    retraining = {dag_id for dag_id in found["dags"] if dag_id.startswith("retrain_")}
+    assert retraining == {"retrain_loan_approval"}
     assert found["models"] == ["loan_approval"]
 
 

@@ -1,0 +1,65 @@
+"""What Airflow says of DAGs and their runs, asked by a task through its own way to Airflow.
+
+Airflow 3 lets no task into its database, and `ti` has no word for a run of another DAG that says
+when it was due and how often it was cleared. The messages are those of the task SDK itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, cast
+
+from airflow.sdk.exceptions import AirflowRuntimeError
+
+if TYPE_CHECKING:
+    from airflow.sdk.api.datamodels._generated import DagRun
+
+ENDED = frozenset({"success", "failed"})
+
+
+def find_run(dag_id: str, run_id: str) -> DagRun | None:
+    """Return a run, or None when Airflow has none of that id: it was deleted."""
+    from airflow.sdk.execution_time.comms import GetDagRun
+
+    return cast("DagRun | None", _ask(GetDagRun(dag_id=dag_id, run_id=run_id)))
+
+
+def newest_runs(dag_id: str, limit: int) -> Iterator[DagRun]:
+    """Yield a DAG's newest runs that have a logical date: scheduled ones, and the UI's.
+
+    Args:
+        dag_id: the DAG.
+        limit: at most so many.
+    """
+    from airflow.sdk.execution_time.comms import GetPreviousDagRun
+
+    before = datetime.now(UTC) + timedelta(days=1)
+    for _ in range(limit):
+        found: Any = _ask(GetPreviousDagRun(dag_id=dag_id, logical_date=before))
+        if found is None or found.dag_run is None:
+            return
+        yield found.dag_run
+        before = found.dag_run.logical_date
+
+
+def is_paused(dag_id: str) -> bool | None:
+    """Return whether a DAG is paused, None when Airflow does not know it."""
+    from airflow.sdk.execution_time.comms import GetDag
+
+    found: Any = _ask(GetDag(dag_id=dag_id))
+    return None if found is None else bool(found.is_paused)
+
+
+def _ask(message: Any) -> Any:
+    """Return Airflow's answer, None when it knows no such thing."""
+    from airflow.sdk.execution_time import task_runner
+
+    try:
+        return task_runner.SUPERVISOR_COMMS.send(message)
+    except AirflowRuntimeError as error:
+        detail: Any = error.error.detail or {}
+        if detail.get("status_code") == HTTPStatus.NOT_FOUND:
+            return None
+        raise

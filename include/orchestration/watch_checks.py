@@ -1,0 +1,89 @@
+"""What is wrong with a model although no run says so: look at Airflow and the store, and tell."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from airflow.sdk import Context
+
+from include.orchestration.links import dag_url, repository_url
+from include.orchestration.run_reference import reference_to
+from include.orchestration.telling import tell_notice
+from include.orchestration.timetable import due_times
+from include.orchestration.watch_airflow import is_paused, newest_runs
+from include.retraining.config import ModelConfig, load_model
+from include.retraining.deadline import TimeOfDay, parse_deadline
+
+if TYPE_CHECKING:
+    from include.retraining.storage import Store
+    from include.retraining.watch_checks import RunSeen, Sight
+
+
+def check_model(store: Store, name: str, context: Context) -> list[str]:
+    """Raise what is wrong with a model, say what is over, and return what is wrong, in words.
+
+    Raises:
+        RetrainingError: when it cannot be told whether something is wrong.
+    """
+    from include.retraining.watch_alarms import settle
+    from include.retraining.watch_checks import CONDITIONS, problems
+
+    now = datetime.now(UTC)
+    sight = look(store, load_model(name), context, now)
+    found = problems(sight)
+    settle(
+        store,
+        f"models/{name}",
+        found,
+        lambda notice: tell_notice(store, notice),
+        looked_at=CONDITIONS,
+        now=now,
+        links=sight.links,
+    )
+    return [f"{alarm.condition}: {alarm.why}" for alarm in found]
+
+
+def look(store: Store, config: ModelConfig, context: Context, now: datetime) -> Sight:
+    """Look at a model once."""
+    from include.retraining.notices import Links
+    from include.retraining.records import decisions
+    from include.retraining.registry import Registry
+    from include.retraining.watch_alarms import watched
+    from include.retraining.watch_checks import DUES, Sight
+
+    return Sight(
+        config=config,
+        now=now,
+        watched_since=watched(store, f"models/{config.name}", now=now).since,
+        is_paused=is_paused(config.dag_id),
+        dues=due_times(config, now, DUES),
+        due_for_deadline=_due_for_deadline(config, now),
+        newest=next(decisions(store, config.name, limit=1), None),
+        run=_newest_run(store, config.dag_id),
+        champion=Registry(store, config.name).champion(),
+        links=Links(run=dag_url(config.dag_id), repository=repository_url(context)),
+    )
+
+
+def _due_for_deadline(config: ModelConfig, now: datetime) -> datetime | None:
+    """Return when the run was due whose deadline passed last."""
+    deadline = None if config.deadline is None else parse_deadline(config.deadline)
+    if not isinstance(deadline, TimeOfDay):
+        return None
+    return next(iter(due_times(config, deadline.latest(now), 1)), None)
+
+
+def _newest_run(store: Store, dag_id: str) -> RunSeen | None:
+    from include.retraining.watch_checks import RunSeen
+    from include.retraining.watch_late import waits_for_person
+
+    found = next(newest_runs(dag_id, 1), None)
+    if found is None:
+        return None
+    return RunSeen(
+        run_id=found.run_id,
+        run_after=found.run_after,
+        state=str(getattr(found.state, "value", found.state)),
+        waits_for_person=waits_for_person(store, reference_to(dag_id, found).paths),
+    )

@@ -1,0 +1,102 @@
+"""That a run began, so that it is looked for when nothing is heard of it any more.
+
+A run whose processes are killed, or which a person marks failed as a whole, ends without a word of
+its own: Airflow calls nobody. What began and has no record is what the watch asks Airflow about.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import datetime
+
+from include.retraining import layout
+from include.retraining.documents import Document
+from include.retraining.exceptions import EvidenceError
+from include.retraining.layout import RunPaths
+from include.retraining.manifest import Cause, find_manifest
+from include.retraining.records import RunRef
+from include.retraining.storage import Store
+
+NEWEST = 10
+"""How many runs of a model are looked at although they have a record: they may be cleared."""
+
+
+class Begun(Document):
+    """A run began."""
+
+    dag_id: str
+    run_id: str
+    run_after: datetime
+    cause: Cause
+
+
+def note_begun(store: Store, run: RunRef) -> None:
+    """Note that a run began, unless it is noted.
+
+    Raises:
+        StorageError: when the store refuses or does not answer.
+    """
+    begun = Begun(dag_id=run.dag_id, run_id=run.run_id, run_after=run.run_after, cause=run.cause)
+    store.create(run.paths.begun, begun.to_bytes())
+
+
+def runs_to_look_at(store: Store, model: str, *, newest: int = NEWEST) -> Iterator[RunRef]:
+    """Yield a model's newest runs, and every older one that has no record; the newest first.
+
+    Which clear of a run is the last is Airflow's to say: here it is 0.
+    """
+    folder = RunPaths(model, "").folder.rstrip("/")
+    runs = {RunPaths(model, name).first_plan for name in store.children(folder)[0]}
+    recorded = {
+        re.sub(r"\.[0-9]{3,}(\.corrected)?\.json$", "", info.key.rpartition("/")[2])
+        for info in store.children(layout.decisions_folder(model))[1]
+    }
+    for number, run in enumerate(sorted(runs, reverse=True)):
+        if number < newest or run not in recorded:
+            found = _begun(store, RunPaths(model, run))
+            if found is not None:
+                yield found
+
+
+def plans_of(store: Store, run: RunRef) -> list[RunPaths]:
+    """Return the keys of all plans of a run, the first one first."""
+    plans = [run.paths]
+    while store.exists(plans[-1].next_plan().manifest):
+        plans.append(plans[-1].next_plan())
+    return plans
+
+
+def _begun(store: Store, paths: RunPaths) -> RunRef | None:
+    """Return a run that began; None for one that left nothing that says which it is."""
+    try:
+        data = store.read_if_present(paths.begun)
+        if data is not None:
+            begun: Begun | None = Begun.from_bytes(data, where=paths.begun)
+        else:
+            begun = _planned(store, paths)
+    except EvidenceError:
+        return None  # what is damaged is named by `verify`; the others are still looked at
+    if begun is None:
+        return None
+    return RunRef(
+        model=paths.model,
+        dag_id=begun.dag_id,
+        run_id=begun.run_id,
+        run_after=begun.run_after,
+        clear=0,
+        cause=begun.cause,
+    )
+
+
+def _planned(store: Store, paths: RunPaths) -> Begun | None:
+    """Return the same from a run's manifest: of a run that began before this was noted."""
+    manifest = find_manifest(store, paths)
+    if manifest is None:
+        return None
+    return Begun(
+        dag_id=manifest.dag_id,
+        run_id=manifest.run_id,
+        run_after=manifest.run_after,
+        cause=manifest.cause,
+    )
