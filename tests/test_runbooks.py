@@ -20,6 +20,7 @@ from include.retraining.outbox import deliver
 from include.retraining.records import Outcome, close_run
 from include.retraining.registry import Registry, initialise
 from include.retraining.storage import Store
+from include.retraining.watch_checks import CONDITIONS
 from tests import planted
 from tests.include.retraining.test_outbox import make_notice
 
@@ -40,7 +41,7 @@ def pages_in(file: Path) -> set[str]:
     }
     found: set[str] = set()
     for call in ast.walk(tree):
-        if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "alert":
+        if isinstance(call, ast.Call) and getattr(call.func, "id", "") in {"alert", "Alarm"}:
             for given in (word.value for word in call.keywords if word.arg == "runbook"):
                 if isinstance(given, ast.Constant):
                     found.add(str(given.value))
@@ -53,7 +54,8 @@ def asked() -> set[str]:
     """Return the pages that messages name."""
     decided = {text.event for text in _TEXTS.values()} - NOTHING_TO_DO
     sources = [*(ROOT / "include").rglob("*.py"), *(ROOT / "plugins").rglob("*.py")]
-    return decided | {"card"} | {page for file in sources for page in pages_in(file)}
+    in_words = {page for file in sources for page in pages_in(file)}
+    return decided | {"card"} | set(CONDITIONS) | in_words
 
 
 def test_every_event_that_asks_for_something_has_a_page() -> None:

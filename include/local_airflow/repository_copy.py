@@ -18,13 +18,22 @@ FILES = (".airflowignore", "airflow_settings.yaml")
 
 
 def copy_repository(target: Path) -> Path:
-    """Copy what Airflow reads of the repository and return the copy's root."""
+    """Copy what Airflow reads of the repository and return the copy's root.
+
+    The DAG `watch_models` is paused there until someone starts it.
+    """
     for name in FOLDERS:
         shutil.copytree(
             REPOSITORY / name, target / name, ignore=shutil.ignore_patterns("__pycache__")
         )
     for name in FILES:
         shutil.copy(REPOSITORY / name, target / name)
+    # A watch that looks when it pleases would act on what a test is about to plant.
+    watch = target / "dags" / "watch_models.py"
+    text = watch.read_text(encoding="utf-8")
+    paused = text.replace("is_paused_upon_creation=False", "is_paused_upon_creation=True")
+    assert paused != text, f"{watch} is not unpaused by itself any more"  # noqa: S101 a copy's edit
+    watch.write_text(paused, encoding="utf-8")
     return target
 
 
