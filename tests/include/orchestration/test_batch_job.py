@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +16,7 @@ from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 from airflow.triggers.base import BaseTrigger
 
 from include.local_airflow import samples
+from include.orchestration.batch_client import BatchClient
 from include.orchestration.batch_job import BatchJobOperator
 from include.orchestration.plan_run import PlanRunOperator
 from include.orchestration.run_reference import run_reference
@@ -25,6 +28,7 @@ from include.retraining.manifest import RunManifest, read_manifest
 from include.retraining.results import StepFailed, StepFailure, read_failure, read_result
 from include.retraining.storage import Store
 from tests.batch_api import HOST_LOST, RUN, SUCCEED, BatchApi, End, Fault, Plan, batch_api
+from tests.crash_points import PROCESSES, Points
 
 ROOT = Path(__file__).resolve().parents[3]
 IMAGE = "example.org/retraining@sha256:" + "a" * 64
@@ -214,6 +218,31 @@ def test_no_secret_is_in_any_request(planned: dict[str, Any], batch: BatchApi) -
     assert "retrain-diabetes" in said
     assert CANARY not in said
     assert "test-secret" not in said
+
+
+def _execute(context: dict[str, Any], environment: dict[str, str], points: Points) -> None:
+    os.environ.update(environment)
+    Store.create = points.around(Store.create)  # type: ignore[method-assign]
+    BatchClient.submit = points.around(BatchClient.submit)  # type: ignore[method-assign]
+    job().execute(context)
+
+
+@pytest.mark.fault("D02")
+@pytest.mark.parametrize("is_after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("point", [1, 2], ids=["the claim", "the submission"])
+def test_a_worker_killed_at_a_point_leaves_one_job(
+    planned: dict[str, Any], batch: BatchApi, point: int, is_after: bool
+) -> None:
+    """SIGKILL around the claim and around the submission: the next try starts or adopts one job."""
+    batch.plans.append(Plan("*", hold="RUNNABLE"))
+    points = Points(point, is_after=is_after)
+    worker = PROCESSES.Process(target=_execute, args=(planned, dict(os.environ), points))
+    worker.start()
+    worker.join()
+    assert worker.exitcode == -signal.SIGKILL
+    assert len(batch.submissions()) == (point == 2 and is_after)
+    deferred(job(), planned)
+    assert len(batch.submissions()) == 1
 
 
 @pytest.mark.fault("D02")

@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 
 from include.retraining import layout
-from include.retraining.decide import _judge_evidence, check_quality, deploy
+from include.retraining.decide import _judge_evidence, abort, check_quality, deploy
 from include.retraining.exceptions import RegistryError, RetrainingError, StorageError
-from include.retraining.records import Outcome, close_run
+from include.retraining.records import Outcome, close_run, consumed_flag
 from include.retraining.registry import Registry, initialise
 from include.retraining.storage import Store
 from tests.crash_points import PROCESSES, count_points, kill_at, litter
 from tests.invariants import check_invariants
-from tests.planted import MODEL, decide, plant_run, run_ref, version_name
+from tests.planted import FLAG_URI, MODEL, decide, plant_run, run_ref, version_name
 from tests.s3_proxy import Fault, Proxy, s3_proxy
 
 ROOT = Path(__file__).parents[3]
@@ -30,6 +30,12 @@ def judge_and_deploy(store: Store) -> None:
     """What the tasks after the jobs do."""
     check_quality(store, run_ref(2))
     deploy(store, run_ref(2), actor="dag")
+
+
+def judge_and_refuse(store: Store) -> None:
+    """What they do when the gate says no."""
+    check_quality(store, run_ref(2))
+    abort(store, run_ref(2))
 
 
 def roll_back(store: Store) -> None:
@@ -55,6 +61,11 @@ def _promoted_two(store: Store) -> None:
 def _promoted_one(store: Store) -> None:
     decide(store, plant_run(store, 1))
     plant_run(store, 2)
+
+
+def _promoted_one_and_a_bad_one(store: Store) -> None:
+    decide(store, plant_run(store, 1))
+    plant_run(store, 2, report={"baseline.metrics.accuracy": 0.9})
 
 
 def _promoted_behind_a_record(store: Store) -> None:
@@ -90,6 +101,13 @@ FLOWS: dict[str, tuple[Callable[..., None], Any, list[Any], int | None, set[str]
         None,
         {"promoted", "failed"},
     ),
+    "refusal, tried again": (
+        _promoted_one_and_a_bad_one,
+        judge_and_refuse,
+        [judge_and_refuse],
+        1,
+        {"rejected"},
+    ),
     "close, then closed again": (
         _promoted_one,
         close_as_failed,
@@ -118,7 +136,7 @@ def make_store(any_store: Store, tmp_path: Path) -> Callable[[], Store]:
     return make
 
 
-@pytest.mark.fault("G02", "G13", "N01")
+@pytest.mark.fault("A10", "G02", "G13", "N01")
 @pytest.mark.parametrize("name", FLOWS)
 def test_killed_at_every_point(
     name: str, make_store: Callable[[], Store], monkeypatch: pytest.MonkeyPatch
@@ -139,6 +157,8 @@ def test_killed_at_every_point(
                 store.write(key, data)
             kill_at(flow, store, at, is_after=is_after)
             Registry(store, MODEL).champion()  # a reader in between sees a whole entry (V9)
+            if not store.exists(run_ref(2).paths.decision(0)):  # the next run finds the flag new
+                assert consumed_flag(store, MODEL, FLAG_URI, for_run="next") == "identity 1"
             for step in recovery:
                 step(store)
             check_invariants(store, MODEL, ended=[run_ref(1), run_ref(2)])
@@ -174,7 +194,7 @@ from include.retraining.records import Outcome
 from include.retraining.registry import Registry, initialise
 from tests.crash_points import litter
 from tests.invariants import check_invariants
-from tests.planted import MODEL, decide, plant_run
+from tests.planted import FLAG_URI, MODEL, decide, plant_run
 
 folder = Path(sys.argv[1])
 store = initialise(f"file://{folder}/store", {})
@@ -340,6 +360,21 @@ def test_a_lost_right_to_record(store: Store, proxy: Proxy) -> None:
     proxy.faults = []
     record = close_run(store, run_ref(2), Outcome.FAILED, "the record was refused")
     assert record.outcome is Outcome.PROMOTED
+    check_invariants(store, MODEL, ended=[run_ref(1), run_ref(2)])
+
+
+@pytest.mark.fault("N04")
+@pytest.mark.parametrize("status", [403, 503])
+def test_a_store_that_takes_nothing_takes_no_promotion(
+    store: Store, proxy: Proxy, status: int
+) -> None:
+    """Nothing serves that is written down nowhere; once the store answers, the run goes on."""
+    proxy.faults = [Fault("PUT", "", status, times=None)]
+    with pytest.raises(StorageError):
+        deploy(store, run_ref(2), actor="dag")
+    proxy.faults = []
+    assert Registry(store, MODEL).head() == 1
+    assert deploy(store, run_ref(2), actor="dag").outcome is Outcome.PROMOTED
     check_invariants(store, MODEL, ended=[run_ref(1), run_ref(2)])
 
 
