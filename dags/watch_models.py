@@ -28,7 +28,7 @@ from airflow.sdk import DAG, task
 
 from include.orchestration import watch_tasks
 
-with DAG(
+with DAG(  # allow alert_of_tasks_only: the watch outside Airflow tells when no mark is left
     dag_id="watch_models",
     dag_display_name="Watch over all models",
     description="What no run can see of itself",
@@ -57,7 +57,9 @@ with DAG(
     ]
     # It runs whatever became of the others, and fails if one of them did: a leaf that does not
     # would make the run green.
-    mark = task(task_id="leave_mark", task_display_name="Leave a mark", trigger_rule="all_done")(
-        watch_tasks.leave_mark
-    )
+    mark = task(
+        task_id="leave_mark",
+        task_display_name="Leave a mark",
+        trigger_rule="all_done",  # allow past_a_failure: it fails itself when one of them did
+    )(watch_tasks.leave_mark)
     [look() for look in looks] >> mark()

@@ -75,6 +75,13 @@ def test_a_good_example_breaks_none() -> None:
     assert broken_rules(GOOD) == []
 
 
+@pytest.mark.parametrize(("comment", "count"), [("", 1), (" it fails itself", 0)])
+def test_an_exception_needs_a_reason(comment: str, count: int) -> None:
+    """A line may break a rule that its comment names, if it says why."""
+    source = f'notify(trigger_rule="all_done")  # allow past_a_failure:{comment}\n'
+    assert len(broken_rules(source)) == count
+
+
 def test_every_rule_has_a_bad_example() -> None:
     """A rule that nothing breaks proves nothing."""
     assert {rule.__name__ for rule in RULES} == {rule for rule, _ in BAD}
