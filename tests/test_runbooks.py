@@ -21,6 +21,7 @@ from include.retraining.records import Outcome, close_run
 from include.retraining.registry import Registry, initialise
 from include.retraining.storage import Store
 from include.retraining.watch_checks import CONDITIONS
+from include.retraining.watch_mark import leave
 from tests import planted
 from tests.include.retraining.test_outbox import make_notice
 
@@ -108,6 +109,7 @@ def store(folder_store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
     planted.decide(store, planted.plant_run(store, 3, report=refused))
     broken = planted.plant_run(store, 4, version=False, evaluated=False)
     close_run(store, broken, Outcome.FAILED, "train: out of memory", failed_task="train_model")
+    leave(store, [])
     Registry(store, MODEL).rollback(planted.version_name(1), actor="ada", reason="complaints")
 
     def down(notice: Notice) -> None:

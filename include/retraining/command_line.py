@@ -40,14 +40,14 @@ def _parser() -> argparse.ArgumentParser:
     def command(
         name: str, act: Callable[[argparse.Namespace], Result], text: str, *, reads: str = "store"
     ) -> argparse.ArgumentParser:
-        """Add a command; ``reads`` is what its first argument names: NAME, RUN or nothing."""
+        """Add a command; ``reads`` is what its first argument names, or what it reads."""
         added = subparsers.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
         added.set_defaults(act=act)
         if reads in {"NAME", "RUN"}:
             added.add_argument(reads.lower(), metavar=reads)
         if reads == "RUN":
             added.add_argument("--model", help="needed when runs of several models have that id")
-        if reads != "files":
+        if reads not in {"files", "environment"}:
             added.add_argument("--store", metavar="URI", help="default: $RETRAINING_STORE")
         added.add_argument("--json", action="store_true", help="print JSON")
         return added
@@ -87,6 +87,10 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument(
         "--keep", type=_positive, default=10, help="the newest versions to keep (default: 10)"
     )
+    text = (
+        "look once whether Airflow, its watch and the store are well; for cron, outside of Airflow"
+    )
+    command("watch", commands.watch, text, reads="environment")
     text = "check models' YAML and Python files"
     added = command("validate-config", commands.validate_config, text, reads="files")
     added.add_argument("files", nargs="*", type=Path, metavar="FILE", help="default: every model")

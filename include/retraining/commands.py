@@ -142,6 +142,17 @@ def collect(chosen: argparse.Namespace) -> Result:
     return Result(garbage, lambda: tables.garbage(garbage, is_removed=chosen.delete))
 
 
+def watch(chosen: argparse.Namespace) -> Result:  # noqa: ARG001 it takes nothing but the environment
+    """Look once from outside of Airflow; quiet when all is well."""
+    from include.retraining.exceptions import RetrainingError
+    from include.retraining.watch_outside import watch as look
+
+    problems = look(os.environ)
+    if problems:
+        raise RetrainingError("\n".join(problems))
+    return Result([], list)
+
+
 def validate_config(chosen: argparse.Namespace) -> Result:
     """Check models' YAML and, for those that are installed, their Python files."""
     from include.retraining.config import (

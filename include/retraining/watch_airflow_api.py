@@ -1,0 +1,117 @@
+"""Airflow's REST API, as far as the watch outside of Airflow asks it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from http import HTTPStatus
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+import httpx
+
+from include.retraining.exceptions import InfrastructureError
+
+REQUEST_SECONDS = 10.0
+PAGE = 100
+
+
+class AirflowUnreachable(InfrastructureError):
+    """Airflow's API does not answer, or refuses."""
+
+    kind = "airflow"
+
+
+class Waiting(NamedTuple):
+    """A run or a task that waits to be started."""
+
+    dag_id: str
+    what: str
+    since: datetime
+
+
+class AirflowApi:
+    """Asks one Airflow. Every method raises `AirflowUnreachable`, whose text holds no secret."""
+
+    def __init__(self, url: str, token: str) -> None:
+        """Prepare a client.
+
+        Args:
+            url: the API server's address, without `/api/v2`.
+            token: a JSON Web Token of Airflow's, of a user who may read.
+        """
+        self._client = httpx.Client(
+            base_url=url, timeout=REQUEST_SECONDS, headers={"Authorization": f"Bearer {token}"}
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._client.close()
+
+    def health(self) -> dict[str, str]:
+        """Return each part's state: `healthy`, `unhealthy`, or `not there`."""
+        found = self._get("/monitor/health")
+        return {
+            part: str((found.get(part) or {}).get("status") or "not there")
+            for part in ("metadatabase", "scheduler", "dag_processor", "triggerer")
+        }
+
+    def import_errors(self) -> list[tuple[str, str]]:
+        """Return the DAG files that cannot be parsed, with the last line of why."""
+        return [
+            (str(item["filename"]), str(item["stack_trace"]).strip().rpartition("\n")[2])
+            for item in self._get("/importErrors")["import_errors"]
+        ]
+
+    def paused(self, tag: str) -> list[str]:
+        """Return the ids of the DAGs with a tag that are paused."""
+        found = self._get("/dags", tags=tag, paused=True)
+        return [str(item["dag_id"]) for item in found["dags"]]
+
+    def queued_runs(self) -> list[Waiting]:
+        """Return the runs that are queued although no other run of their DAG goes on."""
+        busy = {run["dag_id"] for run in self._get("/dags/~/dagRuns", state="running")["dag_runs"]}
+        return [
+            Waiting(run["dag_id"], run["dag_run_id"], datetime.fromisoformat(run["queued_at"]))
+            for run in self._get("/dags/~/dagRuns", state="queued")["dag_runs"]
+            if run["queued_at"] and run["dag_id"] not in busy
+        ]
+
+    def queued_tasks(self) -> list[Waiting]:
+        """Return the tasks that the scheduler handed over and that no worker has started."""
+        found = self._get("/dags/~/dagRuns/~/taskInstances", state="queued")["task_instances"]
+        return [
+            Waiting(
+                task["dag_id"],
+                f"{task['task_id']} of {task['dag_run_id']}",
+                datetime.fromisoformat(task["queued_when"]),
+            )
+            for task in found
+            if task["queued_when"]
+        ]
+
+    def _get(self, path: str, **params: Any) -> Any:
+        """Return what the API answers."""
+        try:
+            answer = self._client.get(f"/api/v2{path}", params={"limit": PAGE, **params})
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise AirflowUnreachable(
+                f"Airflow's API does not answer: {type(error).__name__}: {error}"
+            ) from error
+        if answer.status_code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+            raise AirflowUnreachable(
+                f"Airflow's API refused the token ({answer.status_code} for {path}): it has "
+                "expired, or its user may not read this"
+            )
+        if answer.status_code != HTTPStatus.OK:
+            raise AirflowUnreachable(f"Airflow's API answered {answer.status_code} for {path}")
+        try:
+            return answer.json()
+        except ValueError as error:
+            raise AirflowUnreachable(f"Airflow's API answered no JSON for {path}") from error

@@ -1,0 +1,298 @@
+"""The watch outside of Airflow: quiet when all is well, never silent when not."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from include.local_airflow.slack_receiver import BROKEN, TOKEN, SlackReceiver
+from include.retraining.__main__ import main
+from include.retraining.layout import LAST_WATCH
+from include.retraining.outbox import deliver
+from include.retraining.registry import initialise
+from include.retraining.storage import OPTIONS_VARIABLE, Store
+from include.retraining.watch_mark import Mark, leave
+from tests.conftest import free_port
+from tests.include.retraining.test_outbox import make_notice, refuse
+
+SECRET = "eyJhbGciOiJIUzUxMiJ9.secret-token"
+PARTS = ("metadatabase", "scheduler", "dag_processor", "triggerer")
+LONG_AGO = (datetime.now(UTC) - timedelta(hours=2)).isoformat()
+
+
+class FakeAirflow:
+    """The answers of Airflow's REST API, over HTTP on loopback."""
+
+    def __init__(self) -> None:
+        self.health = dict.fromkeys(PARTS, "healthy")
+        self.import_errors: list[dict[str, Any]] = []
+        self.runs: list[dict[str, Any]] = []
+        self.tasks: list[dict[str, Any]] = []
+        self.paused: list[str] = []
+        self.status = 200
+
+    def answer(self, path: str, query: str) -> dict[str, Any]:
+        """Return what Airflow answers."""
+        if path.endswith("/health"):
+            return {part: {"status": status} for part, status in self.health.items()}
+        if path.endswith("/importErrors"):
+            return {"import_errors": self.import_errors}
+        if path.endswith("/taskInstances"):
+            return {"task_instances": self.tasks}
+        if path.endswith("/dagRuns"):
+            return {"dag_runs": [run for run in self.runs if f"state={run['state']}" in query]}
+        assert path == "/api/v2/dags"
+        assert "paused=true" in query
+        return {"dags": [{"dag_id": name} for name in self.paused]}
+
+
+@pytest.fixture
+def airflow() -> FakeAirflow:
+    """An Airflow that is well."""
+    return FakeAirflow()
+
+
+@pytest.fixture
+def url(airflow: FakeAirflow) -> Iterator[str]:
+    """Its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            parts = urlsplit(self.path)
+            is_known = self.headers["Authorization"] == f"Bearer {SECRET}"
+            body = json.dumps(airflow.answer(parts.path, parts.query)).encode()
+            self.send_response(airflow.status if is_known else 401)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Keep quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def slack(tmp_path: Path) -> Iterator[SlackReceiver]:
+    """A receiver that stands in for Slack."""
+    with SlackReceiver(tmp_path / "slack.jsonl") as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def store(
+    folder_store: Store, url: str, slack: SlackReceiver, monkeypatch: pytest.MonkeyPatch
+) -> Store:
+    """A store whose watch has just looked, and an environment that names everything."""
+    made = initialise(folder_store.uri, {})
+    leave(made, [])
+    for name, value in {
+        "RETRAINING_STORE": made.uri,
+        OPTIONS_VARIABLE: "{}",
+        "AIRFLOW_API_URL": url,
+        "AIRFLOW_API_TOKEN": SECRET,
+        "SLACK_WEBHOOK_URL": f"http://127.0.0.1:{slack.port}/services/{TOKEN}",
+        "NO_PROXY": "127.0.0.1",
+        "no_proxy": "127.0.0.1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    return made
+
+
+Capture = pytest.CaptureFixture[str]
+
+
+def look(capsys: Capture) -> list[str]:
+    """Look once, and return the lines on standard error; the exit code says the same."""
+    code = main(["watch"])
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert SECRET not in said.err
+    assert TOKEN not in said.err
+    lines = said.err.splitlines()
+    assert code == (1 if lines else 0)
+    return lines
+
+
+def test_it_is_quiet_when_all_is_well(store: Store, slack: SlackReceiver, capsys: Capture) -> None:
+    """No line, no message, exit code 0."""
+    assert look(capsys) == []
+    assert slack.requests == 0
+
+
+@pytest.mark.fault("H10")
+def test_a_dead_scheduler_is_told_once_and_said_each_time(
+    store: Store, airflow: FakeAirflow, slack: SlackReceiver, capsys: Capture
+) -> None:
+    """One message while it lasts, one when it is over, and a line at each look between."""
+    airflow.health["scheduler"] = "unhealthy"
+    for _ in range(2):
+        (line,) = look(capsys)
+        assert line.startswith("airflow_unhealthy: ")
+        assert "scheduler is unhealthy" in line
+    airflow.health["scheduler"] = "healthy"
+    assert look(capsys) == []
+    broken, over = slack.texts
+    assert "scheduler is unhealthy" in broken
+    assert "docs/runbooks/airflow_unhealthy.md" in broken
+    assert "works again" in over
+
+
+@pytest.mark.fault("H10")
+def test_a_file_that_does_not_import_is_named(
+    store: Store, airflow: FakeAirflow, slack: SlackReceiver, capsys: Capture
+) -> None:
+    """With the last line of its traceback."""
+    error = {"filename": "dags/x.py", "stack_trace": "Traceback\n  line\nImportError: no pandas\n"}
+    airflow.import_errors = [error, {**error, "filename": "dags/y.py"}]
+    (line,) = look(capsys)
+    assert "dags/x.py: ImportError: no pandas And 1 more." in line
+    assert "import_errors" in slack.texts[0]
+
+
+@pytest.mark.fault("H10")
+@pytest.mark.parametrize(
+    ("failed", "age_minutes", "words"),
+    [
+        ((), 21, "for the last time"),
+        (("check_models",), 0, "At its last look check_models failed."),
+    ],
+)
+def test_a_watch_that_does_not_work_is_told_with_what_is_paused(
+    store: Store,
+    airflow: FakeAirflow,
+    capsys: Capture,
+    failed: tuple[str, ...],
+    age_minutes: int,
+    words: str,
+) -> None:
+    """It is too long ago, or a part of it failed; then nobody else would tell of a pause."""
+    mark = Mark(at=datetime.now(UTC) - timedelta(minutes=age_minutes), failed=failed)
+    store.write(LAST_WATCH, mark.to_bytes())
+    airflow.paused = ["watch_models", "retrain_toy"]
+    (line,) = look(capsys)
+    assert line.startswith("watch_silent: ")
+    assert words in line
+    assert "Paused: watch_models, retrain_toy." in line
+
+
+def test_a_watch_that_never_looked_is_told(store: Store, capsys: Capture) -> None:
+    """There is no mark, or it cannot be read."""
+    store.delete(LAST_WATCH)
+    (line,) = look(capsys)
+    assert "never left a mark" in line
+    store.write(LAST_WATCH, b"{")
+    (line,) = look(capsys)
+    assert LAST_WATCH in line
+
+
+def test_what_stays_in_the_queue_is_told(
+    store: Store, airflow: FakeAirflow, capsys: Capture
+) -> None:
+    """A run behind another one of its DAG is in its place; one behind nothing is not."""
+    run = {"dag_run_id": "r", "queued_at": LONG_AGO}
+    airflow.runs = [
+        {**run, "dag_id": "retrain_a", "state": "running"},
+        {**run, "dag_id": "retrain_a", "state": "queued"},
+    ]
+    assert look(capsys) == []
+    airflow.runs.append({**run, "dag_id": "retrain_b", "state": "queued"})
+    airflow.tasks = [
+        {
+            "dag_id": "retrain_a",
+            "dag_run_id": "r",
+            "task_id": "train_model",
+            "queued_when": LONG_AGO,
+        }
+    ]
+    (line,) = look(capsys)
+    assert line.startswith("stuck_in_queue: 2 run(s) or task(s)")
+
+
+@pytest.mark.parametrize("status", [401, 403, 500])
+def test_an_airflow_that_refuses_is_told_and_nothing_is_called_well(
+    store: Store, airflow: FakeAirflow, slack: SlackReceiver, capsys: Capture, status: int
+) -> None:
+    """What was wrong before stays wrong until it can be looked at."""
+    airflow.health["triggerer"] = "unhealthy"
+    look(capsys)
+    airflow.status = status
+    (line,) = look(capsys)
+    assert line.startswith("airflow_unreachable: ")
+    assert str(status) in line
+    assert len(slack.texts) == 2
+    airflow.status = 200
+    look(capsys)
+    assert "Airflow answers again" in slack.texts[2]
+    assert len(slack.texts) == 3
+
+
+@pytest.mark.fault("H10")
+def test_an_airflow_that_is_gone_is_told(
+    store: Store, slack: SlackReceiver, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing listens there."""
+    monkeypatch.setenv("AIRFLOW_API_URL", f"http://127.0.0.1:{free_port()}")
+    (line,) = look(capsys)
+    assert "Airflow does not answer" in line
+    assert "Airflow does not answer" in slack.texts[0]
+
+
+def test_slack_down_is_said_and_the_message_comes_later(
+    store: Store, airflow: FakeAirflow, slack: SlackReceiver, capsys: Capture
+) -> None:
+    """Two lines; the message waits in the outbox."""
+    airflow.health["scheduler"] = "unhealthy"
+    slack.answer_always(BROKEN)
+    lines = look(capsys)
+    assert [line.partition(":")[0] for line in lines] == ["airflow_unhealthy", "slack"]
+    assert "Slack answered 500" in lines[1]
+    assert any(".retry-1" in info.key for info in store.children("outbox")[1])
+
+
+def test_a_store_that_cannot_be_read_is_told_directly(
+    store: Store, airflow: FakeAirflow, slack: SlackReceiver, capsys: Capture
+) -> None:
+    """With all else that is wrong, in one message, at each look."""
+    airflow.health["scheduler"] = "unhealthy"
+    store.delete("store.json")
+    for _ in range(2):
+        lines = look(capsys)
+        assert [line.partition(":")[0] for line in lines] == ["airflow_unhealthy", "store"]
+    assert len(slack.texts) == 2
+    assert store.uri in slack.texts[0]
+    assert "scheduler is unhealthy" in slack.texts[0]
+
+
+def test_a_message_that_waits_too_long_is_told(store: Store, capsys: Capture) -> None:
+    """An hour is too long, a minute is not."""
+    for key, minutes in (("old", 60), ("new", 1)):
+        notice = make_notice(key, at=datetime.now(UTC) - timedelta(minutes=minutes))
+        with pytest.raises(ConnectionError):
+            deliver(store, notice, refuse)
+    (line,) = look(capsys)
+    assert line.startswith("notices_wait: 1 message(s) wait")
+    assert "The oldest, old," in line
+
+
+def test_what_is_missing_in_the_environment_is_named(
+    store: Store, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of it at once."""
+    for name in ("AIRFLOW_API_TOKEN", "SLACK_WEBHOOK_URL"):
+        monkeypatch.delenv(name)
+    assert look(capsys) == ["nothing is watched: set AIRFLOW_API_TOKEN, SLACK_WEBHOOK_URL"]
