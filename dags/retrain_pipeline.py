@@ -21,7 +21,7 @@ nothing changed; `date` chooses the data of another day.
   already. Clearing the failed task keeps the verified steps before it.
 - **"Late"** in a message: no decision by the model's deadline. Look at the task that is not done.
 - **"Nothing changed" is green**: the same data, code and configuration were decided on before.
-- To undo a promotion: `python -m include.retraining rollback NAME --to VERSION --reason …`.
+- **To undo a promotion**: trigger the DAG `rollback_model`, with its dry run first.
 """
 
 from __future__ import annotations

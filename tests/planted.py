@@ -6,6 +6,7 @@ Nothing is trained. The files are those that the core reads, written the way the
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from typing import Any
 
 from include.retraining.config import ModelConfig
@@ -195,6 +196,17 @@ def plant_run(
     return run
 
 
+@cache
+def saved_model() -> bytes:
+    """A small model as skops saves it; it reads `x`."""
+    import pandas as pd
+    import skops.io
+    from sklearn.dummy import DummyClassifier
+
+    rows = pd.DataFrame({"x": [0.0, 1.0]})
+    return bytes(skops.io.dumps(DummyClassifier(strategy="prior").fit(rows, [0, 1])))
+
+
 def decide(store: Store, run: RunRef) -> DecisionRecord:
     """Judge a planted run and act on the verdict, as its tasks would."""
     verdict = check_quality(store, run)
@@ -226,7 +238,7 @@ def _date(number: int) -> date:
 def _delivery(number: int) -> Delivery:
     data = f"data {number}".encode()
     return Delivery(
-        location="s3://landing/toy",
+        location="landing/toy",
         flag=Flag(uri=FLAG_URI, identity=f"identity {number}", is_consumable=True),
         files=(PinnedFile(name="data.csv", size=len(data), sha256=sha256_of(data)),),
     )

@@ -104,7 +104,10 @@ def store(folder_store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
     monkeypatch.setattr(planted, "MODEL", MODEL)
     store = initialise(folder_store.uri, {})
     for number in (1, 2):
-        planted.decide(store, planted.plant_run(store, number, report={"model": MODEL}))
+        run = planted.plant_run(
+            store, number, report={"model": MODEL}, model_bytes=planted.saved_model()
+        )
+        planted.decide(store, run)
     refused = {"model": MODEL, "challenger.metrics.roc_auc": 0.5}
     planted.decide(store, planted.plant_run(store, 3, report=refused))
     broken = planted.plant_run(store, 4, version=False, evaluated=False)
@@ -135,6 +138,7 @@ def test_a_page_works_as_written(store: Store, page: str) -> None:
                 "HOME": os.environ.get("HOME", "/"),
                 "RETRAINING_STORE": store.uri,
                 "RUN": planted.run_ref(4).run_id,
+                "VERSION": planted.version_name(2),
             },
             capture_output=True,
             text=True,

@@ -122,7 +122,7 @@ def _what_happened(store: Store, run: RunRef, context: Context) -> _End:
     if context.get("reason") == "success":
         return _End(Outcome.FAILED, "the run ended without a decision", None, "no_decision")
     exception = context.get("exception")
-    kind, reason = ("killed", "") if exception is None else _explained(exception)
+    kind, reason = ("killed", "") if exception is None else explained(exception)
     cause = None
     # What a task itself says of something else than its job is the cause; a step that left no
     # result, or was killed, is a symptom.
@@ -143,8 +143,8 @@ def _what_happened(store: Store, run: RunRef, context: Context) -> _End:
     return _End(outcome, reason, task, kind)
 
 
-def _explained(exception: Any) -> tuple[str, str]:
-    """Return kind and sentence of what a task raised."""
+def explained(exception: Any) -> tuple[str, str]:
+    """Return the kind and the sentence of what a task raised."""
     cause = exception.__cause__ if isinstance(exception, AirflowFailException) else exception
     if isinstance(cause, RetrainingError):
         return cause.kind, str(cause)

@@ -106,21 +106,7 @@ class LocalJobOperator(BaseOperator):
             memory_bytes=None if mib is None else mib * 2**20,
         )
         self.log.info("process %d: %s", child.pid, " ".join(command[1:]))
-        line = ""
-        try:
-            for line in child.lines():
-                self.log.info("%s", line)
-        except Orphaned:
-            child.end()
-            # Airflow has written this attempt off, and nobody reads what we would say.
-            os._exit(1)
-        finally:
-            child.end()
-        if child.stopped_because is not None:
-            raise JobKilled(f"{self.step}: {child.stopped_because}")
-        if child.exit_code < 0:
-            raise JobKilled(f"{self.step}: {child.cause_of_death()}")
-        return child.exit_code, line
+        return follow(child, self.step, self.log)
 
     def _failure(self, context: Context, attempt: str, error: JobKilled) -> StepFailure:
         from include.retraining.results import StepFailure
@@ -133,6 +119,34 @@ class LocalJobOperator(BaseOperator):
             is_permanent=error.is_permanent,
             message=str(error),
         )
+
+
+def follow(child: ChildProcess, what: str, log: Any) -> tuple[int, str]:
+    """Log what a child says until it has ended; return its exit code and its last line.
+
+    Args:
+        child: the process, just started.
+        what: it does, for the error.
+        log: the task's.
+
+    Raises:
+        JobKilled: when it was ended from outside, saying by what.
+    """
+    line = ""
+    try:
+        for line in child.lines():
+            log.info("%s", line)
+    except Orphaned:
+        child.end()
+        # Airflow has written this attempt off, and nobody reads what we would say.
+        os._exit(1)
+    finally:
+        child.end()
+    if child.stopped_because is not None:
+        raise JobKilled(f"{what}: {child.stopped_because}")
+    if child.exit_code < 0:
+        raise JobKilled(f"{what}: {child.cause_of_death()}")
+    return child.exit_code, line
 
 
 def job_environment(address: StoreAddress, compute: LocalCompute) -> dict[str, str]:

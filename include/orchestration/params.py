@@ -7,7 +7,7 @@ another DAG) may skip it.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -89,19 +89,14 @@ def resolve_params(
     """
     from include.retraining.manifest import Params
 
-    allowed = list(run_params())
-    unknown = sorted(set(given) - set(allowed))
-    if unknown:
-        raise ParameterError(
-            f"unknown parameter {unknown[0][:60]!r}; allowed: {', '.join(allowed)}"
-        )
+    refuse_unknown(given, run_params())
     zone = ZoneInfo(timezone)
-    force_retrain = _boolean("force_retrain", given.get("force_retrain", False))
-    reason = _reason(given.get("reason"))
+    force_retrain = boolean("force_retrain", given.get("force_retrain", False))
+    reason = reason_text(given.get("reason"))
     if force_retrain and reason is None:
         raise ParameterError("force_retrain needs a reason: say why in the parameter `reason`")
     return Params(
-        dry_run=_boolean("dry_run", given.get("dry_run", False)),
+        dry_run=boolean("dry_run", given.get("dry_run", False)),
         force_retrain=force_retrain,
         date=_date(given.get("date"), now.astimezone(zone).date())
         or run_after.astimezone(zone).date(),
@@ -109,9 +104,27 @@ def resolve_params(
     )
 
 
-def _boolean(name: str, value: Any) -> bool:
+def refuse_unknown(given: Mapping[str, Any], allowed: Collection[str]) -> None:
+    """Refuse a parameter that the form does not have.
+
+    Raises:
+        ParameterError: naming it and those that are allowed.
+    """
+    unknown = sorted(set(given) - set(allowed))
+    if unknown:
+        raise ParameterError(
+            f"unknown parameter {unknown[0][:60]!r}; allowed: {', '.join(allowed)}"
+        )
+
+
+def boolean(name: str, value: Any) -> bool:
+    """Return a value that must be true or false.
+
+    Raises:
+        ParameterError: when it is anything else, 1 and "true" included.
+    """
     if not isinstance(value, bool):
-        raise ParameterError(f"{name}: must be true or false, is {_shown(value)}")
+        raise ParameterError(f"{name}: must be true or false, is {shown(value)}")
     return value
 
 
@@ -120,7 +133,7 @@ def _date(value: Any, today: date) -> date | None:
         return None
     # fullmatch: date.fromisoformat would also take 20260102 and week dates.
     if not isinstance(value, str) or not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
-        raise ParameterError(f"date: must be a date such as {today}, is {_shown(value)}")
+        raise ParameterError(f"date: must be a date such as {today}, is {shown(value)}")
     try:
         day = date.fromisoformat(value)
     except ValueError as error:
@@ -131,19 +144,24 @@ def _date(value: Any, today: date) -> date | None:
     return day
 
 
-def _reason(value: Any) -> str | None:
+def reason_text(value: Any) -> str | None:
+    """Return a reason without the blanks around it; None where there is none.
+
+    Raises:
+        ParameterError: when it is no text, too long, or holds a character that is not allowed.
+    """
     if value is None:
         return None
     if not isinstance(value, str) or len(value) > REASON_LENGTH:
         raise ParameterError(f"reason: must be a text of at most {REASON_LENGTH} characters")
     if not re.fullmatch(r"[\w .,:()#/-]*", value):
         raise ParameterError(
-            f"reason: allowed are letters, digits, spaces and .,:()#/-_, is {_shown(value)}"
+            f"reason: allowed are letters, digits, spaces and .,:()#/-_, is {shown(value)}"
         )
     return value.strip() or None
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """Return a typed value short enough for a message."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Sequence
 
@@ -17,7 +18,10 @@ from include.retraining.steps import JOB_STEPS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return the exit code: 0 done, 1 refused or failed, 2 wrong usage."""
+    """Run one command and return the exit code.
+
+    0 done, 1 refused or failed, 2 wrong usage, 75 failed and another try may succeed.
+    """
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words and words[0] in JOB_STEPS:
         return _run_job(words)
@@ -27,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return command_line.run(words)
     except RetrainingError as error:
         print(error, file=sys.stderr)
-        return 1
+        return 1 if error.is_permanent else os.EX_TEMPFAIL
 
 
 def _run_job(words: Sequence[str]) -> int:

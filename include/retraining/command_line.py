@@ -61,19 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     added = command("why", commands.say_why, "say why a model was or was not updated", reads="NAME")
     added.add_argument("--date", type=date.fromisoformat, help="of the data, or of the run")
     command("verify", commands.verify, "check the promotion log and all that served", reads="NAME")
-    added = command(
-        "rollback", commands.rollback, "let an earlier version serve again", reads="NAME"
-    )
-    added.add_argument("--to", required=True, metavar="VERSION")
-    added.add_argument("--reason", required=True)
-    text = "let runs promote again after a rollback"
-    added = command("release", commands.release, text, reads="NAME")
-    added.add_argument("--reason", required=True)
-    text = "let a version serve unjudged, because the champion can no longer be scored"
-    added = command("promote", commands.promote, text, reads="NAME")
-    added.add_argument("--version", required=True)
-    added.add_argument("--unjudged-champion", action="store_true", required=True)
-    added.add_argument("--reason", required=True)
+    _add_changes(command)
     text = "judge the last runs again by other rules, and say which decisions would flip"
     added = command("gate-replay", commands.gate_replay, text, reads="NAME")
     added.add_argument(
@@ -98,6 +86,30 @@ def _parser() -> argparse.ArgumentParser:
         "--write-schema", action="store_true", help="write include/models/schema.json too"
     )
     return main
+
+
+def _add_changes(command: Callable[..., argparse.ArgumentParser]) -> None:
+    """Add the commands that change what serves, and `try`, which looks before."""
+    added = command(
+        "rollback", commands.rollback, "let an earlier version serve again", reads="NAME"
+    )
+    added.add_argument("--to", metavar="VERSION", help="default: the champion before")
+    added.add_argument("--reason", required=True)
+    added.add_argument("--dry-run", action="store_true", help="say what it would change")
+    text = "load a version that served and let it answer on the last holdout"
+    added = command("try", commands.try_version, text, reads="NAME")
+    added.add_argument("--version", required=True)
+    added.add_argument(
+        "--watch-parent", action="store_true", help="end when standard input is closed"
+    )
+    text = "let runs promote again after a rollback"
+    added = command("release", commands.release, text, reads="NAME")
+    added.add_argument("--reason", required=True)
+    text = "let a version serve unjudged, because the champion can no longer be scored"
+    added = command("promote", commands.promote, text, reads="NAME")
+    added.add_argument("--version", required=True)
+    added.add_argument("--unjudged-champion", action="store_true", required=True)
+    added.add_argument("--reason", required=True)
 
 
 def _positive(text: str) -> int:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from include.retraining import tables
 from include.retraining.exceptions import ConfigError
-from include.retraining.registry import Registry, initialise, open_store
+from include.retraining.registry import Registry, initialise, open_store, require_reason
 from include.retraining.storage import URI_VARIABLE
 
 
@@ -80,10 +80,39 @@ def verify(chosen: argparse.Namespace) -> Result:
     return Result(check, lambda: tables.check(check), exit_code=1 if check.problems else 0)
 
 
+def try_version(chosen: argparse.Namespace) -> Result:
+    """Let a version that served answer, and change nothing."""
+    from include.retraining.config import load_model
+    from include.retraining.rollback_trial import try_version as let_answer
+
+    if chosen.watch_parent:
+        from include.retraining.job import end_with_parent
+
+        end_with_parent()
+    tried = let_answer(_registry(chosen).store, load_model(chosen.name), chosen.version)
+    return Result({"tried": tried}, lambda: [tried])
+
+
 def rollback(chosen: argparse.Namespace) -> Result:
-    """Let an earlier version serve again."""
-    entry = _registry(chosen).rollback(chosen.to, actor=getpass.getuser(), reason=chosen.reason)
-    return Result(entry, lambda: [tables.champion_line(chosen.name, entry)])
+    """Let an earlier version serve again, or say what that would change."""
+    from include.retraining.config import load_model
+    from include.retraining.rollback_plan import plan_rollback
+    from include.retraining.rollback_trial import try_version as let_answer
+
+    registry, actor = _registry(chosen), getpass.getuser()
+    require_reason(actor, chosen.reason)
+    plan = plan_rollback(registry.store, chosen.name, chosen.to)
+    tried = let_answer(registry.store, load_model(chosen.name), plan.target.version)
+    if chosen.dry_run:
+        lines = [f"Dry run, nothing was changed. It would be: {plan.words}.", f"Tried: {tried}."]
+        return Result({**plan.model_dump(mode="json"), "tried": tried}, lambda: lines)
+    entry = registry.rollback(
+        plan.target.version,
+        actor=actor,
+        reason=chosen.reason,
+        seen=plan.serving.generation,
+    )
+    return Result(entry, lambda: [tables.champion_line(chosen.name, entry), f"Tried: {tried}."])
 
 
 def release(chosen: argparse.Namespace) -> Result:

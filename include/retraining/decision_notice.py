@@ -24,8 +24,8 @@ _TEXTS: dict[Outcome, _Text] = {
         Kind.GOOD_NEWS,
         "a new version serves",
         (
-            "Nothing to do. To undo it: "
-            '`python -m include.retraining rollback {model} --to {previous} --reason "…"`.'
+            "Nothing to do. To undo it, trigger `rollback_model` for `{model}` in the Airflow UI, "
+            'or type `python -m include.retraining rollback {model} --to {previous} --reason "…"`.'
         ),
     ),
     Outcome.REJECTED: _Text(
@@ -80,8 +80,8 @@ _TEXTS: dict[Outcome, _Text] = {
         Kind.REJECTED,
         "it passed, and automatic promotion is on hold",
         (
-            "When the rollback is dealt with: "
-            '`python -m include.retraining release {model} --reason "…"`.'
+            "When the rollback is dealt with, trigger `release_model` for `{model}` in the Airflow "
+            'UI, or type `python -m include.retraining release {model} --reason "…"`.'
         ),
     ),
     Outcome.APPROVAL_REJECTED: _Text(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 
 from include.retraining import layout
 from include.retraining.config import NAME_PATTERN
@@ -20,6 +21,9 @@ from include.retraining.storage import MissingObject, Store
 from include.retraining.store_marker import require_initialised
 
 ENTRY_NAME = re.compile(r"([0-9]{8})\.json")
+CLOCK_TOLERANCE = timedelta(days=1)
+"""How far the clocks of two machines that write here may be apart."""
+BEST_OF = 10
 _BATCH = 10
 
 
@@ -74,6 +78,59 @@ class PromotionLog:
             lower = max(1, upper - _BATCH + 1)
             yield from reversed(self._entries(lower, upper))
             upper = lower - 1
+
+    def best_of_last(self, metric: str, n: int = BEST_OF) -> PromotionEntry | None:
+        """Return the champion with the best score among the last ``n``.
+
+        A champion that a person rolled back is no yardstick, nor is any before a version that was
+        promoted unjudged.
+
+        Args:
+            metric: the decision metric; entries by another one do not count.
+            n: how many different versions to look back.
+        """
+        best: tuple[float, PromotionEntry] | None = None
+        seen: set[str] = set()
+        rolled_back: set[str] = set()
+        for entry in self.newest_first():
+            if entry.version not in seen | rolled_back:
+                seen.add(entry.version)
+                value = entry.value if entry.metric == metric else None
+                if value is not None and (best is None or value > best[0]):
+                    best = (value, entry)
+            if entry.kind is PromotionKind.UNJUDGED or len(seen) >= n:
+                break
+            if entry.kind is PromotionKind.ROLLBACK:
+                rolled_back |= {self.entry(entry.generation - 1).version} - seen
+        return best and best[1]
+
+    def served(self, version: str) -> PromotionEntry:
+        """Return the newest entry by which a version serves or served.
+
+        Raises:
+            NotFound: when it never did.
+        """
+        for entry in self.newest_first():
+            if entry.version == version:
+                return entry
+        raise NotFound(
+            f"{self.model}: version {version!r} never served, so there is no way back to it; "
+            f"see `history {self.model}`"
+        )
+
+    def made_by(self, request: str, since: datetime) -> PromotionEntry | None:
+        """Return the entry that a person's request made, or None.
+
+        Args:
+            request: as the entry holds it.
+            since: when it was asked, or earlier; older entries are not read.
+        """
+        for entry in self.newest_first():
+            if entry.created_at < since - CLOCK_TOLERANCE:
+                break
+            if entry.request == request:
+                return entry
+        return None
 
     def entry(self, generation: int) -> PromotionEntry:
         """Return one entry that must be there, checked against the one before it."""

@@ -49,6 +49,9 @@ class PromotionEntry(Document):
     actor: str
     """A person, or the DAG."""
     reason: str
+    request: str | None = None
+    """What a person asked it with, `DAG_ID/RUN_ID`, so that asking again finds it; None for a run's
+    own and for one made on the command line."""
     is_held: bool = False
     """Whether no run may promote behind this entry: a person rolled back and has to release."""
     created_at: datetime

@@ -6,7 +6,7 @@ import re
 import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from include.retraining import layout, versions
 from include.retraining.documents import sha256_of
@@ -20,7 +20,12 @@ from include.retraining.exceptions import (
     Superseded,
 )
 from include.retraining.manifest import RunManifest, Serving
-from include.retraining.promotion_log import ENTRY_NAME, PromotionLog, serving_of
+from include.retraining.promotion_log import (
+    CLOCK_TOLERANCE,
+    ENTRY_NAME,
+    PromotionLog,
+    serving_of,
+)
 from include.retraining.promotions import PromotionEntry, PromotionKind
 from include.retraining.report import EvaluationReport
 from include.retraining.storage import MissingObject
@@ -30,9 +35,7 @@ from include.retraining.versions import VersionManifest
 
 __all__ = ["LogCheck", "Registry", "initialise", "open_store"]
 
-BEST_OF = 10
 REASON_LENGTH = 200
-CLOCK_TOLERANCE = timedelta(days=1)
 _VERSION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
 
 
@@ -50,31 +53,6 @@ class LogCheck:
 
 class Registry(PromotionLog):
     """One model's promotion log, and the rules for adding to it."""
-
-    def best_of_last(self, metric: str, n: int = BEST_OF) -> PromotionEntry | None:
-        """Return the champion with the best score among the last ``n``.
-
-        A champion that a person rolled back is no yardstick, nor is any before a version that was
-        promoted unjudged.
-
-        Args:
-            metric: the decision metric; entries by another one do not count.
-            n: how many different versions to look back.
-        """
-        best: tuple[float, PromotionEntry] | None = None
-        seen: set[str] = set()
-        rolled_back: set[str] = set()
-        for entry in self.newest_first():
-            if entry.version not in seen | rolled_back:
-                seen.add(entry.version)
-                value = entry.value if entry.metric == metric else None
-                if value is not None and (best is None or value > best[0]):
-                    best = (value, entry)
-            if entry.kind is PromotionKind.UNJUDGED or len(seen) >= n:
-                break
-            if entry.kind is PromotionKind.ROLLBACK:
-                rolled_back |= {self.entry(entry.generation - 1).version} - seen
-        return best and best[1]
 
     def verify(self) -> LogCheck:
         """Check the chain and the files of every version that ever served, and raise for neither.
@@ -163,11 +141,26 @@ class Registry(PromotionLog):
         )
         return self.append(entry) or self._own(manifest, verdict)
 
-    def rollback(self, version: str, *, actor: str, reason: str) -> PromotionEntry:
+    def rollback(
+        self,
+        version: str,
+        *,
+        actor: str,
+        reason: str,
+        seen: int | None = None,
+        request: str | None = None,
+    ) -> PromotionEntry:
         """Let an earlier champion serve again. Nothing is trained, nothing is judged.
 
         From here on no run promotes, until someone releases that with a reason. Safe to repeat: the
-        same rollback by the same actor gets the entry that it has.
+        same rollback by the same actor, or for the same request, gets the entry that it has.
+
+        Args:
+            version: it must have served.
+            actor: the person.
+            reason: one line.
+            seen: the generation that the person decided on; None for the one that serves.
+            request: names what the person asked with (`PromotionEntry.request`).
 
         Raises:
             NotFound: when the version never served.
@@ -176,30 +169,33 @@ class Registry(PromotionLog):
             Superseded: when another entry was made meanwhile: look again before trying again.
         """
         champion = self._require_champion(actor, reason)
+        if seen is not None and champion.generation != seen:
+            return self._own_by_hand(seen, request)
         if champion.version == version:
             made = (champion.kind, champion.actor, champion.reason)
             if made == (PromotionKind.ROLLBACK, actor, reason):
                 return champion
             raise RegistryError(f"{self.model}: version {version} serves already")
-        earlier = next((entry for entry in self.newest_first() if entry.version == version), None)
-        if earlier is None:
-            raise NotFound(
-                f"{self.model}: version {version!r} never served, so there is no way back to it; "
-                f"see `history {self.model}`"
-            )
+        earlier = self.served(version)
         self._require_version(version, earlier.version_digest)
         changes = {
             "kind": PromotionKind.ROLLBACK,
             "actor": actor,
             "reason": reason,
+            "request": request,
             "is_held": True,
         }
         return self._append_by_hand(champion, earlier.model_copy(update=changes))
 
-    def release(self, *, actor: str, reason: str) -> PromotionEntry:
+    def release(self, *, actor: str, reason: str, request: str | None = None) -> PromotionEntry:
         """Let runs promote again after a rollback; what serves stays.
 
         Safe to repeat: the same release by the same actor gets the entry that it has.
+
+        Args:
+            actor: the person.
+            reason: one line.
+            request: names what the person asked with (`PromotionEntry.request`).
 
         Raises:
             RegistryError: when nothing is held, or actor or reason are missing.
@@ -215,6 +211,7 @@ class Registry(PromotionLog):
             "kind": PromotionKind.RELEASE,
             "actor": actor,
             "reason": reason,
+            "request": request,
             "is_held": False,
         }
         return self._append_by_hand(champion, champion.model_copy(update=changes))
@@ -251,6 +248,7 @@ class Registry(PromotionLog):
             "run_id": manifest.run_id,
             "actor": actor,
             "reason": reason,
+            "request": None,
         }
         return self._append_by_hand(champion, champion.model_copy(update=changes))
 
@@ -265,19 +263,24 @@ class Registry(PromotionLog):
             "created_at": datetime.now(UTC),
         }
         entry = self.append(template.model_copy(update=changes))
-        if entry is not None:
-            return entry
-        faster = self.entry(champion.generation + 1)
+        return entry or self._own_by_hand(champion.generation, template.request)
+
+    def _own_by_hand(self, seen: int, request: str | None) -> PromotionEntry:
+        """Return the entry behind the one that a person saw if their request made it.
+
+        Raises:
+            Superseded: when it is another's.
+        """
+        faster = self.entry(seen + 1)
+        if request is not None and faster.request == request:
+            return faster
         raise Superseded(
             f"{self.model}: {faster.actor} was faster, version {faster.version} became generation "
             f"{faster.generation}; look again before trying again"
         )
 
     def _require_champion(self, actor: str, reason: str) -> PromotionEntry:
-        if not actor.strip() or not reason.strip():
-            raise RegistryError("an entry made by hand needs an actor and a reason")
-        if len(reason) > REASON_LENGTH or not reason.isprintable():
-            raise RegistryError(f"a reason is one line of at most {REASON_LENGTH} characters")
+        require_reason(actor, reason)
         champion = self.champion()
         if champion is None:
             raise RegistryError(f"{self.model}: nothing serves yet; let a run promote the first")
@@ -301,7 +304,8 @@ class Registry(PromotionLog):
             raise Held(
                 f"automatic promotion is on hold: {hold.actor} rolled back to version "
                 f"{hold.version} at {hold.created_at:%Y-%m-%d %H:%M} UTC ({hold.reason}); release "
-                f"it with a reason: `release {self.model} --reason …`"
+                f"it with a reason: trigger `release_model` in the UI, or `release {self.model} "
+                f"--reason …`"
             )
 
     def _require_newer(
@@ -312,7 +316,7 @@ class Registry(PromotionLog):
         if rolled_back:
             raise Superseded(
                 f"version {version.version} was rolled back by {rolled_back.actor} "
-                f"({rolled_back.reason}); a person may let it serve again with `rollback`"
+                f"({rolled_back.reason}); a person may let it serve again with `rollback_model`"
             )
         date = manifest.params.date.isoformat()
         is_forced = manifest.params.force_retrain and manifest.params.reason
@@ -348,6 +352,18 @@ class Registry(PromotionLog):
             f"version {entry.version} became generation {entry.generation} ({entry.kind.value} by "
             f"{entry.actor}) after this challenger was scored"
         )
+
+
+def require_reason(actor: str, reason: str) -> None:
+    """Refuse an entry by hand without a person or a reason, or with a reason that is no one line.
+
+    Raises:
+        RegistryError: saying what is missing or allowed.
+    """
+    if not actor.strip() or not reason.strip():
+        raise RegistryError("an entry made by hand needs an actor and a reason")
+    if len(reason) > REASON_LENGTH or not reason.isprintable():
+        raise RegistryError(f"a reason is one line of at most {REASON_LENGTH} characters")
 
 
 def _require_evidence(manifest: RunManifest, verdict: Verdict, report: EvaluationReport) -> None:

@@ -20,7 +20,16 @@ from include.retraining.records import Outcome, close_run
 from include.retraining.registry import Registry, initialise
 from include.retraining.storage import OPTIONS_VARIABLE, URI_VARIABLE, Store
 from tests.include.retraining.gate_checks import STRICT_POLICY
-from tests.planted import CONFIG, MODEL, decide, plant_run, plant_version, run_ref, version_name
+from tests.planted import (
+    CONFIG,
+    MODEL,
+    decide,
+    plant_run,
+    plant_version,
+    run_ref,
+    saved_model,
+    version_name,
+)
 
 ROOT = Path(__file__).parents[3]
 Run = Callable[..., tuple[int, str, str]]
@@ -33,7 +42,7 @@ def store(folder_store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
     monkeypatch.setenv(URI_VARIABLE, made.uri)
     monkeypatch.setenv(OPTIONS_VARIABLE, "{}")
     for day in (1, 2):
-        decide(made, plant_run(made, day))
+        decide(made, plant_run(made, day, model_bytes=saved_model()))
     decide(made, plant_run(made, 3, report={"fairness.0.disparate_impact": 0.7123}))
     close_run(made, run_ref(4), Outcome.FAILED, "the trainer was killed", failed_task="train_model")
     return made
@@ -153,7 +162,7 @@ def test_verify(store: Store, run: Run) -> None:
     assert json.loads(run("verify", MODEL, "--json")[1])["problems"]
 
 
-def test_rollback(store: Store, run: Run) -> None:
+def test_rollback(store: Store, run: Run, known: None) -> None:
     """`rollback` lets an earlier version serve, in the name of who typed it."""
     started = time.monotonic()
     words = ("rollback", MODEL, "--to", version_name(1), "--reason", "complaints")
@@ -167,6 +176,32 @@ def test_rollback(store: Store, run: Run) -> None:
     code, _, err = run("rollback", MODEL, "--to", "nothing", "--reason", "x")
     assert code == 1
     assert "never served" in err
+
+
+def test_a_dry_run_of_a_rollback(store: Store, run: Run, known: None) -> None:
+    """`rollback --dry-run` names the champion before, tries it, and changes nothing."""
+    code, out, _ = run("rollback", MODEL, "--reason", "complaints", "--dry-run")
+    assert code == 0
+    assert out.startswith("Dry run, nothing was changed. It would be: ")
+    assert f"version {version_name(1)} (it served as generation 1" in out
+    assert f"instead of version {version_name(2)} (generation 2)" in out
+    assert f"Tried: version {version_name(1)} verifies and loads" in out
+    words = ("rollback", MODEL, "--reason", "complaints", "--dry-run", "--json")
+    assert json.loads(run(*words)[1])["target"] == {"version": version_name(1), "generation": 1}
+    assert len(Registry(store, MODEL).history()) == 2
+
+
+def test_no_rollback_to_what_does_not_answer(store: Store, run: Run, known: None) -> None:
+    """A version that is damaged is refused before anything changes, and `try` says the same."""
+    store.write(f"models/{MODEL}/versions/{version_name(1)}/0-1/model.skops", b"x")
+    for words in (
+        ("rollback", MODEL, "--reason", "complaints"),
+        ("try", MODEL, "--version", version_name(1)),
+    ):
+        code, _, err = run(*words)
+        assert code == 1
+        assert "altered" in err
+    assert len(Registry(store, MODEL).history()) == 2
 
 
 def test_promote_unjudged(store: Store, run: Run, known: None) -> None:
@@ -203,7 +238,7 @@ def test_promote_unjudged_is_for_a_lost_champion_only(store: Store, run: Run, kn
     assert len(json.loads(run("history", MODEL, "--json")[1])) == 2
 
 
-def test_a_reason_is_one_short_line(store: Store, run: Run) -> None:
+def test_a_reason_is_one_short_line(store: Store, run: Run, known: None) -> None:
     """What a person types is bounded before it is written for ever."""
     for reason in ("x" * 201, "two\nlines"):
         code, _, err = run("rollback", MODEL, "--to", version_name(1), "--reason", reason)
@@ -396,7 +431,7 @@ def test_a_job_that_watches_its_parent_ends_with_it(store: Store) -> None:
     process.stderr.close()
 
 
-def test_release(store: Store, run: Run) -> None:
+def test_release(store: Store, run: Run, known: None) -> None:
     """`release` ends the hold of a rollback, once, with a reason; what serves stays."""
     run("rollback", MODEL, "--to", version_name(1), "--reason", "complaints")
     code, out, _ = run("release", MODEL, "--reason", "labels repaired")

@@ -1,0 +1,73 @@
+"""# Let an earlier version of a model serve again.
+
+Trigger this when the version that serves is bad. Nothing is trained and nothing is judged: a
+version that served before serves again, and from then on **no run promotes** for this model, until
+a person releases that with the DAG `release_model`.
+
+1. Trigger it as it is: a **dry run** checks everything, tries the version, and says in the log of
+   "Roll back" what would change. That task is then skipped.
+2. Trigger it again with **Dry run** switched off. It takes well under a minute.
+
+Leave the version empty for the champion before the one that serves. Any other version that served
+is named in `python -m include.retraining history NAME`. The reason is kept in the promotion log
+with your name, and Slack hears about it.
+
+## Triage
+
+- **Red at "See what would change"**: what was typed is not allowed, the version never served, or
+  another version serves since you asked. Nothing changed. The log's first error says which.
+- **Red at "Try the version"**: its files are not what served, or it does not load or answer.
+  Nothing changed. Name another version.
+- **Red at "Roll back"**: another entry was faster, or the store refused. Look what serves now and
+  trigger it again.
+- Clearing a run never rolls back twice: it finds what it did.
+- To undo a rollback: roll back again, naming the version that served before it.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.sdk import DAG
+
+from include.orchestration.by_hand import rollback_params
+from include.orchestration.roll_back import (
+    CheckRollbackOperator,
+    RollBackOperator,
+    TryVersionOperator,
+)
+from include.orchestration.telling_by_hand import tell_of_failed_rollback
+
+with DAG(
+    dag_id="rollback_model",
+    dag_display_name="Roll back a model",
+    description="Let an earlier version serve again, and hold automatic promotion",
+    doc_md=__doc__,
+    schedule=None,
+    catchup=False,
+    params=rollback_params(),
+    # Whoever needs it must not have to find out first that it was switched off.
+    is_paused_upon_creation=False,
+    tags=["by hand"],
+    on_failure_callback=tell_of_failed_rollback,
+    default_args={
+        "on_failure_callback": tell_of_failed_rollback,
+        # A person waits: not the five minutes that a retraining run leaves a store to come back.
+        "retries": 2,
+        "retry_delay": timedelta(seconds=5),
+    },
+) as dag:
+    check_request = CheckRollbackOperator(
+        task_id="check_request", task_display_name="See what would change"
+    )
+    try_version = TryVersionOperator(
+        task_id="try_version", task_display_name="Try the version", plan_task="check_request"
+    )
+    roll_back = RollBackOperator(
+        task_id="roll_back",
+        task_display_name="Roll back",
+        plan_task="check_request",
+        try_task="try_version",
+    )
+    # Nothing else leads to the rollback: a version that does not answer never serves again.
+    check_request >> try_version >> roll_back

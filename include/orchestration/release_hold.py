@@ -1,0 +1,36 @@
+"""Release the hold that a rollback put on automatic promotion."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk import BaseOperator, Context
+
+from include.orchestration.bundle import assert_own_bundle
+from include.orchestration.by_hand import read_request, release_params
+from include.orchestration.failing import failing_clearly
+from include.orchestration.store_connection import open_store
+from include.orchestration.telling_by_hand import tell_by_hand
+from include.retraining.config import load_model
+
+
+class ReleaseHoldOperator(BaseOperator):
+    """Lets runs promote again; what serves stays. A retry or a clear finds what was done."""
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Return what serves on."""
+        from include.retraining.registry import Registry
+        from include.retraining.rollback_notice import released
+
+        with failing_clearly():
+            assert_own_bundle(context)
+            request = read_request(context, release_params())
+            config = load_model(request.model)
+            registry = Registry(open_store(), request.model)
+            entry = registry.made_by(request.name, request.due) or registry.release(
+                actor=request.actor, reason=request.reason, request=request.name
+            )
+        self.log.info("released by %s: %s", entry.actor, entry.reason)
+        self.log.info("to promote now, trigger %s; else the next run may", config.dag_id)
+        tell_by_hand(registry.store, context, released, entry)
+        return {"version": entry.version, "generation": entry.generation}

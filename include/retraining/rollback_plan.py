@@ -1,0 +1,110 @@
+"""What a rollback would change, before it is made."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from include.retraining.documents import Document
+from include.retraining.exceptions import NotFound, RegistryError, Superseded
+from include.retraining.manifest import Serving
+from include.retraining.promotion_log import PromotionLog, serving_of
+from include.retraining.promotions import PromotionEntry, PromotionKind
+from include.retraining.storage import Store
+
+
+class RollbackPlan(Document):
+    """What a rollback would change."""
+
+    model: str
+    serving: Serving
+    """What serves now."""
+    serving_since: datetime
+    target: Serving
+    """The version that shall serve again, and the generation as which it served last."""
+    target_data_date: str
+    """ISO date of the data that it was trained on."""
+
+    @property
+    def words(self) -> str:
+        """Say it in a sentence."""
+        return (
+            f"{self.model}: version {self.target.version} (it served as generation "
+            f"{self.target.generation}, trained on data of {self.target_data_date}) instead of "
+            f"version {self.serving.version} (generation {self.serving.generation})"
+        )
+
+
+def plan_rollback(
+    store: Store,
+    model: str,
+    version: str | None = None,
+    *,
+    request: str | None = None,
+    asked_at: datetime | None = None,
+    since: datetime | None = None,
+) -> RollbackPlan:
+    """Return what a rollback would change; nothing is changed.
+
+    Args:
+        store: with the promotion log.
+        model: whose champion is taken back.
+        version: that shall serve again; None for the champion before, leaving out those that a
+            person rolled back.
+        request: what a person asks with (`PromotionEntry.request`): when it made its entry already,
+            the plan is the one that led there.
+        asked_at: when the person asked. What serves must be what they saw then.
+        since: from when on an entry made by the request may be there.
+
+    Raises:
+        NotFound: when the version never served, or there is none before.
+        RegistryError: when nothing serves, or the version serves already.
+        Superseded: when the champion changed after the person asked.
+        StorageError: when the store refuses or does not answer.
+    """
+    log = PromotionLog(store, model)
+    if request is not None and since is not None:
+        made = log.made_by(request, since)
+        if made is not None:
+            before = log.entry(made.generation - 1)
+            return _plan(before, made)
+    champion = log.champion()
+    if champion is None:
+        raise RegistryError(f"{model}: nothing serves yet, so there is nothing to roll back")
+    if asked_at is not None and champion.created_at > asked_at:
+        raise Superseded(
+            f"{model}: version {champion.version} became generation {champion.generation} "
+            f"({champion.kind.value} by {champion.actor}) after you asked; look again before "
+            "trying again"
+        )
+    if version == champion.version:
+        raise RegistryError(f"{model}: version {version} serves already")
+    return _plan(champion, log.served(version) if version else champion_before(log))
+
+
+def champion_before(log: PromotionLog) -> PromotionEntry:
+    """Return the entry of the newest version before the champion that no person rolled back.
+
+    Raises:
+        NotFound: when there is none.
+    """
+    passed: set[str] = set()
+    for entry in log.newest_first():
+        if passed and entry.version not in passed:
+            return entry
+        passed.add(entry.version)
+        if entry.kind is PromotionKind.ROLLBACK:
+            passed.add(log.entry(entry.generation - 1).version)
+    raise NotFound(
+        f"{log.model}: no version served before this one that was not rolled back; name one of "
+        f"`history {log.model}`"
+    )
+
+
+def _plan(before: PromotionEntry, target: PromotionEntry) -> RollbackPlan:
+    return RollbackPlan(
+        model=before.model,
+        serving=serving_of(before),
+        serving_since=before.created_at,
+        target=serving_of(target),
+        target_data_date=target.data_date,
+    )

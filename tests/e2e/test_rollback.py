@@ -1,0 +1,146 @@
+"""A person rolls a model back and releases it, on a real Airflow."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from include.local_airflow.api import RUN_ENDED
+from include.local_airflow.repository_copy import add_model, copy_repository
+from include.retraining.decision_record import Outcome
+from include.retraining.promotions import PromotionEntry, PromotionKind
+from tests.e2e.harness import EndedRun, Stage
+from tests.e2e.scenes import patients, with_poor_training_labels
+
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
+
+MODEL = "story"
+LISTENER = """
+from airflow.sdk import DAG, Asset, task
+
+with DAG("score_story", schedule=[Asset("story_champion")], is_paused_upon_creation=False):
+
+    @task
+    def note(triggering_asset_events=None):
+        return [event.extra for events in triggering_asset_events.values() for event in events]
+
+    note()
+"""
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the repository with a model to roll back and a DAG that scores with it."""
+    root = copy_repository(tmp_path_factory.mktemp("repository"))
+    add_model(root, MODEL, values={"gates": {"minimum": {"r2": 0.0}}})
+    (root / "dags" / "score_story.py").write_text(LISTENER)
+    return root
+
+
+@pytest.fixture(scope="module")
+def served(airflow: Stage) -> list[PromotionEntry]:
+    """Two versions that served, the second of which is bad."""
+    airflow.land(MODEL, with_poor_training_labels(seed=1))
+    airflow.run(MODEL)
+    airflow.land(MODEL, patients())
+    airflow.run(MODEL)
+    entries = airflow.promotions(MODEL)
+    assert len({entry.version for entry in entries}) == 2
+    return entries
+
+
+def ask(airflow: Stage, dag_id: str, conf: Mapping[str, Any]) -> str:
+    """Trigger a DAG as a person does, and return the run's id."""
+    airflow.wait_for(lambda: airflow.api.dag(dag_id), f"DAG {dag_id}")
+    return airflow.api.trigger(dag_id, conf)
+
+
+def end_of(airflow: Stage, dag_id: str, run_id: str) -> EndedRun:
+    """Wait for a run's end."""
+
+    def look() -> EndedRun | None:
+        state = airflow.api.run(dag_id, run_id)["state"]
+        if state not in RUN_ENDED:
+            return None
+        tasks = airflow.api.tasks(dag_id, run_id)
+        return EndedRun(run_id, state, {name: task["state"] for name, task in tasks.items()})
+
+    return airflow.wait_for(look, f"end of {dag_id} {run_id}", 120)
+
+
+def act(airflow: Stage, dag_id: str, conf: Mapping[str, Any]) -> EndedRun:
+    """Trigger a DAG and wait for the run's end."""
+    return end_of(airflow, dag_id, ask(airflow, dag_id, conf))
+
+
+@pytest.mark.fault("G10", "N05")
+def test_a_person_rolls_back_and_releases(airflow: Stage, served: list[PromotionEntry]) -> None:
+    """Dry run; rollback in under a minute; the next run is held; release; the next run promotes."""
+    first, second = served
+    ended = act(airflow, "rollback_model", {"model": MODEL, "reason": "complaints"})
+    assert ended.tasks == {
+        "check_request": "success",
+        "try_version": "success",
+        "roll_back": "skipped",
+    }
+    said = airflow.api.xcom("rollback_model", ended.run_id, "roll_back", "dry_run")
+    assert f"version {first.version}" in said
+    assert f"instead of version {second.version} (generation 2)" in said
+    assert "answers on" in said
+    assert airflow.promotions(MODEL) == served
+
+    started = time.monotonic()
+    conf = {"model": MODEL, "reason": "it refuses everyone", "dry_run": False}
+    ended = act(airflow, "rollback_model", conf)
+    took = time.monotonic() - started
+    assert set(ended.tasks.values()) == {"success"}
+    assert took < 60
+    print(f"from the trigger to the end of the rollback: {took:.1f} s")  # noqa: T201
+    entry = airflow.promotions(MODEL)[-1]
+    assert (entry.generation, entry.kind) == (3, PromotionKind.ROLLBACK)
+    assert (entry.version, entry.version_digest) == (first.version, first.version_digest)
+    assert (entry.actor, entry.reason, entry.is_held) == ("admin", "it refuses everyone", True)
+    assert entry.request == f"rollback_model/{ended.run_id}"
+    text = airflow.wait_for_message("rolled back by admin", first.version)
+    for words in ("it refuses everyone", "release_model", "rolled_back.md", second.version):
+        assert words in text
+
+    def event() -> list[Any] | None:
+        runs = airflow.api.runs("score_story")
+        notes = [airflow.api.xcom("score_story", run["dag_run_id"], "note") for run in runs]
+        return [
+            note for note in notes if {"version": first.version, "generation": 3} in (note or [])
+        ]
+
+    airflow.wait_for(event, "a scoring run by the rollback's event")
+
+    airflow.api.clear("rollback_model", ended.run_id)
+    again = end_of(airflow, "rollback_model", ended.run_id)
+    assert set(again.tasks.values()) == {"success"}
+    assert airflow.promotions(MODEL)[-1] == entry
+
+    conf = {"force_retrain": True, "reason": "once more"}
+    _, record = airflow.run(MODEL, conf)
+    assert record.outcome is Outcome.HELD
+
+    ended = act(airflow, "release_model", {"model": MODEL, "reason": "labels repaired"})
+    assert ended.state == "success"
+    entry = airflow.promotions(MODEL)[-1]
+    assert (entry.kind, entry.version, entry.is_held) == (
+        PromotionKind.RELEASE,
+        first.version,
+        False,
+    )
+    assert (entry.actor, entry.reason) == ("admin", "labels repaired")
+    airflow.wait_for_message("released by admin", "trigger `retrain_story`")
+
+    _, record = airflow.run(MODEL, {"force_retrain": True, "reason": "after the release"})
+    assert record.outcome is Outcome.PROMOTED
+    assert record.cause.user == "admin"
+    assert record.params is not None
+    assert (record.params.force_retrain, record.params.reason) == (True, "after the release")
+    assert airflow.promotions(MODEL)[-1].actor == "admin"
