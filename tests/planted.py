@@ -238,7 +238,7 @@ def _date(number: int) -> date:
 def _delivery(number: int) -> Delivery:
     data = f"data {number}".encode()
     return Delivery(
-        location="landing/toy",
+        location="file:///landing/toy",
         flag=Flag(uri=FLAG_URI, identity=f"identity {number}", is_consumable=True),
         files=(PinnedFile(name="data.csv", size=len(data), sha256=sha256_of(data)),),
     )

@@ -7,6 +7,7 @@ from itertools import islice
 
 import numpy as np
 import pandas as pd
+from pydantic import ValidationError
 
 from include.retraining.config import ModelConfig, TimeSplit
 from include.retraining.dataset import read_dataset
@@ -84,6 +85,8 @@ def _last_holdout(store: Store, version: VersionManifest) -> tuple[pd.DataFrame 
             return _holdout(store, _plan_of(store, record), version), record.run_id
         except (DataChanged, EvidenceError, NotFound, StorageError) as error:
             problems.append(f"run {record.run_id}: {error}")
+        except ValidationError:
+            problems.append(f"run {record.run_id}: this code cannot read its configuration")
         except DataRejected as error:
             raise ArtifactError(
                 f"version {version.version} does not answer: the holdout of run {record.run_id} "
