@@ -342,6 +342,21 @@ def test_rollback_again_returns_the_same_entry(folder: Store) -> None:
         registry.rollback(version_name(1), actor="bob", reason="complaints")
 
 
+def test_a_request_makes_one_entry(folder: Store) -> None:
+    """A rollback whose answer was lost is found again; another one behind the same entry loses."""
+    promote_days(folder, 1, 2)
+    registry = Registry(folder, MODEL)
+    asked: dict[str, Any] = {"actor": "ann", "reason": "complaints", "seen": 2}
+    entry = registry.rollback(version_name(1), **asked, request="rollback_model/a")
+    assert registry.rollback(version_name(1), **asked, request="rollback_model/a") == entry
+    for other in ("rollback_model/b", None):
+        with pytest.raises(Superseded, match="ann was faster"):
+            registry.rollback(version_name(1), **asked, request=other)
+    released = registry.release(actor="ann", reason="mended", request="release_model/a")
+    assert released.request == "release_model/a"
+    assert len(registry.history()) == 4
+
+
 @pytest.mark.parametrize(
     ("version", "actor", "reason", "error", "text"),
     [
