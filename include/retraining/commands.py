@@ -161,11 +161,13 @@ def reproduce(chosen: argparse.Namespace) -> Result:
 
 def collect(chosen: argparse.Namespace) -> Result:
     """Say what no one needs, and remove it where asked to."""
-    from include.retraining.gc import find_garbage, models_in, remove
+    from include.retraining.gc import find_garbage, find_sent_notices, models_in, remove
 
     store = open_store(chosen.store)
     names = [_registry(chosen).model] if chosen.name else models_in(store)
     garbage = [item for name in names for item in find_garbage(store, name, keep=chosen.keep)]
+    if not chosen.name:
+        garbage += find_sent_notices(store)
     if chosen.delete:
         remove(store, garbage)
     return Result(garbage, lambda: tables.garbage(garbage, is_removed=chosen.delete))

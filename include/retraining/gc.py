@@ -1,4 +1,4 @@
-"""Remove what no one needs: old versions, unfinished attempts, litter of killed writers.
+"""Remove what no one needs: old versions, unfinished attempts, old messages, writers' litter.
 
 Never removed: the champion, whatever an entry of the promotion log names, the newest versions, and
 anything of a run or a decision. An aborted upload in parts is invisible here; a bucket's lifecycle
@@ -14,12 +14,14 @@ from datetime import UTC, datetime, timedelta
 
 from include.retraining import layout
 from include.retraining.exceptions import EvidenceError
+from include.retraining.outbox import sent_before
 from include.retraining.registry import Registry
 from include.retraining.storage import ObjectInfo, Store
 from include.retraining.versions import VersionManifest
 
 KEEP_VERSIONS = 10
 GRACE = timedelta(days=1)
+SENT_FOR = timedelta(days=90)
 _LITTER = re.compile(r".+#[0-9]+")
 
 
@@ -64,6 +66,19 @@ def find_garbage(
     for version, objects in sorted(folders.items()):
         garbage += _garbage_of(version, objects, manifests[version], kept, cutoff)
     return garbage
+
+
+def find_sent_notices(store: Store, *, now: datetime | None = None) -> list[Garbage]:
+    """Return what may be removed of the messages that were sent long ago, in this order.
+
+    The outbox is listed at each look of the watch. What is told again after that time, because it
+    still lasts, is sent again.
+    """
+    cutoff = (now or datetime.now(UTC)) - SENT_FOR
+    return [
+        Garbage(info.key, info.size, "a message sent long ago")
+        for info in sent_before(store, cutoff)
+    ]
 
 
 def remove(store: Store, garbage: list[Garbage]) -> int:

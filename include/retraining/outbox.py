@@ -19,7 +19,7 @@ from include.retraining.exceptions import EvidenceError, NotSent, StorageError
 from include.retraining.layout import OUTBOX
 from include.retraining.notices import Kind, Links, Notice, alert
 from include.retraining.redaction import redact
-from include.retraining.storage import Store
+from include.retraining.storage import ObjectInfo, Store
 from include.retraining.wording import cut
 
 CLAIM_SECONDS = 60
@@ -117,6 +117,24 @@ def waiting(store: Store) -> Iterator[Notice]:
     for match in found:
         if match["number"] is None and match["sent"] is None and match["key"] not in sent:
             yield _stored(store, match["key"])
+
+
+def sent_before(store: Store, before: datetime) -> Iterator[ObjectInfo]:
+    """Yield all that is left of the notices that were sent before a time, each one's mark last.
+
+    Until its mark is gone, a notice is not sent again, whoever tells it.
+    """
+    kept: dict[str, list[ObjectInfo]] = {}
+    marks: dict[str, ObjectInfo] = {}
+    for info in store.children(OUTBOX)[1]:
+        match = _NOTICE_NAME.fullmatch(info.key.removeprefix(f"{OUTBOX}/"))
+        if match is not None and match["sent"]:
+            marks[match["key"]] = info
+        elif match is not None:
+            kept.setdefault(match["key"], []).append(info)
+    for key, mark in marks.items():
+        if mark.last_modified < before:
+            yield from (*kept.get(key, []), mark)
 
 
 def last_problem(store: Store, key: str) -> Retry | None:

@@ -9,10 +9,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from include.retraining import layout
-from include.retraining.exceptions import RegistryError
-from include.retraining.gc import find_garbage, models_in, remove
+from include.retraining.exceptions import NotSent, RegistryError
+from include.retraining.gc import find_garbage, find_sent_notices, models_in, remove
+from include.retraining.notices import Notice
+from include.retraining.outbox import deliver, waiting
 from include.retraining.registry import Registry, initialise
 from include.retraining.storage import Store
+from tests.include.retraining.test_outbox import make_notice
 from tests.invariants import check_invariants
 from tests.planted import MODEL, decide, plant_run, plant_version, version_name
 
@@ -142,3 +145,25 @@ def test_a_thousand_versions(folder_store: Store, monkeypatch: pytest.MonkeyPatc
     garbage = find_garbage(store, MODEL, keep=5, now=LATER)
     remove(store, garbage)
     assert versions(store) == {version_name(number) for number in (1, *range(997, 1002))}
+
+
+def test_messages_sent_long_ago_go_and_waiting_ones_stay(store: Store) -> None:
+    """The mark goes last: whoever is killed between sends nothing twice."""
+
+    def refuse(notice: Notice) -> None:
+        raise NotSent("503")
+
+    deliver(store, make_notice("old"), lambda notice: None)
+    with pytest.raises(NotSent):
+        deliver(store, make_notice("waits"), refuse)
+    assert find_sent_notices(store) == []
+    garbage = find_sent_notices(store, now=datetime.now(UTC) + timedelta(days=91))
+    assert [item.key.rpartition("/")[2] for item in garbage] == [
+        "old.claim-1.json",
+        "old.json",
+        "old.sent.json",
+    ]
+    remove(store, garbage[:-1])
+    assert not deliver(store, make_notice("old"), refuse)
+    remove(store, find_sent_notices(store, now=datetime.now(UTC) + timedelta(days=91)))
+    assert [notice.key for notice in waiting(store)] == ["waits"]
