@@ -14,6 +14,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout
 from include.orchestration.bundle import assert_own_bundle
 from include.orchestration.closing import close_and_tell
 from include.orchestration.failing import failing_clearly
+from include.orchestration.links import airflow_url
 from include.orchestration.params import read_params
 from include.orchestration.run_reference import run_reference
 from include.orchestration.store_connection import open_store, store_address
@@ -63,7 +64,7 @@ class FlagSensor(FileSensor):
         from include.retraining.watch_runs import note_begun
 
         try:
-            note_begun(open_store(), run_reference(context))
+            note_begun(open_store(), run_reference(context), airflow=airflow_url())
         except RetrainingError as error:
             self.log.warning("it could not be noted that the run began: %s", error)
 

@@ -10,10 +10,14 @@ from airflow.sdk import Context, conf
 REPOSITORY_VARIABLE = "RETRAINING_REPOSITORY_URL"
 
 
+def airflow_url() -> str:
+    """Return the address of this Airflow's UI."""
+    return str(conf.get("api", "base_url", fallback="http://localhost:8080")).rstrip("/")
+
+
 def dag_url(dag_id: str) -> str:
     """Return the page of a DAG in the Airflow UI."""
-    base = conf.get("api", "base_url", fallback="http://localhost:8080").rstrip("/")
-    return f"{base}/dags/{quote(dag_id, safe='')}"
+    return f"{airflow_url()}/dags/{quote(dag_id, safe='')}"
 
 
 def run_url(dag_id: str, run_id: str) -> str:

@@ -21,6 +21,7 @@ def model_page(config: ModelConfig) -> str:
 | Owner | {config.owner} |
 | When it fails | tier {config.tier}: {_TIERS[config.tier]} |
 | Schedule | {schedule} |
+| Must decide | {_deadline(config)} |
 | Waits for | `{trigger.flag}`, up to {trigger.timeout_seconds:g} s |
 | Data | `{config.data.location}`: {", ".join(f"`{name}`" for name in config.data.files)} |
 | Configuration | `include/models/{config.name}.yaml`, `include/models/{config.name}.py` |
@@ -29,6 +30,13 @@ A challenger serves only when it passes every gate:
 
 {gates}{_approval(config)}
 """
+
+
+def _deadline(config: ModelConfig) -> str:
+    if config.deadline is None:
+        return "whenever it is done"
+    by = "" if config.deadline.endswith("after start") else "by "
+    return f"{by}{config.deadline}"
 
 
 def _approval(config: ModelConfig) -> str:

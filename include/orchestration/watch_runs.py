@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow.sdk import Context
 
-from include.orchestration.links import repository_url, run_url
+from include.orchestration.links import airflow_url, repository_url, run_url
 from include.orchestration.run_reference import DAG_PREFIX, reference_to
 from include.orchestration.stop_jobs import RUN_ENDED, stop_jobs
 from include.orchestration.telling import links_of, tell_notice
@@ -49,13 +49,13 @@ def ended_runs(store: Store, model: str, *, now: datetime | None = None) -> Iter
 
     before = (now or datetime.now(UTC)) - GRACE
     seen = set()
-    for begun in runs_to_look_at(store, model):
-        seen.add(begun.run_id)
-        found = find_run(begun.dag_id, begun.run_id)
-        if found is None:
-            yield EndedRun(begun, DELETED)
-        elif _has_ended(found, before):
-            yield EndedRun(reference_to(begun.dag_id, found), _word(found.state))
+    for run, airflow in runs_to_look_at(store, model):
+        seen.add(run.run_id)
+        found = find_run(run.dag_id, run.run_id)
+        if found is not None and _has_ended(found, before):
+            yield EndedRun(reference_to(run.dag_id, found), _word(found.state))
+        elif found is None and airflow == airflow_url():  # another Airflow may share the store
+            yield EndedRun(run, DELETED)
     dag_id = DAG_PREFIX + model
     for found in newest_runs(dag_id, WITH_LOGICAL_DATE):
         if found.run_id not in seen and _has_ended(found, before):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import datetime
+from typing import NamedTuple
 
 from include.retraining import layout
 from include.retraining.documents import Document
@@ -29,19 +30,40 @@ class Begun(Document):
     run_id: str
     run_after: datetime
     cause: Cause
+    airflow: str | None
+    """The address of the Airflow that it began in; None where nobody noted it."""
 
 
-def note_begun(store: Store, run: RunRef) -> None:
+class KnownRun(NamedTuple):
+    """A run that the store knows of."""
+
+    run: RunRef
+    airflow: str | None
+    """As `Begun.airflow`: no other Airflow can say that the run is gone."""
+
+
+def note_begun(store: Store, run: RunRef, *, airflow: str) -> None:
     """Note that a run began, unless it is noted.
+
+    Args:
+        store: the store.
+        run: the run.
+        airflow: the address of the Airflow that it began in.
 
     Raises:
         StorageError: when the store refuses or does not answer.
     """
-    begun = Begun(dag_id=run.dag_id, run_id=run.run_id, run_after=run.run_after, cause=run.cause)
+    begun = Begun(
+        dag_id=run.dag_id,
+        run_id=run.run_id,
+        run_after=run.run_after,
+        cause=run.cause,
+        airflow=airflow,
+    )
     store.create(run.paths.begun, begun.to_bytes())
 
 
-def runs_to_look_at(store: Store, model: str, *, newest: int = NEWEST) -> Iterator[RunRef]:
+def runs_to_look_at(store: Store, model: str, *, newest: int = NEWEST) -> Iterator[KnownRun]:
     """Yield a model's newest runs, and every older one that has no record; the newest first.
 
     Which clear of a run is the last is Airflow's to say: here it is 0.
@@ -67,7 +89,7 @@ def plans_of(store: Store, run: RunRef) -> list[RunPaths]:
     return plans
 
 
-def _begun(store: Store, paths: RunPaths) -> RunRef | None:
+def _begun(store: Store, paths: RunPaths) -> KnownRun | None:
     """Return a run that began; None for one that left nothing that says which it is."""
     try:
         data = store.read_if_present(paths.begun)
@@ -79,7 +101,7 @@ def _begun(store: Store, paths: RunPaths) -> RunRef | None:
         return None  # what is damaged is named by `verify`; the others are still looked at
     if begun is None:
         return None
-    return RunRef(
+    run = RunRef(
         model=paths.model,
         dag_id=begun.dag_id,
         run_id=begun.run_id,
@@ -87,6 +109,7 @@ def _begun(store: Store, paths: RunPaths) -> RunRef | None:
         clear=0,
         cause=begun.cause,
     )
+    return KnownRun(run, begun.airflow)
 
 
 def _planned(store: Store, paths: RunPaths) -> Begun | None:
@@ -99,4 +122,5 @@ def _planned(store: Store, paths: RunPaths) -> Begun | None:
         run_id=manifest.run_id,
         run_after=manifest.run_after,
         cause=manifest.cause,
+        airflow=None,
     )

@@ -12,6 +12,8 @@ from include.retraining.watch_mark import last_mark, leave
 from include.retraining.watch_runs import note_begun, plans_of, runs_to_look_at
 from tests.planted import MODEL, plant_run, run_ref
 
+AIRFLOW = "http://localhost:8080"
+
 
 @pytest.fixture
 def store(any_store: Store) -> Store:
@@ -22,34 +24,35 @@ def store(any_store: Store) -> Store:
 def test_a_run_that_only_began_is_looked_at(store: Store) -> None:
     """It was killed while it waited for its data; noting it twice is noting it once."""
     for _ in range(2):
-        note_begun(store, run_ref(1))
-    assert list(runs_to_look_at(store, MODEL)) == [run_ref(1)]
+        note_begun(store, run_ref(1), airflow=AIRFLOW)
+    assert list(runs_to_look_at(store, MODEL)) == [(run_ref(1), AIRFLOW)]
     assert not has_decided(store, run_ref(1).paths)
 
 
 def test_a_planned_run_is_looked_at_though_nobody_noted_it(store: Store) -> None:
     """Its manifest says which run it is."""
     plant_run(store, 1, version=False, evaluated=False)
-    assert [run.run_id for run in runs_to_look_at(store, MODEL)] == ["scheduled__1"]
+    ((run, airflow),) = runs_to_look_at(store, MODEL)
+    assert (run.run_id, airflow) == ("scheduled__1", None)
 
 
 def test_old_runs_are_looked_at_until_they_have_a_record(store: Store) -> None:
     """The newest are looked at with one too: a person may clear them."""
     for number in (1, 2, 3):
-        note_begun(store, run_ref(number))
+        note_begun(store, run_ref(number), airflow=AIRFLOW)
     assert len(list(runs_to_look_at(store, MODEL, newest=1))) == 3
     for number in (1, 3):
         close_run(store, run_ref(number), Outcome.FAILED, "it broke")
-    left = [run.run_id for run in runs_to_look_at(store, MODEL, newest=1)]
+    left = [run.run_id for run, _ in runs_to_look_at(store, MODEL, newest=1)]
     assert left == ["scheduled__3", "scheduled__2"]
     assert has_decided(store, run_ref(1).paths)
 
 
 def test_a_damaged_note_hides_no_other_run(store: Store) -> None:
     """What cannot be read is left out."""
-    note_begun(store, run_ref(1))
+    note_begun(store, run_ref(1), airflow=AIRFLOW)
     store.write(run_ref(2).paths.begun, b"{")
-    assert [run.run_id for run in runs_to_look_at(store, MODEL)] == ["scheduled__1"]
+    assert [run.run_id for run, _ in runs_to_look_at(store, MODEL)] == ["scheduled__1"]
 
 
 def test_every_plan_of_a_run_is_known(store: Store) -> None:
