@@ -261,7 +261,7 @@ def test_someone_outside_tells_that_airflow_is_dead(airflow: Stage, tmp_path: Pa
 
     assert look() == (0, "")
     broken = airflow.root / "dags" / "broken.py"
-    broken.write_text("import no_such_package\n")
+    broken.write_text("from airflow.sdk import dag\nimport no_such_package\n")
     airflow.wait_for(airflow.api.import_errors, "import error", 120)
     code, said = look()
     assert (code, said.count("\n")) == (1, 1)
