@@ -7,8 +7,12 @@ takes minutes is also marked `slow` and runs with `--faults` only.
 from __future__ import annotations
 
 import io
+import json
+import platform
+import subprocess
 from collections import defaultdict
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import pytest
 from rich.console import Console
@@ -125,10 +129,31 @@ def unproven(results: dict[str, Result]) -> list[Case]:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """A whole run of all faults fails when a P0 case was not proven."""
+    """A whole run of all faults fails when a P0 case was not proven; it leaves what it found."""
     config = session.config
-    if config.getoption("faults") == "all" and is_whole_run(config) and not session.exitstatus:
+    if config.getoption("faults") != "all" or not is_whole_run(config) or config.option.collectonly:
+        return
+    _leave_results(config)
+    if not session.exitstatus:
         session.exitstatus = pytest.ExitCode(bool(unproven(config.stash[RESULTS])))
+
+
+def _leave_results(config: pytest.Config) -> None:
+    git = ["git", "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(git, cwd=config.rootpath, capture_output=True, text=True, check=False)
+    found = {
+        "ran_at": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        "commit": commit.stdout.strip() or "unknown",
+        "python": platform.python_version(),
+        "tests": config.stash[TESTS],
+        "cases": {
+            name: {"result": result.word, "seconds": round(result.seconds, 1)}
+            for name, result in config.stash[RESULTS].items()
+        },
+    }
+    path = config.rootpath / ".local" / "faults.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(found, indent=1))
 
 
 def pytest_terminal_summary(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -79,3 +80,6 @@ def test_a_run_of_all_faults_fails_when_a_case_was_not_proven(tmp_path: Path) ->
     named = set(line.removeprefix("No passing test: ").split(". ")[0].split(", "))
     assert {"G02", "C03"} <= named
     assert not {"G01", "C04", "M05", "J05"} & named  # proven, proven, with a reason, not P0
+    left = json.loads((tmp_path / ".local" / "faults.json").read_text())
+    assert left["tests"]["G01"] == ["tests/test_it.py::test_it"]
+    assert left["cases"]["G02"]["result"] == "skipped"

@@ -1,0 +1,115 @@
+"""docs/faults.md: what may break, what holds all the same, and what the last full run said of it.
+
+`python -m tests.faults.page` writes it from what `make test-faults` left in `.local/faults.json`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.faults.catalogue import AREAS, MOST_DANGEROUS, Case, catalogue
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "faults.md"
+RUN = ROOT / ".local" / "faults.json"
+TIERS = {
+    "u": "in one process",
+    "m": "with servers on loopback",
+    "CP": "killed at every write",
+    "a": "on a whole Airflow",
+}
+INTRODUCTION = f"""\
+# What may break, and what holds all the same
+
+Made by `python -m tests.faults.page` from a full run of `make test-faults`; the cases are those of
+[catalogue.yaml](../tests/faults/catalogue.yaml). After a case the invariants of
+[invariants.py](../tests/invariants.py) must hold, whatever it broke.
+
+`make test-faults FAULTS=quick` leaves out what takes minutes, but for the ten cases that would do
+the most harm: {", ".join(sorted(MOST_DANGEROUS))}. P0 cases must pass; P1 and P2 follow as time
+allows.
+"""
+
+
+def names_of(tests: Iterable[str]) -> list[str]:
+    """Return the names of tests without their parameters, each once, in order."""
+    return list(dict.fromkeys(re.sub(r"\[.*", "", test) for test in tests))
+
+
+def render(tests: Mapping[str, Iterable[str]], run: Mapping[str, Any]) -> str:
+    """Return the page.
+
+    Args:
+        tests: the ids of each case's tests.
+        run: what a full run left: `ran_at`, `commit`, `python` and `cases` with `result` and
+            `seconds`.
+    """
+    cases = catalogue().values()
+    lines = [
+        INTRODUCTION,
+        f"The run: {run['ran_at']}, commit {run['commit']}, Python {run['python']}.",
+    ]
+    for letter, area in AREAS.items():
+        lines += ["", f"## {letter}: {area}", ""]
+        lines += [
+            "| case | what happens | what holds | tests | result | seconds |",
+            "|---|---|---|---|---|---:|",
+        ]
+        for case in cases:
+            if case.id.startswith(letter) and not case.not_here:
+                said = run["cases"].get(case.id, {"result": "no test yet", "seconds": 0})
+                lines.append(_row(case, names_of(tests.get(case.id, ())), said))
+    lines += [
+        "",
+        "## Not here",
+        "",
+        "| case | what happens | why there is no test |",
+        "|---|---|---|",
+    ]
+    lines += [
+        f"| {case.id} {case.priority} | {case.happens} | {case.not_here} |"
+        for case in cases
+        if case.not_here
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _row(case: Case, names: list[str], said: Mapping[str, Any]) -> str:
+    links = "<br>".join(_link(name) for name in names) or "none yet"
+    about = f"{case.id} {case.priority}, {TIERS[case.tier]}"
+    seconds = f"{said['seconds']:.0f}" if said["seconds"] >= 1 else "< 1"
+    return f"| {about} | {case.happens} | {case.holds} | {links} | {said['result']} | {seconds} |"
+
+
+def _link(name: str) -> str:
+    file, _, test = name.partition("::")
+    return f"[{test.removeprefix('test_').replace('_', ' ')}](../{file})"
+
+
+def without_results(page: str) -> list[str]:
+    """Return a page's lines without what changes from run to run: the run, results and times."""
+    lines = [line for line in page.splitlines() if not line.startswith("The run: ")]
+    return [
+        re.sub(r" \| [^|]* \| [^|]* \|$", "", line) if _is_row(line) else line for line in lines
+    ]
+
+
+def _is_row(line: str) -> bool:
+    return line.startswith("| ") and line.count(" | ") == 5
+
+
+def main() -> None:
+    """Write the page."""
+    if not RUN.exists():
+        sys.exit(f"{RUN} is not there: run `make test-faults` first, whole")
+    run = json.loads(RUN.read_text())
+    PAGE.write_text(render(run["tests"], run))
+
+
+if __name__ == "__main__":
+    main()
