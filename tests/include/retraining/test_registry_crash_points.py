@@ -19,7 +19,7 @@ from include.retraining.records import Outcome, close_run, consumed_flag
 from include.retraining.registry import Registry, initialise
 from include.retraining.storage import Store
 from tests.crash_points import PROCESSES, count_points, kill_at, litter
-from tests.invariants import check_invariants
+from tests.invariants import check_invariants, reading
 from tests.planted import FLAG_URI, MODEL, decide, plant_run, run_ref, version_name
 from tests.s3_proxy import Fault, Proxy, s3_proxy
 
@@ -193,7 +193,7 @@ from include.retraining.exceptions import StorageError
 from include.retraining.records import Outcome
 from include.retraining.registry import Registry, initialise
 from tests.crash_points import litter
-from tests.invariants import check_invariants
+from tests.invariants import check_invariants, reading
 from tests.planted import FLAG_URI, MODEL, decide, plant_run
 
 folder = Path(sys.argv[1])
@@ -425,21 +425,8 @@ def test_a_flipped_byte_is_never_a_promotion(store: Store, proxy: Proxy) -> None
 
 def test_a_reader_that_loops_sees_only_whole_versions(store: Store) -> None:
     """While a version is promoted a reader sees the old one or the new one, and never back (V9)."""
-    import threading
-
-    seen: list[int] = []
-    is_over = threading.Event()
-
-    def look() -> None:
-        while not is_over.is_set():
-            seen.append(Registry(store, MODEL).serving().generation)  # type: ignore[union-attr]
-
-    reader = threading.Thread(target=look)
-    reader.start()
-    deploy(store, run_ref(2), actor="dag")
-    roll_back(store)
-    is_over.set()
-    reader.join()
-    assert seen == sorted(seen)
+    with reading(store, MODEL) as seen:
+        deploy(store, run_ref(2), actor="dag")
+        roll_back(store)
     assert set(seen) <= {1, 2, 3}
     assert store.exists(layout.promotion_key(MODEL, 3))
