@@ -17,8 +17,8 @@ Scripts, which a test may change at any time:
 
 - `plans`: what happens to jobs by name (first match wins): each attempt runs (`RUN`) or ends as an
   `End` says without running; held in a state until `release`; hidden from ListJobs for a while.
-- `faults`: what happens to requests: dropped before or after they took effect, or answered with an
-  error (status, code).
+- `faults`: what happens to requests: dropped before or after they took effect, answered with an
+  error (status, code), or answered only when the fault's `let_go` is set.
 - `lose_host(job)`: the host of a running job is terminated, as spot hosts are.
 - `seconds`: how long a second of a job's timeout lasts, so that 60 s can pass in one.
 
@@ -55,6 +55,8 @@ __all__ = [
     "batch_api",
 ]
 
+SECRET = "a-secret-key-of-batch-on-loopback"
+"""What the connection holds; it opens nothing."""
 ACCOUNT, REGION = "123456789012", "eu-west-1"
 LOG_GROUP = "/aws/batch/job"
 ARN = f"arn:aws:batch:{REGION}:{ACCOUNT}"
@@ -90,13 +92,15 @@ class Fault:
 
     operation: str
     """`SubmitJob` …; `*` for any."""
-    action: Literal["drop before", "drop after"] | tuple[int, str]
+    action: Literal["drop before", "drop after", "hold"] | tuple[int, str]
     """A pair is the status and the error code to answer with, before anything happens."""
     after: int = 0
     """How many matching requests to let pass first."""
     times: int | None = 1
     """How many to fail; None for all that follow."""
     seen: int = 0
+    let_go: threading.Event = field(default_factory=threading.Event)
+    """Set it to answer the requests that are held after they took effect."""
 
     def applies(self, operation: str) -> bool:
         """Return whether this request fails, and count it."""
@@ -134,7 +138,7 @@ class BatchApi:
         return json.dumps({
             "conn_type": "aws",
             "login": "test",
-            "password": "test-secret",
+            "password": SECRET,
             "extra": extra,
         })
 
@@ -323,6 +327,8 @@ class _Handler(BaseHTTPRequestHandler):
         if action == "drop after":
             self.close_connection = True
             return
+        if action == "hold":
+            faults[0].let_go.wait()
         data = json.dumps(answer).encode()
         self.send_response_only(status)
         if code is not None:

@@ -65,12 +65,17 @@ def s3_options(s3_endpoint: str) -> dict[str, str]:
 @pytest.fixture
 def s3_bucket(s3_endpoint: str) -> str:
     """A fresh, empty bucket."""
+    return new_bucket(s3_endpoint)
+
+
+def new_bucket(endpoint: str) -> str:
+    """Make a bucket on the S3 server on loopback and return its name."""
     import boto3
 
     name = f"test-{uuid.uuid4().hex[:12]}"
     boto3.client(
         "s3",
-        endpoint_url=s3_endpoint,
+        endpoint_url=endpoint,
         region_name="us-east-1",
         aws_access_key_id=S3_OPTIONS["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=S3_OPTIONS["AWS_SECRET_ACCESS_KEY"],

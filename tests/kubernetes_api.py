@@ -44,6 +44,8 @@ from urllib.parse import parse_qs, urlsplit
 from tests.kubernetes_pods import Json, Node, Pod, Script, fits, now
 
 T = TypeVar("T")
+SECRET = "a-token-of-kubernetes-on-loopback"
+"""What the connection holds; it opens nothing."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class KubernetesApi:
             "current-context": "loopback",
             "contexts": [{"name": "loopback", "context": {"cluster": "here", "user": "nobody"}}],
             "clusters": [{"name": "here", "cluster": {"server": self.endpoint}}],
-            "users": [{"name": "nobody", "user": {}}],
+            "users": [{"name": "nobody", "user": {"token": SECRET}}],
         }
 
     def connection(self) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from include.retraining.storage import Store
 from tests.batch_api import BatchApi, batch_api
 from tests.e2e.harness import Stage, stage
 from tests.kubernetes_api import KubernetesApi, kubernetes_api
@@ -101,7 +102,13 @@ def everywhere(compute: Mapping[str, Any], **more: Any) -> dict[str, Any]:
 
 @contextmanager
 def platforms(
-    folder: Path, root: Path, *, command: Sequence[str] = JOB_COMMAND
+    folder: Path,
+    root: Path,
+    *,
+    command: Sequence[str] = JOB_COMMAND,
+    role: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] | None = None,
+    store: Store | None = None,
 ) -> Iterator[Platforms]:
     """Start both platforms and an Airflow that knows them, and end all of it again.
 
@@ -109,16 +116,21 @@ def platforms(
         folder: an empty folder.
         root: the copy of the repository that Airflow and the jobs run.
         command: what stands in for the image's entry point.
+        role: what the platforms give to every job.
+        environment: more environment variables for Airflow.
+        store: an initialised store; a folder's when it is not given.
     """
-    role = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    given = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    given |= role or {}
     with (
-        batch_api(prefix=command, folder=root, environment=role) as batch,
-        kubernetes_api(root, command=command, environment=role) as kubernetes,
+        batch_api(prefix=command, folder=root, environment=given) as batch,
+        kubernetes_api(root, command=command, environment=given) as kubernetes,
     ):
         batch.define("training", image=IMAGE)
         connections = {
             "AIRFLOW_CONN_AWS_DEFAULT": batch.connection,
             "AIRFLOW_CONN_KUBERNETES_DEFAULT": kubernetes.connection(),
+            **(environment or {}),
         }
-        with stage(folder, root=root, environment=connections) as airflow:
+        with stage(folder, root=root, environment=connections, store=store) as airflow:
             yield Platforms(airflow, batch, kubernetes)

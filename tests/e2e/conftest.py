@@ -18,7 +18,16 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def airflow(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def environment() -> dict[str, str]:
+    """More environment variables for Airflow; a module overrides this."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def airflow(
+    repository: Path, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stage]:
     """A real Airflow on the module's copy of the repository."""
-    with stage(tmp_path_factory.mktemp("stage"), root=repository) as running:
+    folder = tmp_path_factory.mktemp("stage")
+    with stage(folder, root=repository, environment=environment) as running:
         yield running

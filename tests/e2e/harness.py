@@ -45,6 +45,8 @@ IMPATIENT_SETTINGS = {
     "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3",
     "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "3",
 }
+# For a module whose models are all there before Airflow starts: parsing costs what the runs need.
+PARSED_ONCE = {"AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "600"}
 
 
 @dataclass(frozen=True)
@@ -298,6 +300,7 @@ def stage(
     *,
     root: Path | None = None,
     environment: Mapping[str, str] | None = None,
+    store: Store | None = None,
 ) -> Iterator[Stage]:
     """Start an Airflow on a copy of the repository and end it again.
 
@@ -305,16 +308,17 @@ def stage(
         folder: an empty folder for everything.
         root: a prepared copy of the repository; made when it is not given.
         environment: more environment variables for Airflow.
+        store: an initialised store; a folder's when it is not given.
     """
     root = root or copy_repository(folder / "repository")
-    store = registry.initialise((folder / "store").as_uri())
+    store = store or registry.initialise((folder / "store").as_uri())
     with SlackReceiver(folder / "slack.jsonl") as slack:
         airflow = LocalAirflow(
             root,
             folder / "airflow",
             port=free_port(),
             environment={
-                "AIRFLOW_CONN_STORE": store_connection(store.uri, {}),
+                "AIRFLOW_CONN_STORE": store_connection(store.uri, store.options),
                 "AIRFLOW_CONN_SLACK_ALERTS": slack.connection,
                 **IMPATIENT_SETTINGS,
                 **(environment or {}),

@@ -80,6 +80,14 @@ def waiting_for(file: Path) -> Callable[[str], str]:
     return lambda text: text.replace(FIT, wait + FIT)
 
 
+def telling_secrets(text: str, *, fails: bool = False) -> str:
+    """Edit a model's code: it prints all its environment, and may fail with the worst of it."""
+    tell = "    import os\n    print(dict(os.environ), flush=True)\n"
+    if fails:
+        tell += "    raise RuntimeError(os.environ['RETRAINING_STORE_OPTIONS'])\n"
+    return text.replace(FIT, tell + FIT)
+
+
 def never_ending(text: str) -> str:
     """Edit a model's code: training goes on for ever, has a child, and both ignore SIGTERM."""
     deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)"

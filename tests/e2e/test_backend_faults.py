@@ -14,6 +14,7 @@ import pytest
 
 from include.local_airflow.repository_copy import add_model, copy_repository
 from include.retraining.decision_record import Outcome
+from tests.batch_api import Fault
 from tests.e2e.backends import (
     Platforms,
     everywhere,
@@ -22,13 +23,14 @@ from tests.e2e.backends import (
     on_kubernetes,
     platforms,
 )
+from tests.e2e.harness import PARSED_ONCE
 from tests.e2e.scenes import PROMOTED, check_task_states, patients, waiting_for
 from tests.kubernetes_pods import Script
 
 pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.timeout(600)]
 
 BACKENDS = {"batch": everywhere(on_batch()), "kubernetes": everywhere(on_kubernetes())}
-FAULTS = ("triggerer", "marked", "cleared", "one_job")
+FAULTS = ("triggerer", "worker", "marked", "cleared", "one_job")
 
 
 @pytest.fixture(scope="module")
@@ -48,14 +50,8 @@ def here(tmp_path_factory: pytest.TempPathFactory, switches: Path) -> Iterator[P
             compute = {"compute": {**values["compute"], **more}}
             add_model(root, name, values=compute, code=waiting_for(switches / name))
     add_model(root, "sigterm_kubernetes", values=BACKENDS["kubernetes"])
-    add_model(root, "supervisor", code=waiting_for(switches / "supervisor"))
-    add_model(
-        root,
-        "endless",
-        values={"compute": {"train_model": {"timeout_seconds": 4}}},
-        code=waiting_for(switches / "never"),
-    )
-    with platforms(tmp_path_factory.mktemp("stage"), root) as running:
+    folder = tmp_path_factory.mktemp("stage")
+    with platforms(folder, root, environment=PARSED_ONCE) as running:
         yield running
 
 
@@ -87,8 +83,51 @@ def check_one_version(here: Platforms, model: str, run_id: str, *, clear: int = 
     folders, _ = here.airflow.store.children(f"models/{model}/versions")
     assert len(folders) == 1
     assert [entry.version for entry in here.airflow.promotions(model)] == [record.version]
-    here.airflow.wait_for_message(record.run)
-    assert len(here.airflow.messages_about(record.run)) == 1
+    here.airflow.check_told_once(record, "promoted")
+    here.airflow.check_invariants(model, record)
+
+
+def check_broken(here: Platforms, model: str, run_id: str) -> None:
+    """Nothing was promoted, and one message says that the run broke."""
+    record = here.airflow.record(model, run_id)
+    assert record.outcome is Outcome.FAILED
+    assert here.airflow.promotions(model) == []
+    here.airflow.check_told_once(record, "the run broke")
+    here.airflow.check_invariants(model, record)
+
+
+@pytest.mark.parametrize(
+    "backend",
+    [
+        pytest.param("batch", marks=pytest.mark.fault("D01")),
+        pytest.param("kubernetes", marks=pytest.mark.fault("K02")),
+    ],
+)
+def test_a_killed_worker_submits_once(here: Platforms, switches: Path, backend: str) -> None:
+    """It is killed when its job is there and it does not know that yet: the next try adopts it."""
+    model = f"worker_{backend}"
+    let_go = hold_training(here, model, backend)
+    here.airflow.land(model, patients())
+    run_id = here.airflow.start_run(model)
+    here.airflow.wait_for(lambda: trained(here, model), "the submission", 120)
+    here.airflow.kill(here.airflow.task_process(model, run_id, "train_model"))
+    let_go()
+    here.airflow.wait_for_task(model, run_id, "train_model", "deferred")
+    (switches / model).touch()
+    check_task_states(here.airflow.wait_for_end(model, run_id, 300), PROMOTED)
+    assert len(trained(here, model)) == 1
+    assert here.airflow.api.tasks(f"retrain_{model}", run_id)["train_model"]["try_number"] > 1
+    check_one_version(here, model, run_id)
+
+
+def hold_training(here: Platforms, model: str, backend: str) -> Callable[[], None]:
+    """Let the job that trains be accepted without an answer; return what lets the answer go."""
+    if backend == "batch":
+        fault = Fault("SubmitJob", "hold", after=1)  # the check of the data comes first
+        here.batch.faults.append(fault)
+        return fault.let_go.set
+    here.kubernetes.scripts.append(Script("hold", pods=f"{job_prefix(model)}train-*", times=1))
+    return here.kubernetes.release
 
 
 @pytest.mark.fault("K11")
@@ -116,8 +155,7 @@ def test_marking_failed_ends_the_job(here: Platforms, backend: str) -> None:
     here.airflow.wait_for(has_ended(process), f"end of {name}", 120)
     ended = here.airflow.wait_for_end(model, run_id)
     assert ended.state == "failed"
-    assert here.airflow.record(model, run_id).outcome is Outcome.FAILED
-    assert here.airflow.promotions(model) == []
+    check_broken(here, model, run_id)
 
 
 @pytest.mark.fault("D10")
@@ -180,37 +218,4 @@ def test_sigterm_to_the_worker_never_ends_as_promoted_without_evidence(here: Pla
         check_one_version(here, model, run_id)
     else:
         assert ended.state == "failed"
-        assert here.airflow.record(model, run_id).outcome is Outcome.FAILED
-
-
-@pytest.mark.fault("C04")
-def test_a_killed_supervisor_leaves_no_second_trainer(here: Platforms, switches: Path) -> None:
-    """C04: the orphan ends itself, a retry trains, and there is one version and one message."""
-    model = "supervisor"
-    here.airflow.land(model, patients())
-    run_id = here.airflow.start_run(model)
-    job = here.airflow.job_process(model, run_id, "train_model")
-    task = here.airflow.task_process(model, run_id, "train_model")
-    supervisor = task.parent()
-    assert supervisor is not None
-    here.airflow.kill(supervisor)
-    here.airflow.wait_for(has_ended(job), "end of the orphan", 60)
-    (switches / model).touch()
-    check_task_states(here.airflow.wait_for_end(model, run_id, 300), PROMOTED)
-    check_one_version(here, model, run_id)
-
-
-@pytest.mark.fault("C08")
-def test_an_endless_training_is_ended(here: Platforms) -> None:
-    """C08: its time is up three times, no process is left, and the message says "took longer"."""
-    model = "endless"
-    here.airflow.land(model, patients())
-    run_id = here.airflow.start_run(model)
-    job = here.airflow.job_process(model, run_id, "train_model")
-    ended = here.airflow.wait_for_end(model, run_id, 300)
-    assert ended.tasks["train_model"] == "failed"
-    assert has_ended(job)()
-    record = here.airflow.record(model, run_id)
-    assert (record.outcome, record.failed_task) == (Outcome.FAILED, "train_model")
-    assert "took longer than 4 s" in record.reason
-    here.airflow.wait_for_message(record.run, "took longer than 4 s")
+        check_broken(here, model, run_id)

@@ -27,7 +27,7 @@ from include.retraining.config import load_model
 from include.retraining.manifest import RunManifest, read_manifest
 from include.retraining.results import StepFailed, StepFailure, read_failure, read_result
 from include.retraining.storage import Store
-from tests.batch_api import HOST_LOST, RUN, SUCCEED, BatchApi, End, Fault, Plan, batch_api
+from tests.batch_api import HOST_LOST, RUN, SECRET, SUCCEED, BatchApi, End, Fault, Plan, batch_api
 from tests.crash_points import PROCESSES, Points
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -217,7 +217,7 @@ def test_no_secret_is_in_any_request(planned: dict[str, Any], batch: BatchApi) -
     said = json.dumps([call.body for call in batch.calls])
     assert "retrain-diabetes" in said
     assert CANARY not in said
-    assert "test-secret" not in said
+    assert SECRET not in said
 
 
 def _execute(context: dict[str, Any], environment: dict[str, str], points: Points) -> None:

@@ -1,0 +1,131 @@
+"""No secret is in any place that people or other programs read, whatever went wrong.
+
+Every connection and variable of Airflow holds a value of its own, models run on every backend, one
+of them fails with its environment as its last word, and Slack is away, busy and broken meanwhile.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from include.local_airflow.repository_copy import add_model, copy_repository
+from include.local_airflow.slack_receiver import BROKEN, TOKEN, TOO_MANY
+from include.retraining import outbox, registry
+from include.retraining.decision_record import DecisionRecord, Outcome
+from include.retraining.storage import OPTIONS_VARIABLE
+from tests import batch_api, kubernetes_api
+from tests.conftest import S3_OPTIONS, new_bucket
+from tests.e2e.backends import Platforms, everywhere, on_batch, on_kubernetes, platforms
+from tests.e2e.harness import PARSED_ONCE
+from tests.e2e.scenes import patients, telling_secrets
+
+pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.timeout(900)]
+
+MODELS = {
+    "on_worker": {},
+    "on_batch": everywhere(on_batch()),
+    "on_kubernetes": everywhere(on_kubernetes()),
+}
+CANARIES = {
+    name: f"canary-{name}-{uuid.uuid4().hex}"
+    for name in ("login", "password", "session", "bystander", "variable")
+} | {"slack": TOKEN, "batch": batch_api.SECRET, "kubernetes": kubernetes_api.SECRET}
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory, s3_endpoint: str) -> Iterator[Platforms]:
+    """Airflow with both platforms and a store on S3, and a secret in every connection."""
+    root = copy_repository(tmp_path_factory.mktemp("repository"))
+    for name, values in MODELS.items():
+        add_model(root, name, values=values, code=telling_secrets)
+    add_model(root, "failing", code=functools.partial(telling_secrets, fails=True))
+    role = {**S3_OPTIONS, "AWS_ENDPOINT_URL": s3_endpoint}
+    options = {
+        **role,
+        "AWS_ACCESS_KEY_ID": CANARIES["login"],
+        "AWS_SECRET_ACCESS_KEY": CANARIES["password"],
+        "AWS_SESSION_TOKEN": CANARIES["session"],
+    }
+    bystander = {
+        "conn_type": "generic",
+        "password": CANARIES["bystander"],
+        "extra": {"token": CANARIES["bystander"]},
+    }
+    with platforms(
+        tmp_path_factory.mktemp("stage"),
+        root,
+        role={OPTIONS_VARIABLE: json.dumps(role)},
+        environment={
+            "AIRFLOW_CONN_WAREHOUSE": json.dumps(bystander),
+            "AIRFLOW_VAR_PASSWORD": CANARIES["variable"],
+            **PARSED_ONCE,
+        },
+        store=registry.initialise(f"s3://{new_bucket(s3_endpoint)}/here", options),
+    ) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def records(here: Platforms) -> list[DecisionRecord]:
+    """The decisions of a run on each backend and of one that failed, told through a bad Slack."""
+    airflow = here.airflow
+    airflow.slack.stop()
+    airflow.land("failing", patients())
+    _, failed = airflow.run("failing")
+    assert (failed.outcome, failed.failed_task) == (Outcome.FAILED, "train_model")
+    airflow.wait_for(
+        lambda: any(failed.run in one.key for one in outbox.waiting(airflow.store)),
+        "notice in the outbox",
+    )
+    airflow.slack.answer_next(BROKEN, TOO_MANY)
+    airflow.slack.start()
+    for model in MODELS:
+        airflow.land(model, patients())
+    runs = {model: airflow.start_run(model) for model in MODELS}
+    promoted = []
+    for model, run_id in runs.items():
+        airflow.wait_for_end(model, run_id, 600)
+        promoted.append(airflow.record(model, run_id))
+    assert {record.outcome for record in promoted} == {Outcome.PROMOTED}
+    return [failed, *promoted]
+
+
+def places(here: Platforms) -> Iterator[tuple[str, bytes]]:
+    """Yield everything that was written or sent, with the name of its place."""
+    home = here.airflow.airflow.home
+    for file in sorted((home / "logs").rglob("*")):
+        if file.is_file():
+            kind = "service" if "components" in file.parts else "log"
+            yield f"{kind}: {file.relative_to(home)}", file.read_bytes()
+    for file in home.glob("airflow.db*"):  # XComs, rendered fields, triggers
+        yield f"database: {file.name}", file.read_bytes()
+    for info in here.airflow.store.objects(""):
+        yield f"store: {info.key}", here.airflow.store.read(info.key)
+    yield "slack", json.dumps(here.airflow.slack.messages).encode()
+    yield "batch", json.dumps([call.body for call in here.batch.calls]).encode()
+    yield "kubernetes", json.dumps([one.body for one in here.kubernetes.requests]).encode()
+
+
+@pytest.mark.fault("L01")
+def test_no_secret_is_anywhere(here: Platforms, records: list[DecisionRecord]) -> None:
+    """Task logs, the services' output, the database, the store, Slack and both platforms."""
+    made = json.loads((here.airflow.airflow.home / "secrets.json").read_text())
+    secrets = {**CANARIES, **{f"Airflow's {name}": value for name, value in made.items()}}
+    found, seen = [], set()
+    for place, content in places(here):
+        found += [(place, name) for name, value in secrets.items() if value.encode() in content]
+        # What is no secret is there: this looks where things are written.
+        if any(record.run_id.encode() in content for record in records):
+            seen.add(place.partition(":")[0])
+    assert found == []
+    assert seen >= {"service", "database", "store", "slack"}, seen
+    bodies = dict(places(here))
+    assert b"retrain-on-batch-" in bodies["batch"]
+    assert b"retrain-on-kubernetes-" in bodies["kubernetes"]
+    logs = b"".join(content for place, content in places(here) if place.startswith("log"))
+    assert logs.count(b"RETRAINING_STORE_OPTIONS") >= len(records), "environments were printed"
