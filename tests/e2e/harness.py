@@ -134,7 +134,7 @@ class Stage:
         dag = self.api.dag(dag_id)
         return dag is not None and not dag["is_stale"]
 
-    def wait_for_end(self, model: str, run_id: str, timeout_seconds: float = 180) -> EndedRun:
+    def wait_for_end(self, model: str, run_id: str, timeout_seconds: float = 300) -> EndedRun:
         """Wait for a run to end and return how it did."""
         dag_id = f"retrain_{model}"
         run = self.wait_for(
@@ -150,7 +150,7 @@ class Stage:
         return run if run["state"] in RUN_ENDED else None
 
     def run(
-        self, model: str, conf: Mapping[str, Any] | None = None, timeout_seconds: float = 180
+        self, model: str, conf: Mapping[str, Any] | None = None, timeout_seconds: float = 300
     ) -> tuple[EndedRun, DecisionRecord]:
         """Start a run, wait for its end, and return how it ended with its decision record."""
         run_id = self.start_run(model, conf)
@@ -188,7 +188,7 @@ class Stage:
     # ---- what is left behind ----
 
     def record(
-        self, model: str, run_id: str, *, clear: int = 0, timeout_seconds: float = 60
+        self, model: str, run_id: str, *, clear: int = 0, timeout_seconds: float = 120
     ) -> DecisionRecord:
         """Wait for a run's decision record and return it; a callback may write it late."""
         return self.wait_for(
@@ -209,7 +209,7 @@ class Stage:
             registry.Registry(self.store, model).history(), key=lambda entry: entry.generation
         )
 
-    def wait_for_message(self, *words: str, timeout_seconds: float = 30) -> str:
+    def wait_for_message(self, *words: str, timeout_seconds: float = 60) -> str:
         """Wait for a Slack message that holds all ``words`` and return its text."""
 
         def look(messages: list[dict[str, Any]]) -> str | None:
@@ -251,7 +251,7 @@ class Stage:
                 return psutil.Process(task["pid"])
             return None
 
-        return self.wait_for(look, f"process of {task_id}", 60, pause_seconds=0.05)
+        return self.wait_for(look, f"process of {task_id}", 300, pause_seconds=0.05)
 
     def supervisor(self, model: str, run_id: str, task_id: str) -> psutil.Process:
         """Wait for a running task and return the process of Airflow that answers for it."""

@@ -226,7 +226,7 @@ def promoting(airflow: Stage, switches: Path, model: str) -> tuple[str, psutil.P
     (switches / f"hold-{model}").touch()
     airflow.land(model, patients())
     run_id = airflow.start_run(model)
-    airflow.wait_for((switches / f"reached-{model}").exists, "promoter", 120)
+    airflow.wait_for((switches / f"reached-{model}").exists, "promoter", 300)
     return run_id, airflow.task_process(model, run_id, "deploy_model")
 
 
