@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -106,7 +107,7 @@ class LocalJobOperator(BaseOperator):
             memory_bytes=None if mib is None else mib * 2**20,
         )
         self.log.info("process %d: %s", child.pid, " ".join(command[1:]))
-        return follow(child, self.step, self.log)
+        return follow(child, self.step, self.log, options=address.options)
 
     def _failure(self, context: Context, attempt: str, error: JobKilled) -> StepFailure:
         from include.retraining.results import StepFailure
@@ -121,20 +122,27 @@ class LocalJobOperator(BaseOperator):
         )
 
 
-def follow(child: ChildProcess, what: str, log: Any) -> tuple[int, str]:
+def follow(
+    child: ChildProcess, what: str, log: Any, *, options: Mapping[str, str]
+) -> tuple[int, str]:
     """Log what a child says until it has ended; return its exit code and its last line.
 
     Args:
         child: the process, just started.
         what: it does, for the error.
         log: the task's.
+        options: of the store, which the child was given; its secrets are masked in what it says.
 
     Raises:
         JobKilled: when it was ended from outside, saying by what.
     """
+    from include.retraining.redaction import mask_own
+
     line = ""
     try:
-        for line in child.lines():
+        for text in child.lines():
+            # Airflow masks a task's log, and not what LocalExecutor repeats on its own output.
+            line = mask_own(text, options)
             log.info("%s", line)
     except Orphaned:
         child.end()

@@ -95,7 +95,8 @@ class TryVersionOperator(BaseOperator):
             environment=job_environment(address, LocalCompute()),
             timeout_seconds=TRY_SECONDS,
         )
-        return follow(self._child, f"version {plan.target.version}", self.log)
+        what = f"version {plan.target.version}"
+        return follow(self._child, what, self.log, options=address.options)
 
 
 class RollBackOperator(BaseOperator):

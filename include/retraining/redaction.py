@@ -38,11 +38,24 @@ def redact(text: str, options: Mapping[str, str] | None = None) -> str:
         text: what people will read.
         options: of the store (`Store.options`); those of a job's environment are always masked.
     """
-    for value in _own_secrets(options or {}):
-        text = text.replace(value, MASK)
+    text = mask_own(text, options or {})
     for shape in _SHAPES:
         text = shape.sub(MASK, text)
     return _NAMED.sub(rf"\1\2{MASK}", text)
+
+
+def mask_own(text: str, options: Mapping[str, str]) -> str:
+    """Return ``text`` with our own secrets masked and all else as it is.
+
+    For what a model's code prints, in which much may look like a secret and is none.
+
+    Args:
+        text: what people will read.
+        options: as for `redact`.
+    """
+    for value in _own_secrets(options):
+        text = text.replace(value, MASK)
+    return text
 
 
 def _own_secrets(given: Mapping[str, str]) -> list[str]:

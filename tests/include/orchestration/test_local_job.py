@@ -139,6 +139,19 @@ def test_the_jobs_environment_is_an_allow_list(
     assert json.loads(seen["RETRAINING_STORE_OPTIONS"]) == {"SECRET_OPTION": "for the job"}
 
 
+@pytest.mark.fault("L01")
+def test_what_a_job_prints_of_its_secrets_is_masked(
+    planned: dict[str, Any], stub_python: StubPython, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before it is logged: Airflow's services repeat a task's log without masking it."""
+    stub_python("print('max_tokens=4096', os.environ['RETRAINING_STORE_OPTIONS'])")
+    with pytest.raises(AirflowFailException):
+        job().execute(planned)
+    said = capsys.readouterr().out
+    assert "for the job" not in said
+    assert 'max_tokens=4096 {"SECRET_OPTION": "***"}' in said
+
+
 FAIL = """
 path = RUN.removeprefix("file://") + "/train.failed.json"
 json.dump({{"run_id": "x", "step": "train", "attempt": {attempt!r}, "kind": {kind!r},

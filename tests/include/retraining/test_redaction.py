@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from include.retraining.redaction import redact
+from include.retraining.redaction import mask_own, redact
 
 SECRETS = [
     ("postgresql://user:hunter22@db:5432/x", "hunter22"),
@@ -54,6 +54,12 @@ def test_values_of_the_stores_options(monkeypatch: pytest.MonkeyPatch) -> None:
     options = {"AWS_SECRET_ACCESS_KEY": "pl4in", "AWS_SESSION_TOKEN": "pl4in-and-more", "X": "open"}
     monkeypatch.setenv("RETRAINING_STORE_OPTIONS", json.dumps(options))
     assert redact("pl4in-and-more, pl4in, open") == "***, ***, open"
+
+
+def test_only_our_own_secrets() -> None:
+    """What only looks like a secret stays readable in what a model's code prints."""
+    options = {"AWS_SECRET_ACCESS_KEY": "pl4in", "AWS_REGION": "eu-west-3"}
+    assert mask_own("max_tokens=4096 pl4in eu-west-3", options) == "max_tokens=4096 *** eu-west-3"
 
 
 @pytest.mark.parametrize("options", ["{", "[]", '{"AWS_SECRET_ACCESS_KEY": "abc"}'])
