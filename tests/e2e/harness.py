@@ -286,7 +286,7 @@ class Stage:
         self,
         condition: Callable[[], T | None],
         what: str,
-        timeout_seconds: float = 60,
+        timeout_seconds: float = 180,
         *,
         pause_seconds: float = 0.25,
     ) -> T:
