@@ -122,7 +122,7 @@ def test_no_secret_is_anywhere(here: Platforms, records: list[DecisionRecord]) -
             f"{name} in {place}" for name, value in secrets.items() if value.encode() in content
         ]
         # What is no secret is there: this looks where things are written.
-        if any(record.run_id.encode() in content for record in records):
+        if any(name.encode() in content for one in records for name in (one.run_id, one.run)):
             seen.add(place.partition(":")[0])
     assert not found, "\n".join(found)
     assert seen >= {"service", "database", "store", "slack"}, seen
