@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow.providers.cncf.kubernetes.kubernetes_helper_functions import generic_api_retry
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.providers.cncf.kubernetes.pod_generator import make_safe_label_value
+from airflow.providers.cncf.kubernetes.triggers.pod import KubernetesPodTrigger
 from airflow.providers.cncf.kubernetes.utils.pod_manager import detect_pod_terminate_early_issues
 from airflow.providers.common.compat.sdk import AirflowException
 from airflow.sdk import Context
@@ -149,6 +150,10 @@ class JobPodOperator(KubernetesPodOperator):
 
         if self._killed:
             raise JobKilled("the task was killed")
+        if isinstance(trigger, KubernetesPodTrigger):
+            # The provider hands over the connection's extra, with the kubeconfig and its token, and
+            # Airflow stores what a trigger holds in clear. The triggerer looks it up by its name.
+            trigger.connection_extras = None
         if self.result_uri is not None:
             trigger = JobPodTrigger(
                 pod=trigger.serialize()[1],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -29,7 +30,7 @@ from tests.include.orchestration.pod_tasks import (
     run,
     stub,
 )
-from tests.kubernetes_api import KubernetesApi
+from tests.kubernetes_api import SECRET, KubernetesApi
 from tests.kubernetes_pods import Script
 
 pytest_plugins = ("tests.include.orchestration.pod_fixtures",)
@@ -264,6 +265,19 @@ def test_a_deferred_task_that_is_ended_deletes_its_pod(
     """The trigger's `on_kill`, which Airflow calls when a person ends the task (K11)."""
     stub(api, ENDLESS)
     on_kill(deferred(job(), planned).trigger)
+    api.wait_for(lambda: not api.names())
+
+
+@pytest.mark.fault("L01")
+@pytest.mark.parametrize("together", [None, ("validate", "train")])
+def test_what_a_trigger_holds_is_no_secret(
+    planned: dict[str, Any], api: KubernetesApi, together: Any
+) -> None:
+    """Airflow stores it in clear: the connection's extra, with its token, is not in it."""
+    stub(api, ENDLESS)
+    wait = deferred(job(together=together), planned)
+    assert SECRET not in json.dumps(wait.trigger.serialize(), default=str)
+    on_kill(wait.trigger)  # which finds the cluster by the connection's name
     api.wait_for(lambda: not api.names())
 
 
