@@ -364,3 +364,50 @@ def test_form_refuses_bad_parameters(airflow: Stage, conf: dict[str, object]) ->
     """What the form's schema knows to be wrong never becomes a run."""
     with pytest.raises(ApiRefused, match="400"):
         airflow.start_run("ambitious", conf)
+
+
+@pytest.mark.fault("T04")
+@pytest.mark.parametrize("conf", ['{"dry_run": NaN}', '{"date": 1e400}', '{"force_retrain": -0}'])
+def test_form_refuses_what_is_no_value(airflow: Stage, conf: str) -> None:
+    """JSON that only some programs can read, and numbers in place of answers, become no run."""
+    with pytest.raises(ApiRefused, match="400"):
+        trigger(airflow, conf)
+
+
+@pytest.mark.parametrize(
+    "conf",
+    [
+        pytest.param('{"min_metric": NaN}', marks=pytest.mark.fault("T04")),
+        pytest.param('{"min_metric": 0.01}', marks=pytest.mark.fault("T10")),
+    ],
+)
+def test_no_threshold_comes_through_the_form(airflow: Stage, conf: str) -> None:
+    """A limit is in the model's YAML alone: one that somebody sends is refused by its name."""
+    run_id = trigger(airflow, conf)
+    ended = airflow.wait_for_end("ambitious", run_id)
+    record = airflow.record("ambitious", run_id)
+    check_task_states(ended, stopped_at("wait_for_data"))
+    assert record.outcome is Outcome.FAILED
+    assert "unknown parameter 'min_metric'" in record.reason
+    assert airflow.promotions("ambitious") == []
+    message_of(airflow, record, "min_metric")
+
+
+def trigger(airflow: Stage, conf: str) -> str:
+    """Start a run with a conf as somebody typed it."""
+    airflow.api.set_paused("retrain_ambitious", is_paused=False)
+    answer = airflow.api.request(
+        "POST",
+        "/dags/retrain_ambitious/dagRuns",
+        content=f'{{"logical_date": null, "conf": {conf}}}',
+        headers={"Content-Type": "application/json"},
+    )
+    return str(answer["dag_run_id"])
+
+
+@pytest.mark.fault("T08")
+@pytest.mark.parametrize("run_id", ["a" * 400, "a" * 121, "two words", "../escape"])
+def test_a_run_is_not_named_at_will(airflow: Stage, run_id: str) -> None:
+    """A name that could be no folder's, or leads elsewhere, is refused before there is a run."""
+    with pytest.raises(ApiRefused, match="400"):
+        airflow.start_run("ambitious", run_id=run_id)
