@@ -32,6 +32,7 @@ RUN_SECONDS = 900.0
 RECORD_SECONDS = 60.0
 FOREVER = 10 * 365 * 86400.0
 SLACK = "slack_alerts"
+WATCH = "watch_models"
 
 # How a run's state must read for its record to be true.
 GREEN = frozenset({
@@ -178,6 +179,10 @@ def _start_runs(stack: ExitStack, demo: Demo) -> list[FollowedRun]:
         # Started first and unpaused second, so that no scheduled run takes the flag before it.
         demo.api.set_paused(dag_id, is_paused=False)
         stack.callback(_pause, demo, dag_id)
+    # Paused with the models between two sessions: it would tell that they are.
+    with suppress(ApiRefused):  # not parsed yet: then it is not paused either
+        demo.api.set_paused(WATCH, is_paused=False)
+    stack.callback(_pause, demo, WATCH)
     return runs
 
 
