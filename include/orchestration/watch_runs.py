@@ -98,7 +98,7 @@ def _ending(store: Store, ended: EndedRun) -> tuple[Any, str, str | None]:
     if cause is not None:
         return Outcome.FAILED, f"{cause.step}: {cause.message}", cause.kind
     reason = "the run was ended without a word: a person marked it failed, or it was killed"
-    return Outcome.FAILED, reason, "killed"
+    return Outcome.FAILED, reason, None
 
 
 def stop_lost_jobs(store: Store, ended: EndedRun, context: Context) -> list[str]:

@@ -23,6 +23,7 @@ from include.retraining.delivery import inspect_delivery
 from include.retraining.manifest import Cause
 from include.retraining.records import Outcome, RunRef, close_run, decisions
 from include.retraining.storage import Store
+from include.retraining.watch_runs import runs_to_look_at
 
 FOLDER = "landing/diabetes_progression"
 FLAG = f"{FOLDER}/ready.flag"
@@ -100,6 +101,13 @@ async def first_event(trigger: Any) -> dict[str, Any]:
     """Return what the trigger fires with."""
     event = await asyncio.wait_for(anext(trigger.run()), 20)
     return dict(event.payload)
+
+
+def test_a_run_that_waits_is_known_to_have_begun(store: Store, context: Any) -> None:
+    """Should it be killed from here on, the watch finds it and writes its record."""
+    deferred(sensor(), context())
+    ((run, airflow),) = runs_to_look_at(store, "diabetes_progression")
+    assert (run.run_id, airflow) == (context()["run_id"], "http://localhost:8080")
 
 
 def test_a_complete_delivery_needs_no_trigger(store: Store, context: Any) -> None:
