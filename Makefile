@@ -21,7 +21,7 @@ UV := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo $(PRIVATE)/u
 MADE := $(VENV)/.made-$(shell "$(PYTHON)" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-faults test-batch lint fmt bench bench-small bench-backends bench-large bench-parse
+.PHONY: help run test coverage test-faults test-batch lint fmt bench bench-small bench-backends bench-large bench-parse
 .PHONY: lock clean python engine
 .DELETE_ON_ERROR:
 
@@ -41,6 +41,10 @@ test-faults: $(VENV)/.dev-installed  ## Run every fault of the catalogue and pri
 
 test-batch: engine $(VENV)/.dev-installed  ## Build the training image and run jobs in it (on a container engine)
 	@exec $(BIN)/python -m pytest -m docker tests/docker
+
+coverage: $(VENV)/.dev-installed  ## Check that tests take every branch of the registry and the gate
+	@exec $(BIN)/python -m pytest --cov -k "not s3" $(addprefix tests/include/retraining/test_,\
+		registry.py rollback_plan.py gate.py gate_properties.py decide.py)
 
 lint: $(VENV)/.dev-installed  ## Check style, types and the rules between packages
 	$(BIN)/ruff check $(CODE)

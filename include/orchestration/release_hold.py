@@ -8,6 +8,7 @@ from airflow.sdk import BaseOperator, Context
 
 from include.orchestration.bundle import assert_own_bundle
 from include.orchestration.by_hand import read_request, release_params
+from include.orchestration.end_with_supervisor import end_with_supervisor
 from include.orchestration.failing import failing_clearly
 from include.orchestration.store_connection import open_store
 from include.orchestration.telling_by_hand import tell_by_hand
@@ -22,6 +23,7 @@ class ReleaseHoldOperator(BaseOperator):
         from include.retraining.registry import Registry
         from include.retraining.rollback_notice import released
 
+        end_with_supervisor()
         with failing_clearly():
             assert_own_bundle(context)
             request = read_request(context, release_params())

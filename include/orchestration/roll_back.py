@@ -13,6 +13,7 @@ from include.orchestration.bundle import assert_own_bundle
 from include.orchestration.by_hand import Request, read_request, rollback_params
 from include.orchestration.child_process import ChildProcess
 from include.orchestration.deploy_model import champion_asset
+from include.orchestration.end_with_supervisor import end_with_supervisor
 from include.orchestration.failing import failing_clearly
 from include.orchestration.local_job import follow, job_environment
 from include.orchestration.store_connection import StoreAddress, open_store, store_address
@@ -124,6 +125,7 @@ class RollBackOperator(BaseOperator):
         from include.retraining.registry import Registry
         from include.retraining.rollback_notice import rolled_back
 
+        end_with_supervisor()
         with failing_clearly():
             assert_own_bundle(context)
             request = read_request(context, rollback_params())

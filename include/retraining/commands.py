@@ -7,12 +7,16 @@ import getpass
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from include.retraining import tables
-from include.retraining.exceptions import ConfigError
+from include.retraining.exceptions import ConfigError, RetrainingError
 from include.retraining.registry import Registry, initialise, open_store, require_reason
 from include.retraining.storage import URI_VARIABLE
+
+if TYPE_CHECKING:
+    from include.retraining.notices import Notice
+    from include.retraining.promotions import PromotionEntry
 
 
 class Result(NamedTuple):
@@ -96,6 +100,7 @@ def try_version(chosen: argparse.Namespace) -> Result:
 def rollback(chosen: argparse.Namespace) -> Result:
     """Let an earlier version serve again, or say what that would change."""
     from include.retraining.config import load_model
+    from include.retraining.rollback_notice import rolled_back
     from include.retraining.rollback_plan import plan_rollback
     from include.retraining.rollback_trial import try_version as let_answer
 
@@ -112,13 +117,19 @@ def rollback(chosen: argparse.Namespace) -> Result:
         reason=chosen.reason,
         seen=plan.serving.generation,
     )
-    return Result(entry, lambda: [tables.champion_line(chosen.name, entry), f"Tried: {tried}."])
+    lines = [tables.champion_line(chosen.name, entry), f"Tried: {tried}."]
+    lines.append(_told(registry, entry, rolled_back, plan=plan, tried=tried))
+    return Result(entry, lambda: lines)
 
 
 def release(chosen: argparse.Namespace) -> Result:
     """Let runs promote again after a rollback."""
-    entry = _registry(chosen).release(actor=getpass.getuser(), reason=chosen.reason)
-    return Result(entry, lambda: [tables.champion_line(chosen.name, entry)])
+    from include.retraining.rollback_notice import released
+
+    registry = _registry(chosen)
+    entry = registry.release(actor=getpass.getuser(), reason=chosen.reason)
+    lines = [tables.champion_line(chosen.name, entry), _told(registry, entry, released)]
+    return Result(entry, lambda: lines)
 
 
 def promote(chosen: argparse.Namespace) -> Result:
@@ -214,6 +225,24 @@ def validate_config(chosen: argparse.Namespace) -> Result:
     if not checked:
         raise ConfigError(f"there is no model in {MODELS_FOLDER}")
     return Result({"valid": checked}, lambda: [f"{name}: valid" for name in checked])
+
+
+def _told(
+    registry: Registry, entry: PromotionEntry, notice_of: Callable[..., Notice], **facts: Any
+) -> str:
+    """Leave the message about an entry in the outbox, and say whether that could be done."""
+    from include.retraining.config import load_model
+    from include.retraining.layout import promotion_key
+    from include.retraining.notices import Links
+    from include.retraining.outbox import post
+
+    record = f"{registry.store.uri}/{promotion_key(entry.model, entry.generation)}"
+    try:
+        config = load_model(entry.model)
+        post(registry.store, notice_of(entry, config, Links(record=record), **facts))
+    except RetrainingError as error:  # what was asked for is done
+        return f"Nobody is told: {error}."
+    return "Slack is told by the next pass of `watch_models`."
 
 
 def _registry(chosen: argparse.Namespace) -> Registry:

@@ -83,6 +83,15 @@ def deliver(store: Store, notice: Notice, send: Callable[[Notice], None]) -> boo
     return True
 
 
+def post(store: Store, notice: Notice) -> None:
+    """Write a notice down where it cannot be sent from; the next sender takes it.
+
+    Raises:
+        StorageError: when the store refuses or does not answer.
+    """
+    store.create(_key(notice.key), notice.to_bytes())
+
+
 def deliver_waiting(store: Store, send: Callable[[Notice], None]) -> int:
     """Send every notice that was written, is not sent, and whose time has come.
 

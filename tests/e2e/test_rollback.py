@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from include.local_airflow.api import RUN_ENDED
+from include.local_airflow.errors import ApiRefused
 from include.local_airflow.repository_copy import add_model, copy_repository
-from include.retraining.decision_record import Outcome
+from include.retraining import layout
+from include.retraining.decision_record import DecisionRecord, Outcome
 from include.retraining.promotions import PromotionEntry, PromotionKind
 from tests.e2e.harness import EndedRun, Stage
 from tests.e2e.scenes import patients, with_poor_training_labels
@@ -77,6 +79,13 @@ def act(airflow: Stage, dag_id: str, conf: Mapping[str, Any]) -> EndedRun:
     return end_of(airflow, dag_id, ask(airflow, dag_id, conf))
 
 
+def retrain(airflow: Stage, reason: str) -> DecisionRecord:
+    """Retrain by force, and return the decision."""
+    conf = {"force_retrain": True, "reason": reason}
+    run_id = ask(airflow, f"retrain_{MODEL}", conf)
+    return airflow.record(MODEL, run_id, timeout_seconds=180)
+
+
 @pytest.mark.fault("G10", "N05")
 def test_a_person_rolls_back_and_releases(airflow: Stage, served: list[PromotionEntry]) -> None:
     """Dry run; rollback in under a minute; the next run is held; release; the next run promotes."""
@@ -123,8 +132,7 @@ def test_a_person_rolls_back_and_releases(airflow: Stage, served: list[Promotion
     assert set(again.tasks.values()) == {"success"}
     assert airflow.promotions(MODEL)[-1] == entry
 
-    conf = {"force_retrain": True, "reason": "once more"}
-    _, record = airflow.run(MODEL, conf)
+    record = retrain(airflow, "once more")
     assert record.outcome is Outcome.HELD
 
     ended = act(airflow, "release_model", {"model": MODEL, "reason": "labels repaired"})
@@ -138,9 +146,51 @@ def test_a_person_rolls_back_and_releases(airflow: Stage, served: list[Promotion
     assert (entry.actor, entry.reason) == ("admin", "labels repaired")
     airflow.wait_for_message("released by admin", "trigger `retrain_story`")
 
-    _, record = airflow.run(MODEL, {"force_retrain": True, "reason": "after the release"})
+    record = retrain(airflow, "after the release")
     assert record.outcome is Outcome.PROMOTED
     assert record.cause.user == "admin"
     assert record.params is not None
     assert (record.params.force_retrain, record.params.reason) == (True, "after the release")
     assert airflow.promotions(MODEL)[-1].actor == "admin"
+
+
+def test_a_rollback_that_fails_changes_nothing(
+    airflow: Stage, served: list[PromotionEntry]
+) -> None:
+    """What is typed wrong, a damaged version, and a run that a person ends: red, told, no entry."""
+    before = airflow.promotions(MODEL)
+    target = served[1].version
+    for wrong in ({}, {"reason": ""}, {"reason": "a\nb"}, {"reason": "x", "dry_run": 1}):
+        with pytest.raises(ApiRefused):
+            airflow.api.trigger("rollback_model", {"model": MODEL, **wrong})
+    with pytest.raises(ApiRefused):
+        airflow.api.trigger("rollback_model", {"model": "nobody's", "reason": "x"})
+
+    conf = {"model": MODEL, "reason": "complaints", "dry_run": False, "version": target}
+    smuggled = act(airflow, "rollback_model", {**conf, "force": True})
+    assert smuggled.tasks["check_request"] == "failed"
+    text = airflow.wait_for_message("unknown parameter 'force'", smuggled.run_id)
+    for words in ("the rollback was not made", "rollback_failed.md", before[-1].version):
+        assert words in text
+
+    ended = act(airflow, "release_model", {"model": MODEL, "reason": "nothing to release"})
+    assert ended.state == "failed"
+    airflow.wait_for_message("nothing is on hold", ended.run_id)
+
+    run_id = ask(airflow, "rollback_model", conf)
+    airflow.api.set_run_state("rollback_model", run_id, "failed")
+    airflow.wait_for_message("a person marked it failed", run_id)
+
+    model_file = next(
+        info.key
+        for info in airflow.store.objects(layout.version_folder(MODEL, target))
+        if info.key.endswith(".skops")
+    )
+    airflow.store.write(model_file, b"not what served")
+    damaged = act(airflow, "rollback_model", conf)
+    assert damaged.tasks["try_version"] == "failed"
+    assert damaged.tasks["roll_back"] == "upstream_failed"
+    airflow.wait_for_message("altered", damaged.run_id)
+    assert airflow.promotions(MODEL) == before
+    told = [text for text in airflow.messages_about(damaged.run_id) if "not made" in text]
+    assert len(told) == 1

@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from include.retraining.__main__ import main
+from include.retraining.outbox import waiting
 from include.retraining.records import Outcome, close_run
 from include.retraining.registry import Registry, initialise
 from include.retraining.storage import OPTIONS_VARIABLE, URI_VARIABLE, Store
@@ -173,6 +174,9 @@ def test_rollback(store: Store, run: Run, known: None) -> None:
     entry = Registry(store, MODEL).champion()
     assert entry is not None
     assert (entry.actor, entry.reason) == (getpass.getuser(), "complaints")
+    (notice,) = waiting(store)
+    assert (notice.event, notice.model) == ("rolled_back", MODEL)
+    assert "complaints" in notice.text
     code, _, err = run("rollback", MODEL, "--to", "nothing", "--reason", "x")
     assert code == 1
     assert "never served" in err
@@ -202,6 +206,15 @@ def test_no_rollback_to_what_does_not_answer(store: Store, run: Run, known: None
         assert code == 1
         assert "altered" in err
     assert len(Registry(store, MODEL).history()) == 2
+
+
+def test_a_release_that_nobody_can_be_told_of(store: Store, run: Run) -> None:
+    """A model whose YAML is gone is released all the same, and the command says who is not told."""
+    Registry(store, MODEL).rollback(version_name(1), actor="ada", reason="complaints")
+    code, out, _ = run("release", MODEL, "--reason", "labels repaired")
+    assert code == 0
+    assert f"Nobody is told: no model '{MODEL}'" in out
+    assert Registry(store, MODEL).hold() is None
 
 
 def test_promote_unjudged(store: Store, run: Run, known: None) -> None:
@@ -437,6 +450,8 @@ def test_release(store: Store, run: Run, known: None) -> None:
     code, out, _ = run("release", MODEL, "--reason", "labels repaired")
     assert code == 0
     assert version_name(1) in out
+    assert "Slack is told by the next pass" in out
+    assert sorted(notice.event for notice in waiting(store)) == ["released", "rolled_back"]
     assert Registry(store, MODEL).hold() is None
     code, _, err = run("release", MODEL, "--reason", "again")
     assert code == 1
