@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from include.retraining.gate import Answer, _overall, judge
-from include.retraining.verdict import GateResult, Verdict
+from include.retraining.verdict import GateResult, Verdict, is_against_champion
 from tests.include.retraining.gate_checks import CASES, Case, check, make_policy, make_report
 
 
@@ -107,3 +107,18 @@ def test_protected_values_are_never_named() -> None:
     }
     verdict = judge(make_report(changes), make_policy(), report_digest="d")
     assert b"secretgroup" not in verdict.to_bytes()
+
+
+@pytest.mark.parametrize(
+    ("gate", "expected"),
+    [
+        ("against champion", True),
+        ("against best of the last ten", True),
+        ("slice region against champion", True),
+        ("better than baseline", False),
+        ("minimum accuracy", False),
+    ],
+)
+def test_which_gates_compare_with_a_champion(gate: str, expected: bool) -> None:
+    """By its name a gate says whether it needs a champion that can be scored."""
+    assert is_against_champion(gate) is expected

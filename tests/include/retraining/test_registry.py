@@ -18,6 +18,7 @@ from include.retraining.exceptions import (
     ArtifactError,
     ConfigError,
     EvidenceError,
+    Held,
     NotFound,
     RegistryError,
     StorageError,
@@ -32,7 +33,7 @@ from include.retraining.report import EvaluationReport
 from include.retraining.storage import Store
 from include.retraining.verdict import Answer
 from tests.invariants import check_invariants
-from tests.planted import MODEL, plant_run, plant_version, run_ref, version_name
+from tests.planted import MODEL, plant_run, plant_version, run_ref, saved_model, version_name
 
 
 @pytest.fixture
@@ -400,6 +401,58 @@ def test_no_rollback_before_the_first_promotion(folder: Store) -> None:
         Registry(folder, MODEL).rollback(version_name(1), actor="ann", reason="x")
 
 
+# The hold, and its release.
+
+
+def test_a_rollback_holds_promotion_until_a_release(store: Store) -> None:
+    """No run promotes behind a rollback; a release leaves what serves, and the next promotes."""
+    registry = Registry(store, MODEL)
+    assert registry.hold() is None
+    promote_days(store, 1, 2)
+    assert registry.hold() is None
+    rollback = registry.rollback(version_name(1), actor="ann", reason="complaints")
+    assert registry.hold() == rollback
+    with pytest.raises(Held, match=r"ann rolled back .*\(complaints\); .*`release_model`"):
+        promote(store, plant_run(store, 3))
+    release = registry.release(actor="bob", reason="labels repaired")
+    assert (release.generation, release.kind, release.version) == (
+        4,
+        PromotionKind.RELEASE,
+        version_name(1),
+    )
+    assert registry.hold() is None
+    assert [entry.generation for entry in promote_days(store, 4)] == [5]
+    check_invariants(store, MODEL)
+
+
+def test_what_is_promoted_unjudged_keeps_the_hold(folder: Store) -> None:
+    """Only a release ends a hold, whatever else a person does meanwhile."""
+    promote_days(folder, 1, 2)
+    registry = Registry(folder, MODEL)
+    rollback = registry.rollback(version_name(1), actor="ann", reason="complaints")
+    plant_version(folder, 3, model_bytes=saved_model())
+    registry.promote_unjudged(version_name(3), actor="ann", reason="champion is lost")
+    assert registry.hold() == rollback
+    with pytest.raises(Held):
+        promote(folder, plant_run(folder, 4))
+
+
+def test_a_release_is_made_once(folder: Store) -> None:
+    """The same release by the same person is the same one; without a hold there is none."""
+    promote_days(folder, 1, 2)
+    registry = Registry(folder, MODEL)
+    with pytest.raises(RegistryError, match="nothing is on hold"):
+        registry.release(actor="ann", reason="mended")
+    registry.rollback(version_name(1), actor="ann", reason="complaints")
+    for wrong in ("x" * 201, "two\nlines", "bell\a"):
+        with pytest.raises(RegistryError, match="one line of at most 200 characters"):
+            registry.release(actor="ann", reason=wrong)
+    release = registry.release(actor="ann", reason="mended")
+    assert registry.release(actor="ann", reason="mended") == release
+    with pytest.raises(RegistryError, match="nothing is on hold"):
+        registry.release(actor="bob", reason="mended")
+
+
 # The way out when the champion cannot be scored.
 
 
@@ -475,6 +528,29 @@ def test_best_of_last(folder: Store) -> None:
 
 
 # A log that is damaged.
+
+
+class LyingStore(Store):
+    """A store that does not keep what it was given."""
+
+    def read(self, key: str) -> bytes:
+        """Return something else for every entry of the log."""
+        return b"{}" if "/promotions/" in key else super().read(key)
+
+
+def test_an_entry_that_was_not_kept(folder: Store) -> None:
+    """A promotion counts once it was read back as it was written."""
+    run = plant_run(folder, 1)
+    verdict = check_quality(folder, run)
+    with pytest.raises(RegistryError, match="cannot be read back"):
+        promote(LyingStore(folder.uri), run, verdict=verdict)
+
+
+def test_an_entry_that_is_gone(folder: Store) -> None:
+    """An entry that must be there and is not is an error, not an earlier entry."""
+    promote_days(folder, 1)
+    with pytest.raises(RegistryError, match=r"00000002.json is missing"):
+        Registry(folder, MODEL).entry(2)
 
 
 @pytest.mark.parametrize(
