@@ -79,8 +79,7 @@ def late_notice(
         title=title,
         model=model,
         headline="a run has not decided by its deadline",
-        why=f"It must decide within {deadline}; now it is {datetime.now(UTC):%H:%M} UTC and the "
-        f"run is {state}.",
+        why=f"It must have decided {deadline}; at {datetime.now(UTC):%H:%M} UTC it was {state}.",
         step="Open the run and look at the task that is not done: what does it wait for?",
         owner=owner,
         serving=serving,
