@@ -86,6 +86,9 @@ def test_two_intervals_without_a_decision_are_told(decided: DecisionRecord) -> N
 def test_what_was_due_before_the_watch_began_is_not_its_matter() -> None:
     """A new model, or a new watch, is not told of its past."""
     assert found(dues=DUES, watched_since=DUES[2] + timedelta(seconds=1)) == []
+    late = {"config": {"deadline": "07:00 UTC"}, "due_for_deadline": DUES[0]}
+    assert found(**late, watched_since=DUES[0]) == ["late"]
+    assert found(**late, watched_since=DUES[0] + timedelta(seconds=1)) == []
 
 
 def test_a_run_that_waits_for_a_person_is_neither_late_nor_silent() -> None:
