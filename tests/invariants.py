@@ -21,10 +21,9 @@ from __future__ import annotations
 import re
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import pairwise
-from pathlib import Path
 from typing import NamedTuple
 
 from include.retraining.documents import sha256_of
@@ -163,22 +162,15 @@ def check_told(store: Store, model: str, messages: Iterable[str]) -> None:
             assert count <= max(senders, 1), f"V7: {key} was told {count} times"
 
 
-def check_no_canary(canaries: Sequence[str], places: Iterable[tuple[str, bytes]]) -> None:
-    """Assert V8: no canary is in any place, given by name and content."""
+def check_no_canary(canaries: Mapping[str, str], places: Iterable[tuple[str, bytes]]) -> None:
+    """Assert V8: no canary, given by its name, is in any place, given by name and content."""
     found = [
-        f"{place} holds canary {number}"  # never the canary itself: this is printed
+        f"{name} in {place}"  # never the canary itself: this is printed
         for place, content in places
-        for number, canary in enumerate(canaries)
+        for name, canary in canaries.items()
         if canary.encode() in content
     ]
-    assert not found, f"V8: {found}"
-
-
-def files_below(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield name and content of every file below a folder, for `check_no_canary`."""
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and not path.is_symlink():
-            yield str(path.relative_to(folder)), path.read_bytes()
+    assert not found, "V8: " + "\n".join(found)
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -23,7 +22,6 @@ from tests.invariants import (
     check_one_live_job,
     check_told,
     check_versions_unchanged,
-    files_below,
     reading,
     version_digests,
 )
@@ -121,14 +119,12 @@ def test_what_was_not_told_or_told_twice_is_noticed(store: Store) -> None:
         check_told(store, MODEL, [*texts, texts[0]])
 
 
-def test_a_secret_in_a_file_is_noticed(tmp_path: Path) -> None:
-    """V8: by the place and the canary's number."""
-    (tmp_path / "logs").mkdir()
-    (tmp_path / "logs" / "a.log").write_text("all is well")
-    check_no_canary(["c4nary"], files_below(tmp_path))
-    (tmp_path / "logs" / "b.log").write_text("Authorization: c4nary")
-    with pytest.raises(AssertionError, match=r"V8: \[.logs/b\.log holds canary 0"):
-        check_no_canary(["c4nary"], files_below(tmp_path))
+def test_a_secret_is_noticed() -> None:
+    """V8: by the names of the place and of the canary, never by its value."""
+    canaries = {"password": "c4nary"}
+    check_no_canary(canaries, [("a.log", b"all is well")])
+    with pytest.raises(AssertionError, match=r"^V8: password in b\.log"):
+        check_no_canary(canaries, [("a.log", b""), ("b.log", b"Authorization: c4nary")])
 
 
 def test_a_reader_of_something_broken_is_noticed(store: Store) -> None:

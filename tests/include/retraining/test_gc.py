@@ -167,3 +167,16 @@ def test_messages_sent_long_ago_go_and_waiting_ones_stay(store: Store) -> None:
     assert not deliver(store, make_notice("old"), refuse)
     remove(store, find_sent_notices(store, now=datetime.now(UTC) + timedelta(days=91)))
     assert [notice.key for notice in waiting(store)] == ["waits"]
+
+
+@pytest.mark.fault("N07")
+def test_no_record_is_ever_garbage(store: Store) -> None:
+    """In ten years it still finds nothing to remove of runs, decisions and the log."""
+    for day in range(1, 4):
+        decide(store, plant_run(store, day))
+    garbage = find_garbage(store, MODEL, keep=1, now=LATER + timedelta(days=3650))
+    assert all("/versions/" in item.key for item in garbage)
+    plant_version(store, 9)
+    plant_version(store, 8)
+    garbage = find_garbage(store, MODEL, keep=1, now=LATER + timedelta(days=3650))
+    assert {item.key.split("/")[2] for item in garbage} == {"versions"}
