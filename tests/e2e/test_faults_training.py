@@ -62,7 +62,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory, switches: Path) -> Path
         add_model(root, name, code=waiting_for(switches / name))
     for name in PROMOTING:
         add_model(root, name)
-    endless = {"compute": {"train_model": {"timeout_seconds": 4}}}
+    endless = {"compute": {"train_model": {"timeout_seconds": 20}}}
     add_model(root, "once_endless", values=endless, code=never_ending)
     replace_text(
         root / "dags/retrain_pipeline.py",
@@ -217,8 +217,8 @@ def test_an_endless_training_is_ended(airflow: Stage) -> None:
     record = check_one_failure(airflow, "once_endless", run_id, "train_model")
     assert not is_alive(job)
     assert not is_alive(child)
-    assert "took longer than 4 s" in record.reason
-    airflow.wait_for_message(record.run, "took longer than 4 s")
+    assert "took longer than 20 s" in record.reason
+    airflow.wait_for_message(record.run, "took longer than 20 s")
 
 
 def promoting(airflow: Stage, switches: Path, model: str) -> tuple[str, psutil.Process]:
