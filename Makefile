@@ -10,6 +10,9 @@ BIN := $(VENV)/bin
 LOG := $(PRIVATE)/install.log
 CODE := dags include plugins tests benchmarks
 
+# Two processes: one has every test that starts an Airflow, the other shares in the rest.
+TWO := -n 2 --dist loadgroup
+
 # Only wheels with known hashes are installed, and no other Python is fetched.
 export UV_PYTHON_DOWNLOADS := never
 INSTALL_OPTIONS := --require-hashes --only-binary :all: --python $(BIN)/python
@@ -34,10 +37,11 @@ run: $(VENV)/.run-installed  ## Start Airflow here, land the sample data and fol
 	@exec $(BIN)/python -m include.local_airflow --port $(PORT) $(if $(ONCE),--once)
 
 test: $(VENV)/.dev-installed  ## Run every everyday test (TESTS=path for some of them)
-	@exec $(BIN)/python -m pytest $(if $(FAULTS),--faults $(FAULTS)) $(TESTS)
+	@exec $(BIN)/python -m pytest $(if $(FAULTS),--faults $(FAULTS)) \
+		$(if $(filter tests,$(TESTS)),$(TWO)) $(TESTS)
 
 test-faults: $(VENV)/.dev-installed  ## Run every fault of the catalogue and print what held (FAULTS=quick: the quick ones)
-	@exec $(BIN)/python -m pytest -m "fault and not docker" --faults $(or $(FAULTS),all) tests
+	@exec $(BIN)/python -m pytest -m "fault and not docker" --faults $(or $(FAULTS),all) $(TWO) tests
 
 test-batch: engine $(VENV)/.dev-installed  ## Build the training image and run jobs in it (on a container engine)
 	@exec $(BIN)/python -m pytest -m docker tests/docker

@@ -37,8 +37,8 @@ allows.
 
 
 def names_of(tests: Iterable[str]) -> list[str]:
-    """Return the names of tests without their parameters, each once, in order."""
-    return list(dict.fromkeys(re.sub(r"\[.*", "", test) for test in tests))
+    """Return the names of tests without their parameters, each once, sorted."""
+    return sorted({re.sub(r"\[.*", "", test) for test in tests})
 
 
 def render(tests: Mapping[str, Iterable[str]], run: Mapping[str, Any]) -> str:

@@ -2,6 +2,9 @@
 
 A test names the cases of `catalogue.yaml` that it proves: `@pytest.mark.fault("G01")`. A test that
 takes minutes is also marked `slow` and runs with `--faults` only.
+
+With several processes (`-n 2 --dist loadgroup`) all tests that start an Airflow stay in one of
+them, one after the other, and what the processes report is put together here.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import subprocess
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -45,6 +49,8 @@ class Result:
 CASES = catalogue()
 TESTS = pytest.StashKey[dict[str, list[str]]]()
 RESULTS = pytest.StashKey[dict[str, Result]]()
+CASE, ON_AIRFLOW = "fault", "airflow"
+"""What a test's report says of it."""
 
 
 def cases_of(item: pytest.Item) -> set[str]:
@@ -55,6 +61,13 @@ def cases_of(item: pytest.Item) -> set[str]:
 def is_whole_run(config: pytest.Config) -> bool:
     """Return whether every test file was asked for and no test left out by its name."""
     return config.args == ["tests"] and not config.option.keyword and not config.option.lf
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin with nothing known."""
+    config.stash[TESTS] = {}
+    config.stash[RESULTS] = {}
+    config.pluginmanager.register(Notes(config))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -79,13 +92,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 f"{item.nodeid} is marked with {', '.join(unknown)}, which is not in "
                 "tests/faults/catalogue.yaml: add the case there, or mark an existing one"
             )
-        for case in cases:
+        for case in sorted(cases):
             tests[case].append(item.nodeid)
+            item.user_properties.append((CASE, case))
+        is_on_airflow = item.get_closest_marker("airflow") is not None
+        if is_on_airflow:
+            item.user_properties.append((ON_AIRFLOW, True))
+        # One group, one process: by file, as a file's tests share what they start.
+        item.add_marker(pytest.mark.xdist_group("airflow" if is_on_airflow else item.path.stem))
         (wanted if _is_wanted(config, item, cases) else left_out).append(item)
-    config.stash[TESTS] = tests
-    config.stash[RESULTS] = {}
+    config.stash[TESTS] = dict(tests)
+    # First what takes longest, for whoever has two processes.
+    items[:] = sorted(wanted, key=lambda item: (ON_AIRFLOW, True) not in item.user_properties)
     if left_out:
-        items[:] = wanted
         config.hook.pytest_deselected(items=left_out)
 
 
@@ -96,20 +115,35 @@ def _is_wanted(config: pytest.Config, item: pytest.Item, cases: set[str]) -> boo
     return which == "all" or (which == "quick" and bool(cases & MOST_DANGEROUS))
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> object:
-    """Note each phase's outcome and time for the cases that its test proves."""
-    report: pytest.TestReport = yield
-    results = item.config.stash[RESULTS]
-    for case in cases_of(item):
-        result = results.setdefault(case, Result())
+def noted(results: dict[str, Result], report: pytest.TestReport) -> None:
+    """Note a phase's outcome and time for the cases that its test proves."""
+    properties = [tuple(pair) for pair in report.user_properties]
+    name, _, _ = report.nodeid.partition("@")  # xdist appends the group
+    for case in (value for key, value in properties if key == CASE):
+        result = results.setdefault(str(case), Result())
         result.seconds += report.duration
         if report.when == "call" or not report.passed:
-            known = result.outcomes.get(item.nodeid)
-            result.outcomes[item.nodeid] = "failed" if known == "failed" else report.outcome
-            if report.passed and item.get_closest_marker("airflow"):
+            known = result.outcomes.get(name)
+            result.outcomes[name] = "failed" if known == "failed" else report.outcome
+            if report.passed and (ON_AIRFLOW, True) in properties:
                 result.has_airflow = True
-    return report
+
+
+class Notes:
+    """Listens where all reports arrive: here, or from the processes that run the tests."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        """Listen for a run."""
+        self.config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take a report."""
+        noted(self.config.stash[RESULTS], report)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Take over who proves what from a process that has ended."""
+        self.config.stash[TESTS].update(getattr(node, "workeroutput", {}).get(CASE, {}))
 
 
 def is_proven(case: Case, result: Result) -> bool:
@@ -131,6 +165,9 @@ def unproven(results: dict[str, Result]) -> list[Case]:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """A whole run of all faults fails when a P0 case was not proven; it leaves what it found."""
     config = session.config
+    if hasattr(config, "workeroutput"):
+        config.workeroutput[CASE] = config.stash[TESTS]
+        return
     if config.getoption("faults") != "all" or not is_whole_run(config) or config.option.collectonly:
         return
     _leave_results(config)

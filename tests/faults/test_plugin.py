@@ -66,7 +66,10 @@ def test_slow_tests_run_only_when_faults_are_asked_for(tmp_path: Path) -> None:
     assert "2 passed, 1 deselected" in quick
 
 
-def test_a_run_of_all_faults_fails_when_a_case_was_not_proven(tmp_path: Path) -> None:
+@pytest.mark.parametrize("processes", [(), ("-n", "2", "--dist", "loadgroup")])
+def test_a_run_of_all_faults_fails_when_a_case_was_not_proven(
+    tmp_path: Path, processes: tuple[str, ...]
+) -> None:
     """Neither a skipped test nor, for a case on a whole Airflow, one without it proves anything."""
     code = (
         '@pytest.mark.fault("G01")\ndef test_it():\n    pass\n\n'
@@ -74,7 +77,7 @@ def test_a_run_of_all_faults_fails_when_a_case_was_not_proven(tmp_path: Path) ->
         '@pytest.mark.fault("C03")\ndef test_without_airflow():\n    pass\n\n'
         '@pytest.mark.airflow\n@pytest.mark.fault("C04")\ndef test_with_airflow():\n    pass\n'
     )
-    said = run(tmp_path, code, "--faults", "all")
+    said = run(tmp_path, code, "--faults", "all", *processes)
     assert said.returncode == pytest.ExitCode.TESTS_FAILED
     (line,) = [line for line in said.stdout.splitlines() if line.startswith("No passing test: ")]
     named = set(line.removeprefix("No passing test: ").split(". ")[0].split(", "))
