@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -79,6 +80,8 @@ class Node:
     environment: Mapping[str, str]
     secrets: dict[tuple[str, str], str] = field(default_factory=dict)
     """Values by the name of the secret and the key in it."""
+    worked: list[tuple[str, float, float]] = field(default_factory=list)
+    """The pods whose process ended, with the seconds at which it started and ended."""
     changed: threading.Condition = field(default_factory=threading.Condition)
     """Guards every pod; notified on every change."""
 
@@ -189,6 +192,7 @@ class Pod:
     def _follow(self, process: subprocess.Popen[bytes]) -> None:
         """Take log and end from the process."""
         assert process.stdout is not None
+        started = time.time()
         with process.stdout as output:
             for line in output:
                 with self.node.changed:
@@ -196,6 +200,7 @@ class Pod:
                     self.node.changed.notify_all()
         code = process.wait()
         with self.node.changed:
+            self.node.worked.append((self.name, started, time.time()))
             if not self.has_ended:
                 self._end(code if code >= 0 else 128 - code)
 

@@ -17,6 +17,7 @@ from typing import Any
 from include.retraining.storage import Store
 from tests.batch_api import BatchApi, batch_api
 from tests.e2e.harness import Stage, stage
+from tests.invariants import Work, check_one_live_job
 from tests.kubernetes_api import KubernetesApi, kubernetes_api
 
 IMAGE = f"registry.example/training@sha256:{'a' * 64}"
@@ -53,6 +54,17 @@ class Platforms:
             if job.name == name:
                 return self.batch.lose_host(job)
         return self.kubernetes.vanish(name)
+
+    def check_one_live_job(self) -> None:
+        """Assert V5, for all that ever worked on a step on either platform."""
+        jobs = [(job.name, job.started, job.stopped) for job in self.batch.jobs]
+        worked = [*jobs, *self.kubernetes.node.worked]
+        check_one_live_job(
+            # The last part of a name numbers the jobs of one step of one plan.
+            Work(name.rpartition("-")[0], started, ended)
+            for name, started, ended in worked
+            if started is not None
+        )
 
     def _pid(self, name: str) -> int | None:
         for job in self.batch.jobs:
@@ -110,7 +122,7 @@ def platforms(
     environment: Mapping[str, str] | None = None,
     store: Store | None = None,
 ) -> Iterator[Platforms]:
-    """Start both platforms and an Airflow that knows them, and end all of it again.
+    """Start both platforms and an Airflow that knows them, check V5, and end all of it again.
 
     Args:
         folder: an empty folder.
@@ -133,4 +145,6 @@ def platforms(
             **(environment or {}),
         }
         with stage(folder, root=root, environment=connections, store=store) as airflow:
-            yield Platforms(airflow, batch, kubernetes)
+            here = Platforms(airflow, batch, kubernetes)
+            yield here
+            here.check_one_live_job()

@@ -21,6 +21,7 @@ import psutil
 
 from include.local_airflow import samples
 from include.local_airflow.api import RUN_ENDED, AirflowApi, NotThere
+from include.local_airflow.errors import TookTooLong
 from include.local_airflow.ports import free_port
 from include.local_airflow.processes import LocalAirflow
 from include.local_airflow.repository_copy import copy_repository
@@ -31,7 +32,7 @@ from include.retraining import records, registry
 from include.retraining.promotions import PromotionEntry
 from include.retraining.records import DecisionRecord, RunRef
 from include.retraining.storage import Store
-from tests.invariants import check_invariants
+from tests.invariants import check_invariants, check_told
 
 T = TypeVar("T")
 
@@ -224,12 +225,25 @@ class Stage:
         return [text for text in texts if run_id in text]
 
     def check_invariants(self, model: str, *ended: DecisionRecord) -> None:
-        """Assert that a model's log, versions and records are sound, and that these runs ended."""
+        """Assert that a model's log, versions and records are sound, and that these runs ended.
+
+        Every end that people must know of was told, or is within a minute (V7).
+        """
         runs = [
             RunRef(one.model, one.dag_id, one.run_id, one.run_after, one.clear, one.cause)
             for one in ended
         ]
         check_invariants(self.store, model, ended=runs)
+        with suppress(TookTooLong):  # the last look says what is missing
+            self.slack.wait_for(lambda _: self._untold(model) is None, 60)
+        assert self._untold(model) is None
+
+    def _untold(self, model: str) -> str | None:
+        try:
+            check_told(self.store, model, [message["text"] for message in self.slack.messages])
+        except AssertionError as error:
+            return str(error)
+        return None
 
     def check_told_once(self, record: DecisionRecord, *words: str) -> None:
         """Assert that one message tells of one end of a run, and that it holds these words."""
