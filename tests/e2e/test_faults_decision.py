@@ -33,7 +33,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     add_model(root, "gateless_asking", values={"approval": "required"})
     add_model(root, "dirty")
     add_model(root, "story")
-    add_model(root, "restless", values={"trigger": {"timeout_seconds": 8, "poke_seconds": 0.5}})
+    add_model(root, "restless", values={"trigger": {"timeout_seconds": 25, "poke_seconds": 0.5}})
     replace_text(
         root / "include/retraining/decide.py",
         "    key = evidence.paths.verdict(run.clear)\n    if not store.create",
@@ -108,13 +108,13 @@ def test_a_flag_that_changes_for_ever_waits_no_longer(airflow: Stage) -> None:
         airflow.raise_flag("restless")
         return airflow.api.run("retrain_restless", run_id)["end_date"] is not None
 
-    airflow.wait_for(ended_after_one_more_flag, "end of the wait", 60, pause_seconds=1)
+    airflow.wait_for(ended_after_one_more_flag, "end of the wait", 120, pause_seconds=1)
     ended = airflow.wait_for_end("restless", run_id)
     check_task_states(ended, stopped_at("wait_for_data") | {LEAF: "success"})
     assert ended.state == "failed"
     record = airflow.record("restless", run_id)
     assert record.outcome is Outcome.NO_DATA
     log = airflow.log("restless", run_id, "wait_for_data")
-    assert log.count("waiting up to") > 2, log
-    airflow.check_told_once(record, "within 8 s")
+    assert log.count("waiting up to") > 1, log
+    airflow.check_told_once(record, "within 25 s")
     airflow.check_invariants("restless", record)
