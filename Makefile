@@ -10,8 +10,8 @@ BIN := $(VENV)/bin
 LOG := $(PRIVATE)/install.log
 CODE := dags include plugins tests benchmarks
 
-# Two processes: one has every test that starts an Airflow, the other shares in the rest.
-TWO := -n 2 --dist loadgroup
+# Two processes, see tests/two_processes.py.
+TWO := -n 2
 
 # Only wheels with known hashes are installed, and no other Python is fetched.
 export UV_PYTHON_DOWNLOADS := never

@@ -23,12 +23,12 @@ from werkzeug.serving import run_simple
 class OneAtATime(DomainDispatcherApplication):
     """Answers one conditional PUT after the other, and everything else at once."""
 
-    lock = threading.Lock()
+    puts = threading.Lock()
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer a request."""
         if environ["REQUEST_METHOD"] == "PUT" and "HTTP_IF_NONE_MATCH" in environ:
-            with self.lock:
+            with self.puts:
                 return [b"".join(super().__call__(environ, start_response))]
         return super().__call__(environ, start_response)  # type: ignore[no-any-return]
 

@@ -3,8 +3,7 @@
 A test names the cases of `catalogue.yaml` that it proves: `@pytest.mark.fault("G01")`. A test that
 takes minutes is also marked `slow` and runs with `--faults` only.
 
-With several processes (`-n 2 --dist loadgroup`) all tests that start an Airflow stay in one of
-them, one after the other, and what the processes report is put together here.
+With several processes (`-n 2`) what they report is put together here.
 """
 
 from __future__ import annotations
@@ -95,16 +94,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for case in sorted(cases):
             tests[case].append(item.nodeid)
             item.user_properties.append((CASE, case))
-        is_on_airflow = item.get_closest_marker("airflow") is not None
-        if is_on_airflow:
+        if item.get_closest_marker("airflow"):
             item.user_properties.append((ON_AIRFLOW, True))
-        # One group, one process: by file, as a file's tests share what they start.
-        item.add_marker(pytest.mark.xdist_group("airflow" if is_on_airflow else item.path.stem))
         (wanted if _is_wanted(config, item, cases) else left_out).append(item)
     config.stash[TESTS] = dict(tests)
-    # First what takes longest, for whoever has two processes.
-    items[:] = sorted(wanted, key=lambda item: (ON_AIRFLOW, True) not in item.user_properties)
     if left_out:
+        items[:] = wanted
         config.hook.pytest_deselected(items=left_out)
 
 
@@ -118,13 +113,12 @@ def _is_wanted(config: pytest.Config, item: pytest.Item, cases: set[str]) -> boo
 def noted(results: dict[str, Result], report: pytest.TestReport) -> None:
     """Note a phase's outcome and time for the cases that its test proves."""
     properties = [tuple(pair) for pair in report.user_properties]
-    name, _, _ = report.nodeid.partition("@")  # xdist appends the group
     for case in (value for key, value in properties if key == CASE):
         result = results.setdefault(str(case), Result())
         result.seconds += report.duration
         if report.when == "call" or not report.passed:
-            known = result.outcomes.get(name)
-            result.outcomes[name] = "failed" if known == "failed" else report.outcome
+            known = result.outcomes.get(report.nodeid)
+            result.outcomes[report.nodeid] = "failed" if known == "failed" else report.outcome
             if report.passed and (ON_AIRFLOW, True) in properties:
                 result.has_airflow = True
 

@@ -66,7 +66,7 @@ def test_slow_tests_run_only_when_faults_are_asked_for(tmp_path: Path) -> None:
     assert "2 passed, 1 deselected" in quick
 
 
-@pytest.mark.parametrize("processes", [(), ("-n", "2", "--dist", "loadgroup")])
+@pytest.mark.parametrize("processes", [(), ("-n", "2")])
 def test_a_run_of_all_faults_fails_when_a_case_was_not_proven(
     tmp_path: Path, processes: tuple[str, ...]
 ) -> None:
