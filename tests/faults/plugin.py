@@ -48,6 +48,8 @@ class Result:
 CASES = catalogue()
 TESTS = pytest.StashKey[dict[str, list[str]]]()
 RESULTS = pytest.StashKey[dict[str, Result]]()
+SLOW_SECONDS = 900
+"""After which a slow test is ended."""
 CASE, ON_AIRFLOW = "fault", "airflow"
 """What a test's report says of it."""
 
@@ -94,6 +96,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for case in sorted(cases):
             tests[case].append(item.nodeid)
             item.user_properties.append((CASE, case))
+        if item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.timeout(SLOW_SECONDS))
         if item.get_closest_marker("airflow"):
             item.user_properties.append((ON_AIRFLOW, True))
         (wanted if _is_wanted(config, item, cases) else left_out).append(item)
