@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 
 from include.retraining.exceptions import RetrainingError
+from include.retraining.redaction import redact
 from include.retraining.steps import JOB_STEPS
 
 
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return command_line.run(words)
     except RetrainingError as error:
-        print(error, file=sys.stderr)
+        print(redact(str(error)), file=sys.stderr)
         return 1 if error.is_permanent else os.EX_TEMPFAIL
 
 

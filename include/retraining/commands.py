@@ -100,12 +100,23 @@ def try_version(chosen: argparse.Namespace) -> Result:
 def rollback(chosen: argparse.Namespace) -> Result:
     """Let an earlier version serve again, or say what that would change."""
     from include.retraining.config import load_model
+    from include.retraining.promotions import PromotionKind
     from include.retraining.rollback_notice import rolled_back
-    from include.retraining.rollback_plan import plan_rollback
+    from include.retraining.rollback_plan import plan_behind, plan_rollback
     from include.retraining.rollback_trial import try_version as let_answer
 
-    registry, actor = _registry(chosen), getpass.getuser()
+    registry, actor = _registry(chosen), _user()
     require_reason(actor, chosen.reason)
+    made = registry.champion()
+    if (
+        made is not None
+        and (made.kind, made.actor, made.reason) == (PromotionKind.ROLLBACK, actor, chosen.reason)
+        and chosen.to in {None, made.version}
+    ):  # typed again, after a lost connection: one step back, and one message
+        plan = plan_behind(registry, made)
+        lines = ["This was done already.", tables.champion_line(chosen.name, made)]
+        lines.append(_told(registry, made, rolled_back, plan=plan, tried=""))
+        return Result(made, lambda: lines)
     plan = plan_rollback(registry.store, chosen.name, chosen.to)
     tried = let_answer(registry.store, load_model(chosen.name), plan.target.version)
     if chosen.dry_run:
@@ -127,7 +138,7 @@ def release(chosen: argparse.Namespace) -> Result:
     from include.retraining.rollback_notice import released
 
     registry = _registry(chosen)
-    entry = registry.release(actor=getpass.getuser(), reason=chosen.reason)
+    entry = registry.release(actor=_user(), reason=chosen.reason)
     lines = [tables.champion_line(chosen.name, entry), _told(registry, entry, released)]
     return Result(entry, lambda: lines)
 
@@ -141,7 +152,7 @@ def promote(chosen: argparse.Namespace) -> Result:
         _registry(chosen).store,
         chosen.name,
         chosen.version,
-        actor=getpass.getuser(),
+        actor=_user(),
         reason=chosen.reason,
         trusted=load_model(chosen.name).training.trusted,
     )
@@ -243,6 +254,18 @@ def _told(
     except RetrainingError as error:  # what was asked for is done
         return f"Nobody is told: {error}."
     return "Slack is told by the next pass of `watch_models`."
+
+
+def _user() -> str:
+    """Return who types this.
+
+    Raises:
+        ConfigError: when the system does not say.
+    """
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError) as error:  # Python 3.11 and 3.12 raise the first
+        raise ConfigError("nobody knows who you are: set USER to your name") from error
 
 
 def _registry(chosen: argparse.Namespace) -> Registry:

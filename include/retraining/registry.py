@@ -362,8 +362,13 @@ def require_reason(actor: str, reason: str) -> None:
     """
     if not actor.strip() or not reason.strip():
         raise RegistryError("an entry made by hand needs an actor and a reason")
+    if not actor.isprintable():
+        raise RegistryError(f"the actor is no name: {actor!r}")
     if len(reason) > REASON_LENGTH or not reason.isprintable():
-        raise RegistryError(f"a reason is one line of at most {REASON_LENGTH} characters")
+        raise RegistryError(
+            f"a reason is one line of at most {REASON_LENGTH} characters, all of them printable; "
+            f"this one has {len(reason)}"
+        )
 
 
 def _require_evidence(manifest: RunManifest, verdict: Verdict, report: EvaluationReport) -> None:

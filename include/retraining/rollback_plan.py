@@ -65,8 +65,7 @@ def plan_rollback(
     if request is not None and since is not None:
         made = log.made_by(request, since)
         if made is not None:
-            before = log.entry(made.generation - 1)
-            return _plan(before, made)
+            return plan_behind(log, made)
     champion = log.champion()
     if champion is None:
         raise RegistryError(f"{model}: nothing serves yet, so there is nothing to roll back")
@@ -78,7 +77,12 @@ def plan_rollback(
         )
     if version == champion.version:
         raise RegistryError(f"{model}: version {version} serves already")
-    return _plan(champion, log.served(version) if version else champion_before(log))
+    return _plan(champion, log.served(version) if version is not None else champion_before(log))
+
+
+def plan_behind(log: PromotionLog, made: PromotionEntry) -> RollbackPlan:
+    """Return the plan that led to a rollback's entry."""
+    return _plan(log.entry(made.generation - 1), made)
 
 
 def champion_before(log: PromotionLog) -> PromotionEntry:

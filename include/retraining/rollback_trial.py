@@ -80,18 +80,21 @@ def _last_holdout(store: Store, version: VersionManifest) -> tuple[pd.DataFrame 
     records = decisions(store, version.model, limit=RUNS_LOOKED_AT)
     evaluated = (record for record in records if record.report is not None)
     problems = []
-    for record in islice(evaluated, DELIVERIES_TRIED):
-        try:
-            return _holdout(store, _plan_of(store, record), version), record.run_id
-        except (DataChanged, EvidenceError, NotFound, StorageError) as error:
-            problems.append(f"run {record.run_id}: {error}")
-        except ValidationError:
-            problems.append(f"run {record.run_id}: this code cannot read its configuration")
-        except DataRejected as error:
-            raise ArtifactError(
-                f"version {version.version} does not answer: the holdout of run {record.run_id} "
-                f"is not what it reads: {error}"
-            ) from error
+    try:
+        for record in islice(evaluated, DELIVERIES_TRIED):
+            try:
+                return _holdout(store, _plan_of(store, record), version), record.run_id
+            except (DataChanged, EvidenceError, NotFound, StorageError) as error:
+                problems.append(f"run {record.run_id}: {error}")
+            except ValidationError:
+                problems.append(f"run {record.run_id}: this code cannot read its configuration")
+            except DataRejected as error:
+                raise ArtifactError(
+                    f"version {version.version} does not answer: the holdout of run "
+                    f"{record.run_id} is not what it reads: {error}"
+                ) from error
+    except EvidenceError as error:  # a record: it must not keep a person from going back either
+        problems.append(str(error))
     return None, problems[0] if problems else "no run was evaluated yet"
 
 

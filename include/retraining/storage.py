@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -21,6 +20,7 @@ from obstore.exceptions import (
     UnauthenticatedError,
 )
 from obstore.store import LocalStore, from_url
+from pydantic import TypeAdapter, ValidationError
 
 from include.retraining.exceptions import ConfigError, StorageError
 
@@ -31,6 +31,7 @@ _DENIED = "the store denied access (check its role or keys)"
 CHUNK_BYTES = 8 * 2**20
 RETRY_TIMEOUT = timedelta(seconds=60)
 OPTIONS_VARIABLE = "RETRAINING_STORE_OPTIONS"
+_OPTIONS = TypeAdapter(dict[str, str])
 URI_VARIABLE = "RETRAINING_STORE"
 
 
@@ -120,7 +121,14 @@ class Store:
                 f"no store: give --store URI or set {URI_VARIABLE}, for example "
                 f"{URI_VARIABLE}=file:///data/store or s3://bucket/prefix"
             )
-        return cls(uri, json.loads(os.environ.get(OPTIONS_VARIABLE, "{}")))
+        try:
+            options = _OPTIONS.validate_json(os.environ.get(OPTIONS_VARIABLE, "{}"))
+        except ValidationError:  # its text would show the values
+            raise ConfigError(
+                f"{OPTIONS_VARIABLE} must be a JSON object of texts, for example "
+                '{"AWS_REGION": "eu-west-3"}'
+            ) from None
+        return cls(uri, options)
 
     def sibling(self, uri: str) -> Store:
         """Open another place with this store's options."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from http import HTTPStatus
 from types import TracebackType
@@ -27,6 +29,17 @@ class Waiting(NamedTuple):
     dag_id: str
     what: str
     since: datetime
+
+
+@contextmanager
+def _understood(path: str) -> Iterator[None]:
+    """Say of an answer of another shape that this is no Airflow, or not the one we know."""
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise AirflowUnreachable(
+            f"what answers for {path} is not Airflow's API: is the address the API server's?"
+        ) from error
 
 
 class AirflowApi:
@@ -56,45 +69,51 @@ class AirflowApi:
 
     def health(self) -> dict[str, str]:
         """Return each part's state: `healthy`, `unhealthy`, or `not there`."""
-        found = self._get("/monitor/health")
-        return {
-            part: str((found.get(part) or {}).get("status") or "not there")
-            for part in ("metadatabase", "scheduler", "dag_processor", "triggerer")
-        }
+        with _understood("/monitor/health"):
+            found = self._get("/monitor/health")
+            return {
+                part: str((found.get(part) or {}).get("status") or "not there")
+                for part in ("metadatabase", "scheduler", "dag_processor", "triggerer")
+            }
 
     def import_errors(self) -> list[tuple[str, str]]:
         """Return the DAG files that cannot be parsed, with the last line of why."""
-        return [
-            (str(item["filename"]), str(item["stack_trace"]).strip().rpartition("\n")[2])
-            for item in self._get("/importErrors")["import_errors"]
-        ]
+        with _understood("/importErrors"):
+            return [
+                (str(item["filename"]), str(item["stack_trace"]).strip().rpartition("\n")[2])
+                for item in self._get("/importErrors")["import_errors"]
+            ]
 
     def paused(self, tag: str) -> list[str]:
         """Return the ids of the DAGs with a tag that are paused."""
-        found = self._get("/dags", tags=tag, paused=True)
-        return [str(item["dag_id"]) for item in found["dags"]]
+        with _understood("/dags"):
+            found = self._get("/dags", tags=tag, paused=True)
+            return [str(item["dag_id"]) for item in found["dags"]]
 
     def queued_runs(self) -> list[Waiting]:
         """Return the runs that are queued although no other run of their DAG goes on."""
-        busy = {run["dag_id"] for run in self._get("/dags/~/dagRuns", state="running")["dag_runs"]}
-        return [
-            Waiting(run["dag_id"], run["dag_run_id"], datetime.fromisoformat(run["queued_at"]))
-            for run in self._get("/dags/~/dagRuns", state="queued")["dag_runs"]
-            if run["queued_at"] and run["dag_id"] not in busy
-        ]
+        path = "/dags/~/dagRuns"
+        with _understood(path):
+            busy = {run["dag_id"] for run in self._get(path, state="running")["dag_runs"]}
+            return [
+                Waiting(run["dag_id"], run["dag_run_id"], datetime.fromisoformat(run["queued_at"]))
+                for run in self._get(path, state="queued")["dag_runs"]
+                if run["queued_at"] and run["dag_id"] not in busy
+            ]
 
     def queued_tasks(self) -> list[Waiting]:
         """Return the tasks that the scheduler handed over and that no worker has started."""
-        found = self._get("/dags/~/dagRuns/~/taskInstances", state="queued")["task_instances"]
-        return [
-            Waiting(
-                task["dag_id"],
-                f"{task['task_id']} of {task['dag_run_id']}",
-                datetime.fromisoformat(task["queued_when"]),
-            )
-            for task in found
-            if task["queued_when"]
-        ]
+        path = "/dags/~/dagRuns/~/taskInstances"
+        with _understood(path):
+            return [
+                Waiting(
+                    task["dag_id"],
+                    f"{task['task_id']} of {task['dag_run_id']}",
+                    datetime.fromisoformat(task["queued_when"]),
+                )
+                for task in self._get(path, state="queued")["task_instances"]
+                if task["queued_when"]
+            ]
 
     def _get(self, path: str, **params: Any) -> Any:
         """Return what the API answers."""

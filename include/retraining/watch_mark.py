@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from pydantic import AwareDatetime
+
 from include.retraining.documents import Document
 from include.retraining.layout import LAST_WATCH
 from include.retraining.storage import Store
@@ -13,7 +15,7 @@ from include.retraining.storage import Store
 class Mark(Document):
     """The last look of the watch."""
 
-    at: datetime
+    at: AwareDatetime
     failed: tuple[str, ...]
     """Its tasks that did not succeed."""
 

@@ -7,6 +7,7 @@ at a time.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -36,6 +37,9 @@ STUCK = timedelta(minutes=30)
 UNSENT = timedelta(minutes=30)
 """How long a message may wait: as long as the outbox's longest pause, twice."""
 
+_ADDRESS = re.compile(r"https?://[\w.-]+(?::[0-9]+)?(?:/[!-~]*)?", re.ASCII)
+_TOKEN = re.compile(r"[!-~]+")
+
 Look = Callable[[], Iterator[Alarm]]
 
 
@@ -54,12 +58,17 @@ class Settings:
         """Read the environment.
 
         Raises:
-            ConfigError: naming every variable that is missing.
+            ConfigError: naming every variable that is missing, or one that is no address or token.
         """
         names = (URI_VARIABLE, URL_VARIABLE, TOKEN_VARIABLE, SLACK_VARIABLE)
         missing = [name for name in names if not environment.get(name)]
         if missing:
             raise ConfigError(f"nothing is watched: set {', '.join(missing)}")
+        for name in (URL_VARIABLE, SLACK_VARIABLE):
+            if not _ADDRESS.fullmatch(environment[name]):  # not shown: a webhook is a secret
+                raise ConfigError(f"nothing is watched: {name} is no address, https://HOST/PATH")
+        if not _TOKEN.fullmatch(environment[TOKEN_VARIABLE]):
+            raise ConfigError(f"nothing is watched: {TOKEN_VARIABLE} is no token of Airflow's")
         return cls(
             store=environment[URI_VARIABLE],
             airflow=environment[URL_VARIABLE],
@@ -110,12 +119,12 @@ def watch(environment: Mapping[str, str]) -> list[str]:
     alarms = [replace(alarm, links=links) for alarm in seen.alarms]
     try:
         if store is None:
-            _tell_directly(alarms, tell)
+            _tell_directly(alarms, tell, _why_of_store(alarms))
         else:
             settle(store, "airflow", alarms, tell, looked_at=seen.looked_at, links=links)
     except StorageError as error:  # it went away under the look
         lines.append(f"store: {error}")
-        _tell_directly(alarms, tell)
+        _tell_directly(alarms, tell, str(error))
     return [redact(" ".join(line.split())) for line in lines]
 
 
@@ -244,6 +253,8 @@ def _why_silent(store: Store) -> str | None:
         return str(error)
     if mark is None:
         return "It has never left a mark in the store."
+    if mark.at > datetime.now(UTC) + SILENT:
+        return f"Its last look is said to be of {mark.at.astimezone(UTC):%Y-%m-%d}, still to come."
     if mark.at < datetime.now(UTC) - SILENT:
         return f"It looked at {mark.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC for the last time."
     if mark.failed:
@@ -276,11 +287,14 @@ def _unsent(store: Store) -> Iterator[Alarm]:
         )
 
 
-def _tell_directly(alarms: list[Alarm], tell: Callable[[Notice], None]) -> None:
+def _why_of_store(alarms: list[Alarm]) -> str:
+    return next((alarm.why for alarm in alarms if alarm.condition == "store"), "")
+
+
+def _tell_directly(alarms: list[Alarm], tell: Callable[[Notice], None], why: str) -> None:
     """Tell all that is wrong in one message: without the store none knows what was told."""
     now = datetime.now(UTC)
-    first = next((alarm for alarm in alarms if alarm.condition == "store"), None)
-    others = [alarm for alarm in alarms if alarm is not first]
+    others = [alarm.why for alarm in alarms if alarm.condition != "store"]
     tell(
         alert(
             event="store",
@@ -288,8 +302,8 @@ def _tell_directly(alarms: list[Alarm], tell: Callable[[Notice], None]) -> None:
             key=f"airflow.store.{now:%Y%m%dT%H%M%S}",
             title="The store",
             model="",
-            headline="the store cannot be read",
-            why=" ".join([first.why if first else "", *(alarm.why for alarm in others)]).strip(),
+            headline="the store cannot be used",
+            why=" ".join([why, *others]).strip(),
             step="Bring it back: what serves is read from it too. This comes at every look.",
             owner=None,
             serving=None,

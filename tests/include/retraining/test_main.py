@@ -182,6 +182,37 @@ def test_rollback(store: Store, run: Run, known: None) -> None:
     assert "never served" in err
 
 
+def test_a_rollback_typed_again_is_the_one_that_was_made(
+    store: Store, run: Run, known: None
+) -> None:
+    """After a lost connection: one step back, one message, whether `--to` was given or not."""
+    words = ("rollback", MODEL, "--reason", "complaints")
+    assert run(*words)[0] == 0
+    for again in (words, (*words, "--to", version_name(1)), (*words, "--dry-run")):
+        code, out, _ = run(*again)
+        assert code == 0
+        assert "This was done already." in out
+    assert [entry.generation for entry in Registry(store, MODEL).history()] == [1, 2, 3]
+    assert len(list(waiting(store))) == 1
+
+
+def test_an_empty_version_is_none_that_served(store: Store, run: Run, known: None) -> None:
+    """`--to "$VERSION"` with nothing in the variable is no rollback to the champion before."""
+    code, _, err = run("rollback", MODEL, "--to", "", "--reason", "complaints")
+    assert code == 1
+    assert "version '' never served" in err
+    assert len(Registry(store, MODEL).history()) == 2
+
+
+def test_who_types_must_be_known_by_a_name(
+    store: Store, run: Run, known: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name goes into the log for ever."""
+    monkeypatch.setenv("LOGNAME", "a\nb")
+    code, _, err = run("rollback", MODEL, "--reason", "complaints")
+    assert (code, err) == (1, "the actor is no name: 'a\\nb'\n")
+
+
 def test_a_dry_run_of_a_rollback(store: Store, run: Run, known: None) -> None:
     """`rollback --dry-run` names the champion before, tries it, and changes nothing."""
     code, out, _ = run("rollback", MODEL, "--reason", "complaints", "--dry-run")

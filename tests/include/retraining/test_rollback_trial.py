@@ -80,6 +80,17 @@ def test_a_delivery_that_is_gone_is_passed_over(make_toy: MakeToy) -> None:
     assert "its content is not what was pinned" in said or "bytes" in said
 
 
+def test_a_damaged_record_keeps_nobody_from_going_back(make_toy: MakeToy) -> None:
+    """The version is loaded, and it is said why no more was tried."""
+    toy = make_toy()
+    job = served(toy)
+    (info,) = toy.store.children(f"models/{toy.name}/decisions")[1]
+    toy.store.write(info.key, b"{")
+    said = try_version(toy.store, toy.config, job.manifest.version)
+    assert "verifies and loads; it was not tried on data: " in said
+    assert "not a readable DecisionRecord" in said
+
+
 def test_before_any_run_was_judged(make_toy: MakeToy) -> None:
     """Without a decision there is no holdout to try a version on."""
     toy = make_toy()

@@ -263,6 +263,11 @@ def test_the_environment_names_the_store(folder_store: Store, monkeypatch: pytes
     monkeypatch.setenv("RETRAINING_STORE_OPTIONS", '{"AWS_REGION": "eu-west-3"}')
     store = Store.from_environment()
     assert (store.uri, store.options) == (folder_store.uri, {"AWS_REGION": "eu-west-3"})
+    for options in ('{"key": "SECRET', '"SECRET"', '{"key": ["SECRET"]}'):
+        monkeypatch.setenv("RETRAINING_STORE_OPTIONS", options)
+        with pytest.raises(ConfigError, match="must be a JSON object of texts") as error:
+            Store.from_environment()
+        assert "SECRET" not in str(error.value)
     monkeypatch.delenv("RETRAINING_STORE")
     with pytest.raises(ConfigError, match="no store: give --store URI or set RETRAINING_STORE"):
         Store.from_environment()

@@ -38,9 +38,12 @@ class FakeAirflow:
         self.tasks: list[dict[str, Any]] = []
         self.paused: list[str] = []
         self.status = 200
+        self.instead: list[Any] = []
 
-    def answer(self, path: str, query: str) -> dict[str, Any]:
+    def answer(self, path: str, query: str) -> Any:
         """Return what Airflow answers."""
+        if self.instead:
+            return self.instead[0]
         if path.endswith("/health"):
             return {part: {"status": status} for part, status in self.health.items()}
         if path.endswith("/importErrors"):
@@ -252,6 +255,17 @@ def test_an_airflow_that_is_gone_is_told(
     assert "Airflow does not answer" in slack.texts[0]
 
 
+@pytest.mark.parametrize("instead", [[], None, "x", {}, {"import_errors": [1]}])
+def test_what_is_no_airflow_is_told(
+    store: Store, airflow: FakeAirflow, slack: SlackReceiver, capsys: Capture, instead: Any
+) -> None:
+    """Another server behind the address, whatever it answers."""
+    airflow.instead = [instead]
+    lines = look(capsys)
+    assert "is not Airflow's API" in lines[-1]
+    assert any("is not Airflow's API" in text for text in slack.texts)
+
+
 def test_slack_down_is_said_and_the_message_comes_later(
     store: Store, airflow: FakeAirflow, slack: SlackReceiver, capsys: Capture
 ) -> None:
@@ -278,6 +292,18 @@ def test_a_store_that_cannot_be_read_is_told_directly(
     assert "scheduler is unhealthy" in slack.texts[0]
 
 
+def test_a_mark_that_is_still_to_come_is_none(store: Store, capsys: Capture) -> None:
+    """Nor is one without a zone, which could be of any hour."""
+    for at, said in (
+        ("2099-01-01T00:00:00Z", "still to come"),
+        ("2026-01-01T00:00:00", "timezone"),
+    ):
+        store.write(LAST_WATCH, json.dumps({"at": at, "failed": []}).encode())
+        (line,) = look(capsys)
+        assert line.startswith("watch_silent: ")
+        assert said in line
+
+
 def test_a_message_that_waits_too_long_is_told(store: Store, capsys: Capture) -> None:
     """An hour is too long, a minute is not."""
     for key, minutes in (("old", 60), ("new", 1)):
@@ -296,3 +322,22 @@ def test_what_is_missing_in_the_environment_is_named(
     for name in ("AIRFLOW_API_TOKEN", "SLACK_WEBHOOK_URL"):
         monkeypatch.delenv(name)
     assert look(capsys) == ["nothing is watched: set AIRFLOW_API_TOKEN, SLACK_WEBHOOK_URL"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AIRFLOW_API_URL", "http://127.0.0.1:8080\r"),
+        ("AIRFLOW_API_URL", "http://[::1"),
+        ("AIRFLOW_API_TOKEN", f"{SECRET}ü"),
+        ("SLACK_WEBHOOK_URL", f"nope://127.0.0.1/{TOKEN}"),
+        ("SLACK_WEBHOOK_URL", f"http://127.0.0.1:9/a b/{TOKEN}"),
+    ],
+)
+def test_what_is_wrong_in_the_environment_is_named_and_not_shown(
+    store: Store, capsys: Capture, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    """An env file with Windows line ends, and whatever else is no address or token."""
+    monkeypatch.setenv(name, value)
+    (line,) = look(capsys)
+    assert line.startswith(f"nothing is watched: {name} is no ")
