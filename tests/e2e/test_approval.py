@@ -13,7 +13,7 @@ from include.retraining.registry import Registry
 from tests.e2e.harness import Stage
 from tests.e2e.scenes import check_task_states, patients, states, with_poor_training_labels
 
-pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.airflow]
 
 ASKED = "approve_promotion"
 APPROVED = states(no_change="skipped", abort_pipeline="skipped") | {ASKED: "success"}

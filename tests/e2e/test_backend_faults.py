@@ -27,7 +27,7 @@ from tests.e2e.harness import PARSED_ONCE
 from tests.e2e.scenes import PROMOTED, check_task_states, patients, waiting_for
 from tests.kubernetes_pods import Script
 
-pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 
 BACKENDS = {"batch": everywhere(on_batch()), "kubernetes": everywhere(on_kubernetes())}
 FAULTS = ("triggerer", "worker", "marked", "cleared", "one_job")

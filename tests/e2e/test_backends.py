@@ -29,7 +29,7 @@ from tests.e2e.backends import (
 )
 from tests.e2e.scenes import PROMOTED, UNCHANGED, check_task_states, patients
 
-pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.airflow]
 
 MODELS: dict[str, dict[str, Any]] = {
     "on_worker": {},

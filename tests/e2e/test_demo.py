@@ -16,7 +16,7 @@ from include.local_airflow.repository_copy import REPOSITORY, copy_repository
 from include.retraining.records import decisions
 from include.retraining.storage import Store
 
-pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.airflow]
 
 
 @pytest.fixture(scope="module")

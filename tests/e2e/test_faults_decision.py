@@ -13,7 +13,7 @@ from include.retraining.decision_record import Outcome
 from tests.e2e.harness import PARSED_ONCE, Stage, replace_text
 from tests.e2e.scenes import check_task_states, patients, stopped_at
 
-pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 
 LEAF = "tidy_up"
 """A task that runs however the others ended: what hides a failure in Airflow."""

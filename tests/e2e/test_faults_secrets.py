@@ -25,7 +25,7 @@ from tests.e2e.harness import PARSED_ONCE
 from tests.e2e.scenes import patients, telling_secrets
 from tests.invariants import check_no_canary
 
-pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 
 MODELS = {
     "on_worker": {},

@@ -25,7 +25,7 @@ from tests.e2e.scenes import (
     waiting_for,
 )
 
-pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 
 WAITING = (
     "killed",

@@ -31,7 +31,7 @@ from tests.e2e.scenes import (
     with_poor_training_labels,
 )
 
-pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.airflow]
 
 
 @pytest.fixture(scope="module")

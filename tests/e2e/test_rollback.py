@@ -19,7 +19,7 @@ from include.retraining.promotions import PromotionEntry, PromotionKind
 from tests.e2e.harness import EndedRun, Stage
 from tests.e2e.scenes import patients, with_poor_training_labels
 
-pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.airflow]
 
 MODEL = "story"
 LISTENER = """

@@ -12,7 +12,7 @@ from include.retraining.decision_record import Outcome
 from tests.e2e.harness import Stage
 from tests.e2e.scenes import PROMOTED, check_task_states, patients, with_poor_training_labels
 
-pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.airflow]
 
 # Skipped in place of promoted, which is green: nothing broke.
 NOT_PROMOTED = PROMOTED | {"deploy_model": "skipped"}

@@ -26,7 +26,7 @@ from tests.e2e.backends import Platforms, everywhere, on_batch, platforms
 from tests.e2e.harness import EndedRun, Stage, is_alive
 from tests.e2e.scenes import patients, waiting_for
 
-pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 
 WATCH = "watch_models"
 LOOKS = ("resend_notices", "close_dead_runs", "stop_lost_jobs", "check_models", "leave_mark")

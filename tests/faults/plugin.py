@@ -48,8 +48,8 @@ class Result:
 CASES = catalogue()
 TESTS = pytest.StashKey[dict[str, list[str]]]()
 RESULTS = pytest.StashKey[dict[str, Result]]()
-SLOW_SECONDS = 900
-"""After which a slow test is ended."""
+AIRFLOW_SECONDS = 900
+"""After which a test on a whole Airflow is ended: on a busy machine all its waits are long."""
 CASE, ON_AIRFLOW = "fault", "airflow"
 """What a test's report says of it."""
 
@@ -96,9 +96,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for case in sorted(cases):
             tests[case].append(item.nodeid)
             item.user_properties.append((CASE, case))
-        if item.get_closest_marker("slow"):
-            item.add_marker(pytest.mark.timeout(SLOW_SECONDS))
         if item.get_closest_marker("airflow"):
+            item.add_marker(pytest.mark.timeout(AIRFLOW_SECONDS))
             item.user_properties.append((ON_AIRFLOW, True))
         (wanted if _is_wanted(config, item, cases) else left_out).append(item)
     config.stash[TESTS] = dict(tests)
