@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any
 
 import httpx
@@ -11,6 +13,10 @@ import httpx
 from include.local_airflow.errors import ApiRefused
 
 REQUEST_SECONDS = 30.0
+LOCKED_SECONDS = 60.0
+"""How long to repeat what a locked SQLite refuses: its writers wait for each other."""
+DATABASE_ERROR = "Database error"
+"""How the API says so."""
 PAGE = 100
 RUN_ENDED = frozenset({"success", "failed"})
 
@@ -44,6 +50,10 @@ class AirflowApi:
             if "Authorization" not in self._client.headers:
                 self._log_in()
             answer = self._client.request(method, f"/api/v2{path}", **arguments)
+            deadline = time.monotonic() + LOCKED_SECONDS
+            while _is_locked(answer) and time.monotonic() < deadline:
+                time.sleep(0.5)
+                answer = self._client.request(method, f"/api/v2{path}", **arguments)
         except httpx.HTTPError as error:
             raise ApiRefused(f"{method} {path}: Airflow does not answer: {error!r}") from error
         return _content(answer)
@@ -175,3 +185,8 @@ def _content(answer: httpx.Response) -> Any:
         request = answer.request
         raise kind(f"{request.method} {request.url.path}: {answer.status_code}: {text}")
     return answer.json() if answer.content else None
+
+
+def _is_locked(answer: httpx.Response) -> bool:
+    """Return whether SQLite was locked by another part of Airflow: nothing was written then."""
+    return answer.status_code == HTTPStatus.INTERNAL_SERVER_ERROR and DATABASE_ERROR in answer.text
