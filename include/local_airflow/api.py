@@ -12,7 +12,7 @@ import httpx
 
 from include.local_airflow.errors import ApiRefused
 
-REQUEST_SECONDS = 30.0
+REQUEST_SECONDS = 60.0
 LOCKED_SECONDS = 60.0
 """How long to repeat what a locked SQLite refuses: its writers wait for each other."""
 DATABASE_ERROR = "Database error"
