@@ -113,9 +113,10 @@ def rollback(chosen: argparse.Namespace) -> Result:
         and (made.kind, made.actor, made.reason) == (PromotionKind.ROLLBACK, actor, chosen.reason)
         and chosen.to in {None, made.version}
     ):  # typed again, after a lost connection: one step back, and one message
-        plan = plan_behind(registry, made)
         lines = ["This was done already.", tables.champion_line(chosen.name, made)]
-        lines.append(_told(registry, made, rolled_back, plan=plan, tried=""))
+        if not chosen.dry_run:
+            plan = plan_behind(registry, made)
+            lines.append(_told(registry, made, rolled_back, plan=plan, tried=""))
         return Result(made, lambda: lines)
     plan = plan_rollback(registry.store, chosen.name, chosen.to)
     tried = let_answer(registry.store, load_model(chosen.name), plan.target.version)

@@ -193,7 +193,12 @@ def test_a_rollback_typed_again_is_the_one_that_was_made(
         assert code == 0
         assert "This was done already." in out
     assert [entry.generation for entry in Registry(store, MODEL).history()] == [1, 2, 3]
-    assert len(list(waiting(store))) == 1
+    (notice,) = waiting(store)
+    store.delete(f"outbox/{notice.key}.json")
+    run(*words, "--dry-run")
+    assert list(waiting(store)) == []
+    run(*words)
+    assert [again.key for again in waiting(store)] == [notice.key]
 
 
 def test_an_empty_version_is_none_that_served(store: Store, run: Run, known: None) -> None:
