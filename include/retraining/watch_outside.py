@@ -37,7 +37,7 @@ STUCK = timedelta(minutes=30)
 UNSENT = timedelta(minutes=30)
 """How long a message may wait: as long as the outbox's longest pause, twice."""
 
-_ADDRESS = re.compile(r"https?://[\w.-]+(?::[0-9]+)?(?:/[!-~]*)?", re.ASCII)
+_ADDRESS = re.compile(r"https?://(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?(?:/[!-~]*)?", re.ASCII)
 _TOKEN = re.compile(r"[!-~]+")
 
 Look = Callable[[], Iterator[Alarm]]

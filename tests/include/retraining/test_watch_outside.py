@@ -20,6 +20,7 @@ from include.retraining.outbox import deliver
 from include.retraining.registry import initialise
 from include.retraining.storage import OPTIONS_VARIABLE, Store
 from include.retraining.watch_mark import Mark, leave
+from include.retraining.watch_outside import Settings
 from tests.conftest import free_port
 from tests.include.retraining.test_outbox import make_notice, refuse
 
@@ -322,6 +323,17 @@ def test_what_is_missing_in_the_environment_is_named(
     for name in ("AIRFLOW_API_TOKEN", "SLACK_WEBHOOK_URL"):
         monkeypatch.delenv(name)
     assert look(capsys) == ["nothing is watched: set AIRFLOW_API_TOKEN, SLACK_WEBHOOK_URL"]
+
+
+@pytest.mark.parametrize(
+    "address", ["http://[::1]:8080", "http://api_server:8080/airflow", "https://airflow.example"]
+)
+def test_every_usual_address_is_one(address: str) -> None:
+    """IPv6, a name of a compose file, a path behind a proxy."""
+    names = ("RETRAINING_STORE", "AIRFLOW_API_TOKEN")
+    both = ("AIRFLOW_API_URL", "SLACK_WEBHOOK_URL")
+    settings = Settings.of(dict.fromkeys(names, "x") | dict.fromkeys(both, address))
+    assert (settings.airflow, settings.webhook) == (address, address)
 
 
 @pytest.mark.parametrize(
