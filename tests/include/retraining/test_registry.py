@@ -363,6 +363,7 @@ def test_a_request_makes_one_entry(folder: Store) -> None:
     [
         (version_name(1), "", "x", RegistryError, "actor and a reason"),
         (version_name(1), "ann", "  ", RegistryError, "actor and a reason"),
+        (version_name(1), "ann\nbob", "x", RegistryError, "the actor is no name"),
         (version_name(2), "ann", "x", RegistryError, "serves already"),
         (version_name(9), "ann", "x", NotFound, "never served"),
         ("../../etc", "ann", "x", NotFound, "never served"),
