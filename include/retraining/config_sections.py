@@ -88,13 +88,14 @@ class Trigger(Section):
     """When a run starts and which flag it waits for."""
 
     schedule: str | None
-    """A cron expression in the model's time zone, or null: started by hand only."""
+    """A cron expression of five fields in the model's time zone, or `@hourly`, `@daily`, `@weekly`,
+    `@monthly`, `@yearly`; null: started by hand only."""
     timezone: str = "UTC"
     """The IANA time zone of the schedule and of `{date}`."""
     flag: Text
-    """The file that the producer writes last, relative to the store or with a scheme. It may hold
-    `{date}`; without it, a flag starts one decision and must be written again for the next. A name
-    that ends in `.json` is a manifest that lists the delivery's files."""
+    """The file that the producer writes last, relative to the store, or `file://…` or `s3://…`. It
+    may hold `{date}`; without it, a flag starts one decision and must be written again for the
+    next. A name that ends in `.json` is a manifest that lists the delivery's files."""
     poke_seconds: Annotated[float, Field(ge=0.2, le=3600)] = 5
     """Seconds between two looks at the flag."""
     timeout_seconds: Annotated[float, Field(ge=1, le=7 * 86400)] = 600
@@ -130,7 +131,7 @@ class ProtectedAttribute(Section):
     name: Name
     """What the report calls it, for example `race`."""
     column: ColumnName | None = None
-    """The column whose values are the groups."""
+    """The column whose values are the groups; either this or `one_hot`."""
     one_hot: tuple[ColumnName, ...] | None = None
     """Or 0/1 columns, one per group; a row with none of them set is in the group `other`."""
     labels: dict[str, str] = Field(default_factory=dict)
@@ -152,6 +153,7 @@ class KeySplit(Section):
     """The holdout is chosen by a hash of each row's key."""
 
     by: Literal["key"]
+    """`key`: a row stays on its side of the split in every delivery."""
     holdout_fraction: Fraction = 0.2
     """The share of keys in the holdout."""
     salt: Text
@@ -162,6 +164,7 @@ class TimeSplit(Section):
     """The holdout is the newest part of the delivery."""
 
     by: Literal["time"]
+    """`time`: a model is judged on what came after its training rows."""
     column: ColumnName
     """The column with each row's date or time."""
     holdout_days: PositiveFloat
@@ -196,16 +199,16 @@ class Data(Section):
     """Where a delivery lies and what its producer promised."""
 
     location: Text
-    """The delivery's folder, relative to the store or with a scheme; it may hold `{date}`."""
+    """The delivery's folder, given like the flag; it may hold `{date}`."""
     files: tuple[Text, ...] = ("*.csv", "*.parquet")
-    """Names or patterns of the data files, directly in that folder. Without effect when the flag
-    is a JSON manifest: then the names it lists count."""
+    """Names or patterns of the data files, directly in that folder, ending in `.csv` or `.parquet`.
+    Without effect when the flag is a JSON manifest: then the names it lists count."""
     key: ColumnName
     """The column that names a row: unique, never missing, the same in every delivery."""
     label: ColumnName
     """The column to predict."""
     positive: int | str | None = None
-    """For a binary problem, the label's value that means yes."""
+    """The label's value that means yes: to be given for a binary problem, and only there."""
     protected: tuple[ProtectedAttribute, ...] = ()
     """Audited attributes; their values never appear in a message."""
     never_features: tuple[ColumnName, ...] = ()
@@ -215,7 +218,7 @@ class Data(Section):
     min_rows: PositiveInt = 100
     """The least rows of a delivery."""
     label_rate: Range | None = None
-    """For a binary problem, the share of rows that are positive."""
+    """The share of rows that are positive, for a binary problem only; null: not checked."""
     volume: Range | None = Range(min=0.5, max=2.0)
     """Rows relative to the median of the last ten accepted deliveries; null to switch off."""
     freshness: Freshness | None = None
@@ -302,7 +305,7 @@ class SliceGate(Section):
     column: ColumnName
     """The column whose values are the slices."""
     minimum: Limit | None = None
-    """The least value of the decision metric in each slice."""
+    """The least value of the decision metric in each slice; give this, `max_drop` or both."""
     max_drop: Annotated[Limit, Field(ge=0)] | None = None
     """How far below the champion the decision metric may lie in each slice."""
 
@@ -319,9 +322,10 @@ class FairnessGate(Section):
     attribute: Name
     """The name of a protected attribute."""
     min_disparate_impact: Annotated[Limit, Field(gt=0, le=1)] | None = None
-    """The lowest selection rate of a group divided by the highest; 0.8 is the four-fifths rule."""
+    """The least that the lowest selection rate of a group, divided by the highest, may be; 0.8 is
+    the four-fifths rule. Give this, `max_equalized_odds_difference` or both."""
     max_equalized_odds_difference: Annotated[Limit, Field(ge=0, le=1)] | None = None
-    """The greater of the differences in true and in false positive rate between groups."""
+    """The most that the groups may differ in true or in false positive rate."""
 
     @model_validator(mode="after")
     def _has_a_rule(self) -> FairnessGate:
@@ -334,18 +338,19 @@ class Limits(Section):
     """What a model may cost to serve."""
 
     latency_ms_per_1000_rows: Annotated[Limit, Field(gt=0)] | None = None
-    """Milliseconds to predict a batch of 1,000 rows (median)."""
+    """The most milliseconds to predict a batch of 1,000 rows (median); null: no limit."""
     model_mb: Annotated[Limit, Field(gt=0)] | None = None
-    """Megabytes (10^6 bytes) of the saved model."""
+    """The most megabytes (10^6 bytes) of the saved model; null: no limit."""
 
 
 class GatePolicy(Section):
     """The rules a challenger must pass. That it beats the naive baseline is always one of them."""
 
     metric: str
-    """The decision metric: a scikit-learn scorer name."""
+    """The decision metric: the name of a scikit-learn scorer that fits the problem. Greater is
+    better for each of them: errors are negated (`neg_…`)."""
     report: tuple[str, ...] = ()
-    """Other scorers to report."""
+    """Other metrics to report, without a rule."""
     minimum: dict[str, Limit] = Field(default_factory=dict)
     """The least value per metric."""
     min_holdout_rows: Count = 100
@@ -357,11 +362,11 @@ class GatePolicy(Section):
     slices: tuple[SliceGate, ...] = ()
     """Subgroups scored on their own."""
     fairness: tuple[FairnessGate, ...] = ()
-    """Limits per protected attribute."""
+    """Limits per protected attribute, for a binary problem."""
     limits: Limits = Limits()
     """What the model may cost to serve."""
     on_rejection: Literal["fail", "succeed"] = "fail"
-    """Whether a run whose challenger is refused ends red or green."""
+    """Whether a run whose challenger is refused ends red (`fail`) or green (`succeed`)."""
 
     @property
     def metrics(self) -> tuple[str, ...]:

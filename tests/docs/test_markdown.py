@@ -1,0 +1,113 @@
+"""What the Markdown names is there: pages, anchors, files, targets of make, commands."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+from include.retraining.command_line import _parser
+from include.retraining.steps import JOB_STEPS
+from tests.docs.markdown_files import ROOT, anchors, code, links, pages, spans
+
+PAGES = pages()
+IDS = [str(page.relative_to(ROOT)) for page in PAGES]
+# Where a page may say `make NAME` and `include/models/NAME.yaml`.
+PLACEHOLDER = re.compile(r"[A-Z]{3,}|…|\*|\{")
+# Made by a command that the page names; it may not have been made yet.
+MADE = {"docs/faults.md"}
+ROOMS = ("dags", "include", "plugins", "tests", "benchmarks", "docs", "deploy")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    """A link leads to a file of the repository and, where it names one, to an anchor in it."""
+    broken = []
+    for target in links(page):
+        name, _, fragment = unquote(target).partition("#")
+        file = (page.parent / name).resolve() if name else page
+        lies_inside = file.is_relative_to(ROOT) and file.exists()
+        if not lies_inside or (fragment and file.suffix == ".md" and fragment not in anchors(file)):
+            broken.append(target)
+    assert broken == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_every_file_that_is_named_is_there(page: Path) -> None:
+    """A path of the repository between backticks is one, from its root."""
+    missing = []
+    for span in spans(page):
+        is_path = re.fullmatch(rf"({'|'.join(ROOMS)})/[\w./-]+", span)
+        known = PLACEHOLDER.search(span) or span in MADE or (ROOT / span).exists()
+        if is_path and not known:
+            missing.append(span)
+    assert missing == []
+
+
+def targets() -> set[str]:
+    """Return what `make` can be asked for."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    heads = re.findall(r"^([a-z][a-z -]*):(?!=)", makefile, re.MULTILINE)
+    return {name for head in heads for name in head.split()}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_every_target_of_make_is_one(page: Path) -> None:
+    """What a page tells to make can be made."""
+    named = {
+        name
+        for line in code(page)
+        for words in re.findall(r"(?:^|&& |; |\$ )make ((?:[a-z][a-z-]*(?: |$))+)", line)
+        for name in words.split()
+    }
+    assert named - targets() == set()
+
+
+def commands() -> dict[str, argparse.ArgumentParser]:
+    """Return the commands of the command line by their names."""
+    for action in _parser()._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            return dict(action.choices)
+    raise AssertionError
+
+
+def problem_of(module: str, words: list[str]) -> str | None:
+    """Return what is wrong with `python -m MODULE WORDS`."""
+    if find_spec(module) is None:
+        return f"{module} is no module"
+    if module != "include.retraining" or not words or PLACEHOLDER.search(words[0]):
+        return None
+    if words[0] in JOB_STEPS:
+        return None
+    if words[0] not in commands():
+        return None if words[0].startswith("-") else f"{words[0]} is no command"
+    known = commands()[words[0]]._option_string_actions
+    named = {word.partition("=")[0] for word in words if re.fullmatch(r"--[a-z-]+(=.*)?", word)}
+    unknown = sorted(named - set(known))
+    return f"{words[0]} does not know {', '.join(unknown)}" if unknown else None
+
+
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_every_command_of_ours_is_one(page: Path) -> None:
+    """A module that a page runs is there, and so are the command and the options it is given."""
+    found = []
+    for line in code(page):
+        for module, rest in re.findall(
+            r"python -m ((?:include|tests|benchmarks)[\w.]*)([^|;&>)]*)", line
+        ):
+            words = [word.strip("[]`,.'\"") for word in rest.split("#")[0].split()]
+            if problem := problem_of(module.rstrip("."), [word for word in words if word]):
+                found.append(f"{line.strip()}: {problem}")
+    assert found == []
+
+
+def test_the_markdown_was_found() -> None:
+    """These tests never pass on nothing."""
+    assert {"README.md", "CONTRIBUTING.md", "docs/README.md"} <= set(IDS)
+    assert {"run", "test", "lint"} <= targets()
+    assert {"why", "rollback", "validate-config"} <= set(commands())
+    assert list(links(ROOT / "README.md"))
