@@ -166,7 +166,7 @@ class BatchApi:
         """Terminate the host under a running job."""
         job.end_running(HOST_LOST)
 
-    def wait(self, condition: Callable[[], bool], seconds: float = 30) -> None:
+    def wait(self, condition: Callable[[], bool], seconds: float = 120) -> None:
         """Wait until something holds."""
         deadline = time.monotonic() + seconds
         with self.changed:
@@ -365,7 +365,7 @@ def batch_api(
         server.shutdown()
         server.server_close()
         thread.join()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         for job in api.jobs:
             job.terminate("the test is over")
         for job in api.jobs:

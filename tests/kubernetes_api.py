@@ -136,7 +136,7 @@ class KubernetesApi:
             self.releases += 1
             self.changed.notify_all()
 
-    def wait_for(self, condition: Callable[[], T | None], timeout_seconds: float = 30) -> T:
+    def wait_for(self, condition: Callable[[], T | None], timeout_seconds: float = 120) -> T:
         """Wait until ``condition`` returns something true, and return that.
 
         Raises:

@@ -147,7 +147,7 @@ def running_aws(address: str, folder: Path) -> Iterator[Aws]:
             yield Aws(f"http://{address}:{port}")
         finally:
             server.terminate()
-            server.wait(timeout=10)
+            server.wait(timeout=60)
 
 
 def _wait_until_up(server: subprocess.Popen[bytes], address: str, port: int) -> None:

@@ -135,7 +135,7 @@ class Stage:
         dag = self.api.dag(dag_id)
         return dag is not None and not dag["is_stale"]
 
-    def wait_for_end(self, model: str, run_id: str, timeout_seconds: float = 300) -> EndedRun:
+    def wait_for_end(self, model: str, run_id: str, timeout_seconds: float = 600) -> EndedRun:
         """Wait for a run to end and return how it did."""
         dag_id = f"retrain_{model}"
         run = self.wait_for(
@@ -151,7 +151,7 @@ class Stage:
         return run if run["state"] in RUN_ENDED else None
 
     def run(
-        self, model: str, conf: Mapping[str, Any] | None = None, timeout_seconds: float = 300
+        self, model: str, conf: Mapping[str, Any] | None = None, timeout_seconds: float = 600
     ) -> tuple[EndedRun, DecisionRecord]:
         """Start a run, wait for its end, and return how it ended with its decision record."""
         run_id = self.start_run(model, conf)
@@ -159,7 +159,7 @@ class Stage:
         return ended, self.record(model, run_id)
 
     def wait_for_task(
-        self, model: str, run_id: str, task_id: str, *states: str, timeout_seconds: float = 120
+        self, model: str, run_id: str, task_id: str, *states: str, timeout_seconds: float = 300
     ) -> dict[str, Any]:
         """Wait until a task is in one of ``states`` and return its task instance."""
 
@@ -189,7 +189,7 @@ class Stage:
     # ---- what is left behind ----
 
     def record(
-        self, model: str, run_id: str, *, clear: int = 0, timeout_seconds: float = 120
+        self, model: str, run_id: str, *, clear: int = 0, timeout_seconds: float = 300
     ) -> DecisionRecord:
         """Wait for a run's decision record and return it; a callback may write it late."""
         return self.wait_for(
@@ -210,7 +210,7 @@ class Stage:
             registry.Registry(self.store, model).history(), key=lambda entry: entry.generation
         )
 
-    def wait_for_message(self, *words: str, timeout_seconds: float = 60) -> str:
+    def wait_for_message(self, *words: str, timeout_seconds: float = 180) -> str:
         """Wait for a Slack message that holds all ``words`` and return its text."""
 
         def look(messages: list[dict[str, Any]]) -> str | None:
@@ -285,7 +285,7 @@ class Stage:
 
         return self.wait_for(look, f"job of {task_id}", 60, pause_seconds=0.05)
 
-    def wait_for_no_process(self, *processes: psutil.Process, timeout_seconds: float = 60) -> None:
+    def wait_for_no_process(self, *processes: psutil.Process, timeout_seconds: float = 180) -> None:
         """Wait until processes are gone."""
         self.wait_for(
             lambda: not any(map(is_alive, processes)), f"end of {processes}", timeout_seconds
@@ -300,7 +300,7 @@ class Stage:
         self,
         condition: Callable[[], T | None],
         what: str,
-        timeout_seconds: float = 180,
+        timeout_seconds: float = 300,
         *,
         pause_seconds: float = 0.25,
     ) -> T:

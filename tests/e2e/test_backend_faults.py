@@ -114,7 +114,7 @@ def test_a_killed_worker_submits_once(here: Platforms, switches: Path, backend: 
     let_go()
     here.airflow.wait_for_task(model, run_id, "train_model", "deferred")
     (switches / model).touch()
-    check_task_states(here.airflow.wait_for_end(model, run_id, 300), PROMOTED)
+    check_task_states(here.airflow.wait_for_end(model, run_id, 600), PROMOTED)
     assert len(trained(here, model)) == 1
     assert here.airflow.api.tasks(f"retrain_{model}", run_id)["train_model"]["try_number"] > 1
     check_one_version(here, model, run_id)
@@ -140,7 +140,7 @@ def test_a_killed_triggerer_changes_nothing(here: Platforms, switches: Path, bac
     here.airflow.airflow.start_component("triggerer")
     assert process.is_running()
     (switches / model).touch()
-    check_task_states(here.airflow.wait_for_end(model, run_id, 300), PROMOTED)
+    check_task_states(here.airflow.wait_for_end(model, run_id, 600), PROMOTED)
     assert len(trained(here, model)) == 1
     check_one_version(here, model, run_id)
 
@@ -177,7 +177,7 @@ def test_clearing_a_waiting_task_never_runs_two_jobs(
 
     here.airflow.wait_for(settled, "an adopted or a second job")
     (switches / model).touch()
-    check_task_states(here.airflow.wait_for_end(model, run_id, 300), PROMOTED)
+    check_task_states(here.airflow.wait_for_end(model, run_id, 600), PROMOTED)
     check_one_version(here, model, run_id, clear=1)
 
 
@@ -196,7 +196,7 @@ def test_a_shared_job_lets_each_task_end_with_its_own_step(
     here.lose_host(name)
     here.airflow.wait_for(lambda: len(here.submissions(model)) > 1, "the next job", 120)
     (switches / model).touch()
-    check_task_states(here.airflow.wait_for_end(model, run_id, 300), PROMOTED)
+    check_task_states(here.airflow.wait_for_end(model, run_id, 600), PROMOTED)
     steps = [name.split("-")[-4] for name in here.submissions(model)]
     assert steps == ["validate", "train", "card"]
     check_one_version(here, model, run_id)
@@ -213,7 +213,7 @@ def test_sigterm_to_the_worker_never_ends_as_promoted_without_evidence(here: Pla
     task = here.airflow.task_process(model, run_id, "train_model")
     here.airflow.kill(task, signal.SIGTERM)
     here.kubernetes.release()
-    ended = here.airflow.wait_for_end(model, run_id, 300)
+    ended = here.airflow.wait_for_end(model, run_id, 600)
     if here.airflow.promotions(model):
         check_one_version(here, model, run_id)
     else:

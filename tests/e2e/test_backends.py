@@ -88,7 +88,7 @@ def records(here: Platforms) -> dict[str, DecisionRecord]:
     here.airflow.land("shared", patients())
     runs = {model: here.airflow.start_run(model) for model in MODELS}
     for model, run_id in runs.items():
-        check_task_states(here.airflow.wait_for_end(model, run_id, 300), PROMOTED)
+        check_task_states(here.airflow.wait_for_end(model, run_id, 600), PROMOTED)
     return {model: here.airflow.record(model, run_id) for model, run_id in runs.items()}
 
 

@@ -99,7 +99,7 @@ def training(airflow: Stage, model: str) -> tuple[str, psutil.Process, psutil.Pr
 
 def check_one_version(airflow: Stage, model: str, run_id: str, *, clear: int = 0) -> DecisionRecord:
     """The run ended as promoted: one version, one promotion, one message, and all is sound."""
-    check_task_states(airflow.wait_for_end(model, run_id, 300), PROMOTED)
+    check_task_states(airflow.wait_for_end(model, run_id, 600), PROMOTED)
     record = airflow.record(model, run_id, clear=clear)
     assert record.outcome is Outcome.PROMOTED
     assert airflow.store.children(f"models/{model}/versions")[0] == [record.version]
@@ -111,7 +111,7 @@ def check_one_version(airflow: Stage, model: str, run_id: str, *, clear: int = 0
 
 def check_one_failure(airflow: Stage, model: str, run_id: str, task: str) -> DecisionRecord:
     """The run is red and recorded as broken, one message says so, and nothing was promoted."""
-    check_task_states(airflow.wait_for_end(model, run_id, 300), stopped_at(task))
+    check_task_states(airflow.wait_for_end(model, run_id, 600), stopped_at(task))
     record = airflow.record(model, run_id)
     assert (record.outcome, record.failed_task) == (Outcome.FAILED, task)
     airflow.check_told_once(record, record.reason.split(":")[0])
@@ -308,7 +308,7 @@ def test_a_lost_api_server_leaves_one_trainer(airflow: Stage, switches: Path) ->
     airflow.airflow.start_component("api-server")
     airflow.airflow.wait_for_health()
     (switches / model).touch()
-    ended = airflow.wait_for_end(model, run_id, 300)
+    ended = airflow.wait_for_end(model, run_id, 600)
     record = airflow.record(model, run_id)
     if ended.state == "failed":  # no try was left when the server came back
         check_one_failure(airflow, model, run_id, "train_model")

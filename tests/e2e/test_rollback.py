@@ -72,7 +72,7 @@ def end_of(airflow: Stage, dag_id: str, run_id: str) -> EndedRun:
         tasks = airflow.api.tasks(dag_id, run_id)
         return EndedRun(run_id, state, {name: task["state"] for name, task in tasks.items()})
 
-    return airflow.wait_for(look, f"end of {dag_id} {run_id}", 120)
+    return airflow.wait_for(look, f"end of {dag_id} {run_id}", 300)
 
 
 def act(airflow: Stage, dag_id: str, conf: Mapping[str, Any]) -> EndedRun:

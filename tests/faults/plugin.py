@@ -48,7 +48,7 @@ class Result:
 CASES = catalogue()
 TESTS = pytest.StashKey[dict[str, list[str]]]()
 RESULTS = pytest.StashKey[dict[str, Result]]()
-AIRFLOW_SECONDS = 900
+AIRFLOW_SECONDS = 1200
 """After which a test on a whole Airflow is ended: on a busy machine all its waits are long."""
 CASE, ON_AIRFLOW = "fault", "airflow"
 """What a test's report says of it."""

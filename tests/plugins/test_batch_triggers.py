@@ -84,7 +84,7 @@ async def event_after(waiting: BatchJobTrigger, job: Job, line: str, change: Any
     await asyncio.sleep(0.1)
     assert not task.done()
     change()
-    return await asyncio.wait_for(task, 20)
+    return await asyncio.wait_for(task, 60)
 
 
 def test_it_waits_for_the_end_and_shows_the_log(

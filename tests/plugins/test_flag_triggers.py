@@ -75,7 +75,7 @@ async def event_after(trigger: FlagTrigger, *changes: Any) -> TriggerEvent:
     assert not task.done()
     for change in changes:
         change()
-    return await asyncio.wait_for(task, 10)
+    return await asyncio.wait_for(task, 60)
 
 
 def test_a_flag_that_lands_is_news(landing: Landing) -> None:

@@ -84,7 +84,7 @@ def event_after(
         await is_looking(api)
         assert not task.done()
         await asyncio.to_thread(change)
-        payload = (await asyncio.wait_for(task, 20)).payload
+        payload = (await asyncio.wait_for(task, 60)).payload
         await events.aclose()
         assert len(asyncio.all_tasks()) == 1, "something still waits"
         return payload

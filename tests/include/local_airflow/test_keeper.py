@@ -39,8 +39,8 @@ def start(*command: str, grace: float = 0.5) -> subprocess.Popen[bytes]:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait for a condition, for 20 seconds at most."""
-    deadline = time.monotonic() + 20
+    """Wait for a condition, for a minute at most."""
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.02)
@@ -48,7 +48,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 def exit_code(process: subprocess.Popen[bytes]) -> int:
     """Wait for a keeper to end by itself and return its exit code."""
-    code = process.wait(timeout=20)
+    code = process.wait(timeout=60)
     assert process.stdin is not None
     process.stdin.close()
     return code

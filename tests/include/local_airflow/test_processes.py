@@ -137,7 +137,7 @@ def test_nothing_survives(bundle: Path, tmp_path: Path, mark: str, number: signa
         assert len(family) > 15
         program.send_signal(number)
         program.wait(timeout=60)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while (left := [*alive(family), *marked(mark)]) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert left == []
@@ -169,7 +169,7 @@ def test_life_of_an_airflow(bundle: Path, tmp_path: Path) -> None:
         assert {airflow.pid(component) for component in COMPONENTS} <= set(psutil.pids())
         os.kill(airflow.pid("triggerer"), signal.SIGKILL)
         with pytest.raises(ComponentEnded, match="triggerer ended with exit code 137") as caught:
-            airflow.wait_for(lambda: None, "end", 30)
+            airflow.wait_for(lambda: None, "end", 60)
         assert len(str(caught.value).splitlines()) > 3, "the end of its log is missing"
         api.close()
 

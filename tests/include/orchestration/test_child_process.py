@@ -30,7 +30,7 @@ def start(program: str, folder: Path, **options: float | int | None) -> ChildPro
     )
 
 
-def wait_until(is_so: Callable[[], bool], seconds: float = 10) -> None:
+def wait_until(is_so: Callable[[], bool], seconds: float = 60) -> None:
     """Wait for a condition, and fail when it does not come."""
     deadline = time.monotonic() + seconds
     while not is_so():

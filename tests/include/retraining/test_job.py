@@ -283,7 +283,7 @@ def is_running(pid: int) -> bool:
 
 def wait_until_gone(*pids: int) -> bool:
     """Wait until none of some processes is running."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while any(map(is_running, pids)):
         if time.monotonic() > deadline:
             return False

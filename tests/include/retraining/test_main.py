@@ -473,7 +473,7 @@ def test_a_job_that_watches_its_parent_ends_with_it(store: Store) -> None:
     assert process.stdout is not None
     assert process.stdout.readline() == "busy\n"
     process.stdin.close()
-    assert process.wait(timeout=30) == -9
+    assert process.wait(timeout=60) == -9
     process.stdout.close()
     assert process.stderr is not None
     assert "the parent process is gone" in process.stderr.read()
