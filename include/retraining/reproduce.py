@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
+from pydantic import ValidationError
 
 from include.retraining.code import current_code, load_model_code
 from include.retraining.config import ModelConfig
 from include.retraining.documents import Document
-from include.retraining.exceptions import EvidenceError
+from include.retraining.exceptions import CodeChanged, EvidenceError
 from include.retraining.external import ExternalModel
 from include.retraining.holdout import read_holdout
 from include.retraining.layout import RunPaths
@@ -100,12 +101,13 @@ def reproduce(store: Store, paths: RunPaths) -> Reproduction:
 
     Raises:
         NotFound: when there is no such run.
+        CodeChanged: when the run was planned by code whose YAML had other fields.
         EvidenceError: when it was not evaluated, or what it left was altered.
         DataChanged: when the delivery is no longer what the run pinned.
         TrainingError: when the model's own code fails now.
     """
     run = read_manifest(store, paths)
-    config = ModelConfig.model_validate(run.config)
+    config = _configuration(run)
     evaluated = read_result(store, paths, run, "evaluate")
     report = EvaluationReport.from_bytes(
         store.read(evaluated.report.key), where=evaluated.report.key
@@ -147,6 +149,17 @@ def reproduce(store: Store, paths: RunPaths) -> Reproduction:
         greatest_difference=apart,
         train_seconds=round(seconds, 3),
     )
+
+
+def _configuration(run: RunManifest) -> ModelConfig:
+    try:
+        return ModelConfig.model_validate(run.config)
+    except ValidationError as error:
+        field = ".".join(map(str, error.errors()[0]["loc"]))
+        raise CodeChanged(
+            f"{run.model}/{run.run}: planned by code whose YAML had other fields ({field}): "
+            f"reproduce it with that code, commit {run.code.git_sha or 'unknown'}"
+        ) from error
 
 
 def _train_and_predict(

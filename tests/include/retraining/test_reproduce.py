@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
 
 from include.retraining import reproduce as module
-from include.retraining.exceptions import DataChanged, EvidenceError
+from include.retraining.exceptions import CodeChanged, DataChanged, EvidenceError
 from include.retraining.metrics import METRICS
 from include.retraining.reproduce import reproduce
 from tests.include.retraining.toys import Toy, make_frame, model_file
@@ -96,6 +97,18 @@ def test_data_that_changed_cannot_be_trained_on_again(make_toy: MakeToy):
     job, _ = toy.run()
     toy.deliver(make_frame("binary", seed=9))
     with pytest.raises(DataChanged):
+        reproduce(toy.store, job.paths)
+
+
+def test_a_run_of_code_with_other_fields_names_the_commit_that_can(make_toy: MakeToy):
+    """After an upgrade that took a field away, the answer is a sentence."""
+    toy = make_toy()
+    job, _ = toy.run()
+    planned = json.loads(toy.store.read(job.paths.manifest))
+    planned["config"]["compute"]["train_model"]["memory_gb"] = 8
+    planned["code"]["git_sha"] = "0" * 40
+    toy.store.write(job.paths.manifest, json.dumps(planned).encode())
+    with pytest.raises(CodeChanged, match=r"other fields \(compute\..*memory_gb\).*commit 0{40}$"):
         reproduce(toy.store, job.paths)
 
 
