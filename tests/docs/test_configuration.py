@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import yaml
 
+from include.retraining.compute import BatchCompute, KubernetesCompute
 from include.retraining.config import parse_model
+from include.retraining.section import Section
 from tests.docs.configuration import EXAMPLES, MODEL, PAGE, definitions, places, render, shown
+from tests.docs.markdown_files import ROOT
 
 
 def test_the_page_is_in_step() -> None:
@@ -31,3 +36,19 @@ def test_every_field_has_an_example() -> None:
     }
     declared = {(name, field) for name in places(known) for field in known[name]["properties"]}
     assert declared - found == set()
+
+
+@pytest.mark.parametrize(
+    ("heading", "section"), [("AWS Batch", BatchCompute), ("Kubernetes", KubernetesCompute)]
+)
+def test_the_page_on_compute_says_the_same(heading: str, section: type[Section]) -> None:
+    """The shorter tables of docs/compute.md name fields that are there, with their defaults."""
+    page = (ROOT / "docs" / "compute.md").read_text(encoding="utf-8")
+    table = page.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`.+?) \| (.*?) \|", table, re.MULTILINE)
+    assert len(rows) >= 5
+    for names, told in rows:
+        for name in re.findall(r"`(\w+)`", names):
+            default = section.model_fields[name].default
+            if re.fullmatch(r"`?[\w.]+`?", told):  # others are words, or there is none
+                assert told.strip("`") == str(default), name
