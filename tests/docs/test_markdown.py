@@ -105,6 +105,16 @@ def test_every_command_of_ours_is_one(page: Path) -> None:
     assert found == []
 
 
+def test_every_variable_of_ours_is_read_by_the_code() -> None:
+    """An environment variable that a page names does something."""
+    files = [*(ROOT / "include").rglob("*.py"), *ROOT.glob("*.yaml"), *ROOT.glob("deploy/**/*.*")]
+    sources = "".join(file.read_text(encoding="utf-8") for file in files)
+    ours = r"\b(?:RETRAINING|AIRFLOW_API|SLACK)_[A-Z_]+\b"
+    named = {name for page in PAGES for line in code(page) for name in re.findall(ours, line)}
+    assert {"RETRAINING_STORE", "AIRFLOW_API_TOKEN"} <= named
+    assert {name for name in named if name not in sources} == set()
+
+
 def test_the_markdown_was_found() -> None:
     """These tests never pass on nothing."""
     assert {"README.md", "CONTRIBUTING.md", "docs/README.md"} <= set(IDS)
