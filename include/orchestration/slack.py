@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk.exceptions import AirflowNotFoundException
 
+from include.orchestration.find_connection import why_missing
 from include.retraining.exceptions import NotSent
 
 if TYPE_CHECKING:
@@ -58,8 +59,11 @@ def _send(notice: Notice, connection: str) -> None:
     try:
         client = hook.client
     except AirflowNotFoundException as error:
-        raise NotSent(
-            f"there is no Airflow connection {connection!r}, or it has no password (the webhook)",
-            is_revoked=True,
-        ) from error
+        why = why_missing(connection)
+        problem = (
+            f"the Airflow connection {connection!r} has no password (the webhook)"
+            if why is None
+            else f"there is no Airflow connection {connection!r}: {why}"
+        )
+        raise NotSent(problem, is_revoked=True) from error
     send(client, notice)

@@ -8,6 +8,7 @@ from airflow.sdk import Connection
 from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
+from include.orchestration.find_connection import why_missing
 from include.retraining.exceptions import ConfigError
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def store_address() -> StoreAddress:
     except AirflowNotFoundException as error:
         raise ConfigError(
             "there is no Airflow connection 'store': create one whose extra holds "
-            '{"uri": "s3://bucket/prefix"} (or file:///folder)'
+            f'{{"uri": "s3://bucket/prefix"}} (or file:///folder); {why_missing(STORE_CONNECTION)}'
         ) from error
     extra = connection.extra_dejson
     uri = extra.get("uri")
