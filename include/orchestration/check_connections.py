@@ -1,0 +1,166 @@
+"""Whether Airflow has every connection that the models need, before a run finds out.
+
+`python -m include.orchestration.check_connections`, with the settings of Airflow's servers, names
+each one that is missing, where it is needed and how to make it, and then exits with 1.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from include.orchestration.find_connection import Answer, ask_backends
+from include.orchestration.store_connection import STORE_CONNECTION, store_address
+from include.retraining.compute import BatchCompute, KubernetesCompute
+from include.retraining.config import MODELS_FOLDER, ModelConfig, load_model, model_names
+from include.retraining.config_sections import DEFAULT_CONNECTION
+from include.retraining.exceptions import ConfigError, RetrainingError
+
+EVERY_MODEL = "every model"
+# The hooks do without these: the role that AWS gives to the machine, the pod's service account.
+OPTIONAL = {"aws_default", "kubernetes_default"}
+# The least that a connection of each kind must hold, as it is written in every backend.
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "store": {"conn_type": "aws", "extra": {"uri": "s3://BUCKET/PREFIX", "region_name": "REGION"}},
+    "slackwebhook": {"conn_type": "slackwebhook", "password": "WEBHOOK"},
+    "aws": {"conn_type": "aws", "extra": {"region_name": "REGION"}},
+    "kubernetes": {"conn_type": "kubernetes", "extra": {"in_cluster": True}},
+}
+
+
+class Need(NamedTuple):
+    """A connection that something cannot do without."""
+
+    conn_id: str
+    kind: str
+    """`store`, or the type that the connection must have."""
+    place: str
+    """The file and the field that name it."""
+
+
+def needs(folder: Path = MODELS_FOLDER) -> dict[str, list[Need]]:
+    """Return what the models in ``folder`` need, by connection.
+
+    Raises:
+        ConfigError: when a model's YAML cannot be read.
+    """
+    found: dict[str, list[Need]] = {}
+    for need in _all_needs(folder):
+        found.setdefault(need.conn_id, []).append(need)
+    return found
+
+
+def _all_needs(folder: Path) -> Iterator[Need]:
+    yield Need(STORE_CONNECTION, "store", EVERY_MODEL)
+    yield Need(DEFAULT_CONNECTION, "slackwebhook", f"{EVERY_MODEL}, when its own fails")
+    for name in model_names(folder):
+        yield from _needs_of(load_model(name, folder), folder / f"{name}.yaml")
+
+
+def _needs_of(config: ModelConfig, file: Path) -> Iterator[Need]:
+    where = f"include/models/{file.name}"
+    yield Need(config.alerts.connection, "slackwebhook", f"{where}: alerts.connection")
+    for kind, conn_id in config.alerts.by_kind.items():
+        yield Need(conn_id, "slackwebhook", f"{where}: alerts.by_kind.{kind.value}")
+    for step, compute in config.compute:
+        if isinstance(compute, BatchCompute | KubernetesCompute):
+            kind_of = "aws" if isinstance(compute, BatchCompute) else "kubernetes"
+            yield Need(compute.connection, kind_of, f"{where}: compute.{step}.connection")
+
+
+def problems(needed: list[Need]) -> list[str]:
+    """Return what is wrong with a connection that is needed; nothing when it is as it must be."""
+    conn_id, kind, _ = needed[0]
+    answers = ask_backends(conn_id)
+    found = [one for one in answers if one.connection is not None]
+    said = [f"{one.place} did not answer ({one.problem})" for one in answers if one.problem]
+    if not found:
+        if conn_id in OPTIONAL:
+            return said
+        looked = " and ".join(one.place for one in answers if not one.problem)
+        return [*said, f"it is not in {looked}", f"to make it: {how_to_make(needed[0], answers)}"]
+    if len(found) > 1 and found[0].place != "the environment":
+        others = " and ".join(one.place for one in found[1:])
+        said.append(
+            f"it is in {found[0].place} and in {others} too: that copy would be used whenever "
+            f"{found[0].place} does not answer; remove it there"
+        )
+    return said + _wrong_content(kind, found[0].connection)
+
+
+def _wrong_content(kind: str, connection: Any) -> list[str]:
+    if kind == "store":
+        try:
+            store_address()
+        except ConfigError as error:
+            return [str(error)]
+    elif connection.conn_type != kind:
+        return [f"its type is {connection.conn_type!r}, must be {kind!r}"]
+    elif kind == "slackwebhook" and not connection.password:
+        return ["it has no password: that is where the webhook's path (T…/B…/…) belongs"]
+    return []
+
+
+def how_to_make(need: Need, answers: list[Answer]) -> str:
+    """Return the command or setting that makes a connection in the backend that is asked first."""
+    value = json.dumps(EXAMPLES[need.kind])
+    first = answers[0]
+    backend = first.backend
+    if first.place == "AWS Secrets Manager":
+        name = f"{backend.connections_prefix}{backend.sep}{need.conn_id}"
+        pattern = backend.connections_lookup_pattern
+        # As the backend does it.
+        if pattern and not re.match(pattern, need.conn_id, re.IGNORECASE):
+            return (
+                f"connections_lookup_pattern {pattern!r} leaves it out: let the pattern match "
+                f"{need.conn_id!r}, and make the secret {name}"
+            )
+        return f"aws secretsmanager create-secret --name {name} --secret-string '{value}'"
+    if first.place == "HashiCorp Vault":
+        path = f"{(backend.connections_path or ['connections'])[0]}/{need.conn_id}"
+        mount = f"-mount={backend.mount_point} " if backend.mount_point else ""
+        return f"echo '{value}' | vault kv put {mount}{path} -"
+    if first.place == "the environment":
+        return (
+            f"AIRFLOW_CONN_{need.conn_id.upper()}='{value}' in the environment of every Airflow "
+            "process, or Admin → Connections in the UI"
+        )
+    return f"put {value} where {first.place} looks for {need.conn_id!r}"
+
+
+def report(folder: Path = MODELS_FOLDER) -> tuple[str, bool]:
+    """Return what people should read, and whether all is well.
+
+    Raises:
+        ConfigError: when a model's YAML cannot be read.
+    """
+    lines, are_well = [], True
+    for conn_id, needed in needs(folder).items():
+        found = problems(needed)
+        are_well = are_well and not found
+        lines.append(f"{conn_id}: {'there' if not found else '; '.join(found)}")
+        if found:
+            lines += [f"  needed by {need.place}" for need in needed]
+    return "\n".join(lines), are_well
+
+
+def main() -> int:
+    """Print the report and return 0 when all connections are there, else 1."""
+    # As Airflow's servers do: connections that were made in the UI are found too.
+    os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
+    try:
+        text, are_well = report()
+    except RetrainingError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    (sys.stdout if are_well else sys.stderr).write(f"{text}\n")
+    return 0 if are_well else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
