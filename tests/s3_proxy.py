@@ -58,6 +58,8 @@ class Proxy:
     faults: list[Fault] = field(default_factory=list)
     requests: list[tuple[str, str]] = field(default_factory=list)
     """Method and address of every request, in the order in which they came."""
+    unconditional: list[str] = field(default_factory=list)
+    """Addresses of the writes that would replace an object: without `If-None-Match`."""
 
     def options(self, options: dict[str, str]) -> dict[str, str]:
         """Return store options that lead through the proxy."""
@@ -83,6 +85,8 @@ class _Handler(BaseHTTPRequestHandler):
         address, proxy = unquote(self.path), self.server.proxy
         with self.server.lock:
             proxy.requests.append((self.command, address))
+            if self.command in {"PUT", "POST"} and "If-None-Match" not in self.headers:
+                proxy.unconditional.append(address)
             faults = [fault for fault in proxy.faults if fault.applies(self.command, address)]
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         action = faults[0].action if faults else None

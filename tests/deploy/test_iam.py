@@ -1,0 +1,303 @@
+"""The sample policies of deploy/iam, held against what the code asks of S3.
+
+moto enforces the policies of the roles: a run is planned, trained, judged, promoted and read, each
+part with the keys of its role alone. moto knows no conditions, so the bucket's policy is held
+against the requests that went through a proxy meanwhile.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import re
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from include.retraining import outbox, watch_mark
+from include.retraining.__main__ import main
+from include.retraining.decide import check_quality, deploy
+from include.retraining.decision_record import Outcome
+from include.retraining.job import run_steps
+from include.retraining.layout import RunPaths, promotion_key, version_manifest_key
+from include.retraining.notices import Notice
+from include.retraining.records import RunRef
+from include.retraining.registry import Registry, initialise
+from include.retraining.storage import OPTIONS_VARIABLE, Store, StoreRefused
+from include.retraining.versions import load_estimator, read_version
+from tests.conftest import S3_OPTIONS, s3_server
+from tests.include.retraining.apples import NAME, deliver, paths_of, plan
+from tests.s3_proxy import Proxy, s3_proxy
+
+pytest_plugins = ("tests.include.retraining.apples_fixtures",)
+
+FOLDER = Path(__file__).resolve().parents[2] / "deploy" / "iam"
+ROLES = ("trainer", "promoter", "reader", "cleaner")
+PREFIX = "prefix"
+EVERYTHING = json.dumps({
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
+})
+
+
+def policy(name: str, bucket: str = "BUCKET") -> dict[str, Any]:
+    """Return a policy for a bucket."""
+    text = (FOLDER / f"{name}.json").read_text()
+    return dict(json.loads(text.replace("BUCKET", bucket).replace("PREFIX", PREFIX)))
+
+
+def statements(name: str, effect: str) -> Iterator[tuple[set[str], list[str]]]:
+    """Yield the actions and the key patterns of a policy's statements with that effect."""
+    for statement in policy(name)["Statement"]:
+        if statement["Effect"] == effect:
+            actions, resources = statement["Action"], statement["Resource"]
+            actions = {actions} if isinstance(actions, str) else set(actions)
+            resources = [resources] if isinstance(resources, str) else resources
+            arn = f"arn:aws:s3:::BUCKET/{PREFIX}/"
+            yield actions, [one.removeprefix(arn) for one in resources if one.startswith(arn)]
+
+
+@dataclass
+class Roles:
+    """A bucket on a server that enforces IAM, behind a proxy that keeps its requests."""
+
+    uri: str
+    proxy: Proxy
+    keys: dict[str, dict[str, str]]
+
+    def store(self, role: str) -> Store:
+        """Open the store with the keys of a role."""
+        return Store(self.uri, self.keys[role])
+
+    def remove(self, role: str, key: str) -> None:
+        """Remove one object with the keys of a role.
+
+        Our storage library asks to remove a list of one, and for that moto looks at the right to
+        remove the bucket; S3 looks at that to remove each object, as both do here.
+        """
+        keys = self.keys[role]
+        bucket, _, prefix = self.uri.removeprefix("s3://").partition("/")
+        boto3.client(
+            "s3",
+            endpoint_url=self.proxy.endpoint,
+            region_name=keys["AWS_REGION"],
+            aws_access_key_id=keys["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
+        ).delete_object(Bucket=bucket, Key=f"{prefix}/{key}")
+
+    def asked(self, method: str) -> Iterator[str]:
+        """Yield the keys of the requests with that method."""
+        for asked, address in self.proxy.requests:
+            key = re.match(rf"/[^/]+/{PREFIX}/([^?]+)", address)
+            if asked == method and key:
+                yield key[1]
+
+    def replacing(self) -> list[str]:
+        """Return the keys of the writes that would have replaced an object."""
+        found = (re.match(rf"/[^/]+/{PREFIX}/([^?]+)", one) for one in self.proxy.unconditional)
+        return [key[1] for key in found if key]
+
+
+@pytest.fixture(scope="module")
+def roles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Roles]:
+    """Each role with its policy and its keys, and `owner`, who may do everything."""
+    with (
+        s3_server(tmp_path_factory.mktemp("moto") / "moto.log") as server,
+        s3_proxy(server) as proxy,
+    ):
+        account = {
+            "endpoint_url": server,
+            "region_name": S3_OPTIONS["AWS_REGION"],
+            "aws_access_key_id": S3_OPTIONS["AWS_ACCESS_KEY_ID"],
+            "aws_secret_access_key": S3_OPTIONS["AWS_SECRET_ACCESS_KEY"],
+        }
+        bucket = f"test-{uuid.uuid4().hex[:12]}"
+        boto3.client("s3", **account).create_bucket(Bucket=bucket)
+        iam = boto3.client("iam", **account)
+        keys = {"owner": _user(iam, "owner", EVERYTHING)}
+        for role in ROLES:
+            keys[role] = _user(iam, role, json.dumps(policy(role, bucket)))
+        # From the next request on, nobody does anything that no policy allows.
+        request = urllib.request.Request(
+            f"{server}/moto-api/reset-auth",
+            data=b"0",
+            headers={"Content-Type": "application/octet-stream"},
+        )
+        urllib.request.urlopen(request).close()
+        options = {**S3_OPTIONS, "AWS_ENDPOINT_URL": proxy.endpoint}
+        yield Roles(
+            f"s3://{bucket}/{PREFIX}", proxy, {role: options | key for role, key in keys.items()}
+        )
+
+
+def _user(iam: Any, name: str, document: str) -> dict[str, str]:
+    iam.create_user(UserName=name)
+    iam.put_user_policy(UserName=name, PolicyName=name, PolicyDocument=document)
+    made = iam.create_access_key(UserName=name)["AccessKey"]
+    return {
+        "AWS_ACCESS_KEY_ID": made["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": made["SecretAccessKey"],
+    }
+
+
+def test_each_role_can_do_its_part(
+    roles: Roles, apples_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A whole way from plan to reader, and what must be create-only asks for it itself."""
+
+    def becomes(role: str) -> None:
+        monkeypatch.setenv(OPTIONS_VARIABLE, json.dumps(roles.keys[role]))
+
+    owner, promoter = roles.store("owner"), roles.store("promoter")
+    initialise(roles.uri, roles.keys["owner"])
+    deliver(owner)
+    roles.proxy.requests.clear()
+    roles.proxy.unconditional.clear()
+
+    manifest = plan(promoter)
+    paths = paths_of(manifest)
+    assert promoter.create(paths.job(1), b"{}")
+    becomes("trainer")
+    assert roles.store("trainer").create(paths.job_started(1), b"{}")
+    assert run_steps(["validate", "train", "evaluate"], paths.uri(roles.uri), "0-1") == 0
+    run = RunRef(NAME, manifest.dag_id, manifest.run_id, manifest.run_after, 0, manifest.cause)
+    assert check_quality(promoter, run).passed
+    assert deploy(promoter, run, actor="dag").outcome is Outcome.PROMOTED
+    assert run_steps(["card"], paths.uri(roles.uri), "0-1") == 0
+    notice = Notice(key="k", event="e", model=NAME, text="hello", created_at=manifest.run_after)
+    assert outbox.deliver(promoter, notice, lambda _: None)
+    watch_mark.leave(promoter, [])
+
+    becomes("reader")
+    monkeypatch.setenv("RETRAINING_STORE", roles.uri)
+    for command in ("champion", "history", "verify"):
+        assert main([command, NAME]) == 0, command
+    reader = roles.store("reader")
+    serving = Registry(reader, NAME).serving()
+    assert serving is not None
+    load_estimator(reader, read_version(reader, NAME, serving.version), ())
+
+    guarded = [
+        pattern
+        for actions, patterns in statements("bucket-policy", "Deny")
+        if actions == {"s3:PutObject"}
+        for pattern in patterns
+    ]
+    assert guarded
+
+    def is_guarded(key: str) -> bool:
+        return any(fnmatch.fnmatchcase(key, pattern) for pattern in guarded)
+
+    assert [key for key in roles.replacing() if is_guarded(key)] == []
+    written = {key for key in roles.asked("PUT") if is_guarded(key)}
+    for part in ("/promotions/", "/decisions/", "/manifest.json", "/verdict-0.json"):
+        assert any(part in key for key in written), (part, written)
+
+
+def is_refused(act: Callable[[], Any]) -> bool:
+    """Return whether the store denies something."""
+    try:
+        act()
+    except StoreRefused:
+        return True
+    except ClientError as error:
+        return bool(error.response["Error"]["Code"] == "AccessDenied")
+    return False
+
+
+@pytest.mark.fault("M11")
+def test_nobody_can_do_another_s_part(roles: Roles) -> None:
+    """A trainer promotes nothing, a promoter makes no version, a reader writes nothing."""
+    run, owner = RunPaths(NAME, "20261124T060000-x-0123abcd"), roles.store("owner")
+    log = promotion_key(NAME, 7)
+    version = version_manifest_key(NAME, "0123456789abcdef")
+    there = (log, version, run.manifest, run.decision(0), "outbox/k.json", "landing/data.csv")
+    for key in there:
+        owner.write(key, b"{}")
+    cannot_write = {
+        "trainer": (
+            log,
+            run.manifest,
+            run.begun,
+            run.verdict(0),
+            run.approval(0),
+            run.job(2),
+            run.decision(1),
+            "outbox/other.json",
+            "watch/last.json",
+            "landing/data.csv",
+            "store.json",
+        ),
+        "promoter": (version, "landing/data.csv", "store.json"),
+        "reader": (log, version, run.result("train"), "outbox/other.json"),
+        "cleaner": (log, version, run.result("train")),
+    }
+    for role, keys in cannot_write.items():
+        store = roles.store(role)
+        for key in keys:
+            assert is_refused(lambda store=store, key=key: store.write(key, b"x")), (role, key)
+    cannot_remove = dict.fromkeys(("trainer", "promoter", "reader"), there)
+    for role, keys in {**cannot_remove, "cleaner": (log, run.decision(0))}.items():
+        for key in keys:
+            assert is_refused(lambda role=role, key=key: roles.remove(role, key)), (role, key)
+    for key in ("outbox/k.json", run.manifest, run.decision(0), "landing/data.csv"):
+        assert is_refused(lambda key=key: roles.store("reader").read(key)), key
+    assert all(owner.read(key) == b"{}" for key in there)
+
+
+def test_the_cleaner_removes_what_nobody_needs(roles: Roles) -> None:
+    """It may list and remove versions and sent messages."""
+    owner = roles.store("owner")
+    for key in (f"models/{NAME}/versions/old/0-1/model.skops", "outbox/old.json"):
+        owner.write(key, b"x")
+        roles.remove("cleaner", key)
+        assert not owner.exists(key)
+
+
+def test_the_bucket_keeps_the_log_whoever_asks() -> None:
+    """Nobody removes or replaces an entry of the log or a record, whatever role they have."""
+    log, record = f"models/{NAME}/promotions/00000001.json", f"models/{NAME}/decisions/x.000.json"
+    for action in ("s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion"):
+        patterns = [
+            pattern
+            for actions, found in statements("bucket-policy", "Deny")
+            if action in actions
+            for pattern in found
+        ]
+        for key in (log, record):
+            assert any(fnmatch.fnmatchcase(key, one) for one in patterns), (action, key)
+    conditions = [
+        statement["Condition"]
+        for statement in policy("bucket-policy")["Statement"]
+        if statement["Action"] == "s3:PutObject"
+    ]
+    # AWS: "Enforce conditional writes on Amazon S3 buckets"; parts of an upload carry no header.
+    assert conditions == [
+        {"Null": {"s3:if-none-match": "true"}, "Bool": {"s3:ObjectCreationOperation": "true"}}
+    ]
+
+
+@pytest.mark.parametrize("file", sorted(FOLDER.glob("*.json")), ids=lambda file: file.stem)
+def test_a_policy_is_what_aws_takes(file: Path) -> None:
+    """Version, sids that are words, and nothing allowed on everything."""
+    document = json.loads(file.read_text())
+    assert document["Version"] == "2012-10-17"
+    sids = [statement["Sid"] for statement in document["Statement"]]
+    assert len(set(sids)) == len(sids)
+    assert all(re.fullmatch(r"[A-Za-z0-9]+", sid) for sid in sids)
+    for statement in document["Statement"]:
+        assert ("Principal" in statement) == (file.stem == "bucket-policy")
+        if statement["Effect"] == "Allow":
+            assert not any(action.endswith("*") for action in statement["Action"])
+            if "*" in statement["Resource"]:  # AWS Batch knows no other for these
+                assert statement["Sid"] == "WatchJobs"
+    assert len(json.dumps(document, separators=(",", ":"))) < 2048, (
+        "the least limit: an inline user"
+    )
