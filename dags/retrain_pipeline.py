@@ -38,6 +38,7 @@ from include.orchestration.closing import close_ended_run, say_that_card_is_miss
 from include.orchestration.deploy_model import DeployModelOperator
 from include.orchestration.flag_sensor import FlagSensor
 from include.orchestration.job_task import job_task
+from include.orchestration.known_executors import check_executors
 from include.orchestration.model_page import model_page
 from include.orchestration.params import run_params
 from include.orchestration.plan_run import PlanRunOperator
@@ -157,6 +158,7 @@ def model_dag(name: str) -> DAG:
     """Return a model's DAG; when its configuration is wrong, one that only says so."""
     try:
         config = load_model(name)
+        check_executors(config)
         return retrain(config)
     except (RetrainingError, OSError, ValueError) as error:
         log.warning("%s%s only says what is wrong: %s", DAG_PREFIX, name, error)

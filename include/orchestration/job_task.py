@@ -30,4 +30,6 @@ def job_task(
         if isinstance(shared, BatchCompute):
             return BatchJobOperator(step=step, together=together, compute=shared, **kwargs)
         return KubernetesJobOperator(step=step, together=together, compute=shared, **kwargs)
-    return LocalJobOperator(step=step, compute=ours, **kwargs)
+    return LocalJobOperator(
+        step=step, compute=ours, queue=ours.queue, executor=ours.executor, **kwargs
+    )

@@ -60,6 +60,8 @@ _LABEL_KEY = (
 )
 _LABEL_VALUE = r"^([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?$"
 _TAG_TEXT = r"^[A-Za-z0-9 +=._:/@-]{1,128}$"
+_WORKER_QUEUE = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$"
+_EXECUTOR = r"^[A-Za-z_][A-Za-z0-9_.-]{0,199}$"
 
 
 class StepCompute(Section):
@@ -101,6 +103,11 @@ class LocalCompute(StepCompute):
 
     backend: Literal["local"] = "local"
     """`local`: a child process of the worker."""
+    queue: Annotated[str, Field(pattern=_WORKER_QUEUE)] = "training"
+    """The queue of Airflow's workers that run it (Celery); executors without queues ignore it."""
+    executor: Annotated[str, Field(pattern=_EXECUTOR)] | None = None
+    """The executor of Airflow's that runs it, by a name or alias from `core.executor`; null for the
+    first of them."""
 
     @field_validator("cpu")
     @classmethod

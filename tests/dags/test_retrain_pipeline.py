@@ -18,6 +18,7 @@ from airflow.dag_processing.dagbag import BundleDagBag
 from airflow.sdk import DAG, Asset
 from airflow.serialization.serialized_objects import DagSerialization
 
+from include.local_airflow.repository_copy import add_model
 from include.orchestration.closing import close_ended_run, say_that_card_is_missing
 from include.retraining.config import load_model, model_names
 from tests.e2e.scenes import TASKS
@@ -233,6 +234,11 @@ BROKEN = {
         "flag: gs://bucket/",
         "gs:// is not a place that can be waited on",
     ),
+    "unknown_executor": (
+        "problem: regression",
+        "problem: regression\ncompute: {train_model: {executor: EdgeExecutor}}",
+        "train_model.executor: 'EdgeExecutor' is none of this Airflow's executors; there are: Lo",
+    ),
     "no_text": ("problem: regression", "problem: \udcff", "utf-8"),
     "Copy of (1)": ("problem: regression", "problem: regression", "no model 'Copy of (1)'"),
 }
@@ -267,6 +273,31 @@ def test_a_broken_model_says_what_is_wrong(broken_models: dict[str, Any], name: 
     assert broken["tasks"] == ["read_configuration"]
     assert BROKEN[name][2] in broken["doc"]
     assert broken["schedule"] == "0 0 * * *"
+
+
+def test_heavy_steps_go_to_the_queue_and_the_executor_that_the_model_names(tmp_path: Path) -> None:
+    """Local jobs wait for a worker of the training queue, the light tasks for any worker.
+
+    The scheduler reads both from what Airflow stores of a DAG.
+    """
+    root = copy_of_repository(tmp_path)
+    compute = {"train_model": {"queue": "big_machines", "executor": "second"}}
+    add_model(root, "elsewhere", values={"compute": compute})
+    executors = "LocalExecutor,second:airflow.providers.celery.executors.CeleryExecutor"
+    found = parse_apart(root, AIRFLOW__CORE__EXECUTOR=executors)
+    assert found["errors"] == {}
+    heavy = ["validate_data", "train_model", "evaluate_model", "publish_card"]
+    shipped = placed(found, "diabetes_progression")
+    assert {task: shipped[task] for task in heavy} == dict.fromkeys(heavy, ("training", None))
+    assert {shipped[task] for task in set(TASKS) - set(heavy)} == {("default", None)}
+    changed = {**shipped, "train_model": ("big_machines", "second")}
+    assert placed(found, "elsewhere") == changed
+
+
+def placed(found: dict[str, Any], model: str) -> dict[str, tuple[str, str | None]]:
+    """Each task's queue and executor, from what Airflow stores of a model's DAG."""
+    dag = DagSerialization.from_dict(found["dags"][f"retrain_{model}"]["stored"])
+    return {task.task_id: (task.queue, task.executor) for task in dag.tasks}
 
 
 def test_a_running_task_reads_its_own_model_only() -> None:

@@ -54,7 +54,9 @@ REFUSED = [
         ".backend: \"['batch']\" is not a backend",
     ),
     ("local", ": Input should be a valid dictionary"),
-    ({"queue": "train"}, ".queue: is not a field; allowed: cpu, memory, timeout_seconds, backend"),
+    ({"image": "x"}, ".image: is not a field; allowed: cpu, memory, timeout_seconds, backend, que"),
+    ({"queue": "a,b"}, ".queue: String should match pattern"),
+    ({"executor": "Local Executor"}, ".executor: String should match pattern"),
     ({"cpu": 1.5}, ".cpu: 1.5 CPUs: allowed are whole numbers"),
     ({"cpu": True}, ".cpu: True is no number of CPUs; allowed: for example 2, or a mapping of per"),
     ({"memory": "4 GB"}, ".memory: '4 GB' is no amount of memory; allowed: for example 512MiB or"),
@@ -127,6 +129,7 @@ def test_a_step_that_says_nothing_runs_in_the_worker() -> None:
     found = parsed({}).train_model
     assert found == LocalCompute()
     assert (found.backend, found.threads, found.memory_mib) == ("local", None, None)
+    assert (found.queue, found.executor) == ("training", None)
 
 
 def test_a_tag_is_for_development() -> None:
