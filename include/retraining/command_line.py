@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,15 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument(
         "--keep", type=_positive, default=10, help="the newest versions to keep (default: 10)"
     )
+    _add_audit(command)
+    text = "say what changed in the models since a revision, in Markdown, with gate-replay"
+    added = command("config-diff", commands.config_diff, text)
+    added.add_argument(
+        "--base", required=True, metavar="REVISION", help="before, as git knows it: origin/main"
+    )
+    added.add_argument(
+        "--limit", type=_positive, default=20, help="decisions to judge again (default: 20)"
+    )
     text = (
         "look once whether Airflow, its watch and the store are well; for cron, outside of Airflow"
     )
@@ -110,6 +120,47 @@ def _add_changes(command: Callable[..., argparse.ArgumentParser]) -> None:
     added.add_argument("--version", required=True)
     added.add_argument("--unjudged-champion", action="store_true", required=True)
     added.add_argument("--reason", required=True)
+
+
+def _add_audit(command: Callable[..., argparse.ArgumentParser]) -> None:
+    """Add the command for whoever must show what was decided in a period."""
+    text = "say who triggered and approved what, on which code and data, over all models"
+    added = command("audit", commands.audit, text)
+    times = "2026-11-01 (a day in UTC) or 2026-11-01T06:00+01:00"
+    added.add_argument(
+        "--from", dest="start", type=_start, required=True, metavar="TIME", help=times
+    )
+    added.add_argument(
+        "--to", dest="end", type=_end, required=True, metavar="TIME", help="a day is included"
+    )
+    added.add_argument("--model", dest="name", metavar="NAME", help="default: all")
+    added.add_argument("--format", choices=("csv", "json"), default="csv", help="default: csv")
+
+
+def _start(text: str) -> datetime:
+    """Read a moment; of a day, its first."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no date or time") from error
+    if _is_day(text):
+        return moment.replace(tzinfo=UTC)
+    if moment.tzinfo is None:
+        raise argparse.ArgumentTypeError(f"{text!r} needs its offset from UTC, such as +01:00")
+    return moment
+
+
+def _end(text: str) -> datetime:
+    """Read a moment; of a day, the first behind it."""
+    moment = _start(text)
+    try:
+        return moment + timedelta(days=1) if _is_day(text) else moment
+    except OverflowError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is too late") from error
+
+
+def _is_day(text: str) -> bool:
+    return re.fullmatch(r"[0-9-]+", text) is not None
 
 
 def _positive(text: str) -> int:

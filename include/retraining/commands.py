@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import getpass
 import os
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -194,6 +195,36 @@ def collect(chosen: argparse.Namespace) -> Result:
     if chosen.delete:
         remove(store, garbage)
     return Result(garbage, lambda: tables.garbage(garbage, is_removed=chosen.delete))
+
+
+def audit(chosen: argparse.Namespace) -> Result:
+    """Say who triggered and approved what in a period, on which code and data."""
+    from include.retraining.audit import UNREADABLE
+    from include.retraining.audit import audit as look_back
+    from include.retraining.gc import models_in
+
+    store = open_store(chosen.store)
+    names = [_registry(chosen).model] if chosen.name else models_in(store)
+    if chosen.start >= chosen.end:
+        raise ConfigError("--from must lie before --to: the period is empty")
+    rows = look_back(store, names, chosen.start, chosen.end)
+    unreadable = sum(row.what == UNREADABLE for row in rows)
+    if unreadable:  # not on the output, which may go to a file
+        sys.stderr.write(f"{unreadable} objects cannot be read: see the rows `{UNREADABLE}`\n")
+    chosen.json = chosen.json or chosen.format == "json"
+    return Result(rows, lambda: [tables.audit(rows)], exit_code=1 if unreadable else 0)
+
+
+def config_diff(chosen: argparse.Namespace) -> Result:
+    """Say what changed in the models since a revision, and what the new gates say of the past."""
+    from include.retraining.config_diff import compare, read_models
+    from include.retraining.config_report import judge_again, markdown
+    from include.retraining.git_revision import model_texts
+
+    uri = chosen.store or os.environ.get(URI_VARIABLE) or None
+    diffs = compare(model_texts(chosen.base), read_models())
+    reports = [judge_again(diff, uri, limit=chosen.limit) for diff in diffs]
+    return Result(reports, lambda: [markdown(reports)])
 
 
 def watch(chosen: argparse.Namespace) -> Result:  # noqa: ARG001 it takes nothing but the environment

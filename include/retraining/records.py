@@ -45,8 +45,10 @@ __all__ = [
     "RunRef",
     "close_run",
     "consumed_flag",
+    "decision_keys",
     "decisions",
     "find_decision",
+    "read_record",
 ]
 
 REASON_LENGTH = 1000
@@ -103,14 +105,14 @@ def close_run(
         StorageError: when the store refuses or does not answer: call again.
     """
     key = run.paths.decision(run.clear)
-    record = _stored(store, key)
+    record = read_record(store, key)
     if record is None:
         reason = cut(redact(reason, store.options), REASON_LENGTH)
         fresh = _gather(store, run, outcome, reason)
         known = {"failed_task": failed_task, "params": fresh.params or params}
         known["failure"] = None if fresh.outcome is Outcome.PROMOTED else failure
         fresh = fresh.model_copy(update={**known, "flag": flag or fresh.flag})
-        record = fresh if store.create(key, fresh.to_bytes()) else _stored(store, key)
+        record = fresh if store.create(key, fresh.to_bytes()) else read_record(store, key)
     if record is None:
         raise EvidenceError(f"{store.uri}/{key}: the record vanished while it was written")
     return _corrected(store, run, key, record)
@@ -118,7 +120,7 @@ def close_run(
 
 def find_decision(store: Store, run: RunRef) -> DecisionRecord | None:
     """Return a run's terminal record as the promotion log confirms it, or None before its end."""
-    record = _stored(store, run.paths.decision(run.clear))
+    record = read_record(store, run.paths.decision(run.clear))
     return None if record is None else as_the_log_says(store, record)
 
 
@@ -128,13 +130,31 @@ def decisions(store: Store, model: str, *, limit: int | None = None) -> Iterator
     Raises:
         EvidenceError: for a record that cannot be read.
     """
+    for key in decision_keys(store, model)[:limit]:
+        record = read_record(store, key)
+        if record is not None:
+            yield as_the_log_says(store, record)
+
+
+def decision_keys(store: Store, model: str) -> list[str]:
+    """Return the keys of a model's decision records, that of the run due last first."""
     folder = layout.decisions_folder(model)
     names = (info.key.removeprefix(f"{folder}/") for info in store.children(folder)[1])
     runs = {match[1] for name in names if (match := _RECORD_NAME.fullmatch(name))}
-    for run in sorted(runs, reverse=True)[:limit]:
-        record = _stored(store, f"{folder}/{run}.json")
-        if record is not None:
-            yield as_the_log_says(store, record)
+    return [f"{folder}/{run}.json" for run in sorted(runs, reverse=True)]
+
+
+def read_record(store: Store, key: str) -> DecisionRecord | None:
+    """Return the record under a key or the correction beside it, without asking the log.
+
+    Raises:
+        EvidenceError: when it cannot be read.
+    """
+    data = store.read_if_present(key)
+    if data is None:
+        return None
+    corrected = store.read_if_present(_correction_key(key))
+    return DecisionRecord.from_bytes(data if corrected is None else corrected, where=key)
 
 
 def consumed_flag(store: Store, model: str, flag_uri: str, *, for_run: str) -> str | None:
@@ -187,7 +207,7 @@ def _corrected(store: Store, run: RunRef, key: str, record: DecisionRecord) -> D
     now = _gather(store, run, told.outcome, told.reason)
     corrected = now.model_copy(update={"reason": told.reason, "failed_task": record.failed_task})
     store.create(_correction_key(key), corrected.to_bytes())
-    return _stored(store, key) or corrected
+    return read_record(store, key) or corrected
 
 
 def _as_promoted(
@@ -337,15 +357,6 @@ def _read(kind: type[AnyDocument], store: Store, key: str) -> AnyDocument | None
         return None if data is None else kind.from_bytes(data, where=key)
     except EvidenceError:
         return None  # as above
-
-
-def _stored(store: Store, key: str) -> DecisionRecord | None:
-    """Return the record under a key, or the correction beside it."""
-    data = store.read_if_present(key)
-    if data is None:
-        return None
-    corrected = store.read_if_present(_correction_key(key))
-    return DecisionRecord.from_bytes(data if corrected is None else corrected, where=key)
 
 
 def _correction_key(key: str) -> str:

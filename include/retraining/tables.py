@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from include.retraining.wording import cut, number
 
 if TYPE_CHECKING:
+    from include.retraining.audit import AuditRow
     from include.retraining.decision_record import DecisionRecord
     from include.retraining.gc import Garbage
     from include.retraining.manifest import RunManifest
@@ -141,6 +142,18 @@ def replayed(found: Sequence[Replayed]) -> Iterable[Any]:
     )
     flips = sum(item.flips for item in found)
     yield f"{flips} of {len(found)} decisions would flip"
+
+
+def audit(found: Sequence[AuditRow]) -> str:
+    """Return the rows of an audit as CSV."""
+    from include.retraining.audit import AuditRow
+    from include.retraining.spreadsheet import csv_text
+
+    rows = [row.model_dump(mode="json") for row in found]
+    for row in rows:
+        files = row["files"]
+        row["files"] = "; ".join(f"{file['name']} sha256:{file['sha256']}" for file in files)
+    return csv_text(list(AuditRow.model_fields), rows)
 
 
 def garbage(found: Sequence[Garbage], *, is_removed: bool) -> Iterable[Any]:
