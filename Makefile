@@ -24,7 +24,7 @@ UV := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo $(PRIVATE)/u
 MADE := $(VENV)/.made-$(shell "$(PYTHON)" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage test-faults test-batch lint fmt bench bench-small bench-backends bench-large bench-parse
+.PHONY: help run test coverage test-faults test-batch check lint fmt bench bench-small bench-backends bench-large bench-parse
 .PHONY: lock clean python engine
 .DELETE_ON_ERROR:
 
@@ -49,6 +49,10 @@ test-batch: engine $(VENV)/.dev-installed  ## Build the training image and run j
 coverage: $(VENV)/.dev-installed  ## Check that tests take every branch of the registry and the gate
 	@exec $(BIN)/python -m pytest --cov -k "not s3" $(addprefix tests/include/retraining/test_,\
 		registry.py rollback_plan.py gate.py gate_properties.py decide.py)
+
+check: $(VENV)/.run-installed  ## Check the models' YAML and that every DAG imports, with what a deployment installs
+	$(BIN)/python -m include.retraining validate-config
+	$(BIN)/python -m include.local_airflow.check
 
 lint: $(VENV)/.dev-installed  ## Check style, types and the rules between packages
 	$(BIN)/ruff check $(CODE)
