@@ -8,7 +8,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 _FENCE = re.compile(r"^ *(```+)[^\n]*\n(.*?)^ *\1$", re.MULTILINE | re.DOTALL)
-_SPAN = re.compile(r"`([^`]+)`")
+# Between as many backticks as it began with, within a paragraph.
+_SPAN = re.compile(r"(?<!`)(`+)(?!`)((?:(?!\n\n).)+?)(?<!`)\1(?!`)", re.DOTALL)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
 
@@ -53,7 +54,7 @@ def anchors(page: Path) -> set[str]:
 
 def spans(page: Path) -> Iterator[str]:
     """Return each piece of code between backticks, on one line."""
-    for span in _SPAN.findall(_FENCE.sub("", page.read_text(encoding="utf-8"))):
+    for _, span in _SPAN.findall(_FENCE.sub("", page.read_text(encoding="utf-8"))):
         yield " ".join(span.split())
 
 
