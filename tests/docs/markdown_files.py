@@ -21,11 +21,6 @@ def pages() -> list[Path]:
     return sorted(found)
 
 
-def without_code(text: str) -> str:
-    """Return what is no code."""
-    return _SPAN.sub("", _FENCE.sub("", text))
-
-
 def links(page: Path) -> Iterator[str]:
     """Return where a page's links lead, images included, but for other sites."""
     prose = _FENCE.sub("", page.read_text(encoding="utf-8"))
