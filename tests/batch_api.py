@@ -40,6 +40,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from tests.batch_jobs import ENDED, HOST_LOST, RUN, SUCCEED, Definition, End, Job, Plan
+from tests.least_privilege import check_batch
 
 __all__ = [
     "ENDED",
@@ -370,3 +371,4 @@ def batch_api(
             job.terminate("the test is over")
         for job in api.jobs:
             job.join(deadline - time.monotonic())
+    check_batch(call.operation for call in api.calls)

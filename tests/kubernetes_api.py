@@ -42,6 +42,7 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from tests.kubernetes_pods import Json, Node, Pod, Script, fits, now
+from tests.least_privilege import check_kubernetes
 
 T = TypeVar("T")
 SECRET = "a-token-of-kubernetes-on-loopback"
@@ -395,3 +396,4 @@ def kubernetes_api(
         server.shutdown()
         server.server_close()
         thread.join()
+    check_kubernetes((one.method, one.path, one.query) for one in api.requests)
