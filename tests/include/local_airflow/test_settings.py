@@ -6,8 +6,28 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
-from include.local_airflow.settings import SettingsError, read_settings
+from include.local_airflow.repository_copy import REPOSITORY
+from include.local_airflow.settings import KINDS, SettingsError, read_settings
+
+# The fields that the Astro CLI knows, with their types there; it decodes no number from a text's
+# place. https://github.com/astronomer/astro-cli/blob/main/settings/types.go
+ASTRO: dict[str, dict[str, type]] = {
+    "connections": {
+        "conn_id": str,
+        "conn_type": str,
+        "conn_host": str,
+        "conn_schema": str,
+        "conn_login": str,
+        "conn_password": str,
+        "conn_port": int,
+        "conn_uri": str,
+        "conn_extra": str,
+    },
+    "pools": {"pool_name": str, "pool_slot": int, "pool_description": str},
+    "variables": {"variable_name": str, "variable_value": str},
+}
 
 FILE = """
 airflow:
@@ -74,3 +94,30 @@ def test_shipped_file() -> None:
     root = Path(__file__).parents[3]
     settings = read_settings(root / "airflow_settings.yaml")
     assert "slack_alerts" in {item["connection_id"] for item in settings["connections"]}
+
+
+def test_the_repository_s_file_is_one_for_both() -> None:
+    """The Astro CLI takes each field as it stands, and so do we; neither drops one silently."""
+    file = REPOSITORY / "airflow_settings.yaml"
+    ours = read_settings(file)
+    assert [one["name"] for one in ours["pools"]] == ["training"]
+    sections = yaml.safe_load(file.read_text())["airflow"]
+    assert set(sections) == set(ASTRO) == set(KINDS)
+    for kind, entries in sections.items():
+        assert len(ours[kind]) == len(entries)
+        for entry in entries:
+            for name, value in entry.items():
+                assert name in ASTRO[kind], name
+                assert value is None or isinstance(value, ASTRO[kind][name]), name
+                # It quotes texts for a shell, with this quote.
+                assert "'" not in str(value), name
+    for connection in sections["connections"]:
+        # Else it skips the connection.
+        assert connection["conn_id"]
+        assert connection["conn_type"]
+        # Of a mapping it takes texts alone, or nothing, without a word.
+        assert isinstance(json.loads(connection["conn_extra"]), dict)
+    for pool in sections["pools"]:
+        # It writes the name into a command as it is, and skips a pool of 0 slots.
+        assert pool["pool_name"].isidentifier()
+        assert pool["pool_slot"] > 0
