@@ -1,5 +1,11 @@
-# The training image: what a step needs to run as a job, and no Airflow. The same command starts a
-# step everywhere, so that a model moves between machines by its YAML alone.
+# Two images: `training`, what a job needs and no Airflow, and `airflow`, Airflow with all of this.
+
+# Any image with Airflow 3.3.2, a user of its own and AIRFLOW_HOME; see docs/deployment/compose.md.
+ARG AIRFLOW_BASE=apache/airflow:3.3.2-python3.12
+
+# ---- training -----------------------------------------------------------------------------------
+# What a step needs to run as a job. The same command starts a step everywhere, so that a model
+# moves between machines by its YAML alone.
 #
 #   docker build --target training --build-arg GIT_SHA=$(git rev-parse HEAD) -t training .
 #   docker run training validate --run s3://bucket/models/NAME/runs/RUN --attempt by-hand
@@ -40,3 +46,47 @@ USER 10001:10001
 # wherever it ends, so it ends at once, and no platform waits half a minute for it.
 STOPSIGNAL SIGKILL
 ENTRYPOINT ["python", "-m", "include.retraining"]
+
+# ---- airflow ------------------------------------------------------------------------------------
+# Every service of Airflow, with the DAGs, plugins and `include` of one commit baked in.
+#
+#   docker build --target airflow --build-arg GIT_SHA=$(git rev-parse HEAD) -t retraining-airflow .
+
+FROM ${AIRFLOW_BASE} AS repository
+
+USER root
+WORKDIR /opt/retraining
+COPY .airflowignore airflow_settings.yaml ./
+COPY include include
+COPY plugins plugins
+COPY dags dags
+# Readable whatever umask the checkout was made with, and compiled here: nobody can write there
+# later, and every task would compile it anew.
+RUN chmod -R a+rX . \
+    && python -m compileall -q --invalidation-mode unchecked-hash dags include plugins
+
+FROM ${AIRFLOW_BASE} AS airflow
+
+# Over what the base brings, so that what runs is what the lock names and what was tested.
+COPY requirements.txt /opt/requirements.txt
+RUN python -m pip install --no-cache-dir --disable-pip-version-check --require-hashes \
+        --only-binary :all: -r /opt/requirements.txt \
+    # A volume that is mounted there belongs to Airflow's user.
+    && mkdir -p "${AIRFLOW_HOME}/logs" "${AIRFLOW_HOME}/store"
+
+COPY --from=repository /opt/retraining /opt/retraining
+
+# The root of the repository is the bundle. It is not on the import path and not the working
+# directory: `include` comes from the bundle that a run is pinned to, this one or one from git.
+ENV AIRFLOW__CORE__LOAD_EXAMPLES=False \
+    AIRFLOW__CORE__DAGS_FOLDER=/opt/retraining/dags \
+    AIRFLOW__CORE__PLUGINS_FOLDER=/opt/retraining/plugins \
+    AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST='[{"name": "retraining", "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle", "kwargs": {"path": "/opt/retraining"}}]' \
+    # The folder of a run is named after its id; a longer one cannot be a file name.
+    AIRFLOW__SCHEDULER__ALLOWED_RUN_ID_PATTERN='^[A-Za-z0-9_.~:+-]{1,120}$' \
+    MPLCONFIGDIR=/tmp/matplotlib
+
+# Last, because each commit changes it.
+ARG GIT_SHA=
+LABEL org.opencontainers.image.revision=$GIT_SHA
+ENV GIT_SHA=$GIT_SHA

@@ -17,6 +17,11 @@ TWO := -n 2
 export UV_PYTHON_DOWNLOADS := never
 INSTALL_OPTIONS := --require-hashes --only-binary :all: --python $(BIN)/python
 
+# docker compose where it is installed, else the older docker-compose.
+COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
+# Which commit is baked into an image; what is not committed is marked.
+COMMIT = $(shell git describe --always --abbrev=40 --dirty --exclude='*' 2>/dev/null)
+
 # A uv of the user's own is used when it runs; otherwise one is put into the clone.
 UV := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo $(PRIVATE)/uv/bin/uv)
 
@@ -24,14 +29,15 @@ UV := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo $(PRIVATE)/u
 MADE := $(VENV)/.made-$(shell "$(PYTHON)" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage test-faults test-batch check lint fmt bench bench-small bench-backends bench-large bench-parse
-.PHONY: lock clean python engine
+.PHONY: help run test coverage test-faults test-batch test-compose check lint fmt
+.PHONY: bench bench-small bench-backends bench-large bench-parse
+.PHONY: env up down logs lock clean python engine compose
 .DELETE_ON_ERROR:
 
 help:  ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 	@echo
-	@echo "Variables: PYTHON=python3.12, PORT=8081 and ONCE=1 for run, TESTS=tests/dags for test."
+	@echo "Variables: PYTHON=python3.12, PORT=8081 for run and env, ONCE=1 for run, TESTS=tests/dags for test."
 
 run: $(VENV)/.run-installed  ## Start Airflow here, land the sample data and follow both models (ONCE=1 ends then)
 	@exec $(BIN)/python -m include.local_airflow --port $(PORT) $(if $(ONCE),--once)
@@ -45,6 +51,9 @@ test-faults: $(VENV)/.dev-installed  ## Run every fault of the catalogue and pri
 
 test-batch: engine $(VENV)/.dev-installed  ## Build the training image and run jobs in it (on a container engine)
 	@exec $(BIN)/python -m pytest -m docker tests/docker
+
+test-compose: engine $(VENV)/.dev-installed  ## Start the whole stack in containers, break parts of it, remove it (ten minutes)
+	@exec $(BIN)/python -m pytest -m docker tests/compose
 
 coverage: $(VENV)/.dev-installed  ## Check that tests take every branch of the registry and the gate
 	@exec $(BIN)/python -m pytest --cov -k "not s3" $(addprefix tests/include/retraining/test_,\
@@ -75,6 +84,21 @@ bench-backends:  ## Measure only: what Batch and Kubernetes cost beside the job
 bench-large:  ## Measure only: one and ten million rows
 bench-parse:  ## Measure only: parsing the DAG files
 
+env:  ## Make .env with the secrets of docker-compose.yaml (PORT=8090 for another port)
+	@sh deploy/compose/new_env.sh .env $(PORT)
+
+up: compose  ## Build the image and start the whole stack in containers; returns when it is healthy
+	@GIT_SHA=$(COMMIT) $(COMPOSE) build init
+	@$(COMPOSE) up --detach
+	@sed -n 's/^PUBLIC_URL=/Airflow  /p' .env
+	@echo "user admin, password: ADMIN_PASSWORD in .env; make logs shows what happens"
+
+down: compose  ## End the stack; its data stay (VOLUMES=1 removes database, store and logs too)
+	@$(COMPOSE) down --remove-orphans $(if $(VOLUMES),--volumes)
+
+logs: compose  ## Follow what the stack's services print
+	@$(COMPOSE) logs --follow --tail 100
+
 lock: $(UV)  ## Resolve the dependencies of pyproject.toml anew, with hashes
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 		--group pyproject.toml:airflow -o requirements.txt
@@ -100,7 +124,12 @@ python:
 
 engine:
 	@docker info >/dev/null 2>&1 || { \
-		echo "no container engine answers \`docker info\`: start one to run these tests" >&2; exit 1; }
+		echo "no container engine answers \`docker info\`: start one to run this" >&2; exit 1; }
+
+compose: engine
+	@$(COMPOSE) version >/dev/null 2>&1 || { \
+		echo "neither \`docker compose\` nor docker-compose is there: install one of them" >&2; exit 1; }
+	@test -f .env || { echo "there is no .env: run make env first" >&2; exit 1; }
 
 $(PRIVATE)/uv/bin/uv: | python
 	@mkdir -p $(PRIVATE)

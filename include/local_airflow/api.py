@@ -29,7 +29,7 @@ class AirflowApi:
 
         Args:
             url: the API server's address without a path.
-            username: a SimpleAuth user.
+            username: a user of Airflow's own, of SimpleAuth or FAB.
             password: that user's password.
         """
         self._login = {"username": username, "password": password}
@@ -58,9 +58,22 @@ class AirflowApi:
             raise ApiRefused(f"{method} {path}: Airflow does not answer: {error!r}") from error
         return _content(answer)
 
-    def _log_in(self) -> None:
+    def token(self) -> str:
+        """Log in and return a token, for others to use.
+
+        Raises:
+            ApiRefused: when Airflow does not answer, or refuses the login.
+        """
+        try:
+            return self._log_in()
+        except httpx.HTTPError as error:
+            raise ApiRefused(f"POST /auth/token: Airflow does not answer: {error!r}") from error
+
+    def _log_in(self) -> str:
         answer = self._client.post("/auth/token", json=self._login)
-        self._client.headers["Authorization"] = f"Bearer {_content(answer)['access_token']}"
+        token = str(_content(answer)["access_token"])
+        self._client.headers["Authorization"] = f"Bearer {token}"
+        return token
 
     def dag(self, dag_id: str) -> dict[str, Any] | None:
         """Return a DAG as Airflow knows it, or None while it has not been parsed yet."""

@@ -1,12 +1,15 @@
 """A loopback HTTP server that stands in for Slack's incoming webhooks.
 
 It keeps every message in a file and can be told how to answer, so that tests see what a person
-would see and what happens when Slack is not well.
+would see and what happens when Slack is not well. `python -m include.local_airflow.slack_receiver`
+prints what arrives; docker-compose.yaml does that in its profile `demo`.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
+import signal
 import threading
 import time
 from collections import deque
@@ -55,6 +58,7 @@ class SlackReceiver:
         self,
         inbox: Path,
         *,
+        host: str = LOOPBACK,
         port: int = 0,
         on_message: Callable[[dict[str, Any]], None] | None = None,
     ) -> None:
@@ -62,11 +66,13 @@ class SlackReceiver:
 
         Args:
             inbox: the JSONL file that accepted messages are added to.
+            host: the address to listen on; another than loopback in a container of its own only.
             port: where to listen; 0 for any free port.
             on_message: called with each accepted message, in a thread of the server.
         """
         self.inbox = inbox
         self.port = port
+        self._host = host
         self._on_message = on_message
         self._script: deque[Answer] = deque()
         self._default = OK
@@ -120,7 +126,7 @@ class SlackReceiver:
             def do_POST(self) -> None:
                 receiver._receive(self)
 
-        self._server = ThreadingHTTPServer((LOOPBACK, self.port), Handler)
+        self._server = ThreadingHTTPServer((self._host, self.port), Handler)
         self._server.daemon_threads = True
         self.port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
@@ -201,3 +207,22 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Keep quiet: the messages themselves are shown."""
+
+
+def main() -> None:
+    """Print every message that arrives until somebody ends the process."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--host", default=LOOPBACK)
+    parser.add_argument("--port", type=int, default=9999)
+    parser.add_argument("--inbox", type=Path, default=Path("slack.jsonl"), help="added to")
+    arguments = parser.parse_args()
+
+    def show(message: dict[str, Any]) -> None:
+        print(message.get("text", ""), flush=True)
+
+    with SlackReceiver(arguments.inbox, host=arguments.host, port=arguments.port, on_message=show):
+        signal.pause()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,24 @@
+"""The whole stack, built and started once, with a model whose training takes a while."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from include.local_airflow.repository_copy import add_model
+from tests.compose.stack import Stack, copy_for_compose, running_stack
+
+LIKE = "diabetes_progression"
+FIT = "    return make_pipeline("
+SLOW = f"    import time\n    time.sleep(25)\n{FIT}"
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A running stack of its own, removed at the end with its image and volumes."""
+    root = copy_for_compose(tmp_path_factory.mktemp("compose") / "repository")
+    for model in ("slow", "slow_too"):
+        add_model(root, model, like=LIKE, code=lambda text: text.replace(FIT, SLOW))
+    with running_stack(root) as running:
+        yield running

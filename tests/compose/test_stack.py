@@ -1,0 +1,120 @@
+"""The stack of docker-compose.yaml: what `make env && make up` gives, and what survives a crash."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from include.local_airflow.api import AirflowApi, ApiRefused
+from include.retraining.decision_record import Outcome
+from tests.compose.conftest import LIKE
+from tests.compose.stack import Stack, record_of
+from tests.docker import engine
+from tests.invariants import check_invariants
+
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(1800)]  # the first one builds and starts
+
+LOOK = "from include.local_airflow.stack_watchdog import look, new_token; look(new_token())"
+KILL = "import psutil; [child.kill() for child in psutil.Process(1).children()]"
+
+
+def test_the_sample_models_are_decided_on(stack: Stack, tmp_path: Path) -> None:
+    """After `make up` one sample model is promoted, the other refused, and Slack told of both."""
+    samples = stack.container("samples")
+    stack.wait_for(lambda: not stack.inspect(samples)["State"]["Running"], "end of samples", 400)
+    assert stack.inspect(samples)["State"]["ExitCode"] == 0, stack.logs("samples")
+    store = stack.store(tmp_path / "store")
+    outcomes = {LIKE: Outcome.PROMOTED, "loan_approval": Outcome.REJECTED}
+    for model, outcome in outcomes.items():
+        (run,) = stack.api.runs(f"retrain_{model}")
+        assert record_of(store, model, run["dag_run_id"]).outcome is outcome
+        check_invariants(store, model)
+        told = [text for text in stack.messages() if run["dag_run_id"] in text]
+        assert len(told) == 1, told
+        assert f"{stack.url}/" in told[0]
+
+
+def test_a_person_logs_in_and_nobody_else(stack: Stack) -> None:
+    """Airflow's page is there; its API wants a login, and FAB's watchdog may only read."""
+    page = httpx.get(f"{stack.url}/auth/login/", follow_redirects=True, trust_env=False)
+    assert page.status_code == httpx.codes.OK
+    assert "password" in page.text
+    anonymous = httpx.get(f"{stack.url}/api/v2/dags", trust_env=False)
+    assert anonymous.status_code == httpx.codes.UNAUTHORIZED
+    watchdog = AirflowApi(stack.url, "watchdog", stack.settings["WATCHDOG_PASSWORD"])
+    assert watchdog.dag(f"retrain_{LIKE}")
+    with pytest.raises(ApiRefused, match="403"):
+        watchdog.set_paused(f"retrain_{LIKE}", is_paused=True)
+
+
+def test_the_settings_are_applied(stack: Stack) -> None:
+    """The pool of airflow_settings.yaml is there; its stand-in for Slack is not."""
+    assert stack.api.request("GET", "/pools/training")["slots"] == 2
+    connections = stack.api.request("GET", "/connections")["connections"]
+    assert [one["connection_id"] for one in connections] == []
+
+
+def test_the_watchdog_sees_that_all_is_well(stack: Stack) -> None:
+    """Once Airflow's own watch has looked, the one outside of it finds nothing to tell."""
+    stack.api.set_paused("watch_models", is_paused=False)
+    run_id = stack.api.trigger("watch_models")
+    stack.wait_for(
+        lambda: stack.api.run("watch_models", run_id)["state"] == "success", "watch_models"
+    )
+    said = stack.execute("watchdog", "python", "-c", LOOK)
+    assert said.splitlines()[-1] == "all is well", said
+
+
+def test_every_service_has_a_limit_and_a_check(stack: Stack) -> None:
+    """No container may take the whole host, and one can see of each whether it is well."""
+    for container in stack.compose("ps", "--all", "--quiet").split():
+        described = stack.inspect(container)
+        assert described["HostConfig"]["Memory"] > 0, described["Name"]
+        if described["State"]["Running"]:
+            assert described["State"]["Health"]["Status"] == "healthy", described["Name"]
+
+
+def test_a_worker_that_is_killed_while_it_trains(stack: Stack, tmp_path: Path) -> None:
+    """Another worker trains; there is one version, one promotion and one message."""
+    stack.land("slow", LIKE)
+    run_id = stack.start_run("slow")
+    container = stack.running_task("slow", run_id, "train_model")["hostname"]
+    engine.docker("kill", container)
+    ended = stack.wait_for_end("slow", run_id)
+    assert ended["deploy_model"] == "success", ended
+    again = stack.api.tasks("retrain_slow", run_id)["train_model"]
+    assert again["try_number"] == 2
+    assert again["hostname"] != container
+    engine.docker("start", container)
+    check_one_promotion(stack, tmp_path, "slow", run_id)
+
+
+def test_a_scheduler_that_is_killed_while_a_run_goes_on(stack: Stack, tmp_path: Path) -> None:
+    """The engine starts it again and the run goes on, trained once; one promotion, one message."""
+    stack.land("slow_too", LIKE)
+    run_id = stack.start_run("slow_too")
+    stack.running_task("slow_too", run_id, "train_model")
+    engine.run("exec", stack.container("scheduler"), "python", "-c", KILL)
+    ended = stack.wait_for_end("slow_too", run_id)
+    assert ended["deploy_model"] == "success", ended
+    assert stack.inspect(stack.container("scheduler"))["RestartCount"] == 1
+    assert stack.api.tasks("retrain_slow_too", run_id)["train_model"]["try_number"] == 1
+    check_one_promotion(stack, tmp_path, "slow_too", run_id)
+
+
+def check_one_promotion(stack: Stack, tmp_path: Path, model: str, run_id: str) -> None:
+    """Assert that a model has one version, which serves, and that Slack was told of it once."""
+    told = stack.wait_for(
+        lambda: [text for text in stack.messages() if run_id in text], f"message about {run_id}"
+    )
+    assert len(told) == 1, told
+    store = stack.store(tmp_path / "store")
+    record = record_of(store, model, run_id)
+    assert record.outcome is Outcome.PROMOTED
+    assert record.serving is not None
+    assert record.serving.generation == 1
+    versions, _ = store.children(f"models/{model}/versions/")
+    assert len(versions) == 1
+    check_invariants(store, model)
