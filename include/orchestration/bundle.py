@@ -35,8 +35,8 @@ def assert_own_bundle(context: Context) -> Path:
     imported = Path(str(include.__file__)).resolve().parents[1]
     if imported != root:
         raise CodeChanged(
-            f"`include` was imported from {imported}, this task's bundle is {root}: take the other "
-            "copy off PYTHONPATH and out of the plugins folder"
+            f"`include` was imported from {imported}, this task's bundle is {root}: remove the "
+            "other copy; it is found first on PYTHONPATH, in site-packages or in the plugins folder"
         )
     return root
 
