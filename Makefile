@@ -57,7 +57,8 @@ test-compose: engine $(VENV)/.dev-installed  ## Start the whole stack in contain
 
 coverage: $(VENV)/.dev-installed  ## Check that tests take every branch of the registry and the gate
 	@exec $(BIN)/python -m pytest --cov -k "not s3" $(addprefix tests/include/retraining/test_,\
-		registry.py rollback_plan.py gate.py gate_properties.py decide.py)
+		registry.py registry_by_hand.py registry_races.py promotion_log.py rollback_plan.py \
+		gate.py gate_properties.py decide.py)
 
 check: $(VENV)/.run-installed  ## Check the models' YAML and that every DAG imports, with what a deployment installs
 	$(BIN)/python -m include.retraining validate-config

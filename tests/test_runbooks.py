@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from include.retraining.command_line import _parser
-from include.retraining.decision_notice import _TEXTS, CAUSES, NOTHING_TO_DO
+from include.retraining.decision_notice import _CAUSE_PAGES, _TEXTS, CAUSES, NOTHING_TO_DO
 from include.retraining.exceptions import NotSent
+from include.retraining.layout import promotion_key
 from include.retraining.notices import Notice
 from include.retraining.outbox import deliver
 from include.retraining.records import Outcome, close_run
@@ -56,7 +57,7 @@ def asked() -> set[str]:
     decided = {text.event for text in _TEXTS.values()} - NOTHING_TO_DO
     sources = [*(ROOT / "include").rglob("*.py"), *(ROOT / "plugins").rglob("*.py")]
     in_words = {page for file in sources for page in pages_in(file)}
-    return decided | {"card"} | set(CONDITIONS) | in_words
+    return decided | {"card"} | set(CONDITIONS) | set(_CAUSE_PAGES.values()) | in_words
 
 
 def test_every_event_that_asks_for_something_has_a_page() -> None:
@@ -127,8 +128,10 @@ def store(folder_store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
 @pytest.mark.parametrize("page", sorted(asked()))
 def test_a_page_works_as_written(store: Store, page: str) -> None:
     """Each command of a page, typed as it stands, does what it says."""
-    blocks = re.findall(r"```sh\n(.*?)```", (PAGES / f"{page}.md").read_text(), re.DOTALL)
+    blocks = re.findall(r" *```sh\n(.*?)```", (PAGES / f"{page}.md").read_text(), re.DOTALL)
     assert blocks
+    if page == "promotion_log":
+        store.write(promotion_key(MODEL, 3), b"{")
     for block in blocks:
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", block],
@@ -149,5 +152,8 @@ def test_a_page_works_as_written(store: Store, page: str) -> None:
         assert done.stdout.strip()
     if page == "held":
         assert Registry(store, MODEL).hold() is None
+    if page == "promotion_log":
+        check = Registry(store, MODEL).verify()
+        assert (check.entries, check.problems) == (2, ())
     if page == "outbox":
         assert "Slack answered 503" in done.stdout

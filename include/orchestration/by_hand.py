@@ -13,8 +13,6 @@ from typing import Any
 from airflow.sdk import Context, Param
 
 from include.orchestration.params import (
-    REASON_LENGTH,
-    REASON_PATTERN,
     boolean,
     reason_text,
     refuse_unknown,
@@ -22,6 +20,7 @@ from include.orchestration.params import (
 )
 from include.retraining.config import model_names
 from include.retraining.exceptions import ParameterError
+from include.retraining.reasons import REASON_HINT, REASON_LENGTH, REASON_PATTERN
 
 # A version's name; the end as in REASON_PATTERN.
 VERSION_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,79}(?![\s\S])"
@@ -59,8 +58,7 @@ def release_params() -> dict[str, Param]:
             maxLength=REASON_LENGTH,
             pattern=REASON_PATTERN,
             title="Reason",
-            description="Why; people will read it in the promotion log. Letters, digits, spaces "
-            f"and .,:()#/-_ up to {REASON_LENGTH} characters.",
+            description=f"Why; people will read it in the promotion log. {REASON_HINT}",
         ),
     }
 

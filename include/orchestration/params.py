@@ -15,15 +15,12 @@ from zoneinfo import ZoneInfo
 from airflow.sdk import Context, Param
 
 from include.retraining.exceptions import ParameterError
+from include.retraining.reasons import REASON_HINT, REASON_LENGTH, REASON_PATTERN, refusal
 
 if TYPE_CHECKING:
     from include.retraining.manifest import Params
 
 OLDEST_DAYS = 400
-REASON_LENGTH = 200
-# "(?![\s\S])" is the very end of the text for Python and for the browser alike; "$" would let a
-# last newline pass in Python, and "\Z" is a plain "Z" in the browser.
-REASON_PATTERN = r"^[\w .,:()#/-]*(?![\s\S])"
 
 
 def run_params() -> dict[str, Param]:
@@ -56,8 +53,7 @@ def run_params() -> dict[str, Param]:
             maxLength=REASON_LENGTH,
             pattern=REASON_PATTERN,
             title="Reason",
-            description="Why you start this run; it is kept in the decision record. Letters, "
-            f"digits, spaces and .,:()#/-_ up to {REASON_LENGTH} characters.",
+            description=f"Why you start this run; it is kept in the decision record. {REASON_HINT}",
         ),
     }
 
@@ -152,12 +148,11 @@ def reason_text(value: Any) -> str | None:
     """
     if value is None:
         return None
-    if not isinstance(value, str) or len(value) > REASON_LENGTH:
-        raise ParameterError(f"reason: must be a text of at most {REASON_LENGTH} characters")
-    if not re.fullmatch(r"[\w .,:()#/-]*", value):
-        raise ParameterError(
-            f"reason: allowed are letters, digits, spaces and .,:()#/-_, is {shown(value)}"
-        )
+    if not isinstance(value, str):
+        raise ParameterError(f"reason: must be a text, is {shown(value)}")
+    problem = refusal(value)
+    if problem:
+        raise ParameterError(f"reason: must be {problem}")
     return value.strip() or None
 
 

@@ -34,5 +34,6 @@ class ReleaseHoldOperator(BaseOperator):
             )
         self.log.info("released by %s: %s", entry.actor, entry.reason)
         self.log.info("to promote now, trigger %s; else the next run may", config.dag_id)
-        tell_by_hand(registry.store, context, released, entry)
+        since = registry.came_by(entry).created_at
+        tell_by_hand(registry.store, context, released, entry, serving_since=since)
         return {"version": entry.version, "generation": entry.generation}

@@ -87,11 +87,13 @@ def _was_done(store: Store, context: Context, config: ModelConfig) -> bool:
         return False
     request = f"{dag_run.dag_id}/{dag_run.run_id}"
     try:
-        entry = PromotionLog(store, config.name).made_by(request, dag_run.run_after)
+        promotions = PromotionLog(store, config.name)
+        entry = promotions.made_by(request, dag_run.run_after)
         if entry is None:
             return False
         if entry.kind is PromotionKind.RELEASE:
-            tell_by_hand(store, context, released, entry)
+            since = promotions.came_by(entry).created_at
+            tell_by_hand(store, context, released, entry, serving_since=since)
         else:
             plan = plan_rollback(store, config.name, request=request, since=dag_run.run_after)
             tell_by_hand(store, context, rolled_back, entry, plan=plan, tried="")
@@ -103,18 +105,16 @@ def _was_done(store: Store, context: Context, config: ModelConfig) -> bool:
 
 def _serving(store: Store, config: ModelConfig | None) -> str | None:
     """Say what serves, as far as that is known."""
-    from include.retraining.notices import serving_words
-    from include.retraining.promotion_log import PromotionLog, serving_of
+    from include.retraining.notices import serving_now
+    from include.retraining.promotion_log import PromotionLog
 
     if config is None:
         return None
     try:
-        champion = PromotionLog(store, config.name).champion()
+        promotions = PromotionLog(store, config.name)
+        return serving_now(promotions, promotions.champion())
     except RetrainingError as error:
         return f"unknown: {error}"
-    if champion is None:
-        return serving_words(None, None)
-    return serving_words(serving_of(champion), champion.created_at)
 
 
 def _why(context: Context) -> str:

@@ -14,8 +14,10 @@ from include.orchestration.timetable import due_times
 from include.orchestration.watch_airflow import is_paused, newest_runs
 from include.retraining.config import ModelConfig, load_model
 from include.retraining.deadline import TimeOfDay, parse_deadline
+from include.retraining.exceptions import RegistryError
 
 if TYPE_CHECKING:
+    from include.retraining.notices import Links
     from include.retraining.storage import Store
     from include.retraining.watch_checks import RunSeen, Sight
 
@@ -26,32 +28,39 @@ def check_model(store: Store, name: str, context: Context) -> list[str]:
     Raises:
         RetrainingError: when it cannot be told whether something is wrong.
     """
+    from include.retraining.notices import Links
     from include.retraining.watch_alarms import settle
-    from include.retraining.watch_checks import CONDITIONS, problems
+    from include.retraining.watch_checks import CONDITIONS, DAMAGED, damaged_log, problems
 
-    now = datetime.now(UTC)
-    sight = look(store, load_model(name), context, now)
-    found = problems(sight)
+    now, config = datetime.now(UTC), load_model(name)
+    links = Links(run=dag_url(config.dag_id), repository=repository_url(context))
+    looked_at: tuple[str, ...] = CONDITIONS
+    try:
+        found = problems(look(store, config, links, now))
+    except RegistryError as error:
+        found, looked_at = [damaged_log(config, str(error), links)], (DAMAGED,)
     settle(
         store,
         f"models/{name}",
         found,
         lambda notice: tell_notice(store, notice),
-        looked_at=CONDITIONS,
+        looked_at=looked_at,
         now=now,
-        links=sight.links,
+        links=links,
     )
     return [f"{alarm.condition}: {alarm.why}" for alarm in found]
 
 
-def look(store: Store, config: ModelConfig, context: Context, now: datetime) -> Sight:
+def look(store: Store, config: ModelConfig, links: Links, now: datetime) -> Sight:
     """Look at a model once."""
-    from include.retraining.notices import Links
+    from include.retraining.notices import serving_now
+    from include.retraining.promotion_log import PromotionLog
     from include.retraining.records import decisions
-    from include.retraining.registry import Registry
     from include.retraining.watch_alarms import watched
     from include.retraining.watch_checks import DUES, Sight
 
+    log = PromotionLog(store, config.name)
+    champion = log.champion()
     return Sight(
         config=config,
         now=now,
@@ -61,8 +70,9 @@ def look(store: Store, config: ModelConfig, context: Context, now: datetime) -> 
         due_for_deadline=_due_for_deadline(config, now),
         newest=next(decisions(store, config.name, limit=1), None),
         run=_newest_run(store, config.dag_id),
-        champion=Registry(store, config.name).champion(),
-        links=Links(run=dag_url(config.dag_id), repository=repository_url(context)),
+        champion=champion,
+        serving=serving_now(log, champion),
+        links=links,
     )
 
 

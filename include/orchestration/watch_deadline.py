@@ -85,11 +85,8 @@ def _state_now(dag_id: str, run_id: str) -> str | None:
 
 
 def _serving(store: Store, model: str) -> str:
-    from include.retraining.notices import serving_words
-    from include.retraining.promotion_log import serving_of
-    from include.retraining.registry import Registry
+    from include.retraining.notices import serving_now
+    from include.retraining.promotion_log import PromotionLog
 
-    champion = Registry(store, model).champion()
-    if champion is None:
-        return serving_words(None, None)
-    return serving_words(serving_of(champion), champion.created_at)
+    log_of_model = PromotionLog(store, model)
+    return serving_now(log_of_model, log_of_model.champion())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -16,17 +17,23 @@ from pydantic import BaseModel
 
 from include.retraining import commands
 from include.retraining.commands import Result
+from include.retraining.redaction import redact
 
 
 def run(words: list[str]) -> int:
     """Parse and run one command, print what it found, and return the exit code."""
     chosen = _parser().parse_args(words)
     result: Result = chosen.act(chosen)
-    if chosen.json:
-        _print(json.dumps(_plain(result.value), indent=2, ensure_ascii=False))
-    else:
-        for part in result.show():
-            _print(part)
+    try:
+        if chosen.json:
+            text = json.dumps(_plain(result.value), indent=2, ensure_ascii=False)
+            sys.stdout.write(f"{text}\n")
+        else:
+            for part in result.show():
+                _print(part)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads has seen enough: `history NAME | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return result.exit_code
 
 
@@ -60,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--limit", type=_positive, default=20, help="how many (default: 20)")
     command("show", commands.show, "show one run: its decision, or its plan", reads="RUN")
     added = command("why", commands.say_why, "say why a model was or was not updated", reads="NAME")
-    added.add_argument("--date", type=date.fromisoformat, help="of the data, or of the run")
+    added.add_argument("--date", type=_day, metavar="YYYY-MM-DD", help="of the data or the run")
     command("verify", commands.verify, "check the promotion log and all that served", reads="NAME")
     _add_changes(command)
     text = "judge the last runs again by other rules, and say which decisions would flip"
@@ -164,33 +171,43 @@ def _is_day(text: str) -> bool:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
-    return number
+    if not re.fullmatch(r"0*[1-9][0-9]{0,8}", text):
+        raise argparse.ArgumentTypeError(f"must be a whole number, 1 or more, is {text!r}")
+    return int(text)
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a day such as 2026-01-31, is {text!r}") from None
 
 
 def _print(part: Any) -> None:
     """Print a line or a table."""
     if isinstance(part, str):
-        sys.stdout.write(f"{part}\n")
+        sys.stdout.write(f"{redact(part)}\n")
         return
     from rich.console import Console
 
     console = Console()
     if not console.is_terminal:
         console = Console(width=160)
-    console.print(part)
+    with console.capture() as printed:  # rich itself would end the process on a closed pipe
+        console.print(part)
+    sys.stdout.write(printed.get())
 
 
 def _plain(value: Any) -> Any:
     """Return documents and data classes as what JSON knows."""
     if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
+        return _plain(value.model_dump(mode="json"))
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, dict):
         return {name: _plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    return value if value is None or isinstance(value, bool | int | float) else str(value)
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return redact(str(value))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from include.retraining import tables
 from include.retraining.exceptions import ConfigError, RetrainingError
-from include.retraining.registry import Registry, initialise, open_store, require_reason
+from include.retraining.registry import Registry, checked_reason, initialise, open_store
 from include.retraining.storage import URI_VARIABLE
 
 if TYPE_CHECKING:
@@ -41,8 +41,9 @@ def init(chosen: argparse.Namespace) -> Result:
 
 def champion(chosen: argparse.Namespace) -> Result:
     """Say what serves."""
-    entry = _registry(chosen).champion()
-    return Result(entry, lambda: [tables.champion_line(chosen.name, entry)])
+    registry = _registry(chosen)
+    entry = registry.champion()
+    return Result(entry, lambda: [_serves(registry, entry)])
 
 
 def history(chosen: argparse.Namespace) -> Result:
@@ -107,18 +108,18 @@ def rollback(chosen: argparse.Namespace) -> Result:
     from include.retraining.rollback_trial import try_version as let_answer
 
     registry, actor = _registry(chosen), _user()
-    require_reason(actor, chosen.reason)
+    reason = checked_reason(actor, chosen.reason)
     made = registry.champion()
     if (
         made is not None
-        and (made.kind, made.actor, made.reason) == (PromotionKind.ROLLBACK, actor, chosen.reason)
+        and (made.kind, made.actor, made.reason) == (PromotionKind.ROLLBACK, actor, reason)
         and chosen.to in {None, made.version}
     ):  # typed again, after a lost connection: one step back, and one message
-        lines = ["This was done already.", tables.champion_line(chosen.name, made)]
-        if not chosen.dry_run:
-            plan = plan_behind(registry, made)
-            lines.append(_told(registry, made, rolled_back, plan=plan, tried=""))
-        return Result(made, lambda: lines)
+        lines = ["This was done already.", _serves(registry, made)]
+        if chosen.dry_run:
+            return Result(made, lambda: lines)
+        plan = plan_behind(registry, made)
+        return _changed(made, lines, _told(registry, made, rolled_back, plan=plan, tried=""))
     plan = plan_rollback(registry.store, chosen.name, chosen.to)
     tried = let_answer(registry.store, load_model(chosen.name), plan.target.version)
     if chosen.dry_run:
@@ -127,12 +128,11 @@ def rollback(chosen: argparse.Namespace) -> Result:
     entry = registry.rollback(
         plan.target.version,
         actor=actor,
-        reason=chosen.reason,
+        reason=reason,
         seen=plan.serving.generation,
     )
-    lines = [tables.champion_line(chosen.name, entry), f"Tried: {tried}."]
-    lines.append(_told(registry, entry, rolled_back, plan=plan, tried=tried))
-    return Result(entry, lambda: lines)
+    lines = [_serves(registry, entry), f"Tried: {tried}."]
+    return _changed(entry, lines, _told(registry, entry, rolled_back, plan=plan, tried=tried))
 
 
 def release(chosen: argparse.Namespace) -> Result:
@@ -141,8 +141,9 @@ def release(chosen: argparse.Namespace) -> Result:
 
     registry = _registry(chosen)
     entry = registry.release(actor=_user(), reason=chosen.reason)
-    lines = [tables.champion_line(chosen.name, entry), _told(registry, entry, released)]
-    return Result(entry, lambda: lines)
+    since = registry.came_by(entry).created_at
+    told = _told(registry, entry, released, serving_since=since)
+    return _changed(entry, [_serves(registry, entry)], told)
 
 
 def promote(chosen: argparse.Namespace) -> Result:
@@ -150,15 +151,16 @@ def promote(chosen: argparse.Namespace) -> Result:
     from include.retraining.config import load_model
     from include.retraining.decide import promote_unjudged
 
+    registry = _registry(chosen)
     entry = promote_unjudged(
-        _registry(chosen).store,
+        registry.store,
         chosen.name,
         chosen.version,
         actor=_user(),
         reason=chosen.reason,
         trusted=load_model(chosen.name).training.trusted,
     )
-    return Result(entry, lambda: [tables.champion_line(chosen.name, entry)])
+    return Result(entry, lambda: [_serves(registry, entry)])
 
 
 def gate_replay(chosen: argparse.Namespace) -> Result:
@@ -268,6 +270,19 @@ def validate_config(chosen: argparse.Namespace) -> Result:
     if not checked:
         raise ConfigError(f"there is no model in {MODELS_FOLDER}")
     return Result({"valid": checked}, lambda: [f"{name}: valid" for name in checked])
+
+
+def _serves(registry: Registry, entry: PromotionEntry | None) -> str:
+    """Say what serves by an entry, and since when."""
+    if entry is None:
+        return f"{registry.model}: nothing serves yet"
+    return tables.champion_line(entry, registry.came_by(entry))
+
+
+def _changed(entry: PromotionEntry, lines: list[str], told: str) -> Result:
+    """Return an entry that was made, and who hears of it."""
+    value = {**entry.model_dump(mode="json"), "told": told}
+    return Result(value, lambda: [*lines, told])
 
 
 def _told(

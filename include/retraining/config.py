@@ -210,6 +210,8 @@ def _mapping(text: str, where: str) -> dict[Any, Any]:
         values = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506 a subclass of the safe loader
     except yaml.YAMLError as error:
         raise ConfigError(f"{where}: not readable as YAML: {_one_line(error)}") from error
+    except RecursionError:
+        raise ConfigError(f"{where}: not readable as YAML: it is nested too deep") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{where}: must be a mapping of fields, is {type(values).__name__}")
     return values

@@ -164,8 +164,8 @@ CAUSES: dict[str, tuple[str, str]] = {
     "registry": (
         "the promotion log",
         (
-            "Run `python -m include.retraining verify {model}` and do what it says. Nothing is "
-            "promoted before that."
+            "Run `python -m include.retraining verify {model}`: it names each entry that is "
+            "damaged. Nothing is promoted before it is mended."
         ),
     ),
     "killed": (
@@ -176,6 +176,10 @@ CAUSES: dict[str, tuple[str, str]] = {
         ),
     ),
 }
+
+
+# The cause that has a page of its own; the others are on their outcome's.
+_CAUSE_PAGES = {"registry": "promotion_log"}
 
 
 def notice_for(record: DecisionRecord, links: Links) -> Notice | None:
@@ -204,6 +208,7 @@ def notice_for(record: DecisionRecord, links: Links) -> Notice | None:
         headline=f"{text.happened}{task}{f': {words}' if words else ''}",
         why=record.reason,
         step=step,
+        page=_CAUSE_PAGES.get(record.failure or "") if words else None,
     )
 
 
@@ -232,6 +237,7 @@ def _about(
     headline: str,
     why: str,
     step: str,
+    page: str | None = None,
 ) -> Notice:
     return alert(
         event=event,
@@ -245,5 +251,5 @@ def _about(
         owner=record.owner,
         serving=serving_words(record.serving, record.serving_since),
         links=links,
-        runbook="" if event in NOTHING_TO_DO else event,
+        runbook=page or ("" if event in NOTHING_TO_DO else event),
     )

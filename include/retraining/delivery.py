@@ -22,7 +22,7 @@ from include.retraining.config import ModelConfig
 from include.retraining.documents import Document
 from include.retraining.exceptions import DeliveryError, EvidenceError, StorageError
 from include.retraining.manifest import Delivery, Flag, PinnedFile
-from include.retraining.storage import MissingObject, ObjectInfo, Store
+from include.retraining.storage import MissingFolder, MissingObject, ObjectInfo, Store
 
 MAX_LISTED_FILES = 1000
 MAX_MANIFEST_BYTES = 2**20
@@ -159,7 +159,13 @@ def open_location(store: Store, location: str) -> tuple[Store, str]:
     """
     if location == store.uri or location.startswith(f"{store.uri}/"):
         return store, location[len(store.uri) + 1 :]
-    return store.sibling(location), ""
+    try:
+        return store.sibling(location), ""
+    except MissingFolder as error:
+        raise MissingFolder(
+            f"{location}: there is no such folder to take a delivery from: mount its disk, let the "
+            "producer make it, or mend the address in the model's YAML"
+        ) from error
 
 
 def refuse_link(store: Store, key: str) -> None:

@@ -32,14 +32,17 @@ def parse_json(data: bytes) -> Any:
 
     Raises:
         ValueError: for NaN, Infinity, a number too large for a float, a key given twice, or
-            anything behind the value.
+            anything behind the value, or a nesting deeper than any of ours.
     """
-    return json.loads(
-        data,
-        parse_constant=_refuse_constant,
-        parse_float=_finite_float,
-        object_pairs_hook=_refuse_duplicates,
-    )
+    try:
+        return json.loads(
+            data,
+            parse_constant=_refuse_constant,
+            parse_float=_finite_float,
+            object_pairs_hook=_refuse_duplicates,
+        )
+    except RecursionError:
+        raise ValueError("it is nested too deep to be read") from None
 
 
 def _refuse_constant(word: str) -> None:

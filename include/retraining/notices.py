@@ -15,10 +15,12 @@ from typing import Any
 from include.retraining.documents import Document
 from include.retraining.kinds import Kind
 from include.retraining.manifest import Serving
+from include.retraining.promotion_log import PromotionLog, serving_of
+from include.retraining.promotions import PromotionEntry
 from include.retraining.redaction import redact
 from include.retraining.wording import cut
 
-__all__ = ["Kind", "Links", "Notice", "alert", "escaped", "serving_words"]
+__all__ = ["Kind", "Links", "Notice", "alert", "escaped", "serving_now", "serving_words"]
 
 REASON_LENGTH = 600
 RUNBOOKS = "docs/runbooks"
@@ -208,6 +210,13 @@ def _place(name: str, place: str) -> str:
 def escaped(text: str) -> str:
     """Return ``text`` so that Slack takes nothing in it for markup: `&`, `<` and `>`."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def serving_now(log: PromotionLog, champion: PromotionEntry | None) -> str:
+    """Say what serves by a model's newest entry, and since when."""
+    if champion is None:
+        return serving_words(None, None)
+    return serving_words(serving_of(champion), log.came_by(champion).created_at)
 
 
 def serving_words(serving: Serving | None, since: datetime | None) -> str:

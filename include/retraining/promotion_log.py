@@ -7,7 +7,7 @@ updated. The highest entry serves.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
@@ -118,6 +118,12 @@ class PromotionLog:
             f"see `history {self.model}`"
         )
 
+    def came_by(self, entry: PromotionEntry) -> PromotionEntry:
+        """Return the entry by which an entry's version came to serve: a release changes nothing."""
+        while entry.kind is PromotionKind.RELEASE:
+            entry = self.entry(entry.generation - 1)
+        return entry
+
     def made_by(self, request: str, since: datetime) -> PromotionEntry | None:
         """Return the entry that a person's request made, or None.
 
@@ -143,20 +149,48 @@ class PromotionLog:
             RegistryError: when an entry is missing.
             StoreNotInitialised: when the log is empty because the place is no store.
         """
-        numbers = [int(match[1]) for name in self.names() if (match := ENTRY_NAME.fullmatch(name))]
-        if not numbers:
-            require_initialised(self.store)
-            return 0
-        missing = set(range(1, max(numbers) + 1)) ^ set(numbers)
-        if missing:
-            key = layout.promotion_key(self.model, min(missing))
-            raise RegistryError(f"{self.store.uri}/{key}: the log's numbering is broken here")
-        return max(numbers)
+        numbers = self._numbers()
+        broken = self._breaks(numbers)
+        if broken:
+            raise RegistryError(broken[0])
+        return max(numbers, default=0)
+
+    def examine(self) -> tuple[list[PromotionEntry], list[str]]:
+        """Return every entry that can be read, oldest first, and all that is wrong with the log.
+
+        Raises:
+            StoreNotInitialised: when the log is empty because the place is no store.
+        """
+        numbers = self._numbers()
+        entries, problems = [], self._breaks(numbers)
+        stored = self._stored(numbers)
+        for generation in numbers:
+            try:
+                entry = self._parsed(stored[generation], generation)
+                entries.append(entry)
+                if generation == 1 or generation - 1 in stored:
+                    self._require_link(entry, stored.get(generation - 1))
+            except RegistryError as error:
+                problems.append(str(error))
+        return entries, problems
 
     def names(self) -> list[str]:
         """Return the names of all objects in the log's folder."""
         found = self.store.objects(self.folder)
         return [info.key.removeprefix(f"{self.folder}/") for info in found]
+
+    def _numbers(self) -> list[int]:
+        """Return the numbers of the entries, in order."""
+        found = [int(match[1]) for name in self.names() if (match := ENTRY_NAME.fullmatch(name))]
+        if not found:
+            require_initialised(self.store)
+        return sorted(found)
+
+    def _breaks(self, numbers: list[int]) -> list[str]:
+        """Say where the numbering is broken."""
+        wrong = set(range(1, max(numbers, default=0) + 1)) ^ set(numbers)
+        keys = (layout.promotion_key(self.model, number) for number in sorted(wrong))
+        return [f"{self.store.uri}/{key}: the log's numbering is broken here" for key in keys]
 
     @property
     def folder(self) -> str:
@@ -183,13 +217,17 @@ class PromotionLog:
 
     def _entries(self, first: int, last: int) -> list[PromotionEntry]:
         """Return entries ``first`` to ``last``, each checked against the one before it."""
-        wanted = range(max(first - 1, 1), last + 1)
+        stored = self._stored(range(max(first - 1, 1), last + 1))
+        entries = []
+        for number in range(first, last + 1):
+            entry = self._parsed(stored[number], number)
+            self._require_link(entry, stored.get(number - 1))
+            entries.append(entry)
+        return entries
+
+    def _stored(self, generations: Sequence[int]) -> dict[int, bytes]:
         with ThreadPoolExecutor(max_workers=8) as pool:
-            stored = dict(zip(wanted, pool.map(self._read, wanted), strict=True))
-        return [
-            self._checked(stored[number], number, stored.get(number - 1))
-            for number in range(first, last + 1)
-        ]
+            return dict(zip(generations, pool.map(self._read, generations), strict=True))
 
     def _read(self, generation: int) -> bytes:
         key = layout.promotion_key(self.model, generation)
@@ -198,7 +236,7 @@ class PromotionLog:
         except MissingObject as error:
             raise RegistryError(f"{self.store.uri}/{key} is missing") from error
 
-    def _checked(self, data: bytes, generation: int, before: bytes | None) -> PromotionEntry:
+    def _parsed(self, data: bytes, generation: int) -> PromotionEntry:
         key = layout.promotion_key(self.model, generation)
         try:
             entry = PromotionEntry.from_bytes(data, where=key)
@@ -206,6 +244,10 @@ class PromotionLog:
             raise RegistryError(f"the promotion log is not readable: {error}") from error
         if (entry.model, entry.generation) != (self.model, generation):
             raise RegistryError(f"{key}: is of {entry.model}, generation {entry.generation}")
-        if entry.previous_sha256 != (before and sha256_of(before)):
-            raise RegistryError(f"{key}: does not follow the entry before it, one was altered")
         return entry
+
+    def _require_link(self, entry: PromotionEntry, before: bytes | None) -> None:
+        """Refuse an entry that does not follow the one before it."""
+        if entry.previous_sha256 != (before and sha256_of(before)):
+            key = layout.promotion_key(self.model, entry.generation)
+            raise RegistryError(f"{key}: does not follow the entry before it, one was altered")

@@ -11,11 +11,10 @@ from include.retraining.decide import Evidence
 from include.retraining.exceptions import ArtifactError, EvidenceError
 from include.retraining.manifest import RunManifest
 from include.retraining.markdown import NOTHING, code, escaped, table
-from include.retraining.notices import Kind, Links, Notice, alert, serving_words
-from include.retraining.promotion_log import serving_of
+from include.retraining.notices import Kind, Links, Notice, alert, serving_now
+from include.retraining.promotion_log import PromotionLog
 from include.retraining.promotions import PromotionEntry
 from include.retraining.records import RunRef
-from include.retraining.registry import Registry
 from include.retraining.report_tables import (
     gates_table,
     opponent_lines,
@@ -37,6 +36,8 @@ class Question:
     challenger: VersionManifest
     serving: PromotionEntry | None
     """What serves now; None before the first promotion."""
+    serving_now: str
+    """The same in words, with since when."""
     champion: VersionManifest | None
     """Its version; None when nothing serves or it cannot be read."""
     expires_at: datetime
@@ -73,7 +74,7 @@ class Question:
         return "\n\n".join(parts) + "\n"
 
     def _head(self) -> str:
-        now = f"Serving now: {escaped(_serving_words(self.serving))}."
+        now = f"Serving now: {escaped(self.serving_now)}."
         until = f"{self.expires_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
         lines = [
             f"**{escaped(self.evidence.verdict.headline)}**",
@@ -137,11 +138,13 @@ def ask(store: Store, run: RunRef, evidence: Evidence, *, expires_at: datetime) 
             f"run {run.run_id}: nobody is asked about what the gate did not pass: "
             f"{verdict.headline}"
         )
-    serving = Registry(store, run.model).champion()
+    log = PromotionLog(store, run.model)
+    serving = log.champion()
     return Question(
         evidence=evidence,
         challenger=read_version(store, run.model, manifest.version),
         serving=serving,
+        serving_now=serving_now(log, serving),
         champion=None if serving is None else _champion(store, serving),
         expires_at=expires_at,
     )
@@ -169,7 +172,7 @@ def question_notice(question: Question, links: Links, *, attempt: str) -> Notice
         step="Open the page, read the evidence, and choose Approve with a note, or Reject. Without "
         f"an answer by {until} it does not serve.",
         owner=manifest.config["owner"],
-        serving=_serving_words(question.serving),
+        serving=question.serving_now,
         links=links,
         runbook=EVENT,
     )
@@ -198,12 +201,6 @@ def _champion(store: Store, serving: PromotionEntry) -> VersionManifest | None:
         return find_version(store, serving.model, serving.version, digest=serving.version_digest)
     except (ArtifactError, EvidenceError):
         return None  # the gate has said what that means
-
-
-def _serving_words(entry: PromotionEntry | None) -> str:
-    if entry is None:
-        return serving_words(None, None)
-    return serving_words(serving_of(entry), entry.created_at)
 
 
 def _is_same_code(question: Question) -> bool:

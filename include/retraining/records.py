@@ -231,14 +231,15 @@ def _gather(store: Store, run: RunRef, outcome: Outcome, reason: str) -> Decisio
     paths = current_plan(store, run.paths)
     verdict = _read(Verdict, store, paths.verdict(run.clear))
     log = PromotionLog(store, run.model)
-    entry, champion, previous = None, None, None
+    entry, champion, previous, since = None, None, None, None
     try:
         if verdict is None:
             entry = _promotion_without_verdict(log, run)
         else:
             entry = _promotion(log, run.run_id, run.clear, verdict)
         champion = entry or log.champion()
-        previous = None if champion is None else serving_of(champion)
+        if champion is not None:
+            previous, since = serving_of(champion), log.came_by(champion).created_at
     except RegistryError as error:
         reason = cut(f"{reason} (what serves is unknown: {error})", REASON_LENGTH)
     if entry is not None:
@@ -270,7 +271,7 @@ def _gather(store: Store, run: RunRef, outcome: Outcome, reason: str) -> Decisio
         report=None if verdict is None else _judged_report(store, paths, verdict),
         previous=previous,
         serving=None if champion is None else serving_of(champion),
-        serving_since=None if champion is None else champion.created_at,
+        serving_since=since,
     )
     manifest = _manifest(store, paths)
     return record if manifest is None else _with_pins(store, paths, record, manifest)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -24,9 +25,10 @@ from include.retraining.promotion_log import (
     CLOCK_TOLERANCE,
     ENTRY_NAME,
     PromotionLog,
-    serving_of,
 )
 from include.retraining.promotions import PromotionEntry, PromotionKind
+from include.retraining.reasons import refusal
+from include.retraining.redaction import redact
 from include.retraining.report import EvaluationReport
 from include.retraining.storage import MissingObject
 from include.retraining.store_marker import initialise, open_store
@@ -35,7 +37,6 @@ from include.retraining.versions import VersionManifest
 
 __all__ = ["LogCheck", "Registry", "initialise", "open_store"]
 
-REASON_LENGTH = 200
 _VERSION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
 
 
@@ -45,7 +46,9 @@ class LogCheck:
 
     model: str
     champion: Serving | None
+    """None when nothing serves, and when the log cannot tell."""
     entries: int
+    """How many can be read."""
     versions: int
     """Distinct versions whose files were checked."""
     problems: tuple[str, ...]
@@ -57,15 +60,18 @@ class Registry(PromotionLog):
     def verify(self) -> LogCheck:
         """Check the chain and the files of every version that ever served, and raise for neither.
 
+        What is damaged hides nothing else: all that can be read is checked.
+
         Raises:
             StorageError: when the store refuses or does not answer.
         """
-        problems: list[str] = []
-        entries: list[PromotionEntry] = []
         try:
-            entries = self.history()
-        except (RegistryError, StoreNotInitialised) as error:
-            problems.append(str(error))
+            entries, problems = self.examine()
+        except StoreNotInitialised as error:
+            return LogCheck(self.model, None, 0, 0, (str(error),))
+        champion = None
+        with suppress(RegistryError):  # it is one of the problems
+            champion = self.serving()
         served = {entry.version: entry for entry in entries}
         for entry in served.values():
             try:
@@ -74,7 +80,6 @@ class Registry(PromotionLog):
                 problems.append(f"version {entry.version}: {error}")
         strangers = [name for name in self.names() if not ENTRY_NAME.fullmatch(name)]
         problems += [f"{self.folder}/{name} is not an entry of the log" for name in strangers]
-        champion = serving_of(entries[-1]) if entries else None
         return LogCheck(self.model, champion, len(entries), len(served), tuple(problems))
 
     def promote(
@@ -168,7 +173,8 @@ class Registry(PromotionLog):
             ArtifactError: when its files are not what its manifest says.
             Superseded: when another entry was made meanwhile: look again before trying again.
         """
-        champion = self._require_champion(actor, reason)
+        reason = checked_reason(actor, reason)
+        champion = self._require_champion()
         if seen is not None and champion.generation != seen:
             return self._own_by_hand(seen, request)
         if champion.version == version:
@@ -201,7 +207,8 @@ class Registry(PromotionLog):
             RegistryError: when nothing is held, or actor or reason are missing.
             Superseded: when another entry was made meanwhile: look again before trying again.
         """
-        champion = self._require_champion(actor, reason)
+        reason = checked_reason(actor, reason)
+        champion = self._require_champion()
         if not champion.is_held:
             made = (champion.kind, champion.actor, champion.reason)
             if made == (PromotionKind.RELEASE, actor, reason):
@@ -233,7 +240,8 @@ class Registry(PromotionLog):
             RegistryError: when it serves already, or nothing does, or actor or reason are missing.
             Superseded: when another entry was made meanwhile: look again before trying again.
         """
-        champion = self._require_champion(actor, reason)
+        reason = checked_reason(actor, reason)
+        champion = self._require_champion()
         if champion.version == version:
             raise RegistryError(f"{self.model}: version {version} serves already")
         manifest, digest = self._require_version(version)
@@ -279,8 +287,7 @@ class Registry(PromotionLog):
             f"{faster.generation}; look again before trying again"
         )
 
-    def _require_champion(self, actor: str, reason: str) -> PromotionEntry:
-        require_reason(actor, reason)
+    def _require_champion(self) -> PromotionEntry:
         champion = self.champion()
         if champion is None:
             raise RegistryError(f"{self.model}: nothing serves yet; let a run promote the first")
@@ -354,21 +361,22 @@ class Registry(PromotionLog):
         )
 
 
-def require_reason(actor: str, reason: str) -> None:
-    """Refuse an entry by hand without a person or a reason, or with a reason that is no one line.
+def checked_reason(actor: str, reason: str) -> str:
+    """Return the reason for an entry by hand, without what looks like a secret in it.
+
+    The log is never edited: what gets into it stays.
 
     Raises:
-        RegistryError: saying what is missing or allowed.
+        RegistryError: when actor or reason are missing or not allowed, saying what is.
     """
     if not actor.strip() or not reason.strip():
         raise RegistryError("an entry made by hand needs an actor and a reason")
     if not actor.isprintable():
         raise RegistryError(f"the actor is no name: {actor!r}")
-    if len(reason) > REASON_LENGTH or not reason.isprintable():
-        raise RegistryError(
-            f"a reason is one line of at most {REASON_LENGTH} characters, all of them printable; "
-            f"this one has {len(reason)}"
-        )
+    problem = refusal(reason)
+    if problem:
+        raise RegistryError(f"a reason is {problem}")
+    return redact(reason)
 
 
 def _require_evidence(manifest: RunManifest, verdict: Verdict, report: EvaluationReport) -> None:

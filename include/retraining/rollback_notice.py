@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from include.retraining.config import ModelConfig
 from include.retraining.notices import Kind, Links, Notice, alert, serving_words
 from include.retraining.promotion_log import serving_of
@@ -42,7 +44,9 @@ def rolled_back(
     )
 
 
-def released(entry: PromotionEntry, config: ModelConfig, links: Links) -> Notice:
+def released(
+    entry: PromotionEntry, config: ModelConfig, links: Links, *, serving_since: datetime
+) -> Notice:
     """Return the message that runs may promote again."""
     return alert(
         event="released",
@@ -54,7 +58,7 @@ def released(entry: PromotionEntry, config: ModelConfig, links: Links) -> Notice
         why=entry.reason,
         step=f"To promote now, trigger `{config.dag_id}`; else the next run does what it decides.",
         owner=config.owner,
-        serving=serving_words(serving_of(entry), entry.created_at),
+        serving=serving_words(serving_of(entry), serving_since),
         links=links,
         runbook="",
     )

@@ -77,12 +77,13 @@ def plan_rollback(
         )
     if version == champion.version:
         raise RegistryError(f"{model}: version {version} serves already")
-    return _plan(champion, log.served(version) if version is not None else champion_before(log))
+    target = log.served(version) if version is not None else champion_before(log)
+    return _plan(log, champion, target)
 
 
 def plan_behind(log: PromotionLog, made: PromotionEntry) -> RollbackPlan:
     """Return the plan that led to a rollback's entry."""
-    return _plan(log.entry(made.generation - 1), made)
+    return _plan(log, log.entry(made.generation - 1), made)
 
 
 def champion_before(log: PromotionLog) -> PromotionEntry:
@@ -104,11 +105,11 @@ def champion_before(log: PromotionLog) -> PromotionEntry:
     )
 
 
-def _plan(before: PromotionEntry, target: PromotionEntry) -> RollbackPlan:
+def _plan(log: PromotionLog, before: PromotionEntry, target: PromotionEntry) -> RollbackPlan:
     return RollbackPlan(
         model=before.model,
         serving=serving_of(before),
-        serving_since=before.created_at,
+        serving_since=log.came_by(before).created_at,
         target=serving_of(target),
         target_data_date=target.data_date,
     )

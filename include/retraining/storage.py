@@ -42,6 +42,10 @@ class MissingObject(StorageError):
     is_permanent = True
 
 
+class MissingFolder(StorageError):
+    """There is no folder at a `file://` address; a disk that is mounted late may bring it."""
+
+
 class StoreRefused(StorageError):
     """The store denied access, or there is no such bucket: another try gives the same answer."""
 
@@ -293,7 +297,7 @@ class Store:
 
 
 def _no_folder(uri: str) -> ObjectStore:
-    raise StorageError(f"{uri}: there is no such folder (run `python -m include.retraining init`)")
+    raise MissingFolder(f"{uri}: there is no such folder: check the address, and mount its disk")
 
 
 def _info(meta: Any) -> ObjectInfo:

@@ -11,7 +11,9 @@ from urllib.parse import unquote, urlsplit
 from include.retraining import layout
 from include.retraining.documents import Document
 from include.retraining.exceptions import EvidenceError, StorageError, StoreNotInitialised
-from include.retraining.storage import MissingObject, Store
+from include.retraining.storage import MissingFolder, MissingObject, Store
+
+_INIT = "python -m include.retraining init"
 
 
 class StoreMarker(Document):
@@ -53,7 +55,10 @@ def open_store(uri: str | None = None, options: Mapping[str, str] | None = None)
         StoreNotInitialised: when there is no such place, or no readable marker in it.
         StorageError: when the store refuses or does not answer.
     """
-    store = _open(uri, options)
+    try:
+        store = _open(uri, options)
+    except MissingFolder as error:
+        raise MissingFolder(f"{error}; `{_INIT}` makes a new store") from error
     require_initialised(store)
     return store
 
@@ -70,7 +75,7 @@ def require_initialised(store: Store) -> None:
     Raises:
         StoreNotInitialised: when there is no readable marker.
     """
-    hint = "check the address, or run `python -m include.retraining init`"
+    hint = f"check the address, or run `{_INIT}`"
     try:
         StoreMarker.from_bytes(store.read(layout.STORE_MARKER), where=layout.STORE_MARKER)
     except MissingObject as error:

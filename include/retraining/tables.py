@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from include.retraining.redaction import redact
 from include.retraining.wording import cut, number
 
 if TYPE_CHECKING:
@@ -21,15 +22,22 @@ if TYPE_CHECKING:
 _COLOURS = {"pass": "green", "fail": "red", "cannot_judge": "yellow", "not_judged": "dim"}
 
 
-def champion_line(model: str, entry: PromotionEntry | None) -> str:
-    """Say what serves, in one line."""
-    if entry is None:
-        return f"{model}: nothing serves yet"
+def champion_line(entry: PromotionEntry, came_by: PromotionEntry) -> str:
+    """Say what serves, in one line.
+
+    Args:
+        entry: the newest.
+        came_by: the one by which its version came to serve.
+    """
     score = "" if entry.value is None else f", {entry.metric} {number(entry.value)}"
-    return (
-        f"{model}: version {entry.version} (generation {entry.generation}{score}) serves since "
-        f"{_time(entry.created_at)}, by {entry.kind.value} of {entry.actor}: {entry.reason}"
+    line = (
+        f"{entry.model}: version {entry.version} (generation {entry.generation}{score}) serves "
+        f"since {_time(came_by.created_at)}, by {came_by.kind.value} of {came_by.actor}: "
+        f"{came_by.reason}"
     )
+    if entry.generation != came_by.generation:
+        line += f"; {entry.actor} released it at {_time(entry.created_at)}: {entry.reason}"
+    return f"{line}; no run promotes until it is released" if entry.is_held else line
 
 
 def entries(found: Sequence[PromotionEntry]) -> Any:
@@ -182,7 +190,10 @@ def _table(
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(cell if at in has_markup else escape(cell) for at, cell in enumerate(row)))
+        cells = (redact(cell) for cell in row)
+        table.add_row(
+            *(cell if at in has_markup else escape(cell) for at, cell in enumerate(cells))
+        )
     return table
 
 

@@ -9,12 +9,12 @@ from datetime import UTC, date, datetime
 from include.retraining.config import ModelConfig
 from include.retraining.deadline import TimeOfDay, parse_deadline
 from include.retraining.decision_record import DecisionRecord
-from include.retraining.notices import Links, serving_words
-from include.retraining.promotion_log import serving_of
+from include.retraining.notices import Links
 from include.retraining.promotions import PromotionEntry
 from include.retraining.watch_alarms import NOWHERE, Alarm
 
-CONDITIONS = ("paused", "no_decision", "too_old", "late")
+DAMAGED = "promotion_log"
+CONDITIONS = ("paused", "no_decision", "too_old", "late", DAMAGED)
 DUES = 3
 """How many times that a run was due are looked at: two whole intervals lie between three."""
 
@@ -46,6 +46,8 @@ class Sight:
     """The decision of the run that was due last."""
     run: RunSeen | None
     champion: PromotionEntry | None
+    serving: str
+    """What serves, in words (`serving_now`)."""
     links: Links = NOWHERE
 
 
@@ -62,11 +64,29 @@ def problems(sight: Sight) -> list[Alarm]:
             runbook=found.condition,
             model=sight.config.name,
             owner=sight.config.owner,
-            serving=_serving(sight.champion),
+            serving=sight.serving,
             links=sight.links,
         )
         for found in (*_paused(sight), *_no_decision(sight), *_too_old(sight), *_late(sight))
     ]
+
+
+def damaged_log(config: ModelConfig, why: str, links: Links) -> Alarm:
+    """Return the alarm of a model whose promotion log cannot be read, so that nothing else can."""
+    return Alarm(
+        condition=DAMAGED,
+        title=config.title,
+        headline="the promotion log is damaged: nothing is promoted or rolled back",
+        why=why,
+        step=f"Run `python -m include.retraining verify {config.name}`: it names each entry that "
+        "is damaged, and checks the others.",
+        over="the promotion log can be read again",
+        runbook=DAMAGED,
+        model=config.name,
+        owner=config.owner,
+        serving="unknown",
+        links=links,
+    )
 
 
 @dataclass(frozen=True)
@@ -161,9 +181,3 @@ def _run_words(sight: Sight) -> str:
 
 def _times(times: tuple[datetime, ...]) -> str:
     return ", ".join(f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC" for time in times)
-
-
-def _serving(champion: PromotionEntry | None) -> str:
-    if champion is None:
-        return serving_words(None, None)
-    return serving_words(serving_of(champion), champion.created_at)

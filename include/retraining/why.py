@@ -1,14 +1,14 @@
-"""One sentence: why a model was or was not updated, and what serves."""
+"""Why a model was or was not updated, and what serves: a sentence, or two when it is on hold."""
 
 from __future__ import annotations
 
-from datetime import UTC, date
+from datetime import UTC, date, datetime
 
 from include.retraining.decision_record import DecisionRecord, Outcome
 from include.retraining.exceptions import NotFound
-from include.retraining.promotions import PromotionEntry
+from include.retraining.promotion_log import PromotionLog
+from include.retraining.promotions import PromotionEntry, PromotionKind
 from include.retraining.records import decisions
-from include.retraining.registry import Registry
 from include.retraining.storage import Store
 
 _ENDINGS = {
@@ -29,7 +29,9 @@ _ENDINGS = {
 
 
 def why(store: Store, model: str, day: date | None = None) -> str:
-    """Return one sentence about the newest decision on a model, or about that of a day.
+    """Return a sentence about the newest decision on a model, or about that of a day.
+
+    A rollback that holds automatic promotion comes first: whatever a run decided, it is why.
 
     Args:
         store: the store.
@@ -43,12 +45,16 @@ def why(store: Store, model: str, day: date | None = None) -> str:
     record = next((item for item in decisions(store, model) if _is_of(item, day)), None)
     if record is None and day is not None:
         raise NotFound(f"{model}: no run for {day.isoformat()} has ended; see `decisions {model}`")
-    champion = Registry(store, model).champion()
+    log = PromotionLog(store, model)
+    hold = log.hold()
+    first = "" if hold is None else _held(hold)
     if record is None:
-        return f"No run of {model} has ended yet; {_serving(champion)}."
-    when = f"{record.run_after.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-    ending, reason = _ENDINGS[record.outcome], record.reason.rstrip(". ")
-    return f"{model} {ending} by the run of {when}: {reason}; {_serving(champion)}."
+        return f"{first}No run of {model} has ended yet; {_serving(log)}."
+    when = _time(record.run_after)
+    ending, reason = _ENDINGS[record.outcome], f": {record.reason.rstrip('. ')}"
+    if hold and record.outcome is Outcome.HELD and record.decided_at >= hold.created_at:
+        reason = ""  # it was said
+    return f"{first}{model} {ending} by the run of {when}{reason}; {_serving(log)}."
 
 
 def _is_of(record: DecisionRecord, day: date | None) -> bool:
@@ -60,8 +66,29 @@ def _is_of(record: DecisionRecord, day: date | None) -> bool:
     return day in dates
 
 
-def _serving(champion: PromotionEntry | None) -> str:
+def _held(hold: PromotionEntry) -> str:
+    reason = hold.reason.rstrip(". ")
+    return (
+        f"{hold.model} is on hold: {hold.actor} rolled it back to version {hold.version} at "
+        f"{_time(hold.created_at)} ({reason}), and no run promotes until that is released with "
+        f"`release_model` in Airflow or `release {hold.model} --reason …`. "
+    )
+
+
+def _serving(log: PromotionLog) -> str:
+    champion = log.champion()
     if champion is None:
         return "nothing serves yet"
-    since = f"{champion.created_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-    return f"version {champion.version} (generation {champion.generation}) serves since {since}"
+    came_by = log.came_by(champion)
+    how = ""
+    if came_by.kind is not PromotionKind.PROMOTION:
+        word = "a rollback" if came_by.kind is PromotionKind.ROLLBACK else "an unjudged promotion"
+        how = f", by {word} of {came_by.actor}"
+    return (
+        f"version {champion.version} (generation {champion.generation}) serves since "
+        f"{_time(came_by.created_at)}{how}"
+    )
+
+
+def _time(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

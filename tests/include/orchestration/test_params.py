@@ -11,6 +11,7 @@ from airflow.sdk.exceptions import ParamValidationError
 
 from include.orchestration.params import read_params, resolve_params, run_params
 from include.retraining.exceptions import ParameterError
+from include.retraining.registry import checked_reason
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
@@ -84,14 +85,16 @@ def test_today_is_the_models_today() -> None:
         ({"date": 20261124}, r"date: must be a date"),
         ({"date": ["2026-11-24"]}, r"date: must be a date"),
         ({"date": "\u0662026-11-24"}, r"date: must be a date"),
-        ({"reason": "x" * 201}, r"reason: must be a text of at most 200 characters"),
+        ({"reason": "x" * 201}, r"reason: must be one line of at most 200 char.+ this one has 201"),
         ({"reason": 5}, r"reason: must be a text"),
-        ({"reason": "a\n"}, r"reason: allowed are letters"),
-        ({"reason": "<!channel>"}, r"reason: allowed are letters, digits, spaces and .+<!channel>"),
-        ({"reason": "$(id)"}, r"reason: allowed are"),
-        ({"reason": "; rm -rf /"}, r"reason: allowed are"),
-        ({"reason": "{{ conn.store }}"}, r"reason: allowed are"),
-        ({"reason": "`id`"}, r"reason: allowed are"),
+        ({"reason": "a\n"}, r"reason: must be one line .+ line break"),
+        ({"reason": "a\u202eb"}, r"character that cannot be seen"),
+        ({"reason": "<!channel>"}, r"reason: must be .+without < > .+; this one is '<!channel>'"),
+        ({"reason": "$(id)"}, r"this one is '\$\(id\)'"),
+        ({"reason": "; rm -rf /"}, r"this one is '; rm"),
+        ({"reason": "{{ conn.store }}"}, r"this one is"),
+        ({"reason": "`id`"}, r"this one is"),
+        ({"reason": "a\\b|c"}, r"this one is"),
     ],
 )
 def test_bad_values_are_refused_in_one_line(given: dict[str, Any], says: str) -> None:
@@ -101,10 +104,21 @@ def test_bad_values_are_refused_in_one_line(given: dict[str, Any], says: str) ->
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("reason", ["New labels, see #42 (team/credit)", "x" * 200, "très bien"])
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "New labels, see #42 (team/credit)",
+        "x" * 200,
+        "très bien",
+        "Ada's \"fix\": 50 % off, isn't it? ROC = 0.7 & falling!",
+        "データが壊れている",
+    ],
+)
 def test_reasons_are_kept(reason: str) -> None:
-    """Plain words are taken as they are."""
+    """What people write is taken as it is, by the form, by the code and by the command line."""
     assert resolve({"reason": reason, "force_retrain": True}).reason == reason
+    assert run_params()["reason"].resolve(reason) == reason
+    assert checked_reason("ada", reason) == reason
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,12 @@ def test_a_good_configuration() -> None:
     assert config.gates.metrics == ("accuracy", "roc_auc")
 
 
+def test_a_file_that_is_nested_without_end() -> None:
+    """What no parser can follow is a mistake in the file, and said as one."""
+    with pytest.raises(ConfigError, match="nested too deep"):
+        parse_model("[" * 5_000 + "]" * 5_000, where=WHERE)
+
+
 MISTAKES = [
     ("nme", "x", "nme: is not a field (did you mean 'name'?); allowed: name, title"),
     ("owner", ..., "owner: is missing"),

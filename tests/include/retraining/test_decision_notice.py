@@ -125,6 +125,14 @@ def test_links_to_runbooks(folder: Store) -> None:
     assert page in json.dumps(notice.blocks)
 
 
+def test_a_damaged_promotion_log_has_a_page_of_its_own(folder: Store) -> None:
+    """What mends it is written nowhere else; after another outcome the page is the outcome's."""
+    record = closed(folder, Outcome.FAILED, failed_task="deploy_model", failure="registry")
+    assert "runbook: docs/runbooks/promotion_log.md" in told(record)
+    other = record.model_copy(update={"outcome": Outcome.REJECTED})
+    assert "runbook: docs/runbooks/rejected.md" in told(other)
+
+
 def test_a_missing_card_asks_for_the_card(folder: Store) -> None:
     """The decision stands, and the step names the task to clear."""
     notice = card_notice(closed(folder, Outcome.REJECTED), LINKS, "no font")

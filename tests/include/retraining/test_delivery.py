@@ -12,9 +12,14 @@ from typing import Any
 import boto3
 import pytest
 
-from include.retraining.delivery import flag_uri, inspect_delivery, pin_delivery
+from include.retraining.delivery import (
+    flag_uri,
+    inspect_delivery,
+    open_location,
+    pin_delivery,
+)
 from include.retraining.documents import sha256_of
-from include.retraining.exceptions import DeliveryError
+from include.retraining.exceptions import DeliveryError, StorageError
 from include.retraining.storage import Store, StoreRefused
 from tests.include.retraining import apples
 from tests.include.retraining.apples import DAY, FLAG, FOLDER
@@ -371,6 +376,15 @@ def test_planning_looks_again(any_store: Store):
     """A flag is no proof: what is missing when a run is planned is told."""
     with pytest.raises(DeliveryError, match=r"not complete: ready\.flag is not there yet"):
         pin_delivery(any_store, apples.config(), DAY)
+
+
+def test_a_landing_folder_that_is_gone_is_told(folder_store: Store, tmp_path: Path):
+    """Whoever reads the error learns what brings a delivery's folder back; `init` does not."""
+    with pytest.raises(
+        StorageError, match="let the producer make it, or mend the address"
+    ) as error:
+        open_location(folder_store, f"file://{tmp_path / 'nothing'}")
+    assert "init" not in str(error.value)
 
 
 def test_an_address_of_its_own_is_opened(folder_store: Store, tmp_path: Path):

@@ -66,6 +66,7 @@ def test_a_good_document_is_read():
         (GOOD[:-1], "not a readable Score"),
         (b"", "not a readable Score"),
         (b"\xff\xfe", "not a readable Score"),
+        (b"[" * 100_000 + b"]" * 100_000, "nested too deep"),
         (b"[]", "document: "),
         (b"null", "document: "),
         (b"0.95", "document: "),

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -244,12 +245,43 @@ def test_no_rollback_to_what_does_not_answer(store: Store, run: Run, known: None
     assert len(Registry(store, MODEL).history()) == 2
 
 
+def test_a_release_leaves_since_when_a_version_serves(store: Store, run: Run, known: None) -> None:
+    """What serves has served since the rollback; who released it when is said beside it."""
+    run("rollback", MODEL, "--reason", "complaints")
+    assert "no run promotes until it is released" in run("champion", MODEL)[1]
+    path = store.local_path(f"models/{MODEL}/promotions/00000003.json")
+    assert path is not None
+    rollback = Registry(store, MODEL).champion()
+    assert rollback is not None
+    long_ago = rollback.model_copy(update={"created_at": datetime(2026, 3, 1, tzinfo=UTC)})
+    path.write_bytes(long_ago.to_bytes())
+    run("release", MODEL, "--reason", "labels repaired")
+    line = run("champion", MODEL)[1]
+    assert "(generation 4, accuracy 0.86) serves since 2026-03-01 00:00 UTC, by rollback of" in line
+    assert ": complaints; " in line
+    assert line.endswith(": labels repaired\n")
+    assert " released it at 20" in line
+    assert "no run promotes" not in line
+    told = next(notice for notice in waiting(store) if notice.event == "released")
+    assert "(generation 4), since 2026-03-01 00:00 UTC" in told.text
+    record = close_run(store, run_ref(5), Outcome.FAILED, "x")
+    assert record.serving_since == long_ago.created_at
+    plan = json.loads(
+        run("rollback", MODEL, "--to", version_name(2), "--reason", "x", "--dry-run", "--json")[1]
+    )
+    assert plan["serving_since"] == "2026-03-01T00:00:00Z"
+
+
 def test_a_release_that_nobody_can_be_told_of(store: Store, run: Run) -> None:
     """A model whose YAML is gone is released all the same, and the command says who is not told."""
     Registry(store, MODEL).rollback(version_name(1), actor="ada", reason="complaints")
     code, out, _ = run("release", MODEL, "--reason", "labels repaired")
     assert code == 0
     assert f"Nobody is told: no model '{MODEL}'" in out
+    Registry(store, MODEL).rollback(version_name(2), actor="ada", reason="complaints")
+    answer = json.loads(run("release", MODEL, "--reason", "labels repaired", "--json")[1])
+    assert answer["told"].startswith("Nobody is told: no model")
+    assert (answer["generation"], answer["kind"]) == (6, "release")
     assert Registry(store, MODEL).hold() is None
 
 
@@ -293,6 +325,35 @@ def test_a_reason_is_one_short_line(store: Store, run: Run, known: None) -> None
         code, _, err = run("rollback", MODEL, "--to", version_name(1), "--reason", reason)
         assert code == 1
         assert "one line of at most 200 characters" in err
+
+
+def test_a_secret_in_a_reason_is_not_kept(store: Store, run: Run, known: None) -> None:
+    """The log is never edited, so it must not get there; the same typed again is still the same."""
+    words = ("rollback", MODEL, "--reason", "they know password=hunter22 now")
+    assert run(*words)[0] == 0
+    assert run(*words)[1].startswith("This was done already.")
+    entry = Registry(store, MODEL).champion()
+    assert entry is not None
+    assert entry.reason == "they know password=*** now"
+    assert len(Registry(store, MODEL).history()) == 3
+
+
+def test_a_secret_in_a_reason_is_shown_to_nobody(store: Store, run: Run, known: None) -> None:
+    """Whatever is kept in the store, no command prints what looks like a secret."""
+    entry = Registry(store, MODEL).history()[-1]
+    told = "it was paid with password=hunter22 of https://hooks.slack.com/services/T0/B0/abc"
+    store.write(
+        f"models/{MODEL}/promotions/00000002.json",
+        entry.model_copy(update={"reason": told}).to_bytes(),
+    )
+    for words in (["champion"], ["history"], ["champion", "--json"], ["history", "--json"]):
+        code, out, _ = run(words[0], MODEL, *words[1:])
+        assert code == 0
+        assert "hunter22" not in out
+        assert "T0/B0" not in out
+        assert "password=***" in out
+        if "--json" in words:
+            json.loads(out)
 
 
 def test_gate_replay(store: Store, run: Run, known: None, tmp_path: Path) -> None:
@@ -402,6 +463,23 @@ def test_wrong_usage(words: list[str], run: Run) -> None:
     assert ended.value.code == 2
 
 
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["why", MODEL, "--date", "x"], "--date: must be a day such as 2026-01-31, is 'x'"),
+        (["decisions", MODEL, "--limit", "abc"], "--limit: must be a whole number, 1 or more"),
+        (["gc", "--keep", "0"], "--keep: must be a whole number, 1 or more, is '0'"),
+    ],
+)
+def test_what_may_be_typed_is_said(
+    words: list[str], text: str, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A slip is answered with what is allowed, not with the name of a function."""
+    with pytest.raises(SystemExit):
+        run(*words)
+    assert text in capsys.readouterr().err
+
+
 def start(*words: str, **keywords: Any) -> subprocess.Popen[str]:
     """Start the command line as a process of its own."""
     return subprocess.Popen(
@@ -412,6 +490,23 @@ def start(*words: str, **keywords: Any) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         **keywords,
     )
+
+
+@pytest.mark.parametrize("words", [["history"], ["history", "--json"], ["why"]])
+def test_a_reader_that_has_seen_enough(store: Store, words: list[str]) -> None:
+    """A pipe that is closed, as by `| head -1`, is no failure and leaves nothing on the screen."""
+    read, write = os.pipe()
+    os.close(read)
+    process = subprocess.run(
+        [sys.executable, "-m", "include.retraining", words[0], MODEL, *words[1:]],
+        cwd=ROOT,
+        stdout=write,
+        stderr=subprocess.PIPE,
+        check=False,
+        timeout=60,
+    )
+    os.close(write)
+    assert (process.returncode, process.stderr) == (0, b"")
 
 
 def test_a_step_of_a_run_that_is_not_there(store: Store) -> None:

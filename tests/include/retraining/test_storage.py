@@ -175,7 +175,9 @@ def test_an_address_that_is_no_store_is_told(uri: str):
 
 def test_a_folder_that_is_not_there_is_no_store(tmp_path: Path):
     """A wrong path is never made into an empty store by opening it."""
-    with pytest.raises(StorageError, match="there is no such folder"):
+    with pytest.raises(
+        StorageError, match=r"no such folder: check the address, and mount its disk$"
+    ):
         Store(f"file://{tmp_path / 'nothing'}")
     assert not (tmp_path / "nothing").exists()
 

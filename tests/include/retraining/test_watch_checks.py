@@ -12,7 +12,8 @@ from include.retraining.decision_record import DecisionRecord
 from include.retraining.records import Outcome, close_run
 from include.retraining.registry import Registry, initialise
 from include.retraining.storage import Store
-from include.retraining.watch_checks import CONDITIONS, RunSeen, Sight, problems
+from include.retraining.watch_alarms import NOWHERE
+from include.retraining.watch_checks import CONDITIONS, RunSeen, Sight, damaged_log, problems
 from tests.planted import CONFIG, MODEL, decide, plant_run, run_ref
 
 NOW = datetime(2026, 1, 10, 8, tzinfo=UTC)
@@ -47,6 +48,7 @@ def sight(**changes: Any) -> Sight:
             newest=None,
             run=None,
             champion=None,
+            serving="version abc",
         ),
         **changes,
     )
@@ -140,3 +142,13 @@ def test_every_condition_is_listed() -> None:
     """What is not listed would never be told to be over."""
     alarms = problems(sight(config={"deadline": "07:00 UTC"}, due_for_deadline=DUES[0], dues=DUES))
     assert {alarm.condition for alarm in alarms} <= set(CONDITIONS)
+    assert {alarm.serving for alarm in alarms} == {"version abc"}
+
+
+def test_a_log_that_is_damaged_is_an_alarm() -> None:
+    """It says why nothing else could be looked at, and what to type."""
+    alarm = damaged_log(CONFIG, "00000003.json: not readable", NOWHERE)
+    assert alarm.condition in CONDITIONS
+    assert alarm.runbook == "promotion_log"
+    assert "00000003.json" in alarm.why
+    assert f"python -m include.retraining verify {MODEL}" in alarm.step

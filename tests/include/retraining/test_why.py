@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
 from include.retraining.exceptions import NotFound
+from include.retraining.layout import promotion_key
 from include.retraining.records import Outcome, close_run
 from include.retraining.registry import Registry, initialise
 from include.retraining.storage import Store
 from include.retraining.why import why
-from tests.planted import MODEL, decide, plant_run, run_ref, version_name
+from tests.planted import MODEL, decide, plant_run, run_ref, saved_model, version_name
 
 
 @pytest.fixture
@@ -71,5 +72,52 @@ def test_after_a_rollback(store: Store) -> None:
     """What serves is what the log says now, also after a rollback."""
     for day in (1, 2):
         decide(store, plant_run(store, day))
+    registry = Registry(store, MODEL)
+    entry = registry.rollback(version_name(1), actor="ann", reason="complaints")
+    since = f"{entry.created_at:%Y-%m-%d %H:%M} UTC"
+    answer = why(store, MODEL)
+    assert answer.startswith(
+        f"toy_model is on hold: ann rolled it back to version {version_name(1)} at {since} "
+        "(complaints), and no run promotes until that is released with `release_model` in Airflow "
+        "or `release toy_model --reason …`. toy_model was updated by the run of 2026-01-03"
+    )
+    assert answer.endswith(
+        f"version {version_name(1)} (generation 3) serves since {since}, by a rollback of ann."
+    )
+    assert why(store, MODEL, date(2026, 1, 2)).startswith("toy_model is on hold: ann")
+
+
+def test_a_run_that_a_hold_kept_from_serving(store: Store) -> None:
+    """The hold is said once, first."""
+    for day in (1, 2):
+        decide(store, plant_run(store, day))
     Registry(store, MODEL).rollback(version_name(1), actor="ann", reason="complaints")
-    assert f"version {version_name(1)} (generation 3) serves since" in why(store, MODEL)
+    decide(store, plant_run(store, 3))
+    answer = why(store, MODEL)
+    assert answer.count("complaints") == 1
+    assert "was not updated, automatic promotion is on hold by the run of 2026-01-04" in answer
+
+
+def test_after_a_release(store: Store) -> None:
+    """A release ends the hold, and what serves has served since the rollback."""
+    for day in (1, 2):
+        decide(store, plant_run(store, day))
+    registry = Registry(store, MODEL)
+    rollback = registry.rollback(version_name(1), actor="ann", reason="complaints")
+    release = registry.release(actor="bob", reason="mended")
+    earlier = rollback.model_copy(update={"created_at": rollback.created_at - timedelta(days=2)})
+    store.write(promotion_key(MODEL, 3), earlier.to_bytes())
+    chained = release.model_copy(update={"previous_sha256": earlier.content_digest})
+    store.write(promotion_key(MODEL, 4), chained.to_bytes())
+    answer = why(store, MODEL)
+    assert answer.startswith("toy_model was updated by the run of 2026-01-03")
+    since = f"{earlier.created_at:%Y-%m-%d %H:%M} UTC"
+    assert answer.endswith(f"(generation 4) serves since {since}, by a rollback of ann.")
+
+
+def test_after_an_unjudged_promotion(store: Store) -> None:
+    """That nobody judged what serves is said."""
+    for day in (1, 2):
+        decide(store, plant_run(store, day, model_bytes=saved_model()))
+    Registry(store, MODEL).promote_unjudged(version_name(1), actor="ann", reason="files are lost")
+    assert why(store, MODEL).endswith(", by an unjudged promotion of ann.")
