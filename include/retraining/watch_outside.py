@@ -11,16 +11,24 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
-from include.retraining.exceptions import ConfigError, EvidenceError, RetrainingError, StorageError
+from include.retraining.exceptions import (
+    ConfigError,
+    EvidenceError,
+    NotSent,
+    RetrainingError,
+    StorageError,
+)
 from include.retraining.notices import Kind, Links, Notice, alert
-from include.retraining.outbox import deliver, waiting
+from include.retraining.outbox import deliver, last_problem, waiting
 from include.retraining.redaction import redact
 from include.retraining.slack import TIMEOUT_SECONDS, quiet_logger, send
 from include.retraining.storage import URI_VARIABLE, Store
 from include.retraining.store_marker import open_store
 from include.retraining.watch_airflow_api import AirflowApi, AirflowUnreachable, Waiting
 from include.retraining.watch_alarms import Alarm, settle
+from include.retraining.watch_alone import PLACE, join_again, own_folder, settle_alone
 from include.retraining.watch_mark import last_mark
 
 URL_VARIABLE = "AIRFLOW_API_URL"
@@ -30,6 +38,7 @@ REPOSITORY_VARIABLE = "RETRAINING_REPOSITORY_URL"
 
 TAG = "retraining"
 WATCH_DAG = "watch_models"
+STORE = "store"
 SILENT = timedelta(minutes=20)
 """How old the watch's last look may be: it looks every five minutes."""
 STUCK = timedelta(minutes=30)
@@ -94,38 +103,90 @@ def watch(environment: Mapping[str, str]) -> list[str]:
     with AirflowApi(settings.airflow, settings.token) as airflow:
         _look_at_airflow(seen, airflow)
         store = _look_at_store(seen, settings.store, airflow)
-    lines = [f"{alarm.condition}: {alarm.headline}: {alarm.why}" for alarm in seen.alarms]
+    telling = _Telling(settings.webhook)
+    telling.lines += [f"{alarm.condition}: {alarm.headline}: {alarm.why}" for alarm in seen.alarms]
+    if store is not None:
+        try:
+            alarms = [replace(alarm, links=links) for alarm in seen.alarms]
+            tell = telling.through(store)
+            settle(store, PLACE, alarms, tell, looked_at=seen.looked_at, links=links)
+        except StorageError as error:  # it went away under the look
+            telling.lines.append(f"{STORE}: {error}")
+            seen.alarms.append(_store_alarm(error))
+    alarms = [replace(alarm, links=links) for alarm in seen.alarms]
+    _settle_by_itself(own_folder(environment, settings.store), alarms, telling, seen, links)
+    return [redact(" ".join(line.split())) for line in telling.lines]
 
-    def slack(notice: Notice) -> None:
+
+def _settle_by_itself(
+    folder: Path | None, alarms: list[Alarm], telling: _Telling, seen: _Seen, links: Links
+) -> None:
+    """Tell what the store cannot keep while it is down, and that it is back."""
+    is_down = any(alarm.condition == STORE for alarm in alarms)
+    looked_at = seen.looked_at | {STORE}
+    try:
+        if folder is None:
+            if is_down:
+                _tell_directly(alarms, telling.through(None))
+        elif is_down:
+            settle_alone(folder, alarms, telling.through, looked_at=looked_at, links=links)
+        else:
+            join_again(
+                folder, alarms, telling.through, telling.slack, looked_at=looked_at, links=links
+            )
+    except NotSent as error:
+        telling.lines.append(f"slack: {error}")
+    except (OSError, RetrainingError) as error:
+        telling.lines.append(f"{folder}: {error}")
+        if is_down:
+            _tell_directly(alarms, telling.through(None))
+
+
+class _Telling:
+    """The way to Slack, and what this look says in its output."""
+
+    def __init__(self, webhook: str) -> None:
+        self.lines: list[str] = []
+        self._webhook = webhook
+
+    def slack(self, notice: Notice) -> None:
+        """Send a notice.
+
+        Raises:
+            NotSent: when it did not arrive.
+        """
         from slack_sdk.webhook import WebhookClient
 
         client = WebhookClient(
-            settings.webhook,
+            self._webhook,
             timeout=int(TIMEOUT_SECONDS),
             retry_handlers=[],
             logger=quiet_logger(),
         )
         send(client, notice)
 
-    def tell(notice: Notice) -> None:
-        try:
-            if store is None:
-                slack(notice)
-            else:
-                deliver(store, notice, slack)
-        except Exception as error:  # noqa: BLE001 whatever ails Slack, it is said in the output
-            lines.append(f"slack: nobody was told of {notice.event}: {error}")
+    def through(self, place: Store | None) -> Callable[[Notice], None]:
+        """Return what delivers notices through a store's outbox, or without one; never raises."""
 
-    alarms = [replace(alarm, links=links) for alarm in seen.alarms]
-    try:
-        if store is None:
-            _tell_directly(alarms, tell, _why_of_store(alarms))
-        else:
-            settle(store, "airflow", alarms, tell, looked_at=seen.looked_at, links=links)
-    except StorageError as error:  # it went away under the look
-        lines.append(f"store: {error}")
-        _tell_directly(alarms, tell, str(error))
-    return [redact(" ".join(line.split())) for line in lines]
+        def tell(notice: Notice) -> None:
+            try:
+                if place is None:
+                    self.slack(notice)
+                elif not deliver(place, notice, self.slack):
+                    self._say_what_waits(place, notice)
+            except Exception as error:  # noqa: BLE001 whatever ails Slack, it is said in the output
+                self.lines.append(f"slack: nobody was told of {notice.event}: {error}")
+
+        return tell
+
+    def _say_what_waits(self, place: Store, notice: Notice) -> None:
+        noted = last_problem(place, notice.key)
+        if noted is not None:
+            again = f"{noted.again_at.astimezone(UTC):%H:%M:%S} UTC"
+            self.lines.append(
+                f"slack: nobody was told of {notice.event} yet: {noted.problem}; it is tried again "
+                f"after {again}"
+            )
 
 
 class _Seen:
@@ -168,19 +229,21 @@ def _look_at_store(seen: _Seen, uri: str, airflow: AirflowApi) -> Store | None:
         seen.at("watch_silent", look=lambda: _silent(store, airflow))
         seen.at("notices_wait", look=lambda: _unsent(store))
     except RetrainingError as error:
-        seen.alarms.append(
-            Alarm(
-                condition="store",
-                title="The store",
-                headline="the store cannot be read",
-                why=str(error),
-                step="Bring it back: what serves is read from it too.",
-                over="the store can be read again",
-                runbook="store",
-            )
-        )
+        seen.alarms.append(_store_alarm(error))
         return None
     return store
+
+
+def _store_alarm(error: RetrainingError) -> Alarm:
+    return Alarm(
+        condition=STORE,
+        title="The store",
+        headline="the store cannot be used",
+        why=str(error),
+        step="Bring it back: what serves is read from it too.",
+        over="the store can be used again",
+        runbook="store",
+    )
 
 
 def _unhealthy(airflow: AirflowApi) -> Iterator[Alarm]:
@@ -287,14 +350,10 @@ def _unsent(store: Store) -> Iterator[Alarm]:
         )
 
 
-def _why_of_store(alarms: list[Alarm]) -> str:
-    return next((alarm.why for alarm in alarms if alarm.condition == "store"), "")
-
-
-def _tell_directly(alarms: list[Alarm], tell: Callable[[Notice], None], why: str) -> None:
-    """Tell all that is wrong in one message: without the store none knows what was told."""
+def _tell_directly(alarms: list[Alarm], tell: Callable[[Notice], None]) -> None:
+    """Tell all that is wrong in one message: nobody knows what was told before."""
     now = datetime.now(UTC)
-    others = [alarm.why for alarm in alarms if alarm.condition != "store"]
+    causes = [alarm.why for alarm in sorted(alarms, key=lambda alarm: alarm.condition != STORE)]
     tell(
         alert(
             event="store",
@@ -303,11 +362,11 @@ def _tell_directly(alarms: list[Alarm], tell: Callable[[Notice], None], why: str
             title="The store",
             model="",
             headline="the store cannot be used",
-            why=" ".join([why, *others]).strip(),
+            why=" ".join(causes),
             step="Bring it back: what serves is read from it too. This comes at every look.",
             owner=None,
             serving=None,
-            links=alarms[0].links if alarms else Links(),
+            links=alarms[0].links,
             runbook="store",
         )
     )

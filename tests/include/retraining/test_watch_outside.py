@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from include.local_airflow.slack_receiver import BROKEN, TOKEN, SlackReceiver
+from include.local_airflow.slack_receiver import BROKEN, OK, TOKEN, SlackReceiver
 from include.retraining.__main__ import main
 from include.retraining.layout import LAST_WATCH
 from include.retraining.outbox import deliver
@@ -99,7 +99,11 @@ def slack(tmp_path: Path) -> Iterator[SlackReceiver]:
 
 @pytest.fixture
 def store(
-    folder_store: Store, url: str, slack: SlackReceiver, monkeypatch: pytest.MonkeyPatch
+    folder_store: Store,
+    url: str,
+    slack: SlackReceiver,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Store:
     """A store whose watch has just looked, and an environment that names everything."""
     made = initialise(folder_store.uri, {})
@@ -110,6 +114,7 @@ def store(
         "AIRFLOW_API_URL": url,
         "AIRFLOW_API_TOKEN": SECRET,
         "SLACK_WEBHOOK_URL": f"http://127.0.0.1:{slack.port}/services/{TOKEN}",
+        "XDG_STATE_HOME": str(tmp_path / "state"),
         "NO_PROXY": "127.0.0.1",
         "no_proxy": "127.0.0.1",
     }.items():
@@ -270,24 +275,124 @@ def test_what_is_no_airflow_is_told(
 def test_slack_down_is_said_and_the_message_comes_later(
     store: Store, airflow: FakeAirflow, slack: SlackReceiver, capsys: Capture
 ) -> None:
-    """Two lines; the message waits in the outbox."""
+    """Two lines at each look, also at one that is too early to try again; the message waits."""
     airflow.health["scheduler"] = "unhealthy"
     slack.answer_always(BROKEN)
-    lines = look(capsys)
-    assert [line.partition(":")[0] for line in lines] == ["airflow_unhealthy", "slack"]
-    assert "Slack answered 500" in lines[1]
+    for _ in range(2):
+        lines = look(capsys)
+        assert [line.partition(":")[0] for line in lines] == ["airflow_unhealthy", "slack"]
+        assert "Slack answered 500" in lines[1]
     assert any(".retry-1" in info.key for info in store.children("outbox")[1])
+    assert not any(".claim-2" in info.key for info in store.children("outbox")[1])
 
 
-def test_a_store_that_cannot_be_read_is_told_directly(
+@pytest.fixture
+def without_marker(store: Store) -> Callable[[bool], None]:
+    """Makes the store unusable, and usable again."""
+    marker = store.read("store.json")
+
+    def set_state(is_down: bool) -> None:
+        if is_down:
+            store.delete("store.json")
+        else:
+            store.write("store.json", marker)
+
+    return set_state
+
+
+def words(lines: list[str]) -> list[str]:
+    """Return what each line is about."""
+    return [line.partition(":")[0] for line in lines]
+
+
+def test_a_store_that_is_down_is_told_once_while_it_lasts(
+    store: Store,
+    airflow: FakeAirflow,
+    slack: SlackReceiver,
+    capsys: Capture,
+    tmp_path: Path,
+    without_marker: Callable[[bool], None],
+) -> None:
+    """It is said at each look; what begins and ends meanwhile is told, and that it is back."""
+    without_marker(True)
+    for _ in range(2):
+        assert words(look(capsys)) == ["store"]
+    (down,) = slack.texts
+    assert store.uri in down
+    assert "docs/runbooks/store.md" in down
+    airflow.health["scheduler"] = "unhealthy"
+    for _ in range(2):
+        assert words(look(capsys)) == ["airflow_unhealthy", "store"]
+    assert "scheduler is unhealthy" in slack.texts[1]
+    airflow.health["scheduler"] = "healthy"
+    without_marker(False)
+    for _ in range(2):
+        assert look(capsys) == []
+    assert sum("the store can be used again" in text for text in slack.texts) == 1
+    assert sum("every part of Airflow works again" in text for text in slack.texts) == 1
+    assert len(slack.texts) == 4
+    assert [path for path in (tmp_path / "state").rglob("*") if path.is_file()] == []
+    without_marker(True)
+    look(capsys)
+    assert len(slack.texts) == 5
+
+
+def test_that_the_store_is_back_is_told_when_slack_is(
+    store: Store,
+    slack: SlackReceiver,
+    capsys: Capture,
+    tmp_path: Path,
+    without_marker: Callable[[bool], None],
+) -> None:
+    """What Slack refuses during an outage waits in the watch's own folder."""
+    slack.answer_always(BROKEN)
+    without_marker(True)
+    for _ in range(2):
+        assert words(look(capsys)) == ["store", "slack"]
+    without_marker(False)
+    assert words(look(capsys)) == ["slack"]
+    slack.answer_always(OK)
+    for path in (tmp_path / "state").rglob("*.retry-*.json"):
+        path.unlink()  # its time has come
+    for path in (tmp_path / "state").rglob("*.claim-*.json"):
+        path.unlink()
+    assert look(capsys) == []
+    assert ["can be used again" in text for text in slack.texts] == [False, True]
+
+
+def test_a_store_that_goes_away_under_the_look_is_told(
     store: Store, airflow: FakeAirflow, slack: SlackReceiver, capsys: Capture
 ) -> None:
-    """With all else that is wrong, in one message, at each look."""
+    """With what was seen before."""
+    airflow.health["scheduler"] = "unhealthy"
+    place = store.local_path("watch/airflow.json")
+    assert place is not None
+    place.mkdir()
+    assert words(look(capsys)) == ["airflow_unhealthy", "store"]
+    assert len(slack.texts) == 2
+
+
+@pytest.mark.parametrize("home", ["none", "relative", "a file"])
+def test_a_watch_without_a_home_tells_of_the_store_at_each_look(
+    store: Store,
+    airflow: FakeAirflow,
+    slack: SlackReceiver,
+    capsys: Capture,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    home: str,
+) -> None:
+    """With all else that is wrong, in one message: louder than needed is better than silent."""
+    (tmp_path / "file").touch()
+    monkeypatch.delenv("HOME")
+    state = {"none": "", "relative": "state", "a file": str(tmp_path / "file")}[home]
+    monkeypatch.setenv("XDG_STATE_HOME", state)
     airflow.health["scheduler"] = "unhealthy"
     store.delete("store.json")
     for _ in range(2):
-        lines = look(capsys)
-        assert [line.partition(":")[0] for line in lines] == ["airflow_unhealthy", "store"]
+        said = words(look(capsys))
+        assert said[:2] == ["airflow_unhealthy", "store"]
+        assert len(said) == (3 if home == "a file" else 2)
     assert len(slack.texts) == 2
     assert store.uri in slack.texts[0]
     assert "scheduler is unhealthy" in slack.texts[0]
