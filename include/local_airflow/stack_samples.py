@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from rich.console import Console
 
 from include.local_airflow import samples, show
-from include.local_airflow.api import RUN_ENDED, AirflowApi
+from include.local_airflow.api import RUN_ENDED, AirflowApi, NotThere
 from include.local_airflow.errors import LocalAirflowError, TookTooLong
 from include.retraining import records, registry
 from include.retraining.config import load_model
@@ -38,16 +38,27 @@ def start(api: AirflowApi, store: Store) -> dict[str, str]:
         if next(iter(records.decisions(store, model, limit=1)), None) is not None:
             continue
         dag_id = load_model(model).dag_id
-        deadline = time.monotonic() + PARSE_SECONDS
-        while api.dag(dag_id) is None:
-            if time.monotonic() > deadline:
-                raise TookTooLong(f"no DAG {dag_id} after {PARSE_SECONDS:g} s: is it parsed?")
-            time.sleep(PAUSE_SECONDS)
         samples.land(store, model)
         # Started first and unpaused second, so that no scheduled run takes the flag before it.
-        runs[model] = api.trigger(dag_id, run_id=f"samples_{datetime.now(UTC):%Y%m%dT%H%M%S}")
+        runs[model] = _trigger(api, dag_id)
         api.set_paused(dag_id, is_paused=False)
     return runs
+
+
+def _trigger(api: AirflowApi, dag_id: str) -> str:
+    """Start a run as soon as the DAG can be run: Airflow knows of it a moment earlier.
+
+    Raises:
+        TookTooLong: when that takes too long.
+    """
+    deadline = time.monotonic() + PARSE_SECONDS
+    while True:
+        try:
+            return api.trigger(dag_id, run_id=f"samples_{datetime.now(UTC):%Y%m%dT%H%M%S}")
+        except NotThere as error:
+            if time.monotonic() > deadline:
+                raise TookTooLong(f"no DAG {dag_id} after {PARSE_SECONDS:g} s") from error
+        time.sleep(PAUSE_SECONDS)
 
 
 def follow(api: AirflowApi, store: Store, runs: dict[str, str], console: Console) -> None:
