@@ -98,9 +98,16 @@ class Stack:
         engine.docker("cp", f"{self.container('watchdog')}:/opt/airflow/store", str(folder))
         return registry.open_store(folder.as_uri(), {})
 
-    def messages(self) -> list[str]:
-        """Return what Slack was told, oldest first, each with all its parts."""
-        return self.execute("slack", "cat", "/opt/airflow/logs/slack.jsonl").splitlines()
+    def messages_about(self, record: DecisionRecord) -> list[str]:
+        """Return what Slack was told of one end of a run, waiting for the first message."""
+        event = f"event {record.model}.{record.run}.{record.clear:03d}."
+
+        def look() -> list[str]:
+            inbox = self.execute("slack", "cat", "/opt/airflow/logs/slack.jsonl")
+            texts = [str(json.loads(line)["text"]) for line in inbox.splitlines()]
+            return [text for text in texts if event in text]
+
+        return self.wait_for(look, event)
 
     # ---- runs ----
 

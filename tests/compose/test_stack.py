@@ -29,9 +29,10 @@ def test_the_sample_models_are_decided_on(stack: Stack, tmp_path: Path) -> None:
     outcomes = {LIKE: Outcome.PROMOTED, "loan_approval": Outcome.REJECTED}
     for model, outcome in outcomes.items():
         (run,) = stack.api.runs(f"retrain_{model}")
-        assert record_of(store, model, run["dag_run_id"]).outcome is outcome
+        record = record_of(store, model, run["dag_run_id"])
+        assert record.outcome is outcome
         check_invariants(store, model)
-        told = [text for text in stack.messages() if run["dag_run_id"] in text]
+        told = stack.messages_about(record)
         assert len(told) == 1, told
         assert f"{stack.url}/" in told[0]
 
@@ -106,10 +107,6 @@ def test_a_scheduler_that_is_killed_while_a_run_goes_on(stack: Stack, tmp_path: 
 
 def check_one_promotion(stack: Stack, tmp_path: Path, model: str, run_id: str) -> None:
     """Assert that a model has one version, which serves, and that Slack was told of it once."""
-    told = stack.wait_for(
-        lambda: [text for text in stack.messages() if run_id in text], f"message about {run_id}"
-    )
-    assert len(told) == 1, told
     store = stack.store(tmp_path / "store")
     record = record_of(store, model, run_id)
     assert record.outcome is Outcome.PROMOTED
@@ -117,4 +114,6 @@ def check_one_promotion(stack: Stack, tmp_path: Path, model: str, run_id: str) -
     assert record.serving.generation == 1
     versions, _ = store.children(f"models/{model}/versions/")
     assert len(versions) == 1
+    told = stack.messages_about(record)
+    assert len(told) == 1, told
     check_invariants(store, model)
