@@ -15,7 +15,7 @@ from rich.console import Console
 
 from include.local_airflow import samples, show
 from include.local_airflow.api import RUN_ENDED, AirflowApi, NotThere
-from include.local_airflow.errors import LocalAirflowError, TookTooLong
+from include.local_airflow.errors import ApiRefused, LocalAirflowError, TookTooLong
 from include.retraining import records, registry
 from include.retraining.config import load_model
 from include.retraining.exceptions import RetrainingError
@@ -75,7 +75,12 @@ def follow(api: AirflowApi, store: Store, runs: dict[str, str], console: Console
         time.sleep(PAUSE_SECONDS)
         for model, run_id in list(waiting.items()):
             dag_id = load_model(model).dag_id
-            if api.run(dag_id, run_id)["state"] not in RUN_ENDED:
+            try:
+                state = api.run(dag_id, run_id)["state"]
+            except ApiRefused as error:  # a busy host answers late, and the run goes on
+                print(error, file=sys.stderr)
+                continue
+            if state not in RUN_ENDED:
                 continue
             del waiting[model]
             for record in records.decisions(store, model, limit=20):
