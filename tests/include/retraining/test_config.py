@@ -81,7 +81,7 @@ def test_a_good_configuration() -> None:
 
 def test_a_file_that_is_nested_without_end() -> None:
     """What no parser can follow is a mistake in the file, and said as one."""
-    with pytest.raises(ConfigError, match="not readable as YAML: .*nest"):
+    with pytest.raises(ConfigError, match=r"not readable as YAML: .*nest"):
         parse_model("[" * 5_000 + "]" * 5_000, where=WHERE)
 
 
