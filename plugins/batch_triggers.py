@@ -228,11 +228,19 @@ class BatchJobTrigger(BaseTrigger):
         ti: Any = self.task_instance
         if ti is None:
             return False
+        # A thread of its own, and not asyncio.wait_for: asgiref's calls share one thread, and end
+        # no sooner than it does, cancelled or not.
+        ask = sync_to_async(RuntimeTaskInstance.get_task_states, thread_sensitive=False)
+        asking = asyncio.create_task(
+            ask(dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id])
+        )
+        await asyncio.wait([asking], timeout=STATE_SECONDS)
+        if not asking.done():
+            asking.cancel()
+            self.log.warning("no answer on the task's state in %s s", STATE_SECONDS)
+            return False
         try:
-            ask = sync_to_async(RuntimeTaskInstance.get_task_states)
-            states = await asyncio.wait_for(
-                ask(dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id]), STATE_SECONDS
-            )
+            states: dict[str, dict[str, Any]] = asking.result()
         except Exception as error:  # noqa: BLE001 a person's wish is by far the likelier reason
             self.log.warning("cannot ask for the task's state: %s", first_line(error))
             return False

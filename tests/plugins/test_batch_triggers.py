@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 import textwrap
-import time
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk.execution_time import task_runner
-from airflow.sdk.execution_time.comms import TaskStatesResult
+from airflow.sdk.execution_time.comms import GetTaskStates, TaskStatesResult
 from batch_triggers import BatchJobTrigger
 
 from include.retraining.storage import Store
@@ -274,34 +274,44 @@ def test_a_kill_terminates_the_job(batch: BatchApi) -> None:
 class Supervisor:
     """The process that a triggerer asks: it knows the state of the task."""
 
-    def __init__(self, state: str, seconds: float) -> None:
+    def __init__(self, state: str) -> None:
         self.state = state
-        self.seconds = seconds
+        self.may_answer = threading.Event()
 
-    def send(self, question: Any) -> TaskStatesResult:
-        """Answer after a while."""
-        time.sleep(self.seconds)
+    def send(self, question: Any) -> TaskStatesResult | None:
+        """Answer as soon as it may; what is no question is taken at once."""
+        if not isinstance(question, GetTaskStates):
+            return None
+        assert self.may_answer.wait(60)
         states = {run_id: {question.task_ids[0]: self.state} for run_id in question.run_ids}
         return TaskStatesResult(task_states=states)
 
 
 @pytest.mark.parametrize(
-    ("state", "seconds", "is_ended"),
-    [("deferred", 0.0, False), ("failed", 0.0, True), ("deferred", 1.0, True)],
+    ("state", "answers", "is_ended"),
+    [("deferred", True, False), ("failed", True, True), ("deferred", False, True)],
 )
 def test_a_trigger_that_was_taken_over_ends_no_job(
     batch: BatchApi,
     monkeypatch: pytest.MonkeyPatch,
     state: str,
-    seconds: float,
+    answers: bool,
     is_ended: bool,
 ) -> None:
     """A task that still waits does so elsewhere; an answer that does not come holds nothing up."""
-    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", Supervisor(state, seconds), raising=False)
-    monkeypatch.setattr("batch_triggers.STATE_SECONDS", 0.5)
+    supervisor = Supervisor(state)
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", supervisor, raising=False)
+    monkeypatch.setattr("batch_triggers.STATE_SECONDS", 60.0 if answers else 0.5)
+    if answers:
+        supervisor.may_answer.set()
     waiting = trigger(submit(batch, WAITS_FOR_A_FILE))
     waiting.task_instance = SimpleNamespace(dag_id="d", task_id="t", run_id="r")  # type: ignore[assignment]
-    asyncio.run(waiting.on_kill())
+
+    async def kill() -> None:
+        await waiting.on_kill()
+        supervisor.may_answer.set()  # the loop ends after the thread that asks
+
+    asyncio.run(kill())
     assert ("TerminateJob" in batch.operations()) is is_ended
 
 

@@ -49,7 +49,9 @@ def test_a_plan_holds_what_each_step_may_use(make_toy: Callable[..., Toy]) -> No
     assert manifest.compute["validate"] == {
         "backend": "local",
         "cpu": None,
+        "executor": None,
         "memory": None,
+        "queue": "training",
         "timeout_seconds": 3600,
     }
     assert (manifest.code.image, manifest.code.python) == (IMAGE, "3.13")
