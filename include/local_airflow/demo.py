@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from contextlib import ExitStack, suppress
@@ -114,6 +115,7 @@ def _start(stack: ExitStack, root: Path, port: int, console: Console) -> Demo:
             "AIRFLOW_CONN_STORE": store_connection(uri, options),
             f"AIRFLOW_CONN_{SLACK.upper()}": receiver.connection,
             **_commit(root),
+            **_lineage(root / ".local" / "lineage.jsonl"),
         },
     )
     console.print(Text(f"Store    {uri}"), soft_wrap=True)
@@ -127,6 +129,17 @@ def _start(stack: ExitStack, root: Path, port: int, console: Console) -> Demo:
     _show_login(demo)
     wait_for_dags(airflow, api, [_dag_id(model) for model in samples.SAMPLES], started)
     return demo
+
+
+def _lineage(file: Path) -> dict[str, str]:
+    """Return the settings by which Airflow writes OpenLineage's events, one a line."""
+    transport = {"type": "file", "log_file_path": str(file), "append": True}
+    return {
+        "AIRFLOW__OPENLINEAGE__NAMESPACE": "retraining",
+        "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(transport),
+        # Not in a fork of the task's process: it would lack the threads that the task has.
+        "AIRFLOW__OPENLINEAGE__EXECUTE_IN_THREAD": "True",
+    }
 
 
 def _commit(root: Path) -> dict[str, str]:

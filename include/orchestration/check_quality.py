@@ -9,12 +9,17 @@ from airflow.sdk import BaseBranchOperator, Context
 
 from include.orchestration.bundle import assert_own_bundle
 from include.orchestration.failing import failing_clearly
+from include.orchestration.lineage import NamesLineage
 from include.orchestration.run_reference import run_reference
 from include.orchestration.store_connection import open_store
 
 
-class CheckQualityOperator(BaseBranchOperator):
-    """Judges the evaluation; only a PASS leads to the promotion."""
+class CheckQualityOperator(NamesLineage, BaseBranchOperator):
+    """Judges the evaluation; only a PASS leads to the promotion.
+
+    The first task that has all of a run's verified evidence, so the one that says to OpenLineage
+    which version was made of which delivery, wherever it was trained.
+    """
 
     def __init__(
         self,
@@ -37,10 +42,16 @@ class CheckQualityOperator(BaseBranchOperator):
     def choose_branch(self, context: Context) -> list[str]:
         """Judge, show the verdict and choose how the run goes on."""
         from include.retraining.decide import check_quality
+        from include.retraining.layout import version_folder
+        from include.retraining.manifest import current_plan, read_manifest
 
         with failing_clearly():
             assert_own_bundle(context)
-            verdict = check_quality(open_store(), run_reference(context))
+            store, run = open_store(), run_reference(context)
+            verdict = check_quality(store, run)
+            manifest = read_manifest(store, current_plan(store, run.paths))
+        version = f"{store.uri}/{version_folder(manifest.model, manifest.version)}"
+        self.name_lineage(taken=[manifest.delivery.location], made=[version])
         self.log.info("%s: %s", verdict.answer, verdict.headline)
         for gate in verdict.gates:
             self.log.info("%s %s: %s", gate.answer, gate.gate, gate.reason)

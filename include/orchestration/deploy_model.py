@@ -10,6 +10,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from include.orchestration.bundle import assert_own_bundle
 from include.orchestration.end_with_supervisor import end_with_supervisor
 from include.orchestration.failing import failing_clearly
+from include.orchestration.lineage import NamesLineage
 from include.orchestration.run_reference import run_reference
 from include.orchestration.store_connection import open_store
 from include.orchestration.telling import tell
@@ -20,7 +21,7 @@ def champion_asset(model: str) -> Asset:
     return Asset(f"{model}_champion")
 
 
-class DeployModelOperator(BaseOperator):
+class DeployModelOperator(NamesLineage, BaseOperator):
     """Promotes, tells people, and emits the event that scoring DAGs listen to.
 
     A dry run, a run that another was faster than, and one whose model is on hold promote nothing:
@@ -40,6 +41,7 @@ class DeployModelOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Promote and return what serves now."""
         from include.retraining.decide import deploy
+        from include.retraining.layout import promotion_key, version_folder
         from include.retraining.manifest import current_plan, read_manifest
         from include.retraining.planning import changed_since
         from include.retraining.records import Outcome
@@ -61,6 +63,9 @@ class DeployModelOperator(BaseOperator):
             raise AirflowFailException(record.reason)
         if record.outcome is not Outcome.PROMOTED or record.serving is None:
             raise AirflowSkipException(record.reason)
+        version = f"{store.uri}/{version_folder(record.model, record.serving.version)}"
+        entry = f"{store.uri}/{promotion_key(record.model, record.serving.generation)}"
+        self.name_lineage(taken=[version], made=[entry.rpartition("/")[0]])
         event: dict[str, Any] = {
             "version": record.serving.version,
             "generation": record.serving.generation,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 
 from include.local_airflow.ports import free_port
 from include.local_airflow.repository_copy import REPOSITORY, copy_repository
+from include.retraining.decision_record import DecisionRecord
 from include.retraining.records import decisions
 from include.retraining.storage import Store
 
@@ -76,6 +78,34 @@ def test_first_run_promotes_and_refuses_until_ctrl_c(root: Path) -> None:
     (record,) = decisions(store, "loan_approval")
     assert record.code is not None
     assert record.code.git_sha == git(root, "rev-parse", "HEAD")
+    check_lineage(root, store, record)
+
+
+def check_lineage(root: Path, store: Store, refused: DecisionRecord) -> None:
+    """OpenLineage's events name each run, its delivery and its version; promoted ones go on."""
+    lines = (root / ".local" / "lineage.jsonl").read_text().splitlines()
+    ended = {
+        (event["job"]["name"], event["run"]["facets"]["airflow"]["dagRun"]["run_id"]): event
+        for event in map(json.loads, lines)
+        if event["eventType"] == "COMPLETE" and "." in event["job"]["name"]
+    }
+    (promoted,) = decisions(store, "diabetes_progression")
+    versions = {}
+    for record in (refused, promoted):
+        event = ended[f"{record.dag_id}.check_quality", record.run_id]
+        assert record.delivery is not None
+        assert data_sets(event["inputs"]) == [record.delivery.location]
+        (versions[record.model],) = data_sets(event["outputs"])
+        assert versions[record.model].endswith(f"/versions/{record.version}")
+    event = ended[f"{promoted.dag_id}.deploy_model", promoted.run_id]
+    assert data_sets(event["inputs"]) == [versions[promoted.model]]
+    assert data_sets(event["outputs"]) == [f"{store.uri}/models/{promoted.model}/promotions"]
+
+
+def data_sets(named: list[dict[str, str]]) -> list[str]:
+    """Return the addresses of an event's data sets, all of which are local files."""
+    assert {item["namespace"] for item in named} == {"file"}
+    return [Path(item["name"]).as_uri() for item in named]
 
 
 def check_what_the_readme_says(shown: str) -> None:
