@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -26,13 +27,13 @@ from include.local_airflow.ports import free_port
 from include.local_airflow.processes import LocalAirflow
 from include.local_airflow.repository_copy import copy_repository
 from include.local_airflow.settings import apply_settings
-from include.local_airflow.slack_receiver import SlackReceiver
+from include.local_airflow.slack_receiver import TOKEN, SlackReceiver
 from include.local_airflow.stores import store_connection
 from include.retraining import records, registry
 from include.retraining.promotions import PromotionEntry
 from include.retraining.records import DecisionRecord, RunRef
 from include.retraining.storage import Store
-from tests.invariants import check_invariants, check_told
+from tests.invariants import check_invariants, check_no_canary, check_told
 
 T = TypeVar("T")
 
@@ -48,6 +49,9 @@ IMPATIENT_SETTINGS = {
 }
 # For a module whose models are all there before Airflow starts: parsing costs what the runs need.
 PARSED_ONCE = {"AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "600"}
+
+BYSTANDER = f"canary-{uuid.uuid4().hex}"
+"""A secret in a connection and in a variable that nothing needs."""
 
 
 @dataclass(frozen=True)
@@ -252,6 +256,26 @@ class Stage:
         found = [text for text in self.messages_about(record.run) if event in text]
         assert len(found) == 1, found
 
+    def places(self) -> Iterator[tuple[str, bytes]]:
+        """Yield everything that was written or sent, with the name of its place."""
+        home = self.airflow.home
+        for file in sorted((home / "logs").rglob("*")):
+            if file.is_file():
+                kind = "service" if "components" in file.parts else "log"
+                yield f"{kind}: {file.relative_to(home)}", file.read_bytes()
+        for file in home.glob("airflow.db*"):  # XComs, rendered fields, triggers
+            yield f"database: {file.name}", file.read_bytes()
+        for info in self.store.objects(""):
+            yield f"store: {info.key}", self.store.read(info.key)
+        yield "slack", json.dumps(self.slack.messages).encode()
+
+    def secrets(self) -> dict[str, str]:
+        """Return, by name, what no place may hold: Airflow's own secrets and the planted ones."""
+        made = json.loads((self.airflow.home / "secrets.json").read_text())
+        return {"webhook": TOKEN, "bystander": BYSTANDER} | {
+            f"Airflow's {name}": value for name, value in made.items()
+        }
+
     # ---- processes ----
 
     def task_process(self, model: str, run_id: str, task_id: str) -> psutil.Process:
@@ -318,6 +342,8 @@ def stage(
 ) -> Iterator[Stage]:
     """Start an Airflow on a copy of the repository and end it again.
 
+    Before it ends, all that it wrote and sent is searched for secrets, whatever was done with it.
+
     Args:
         folder: an empty folder for everything.
         root: a prepared copy of the repository; made when it is not given.
@@ -334,6 +360,13 @@ def stage(
             environment={
                 "AIRFLOW_CONN_STORE": store_connection(store.uri, store.options),
                 "AIRFLOW_CONN_SLACK_ALERTS": slack.connection,
+                # Nobody uses these: whatever shows them shows what it need not even know.
+                "AIRFLOW_CONN_BYSTANDER": json.dumps({
+                    "conn_type": "generic",
+                    "password": BYSTANDER,
+                    "extra": {"token": BYSTANDER},
+                }),
+                "AIRFLOW_VAR_PASSWORD": BYSTANDER,
                 **IMPATIENT_SETTINGS,
                 **(environment or {}),
             },
@@ -343,5 +376,6 @@ def stage(
             apply_settings(root / "airflow_settings.yaml", running.api)  # the pools
             try:
                 yield running
+                check_no_canary(running.secrets(), running.places())
             finally:
                 running.api.close()

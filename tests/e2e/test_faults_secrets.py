@@ -14,7 +14,8 @@ from collections.abc import Iterator
 import pytest
 
 from include.local_airflow.repository_copy import add_model, copy_repository
-from include.local_airflow.slack_receiver import BROKEN, TOKEN, TOO_MANY
+from include.local_airflow.slack_receiver import BROKEN, TOO_MANY
+from include.local_airflow.stores import store_connection
 from include.retraining import outbox, registry
 from include.retraining.decision_record import DecisionRecord, Outcome
 from include.retraining.storage import OPTIONS_VARIABLE
@@ -24,6 +25,7 @@ from tests.e2e.backends import Platforms, everywhere, on_batch, on_kubernetes, p
 from tests.e2e.harness import PARSED_ONCE
 from tests.e2e.scenes import patients, telling_secrets
 from tests.invariants import check_no_canary
+from tests.vault_server import Vault, vault_server
 
 pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 
@@ -33,14 +35,25 @@ MODELS = {
     "on_kubernetes": everywhere(on_kubernetes()),
 }
 CANARIES = {
-    name: f"canary-{name}-{uuid.uuid4().hex}"
-    for name in ("login", "password", "session", "bystander", "variable")
-} | {"slack": TOKEN, "batch": batch_api.SECRET, "kubernetes": kubernetes_api.SECRET}
+    name: f"canary-{name}-{uuid.uuid4().hex}" for name in ("login", "password", "session")
+} | {"batch": batch_api.SECRET, "kubernetes": kubernetes_api.SECRET}
 
 
 @pytest.fixture(scope="module")
-def here(tmp_path_factory: pytest.TempPathFactory, s3_endpoint: str) -> Iterator[Platforms]:
-    """Airflow with both platforms and a store on S3, and a secret in every connection."""
+def vault() -> Iterator[Vault]:
+    """A Vault on loopback, for the store's connection."""
+    with vault_server() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def here(
+    tmp_path_factory: pytest.TempPathFactory, s3_endpoint: str, vault: Vault
+) -> Iterator[Platforms]:
+    """Airflow with both platforms and a store on S3, and a secret in every connection.
+
+    That of the store is in Vault and nowhere else.
+    """
     root = copy_repository(tmp_path_factory.mktemp("repository"))
     for name, values in MODELS.items():
         add_model(root, name, values=values, code=telling_secrets)
@@ -52,21 +65,18 @@ def here(tmp_path_factory: pytest.TempPathFactory, s3_endpoint: str) -> Iterator
         "AWS_SECRET_ACCESS_KEY": CANARIES["password"],
         "AWS_SESSION_TOKEN": CANARIES["session"],
     }
-    bystander = {
-        "conn_type": "generic",
-        "password": CANARIES["bystander"],
-        "extra": {"token": CANARIES["bystander"]},
-    }
+    store = registry.initialise(f"s3://{new_bucket(s3_endpoint)}/here", options)
+    vault.kv["connections/store"] = json.loads(store_connection(store.uri, store.options))
     with platforms(
         tmp_path_factory.mktemp("stage"),
         root,
         role={OPTIONS_VARIABLE: json.dumps(role)},
         environment={
-            "AIRFLOW_CONN_WAREHOUSE": json.dumps(bystander),
-            "AIRFLOW_VAR_PASSWORD": CANARIES["variable"],
+            "AIRFLOW_CONN_STORE": "",
+            **vault.settings(),
             **PARSED_ONCE,
         },
-        store=registry.initialise(f"s3://{new_bucket(s3_endpoint)}/here", options),
+        store=store,
     ) as running:
         yield running
 
@@ -98,26 +108,20 @@ def records(here: Platforms) -> list[DecisionRecord]:
 
 def places(here: Platforms) -> Iterator[tuple[str, bytes]]:
     """Yield everything that was written or sent, with the name of its place."""
-    home = here.airflow.airflow.home
-    for file in sorted((home / "logs").rglob("*")):
-        if file.is_file():
-            kind = "service" if "components" in file.parts else "log"
-            yield f"{kind}: {file.relative_to(home)}", file.read_bytes()
-    for file in home.glob("airflow.db*"):  # XComs, rendered fields, triggers
-        yield f"database: {file.name}", file.read_bytes()
-    for info in here.airflow.store.objects(""):
-        yield f"store: {info.key}", here.airflow.store.read(info.key)
-    yield "slack", json.dumps(here.airflow.slack.messages).encode()
+    yield from here.airflow.places()
     yield "batch", json.dumps([call.body for call in here.batch.calls]).encode()
     yield "kubernetes", json.dumps([one.body for one in here.kubernetes.requests]).encode()
 
 
 @pytest.mark.fault("L01")
-def test_no_secret_is_anywhere(here: Platforms, records: list[DecisionRecord]) -> None:
+def test_no_secret_is_anywhere(
+    here: Platforms, vault: Vault, records: list[DecisionRecord]
+) -> None:
     """Task logs, the services' output, the database, the store, Slack and both platforms."""
-    made = json.loads((here.airflow.airflow.home / "secrets.json").read_text())
-    secrets = {**CANARIES, **{f"Airflow's {name}": value for name, value in made.items()}}
-    check_no_canary(secrets, places(here))
+    tokens = {f"Vault's token {number}": one for number, one in enumerate(vault.tokens)}
+    assert tokens, "the store's connection came from Vault"
+    own = {"Vault's role": vault.role_id, "Vault's secret": vault.secret_id, **tokens}
+    check_no_canary({**CANARIES, **own, **here.airflow.secrets()}, places(here))
     seen = set()
     for place, content in places(here):
         # What is no secret is there: this looks where things are written.
