@@ -1,7 +1,8 @@
 """`python -m include.local_airflow.stack_prepare`: what must be there before the stack starts.
 
 The first service of docker-compose.yaml. Database, users, settings and store are made when they are
-not there, so that it may run again at every start.
+not there, so that it may run again at every start. In the end every connection that the models need
+must be there, or the stack does not start.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 
 from include.local_airflow.errors import LocalAirflowError
 from include.local_airflow.settings import read_settings
+from include.orchestration import check_connections
 from include.retraining import registry
 from include.retraining.exceptions import RetrainingError
 from include.retraining.storage import URI_VARIABLE
@@ -87,13 +89,13 @@ def _airflow(*words: str) -> None:
 
 
 def main() -> int:
-    """Prepare and return the exit code."""
+    """Prepare, look for the models' connections and return the exit code."""
     try:
         prepare(os.environ)
     except (LocalAirflowError, RetrainingError) as error:
         print(error, file=sys.stderr)
         return 1
-    return 0
+    return check_connections.main()
 
 
 if __name__ == "__main__":
