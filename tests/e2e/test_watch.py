@@ -18,7 +18,7 @@ import pytest
 from include.local_airflow.repository_copy import add_model, copy_repository
 from include.local_airflow.slack_receiver import TOKEN
 from include.retraining.decision_record import Outcome
-from include.retraining.layout import watch_key
+from include.retraining.layout import promotion_key, watch_key
 from include.retraining.outbox import last_problem, waiting
 from include.retraining.watch_alarms import watched
 from include.retraining.watch_mark import last_mark
@@ -225,6 +225,21 @@ def test_a_run_that_was_never_created_is_late_by_the_clock(airflow: Stage) -> No
     assert "its DAG is paused" in text
     watch(airflow)
     assert len([text for text in airflow.slack.texts if "no decision by" in text]) == 1
+
+
+def test_a_damaged_promotion_log_is_told_and_hides_no_other_model(airflow: Stage) -> None:
+    """Once while it is damaged and once when it is over; the look at the other models goes on."""
+    key = promotion_key("ended", 1)
+    airflow.store.write(key, b"{")
+    assert watch(airflow).state == "success"
+    airflow.wait_for_message("the promotion log is damaged", "00000001.json", "verify ended")
+    seen = str(airflow.api.xcom(WATCH, watch(airflow).run_id, "check_models"))
+    assert "ended: " in seen
+    assert "never_run: " in seen
+    airflow.store.delete(key)
+    watch(airflow)
+    airflow.wait_for_message("the promotion log can be read again")
+    assert len([text for text in airflow.slack.texts if "promotion log is damaged" in text]) == 1
 
 
 @pytest.mark.fault("H10")
