@@ -50,10 +50,6 @@ def test_the_page_is_in_step(pytestconfig: pytest.Config) -> None:
     """Cases, texts and tests are those of the catalogue and the marks; results are a run's."""
     if not plugin.is_whole_run(pytestconfig):
         pytest.skip("which tests prove a case is known when all of tests/ is collected")
-    if not PAGE.exists():
-        pytest.skip(
-            "docs/faults.md is not there: `make test-faults`, then python -m tests.faults.page"
-        )
     tests = pytestconfig.stash[plugin.TESTS]
     assert without_results(PAGE.read_text()) == without_results(render(tests, RUN)), (
         "docs/faults.md is not in step: `make test-faults`, then python -m tests.faults.page"
