@@ -180,8 +180,7 @@ class LocalAirflow:
         require_free(self.port, "Airflow's UI and API", "choose another with PORT=8081")
         worker_port = free_port(8793, avoid={self.port})
         self._log_ports = (worker_port, free_port(8794, avoid={self.port, worker_port}))
-        self.log_folder.mkdir(parents=True, exist_ok=True)
-        self._migrate()
+        self.migrate()
         for component in COMPONENTS:
             self.start_component(component)
         self.wait_for_health()
@@ -195,8 +194,13 @@ class LocalAirflow:
         """
         self.wait_for(self._is_healthy, "healthy Airflow", START_SECONDS, pause_seconds=0.25)
 
-    def _migrate(self) -> None:
-        """Make or upgrade the database, once per home and version of Airflow."""
+    def migrate(self) -> None:
+        """Make or upgrade the database, once per home and version of Airflow.
+
+        Raises:
+            ComponentEnded: when it ended with an error, with the end of its log.
+        """
+        self.log_folder.mkdir(parents=True, exist_ok=True)
         done = self.home / f"migrated-{AIRFLOW_VERSION}"
         if done.exists() and (self.home / "airflow.db").exists():
             return

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -25,7 +26,7 @@ from include.local_airflow.api import RUN_ENDED, AirflowApi, NotThere
 from include.local_airflow.errors import TookTooLong
 from include.local_airflow.ports import free_port
 from include.local_airflow.processes import LocalAirflow
-from include.local_airflow.repository_copy import copy_repository
+from include.local_airflow.repository_copy import REPOSITORY, copy_repository
 from include.local_airflow.settings import apply_settings
 from include.local_airflow.slack_receiver import TOKEN, SlackReceiver
 from include.local_airflow.stores import store_connection
@@ -43,12 +44,11 @@ IMPATIENT_SETTINGS = {
     "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
     "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "2",
     "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "2",
-    # A changed or added file is parsed at once.
-    "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3",
+    # A DAG file that was changed, added or removed is noticed soon. Nothing else is parsed again: a
+    # model's YAML changes no graph here, and parsing costs what the runs need.
     "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "3",
+    "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "600",
 }
-# For a module whose models are all there before Airflow starts: parsing costs what the runs need.
-PARSED_ONCE = {"AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "600"}
 
 BYSTANDER = f"canary-{uuid.uuid4().hex}"
 """A secret in a connection and in a variable that nothing needs."""
@@ -332,6 +332,15 @@ class Stage:
         return self.airflow.wait_for(condition, what, timeout_seconds, pause_seconds=pause_seconds)
 
 
+def migrated(template: Path, home: Path) -> None:
+    """Give a home its database. It is migrated once for all: that takes ten seconds of a core."""
+    if not template.exists():
+        LocalAirflow(REPOSITORY, template).migrate()
+    home.mkdir(parents=True, exist_ok=True)
+    for file in [*template.glob("airflow.db*"), *template.glob("migrated-*")]:
+        shutil.copy(file, home / file.name)
+
+
 @contextmanager
 def stage(
     folder: Path,
@@ -351,6 +360,7 @@ def stage(
         store: an initialised store; a folder's when it is not given.
     """
     root = root or copy_repository(folder / "repository")
+    migrated(folder.parent / "migrated", folder / "airflow")
     store = store or registry.initialise((folder / "store").as_uri())
     with SlackReceiver(folder / "slack.jsonl") as slack:
         airflow = LocalAirflow(

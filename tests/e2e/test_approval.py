@@ -35,8 +35,20 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def wait_for_question(airflow: Stage, model: str, run_id: str) -> dict[str, Any]:
-    """Wait until a run asks, and return the question as Airflow shows it."""
+    """Wait until a run asks, and return the question as Airflow shows it.
+
+    Until the scheduler has seen the pause too: it takes an earlier answer for a lost task, and asks
+    again (https://github.com/apache/airflow/issues/67287).
+    """
     airflow.wait_for_task(model, run_id, ASKED, "awaiting_input")
+    asked = airflow.api.tasks(f"retrain_{model}", run_id)[ASKED]
+    signs = ("TaskInstance Finished", f"task_id={ASKED}, run_id={run_id},")
+    signs += ("state=awaiting_input", f"try_number={asked['try_number']},")
+    log = airflow.airflow.log_folder / "scheduler.log"
+    airflow.wait_for(
+        lambda: any(all(sign in line for sign in signs) for line in log.read_text().splitlines()),
+        f"the scheduler's notice of the pause of {run_id}",
+    )
     return dict(airflow.api.request("GET", question_path(model, run_id)))
 
 

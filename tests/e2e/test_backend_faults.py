@@ -23,7 +23,6 @@ from tests.e2e.backends import (
     on_kubernetes,
     platforms,
 )
-from tests.e2e.harness import PARSED_ONCE
 from tests.e2e.scenes import PROMOTED, check_task_states, patients, waiting_for
 from tests.kubernetes_pods import Script
 
@@ -51,7 +50,7 @@ def here(tmp_path_factory: pytest.TempPathFactory, switches: Path) -> Iterator[P
             add_model(root, name, values=compute, code=waiting_for(switches / name))
     add_model(root, "sigterm_kubernetes", values=BACKENDS["kubernetes"])
     folder = tmp_path_factory.mktemp("stage")
-    with platforms(folder, root, environment=PARSED_ONCE) as running:
+    with platforms(folder, root) as running:
         yield running
 
 

@@ -10,19 +10,13 @@ import pytest
 from include.local_airflow.repository_copy import add_model, copy_repository
 from include.retraining import outbox
 from include.retraining.decision_record import Outcome
-from tests.e2e.harness import PARSED_ONCE, Stage, replace_text
+from tests.e2e.harness import Stage, replace_text
 from tests.e2e.scenes import check_task_states, patients, stopped_at
 
 pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 
 LEAF = "tidy_up"
 """A task that runs however the others ended: what hides a failure in Airflow."""
-
-
-@pytest.fixture(scope="module")
-def environment() -> dict[str, str]:
-    """No model is added later."""
-    return PARSED_ONCE
 
 
 @pytest.fixture(scope="module")

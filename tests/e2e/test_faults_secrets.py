@@ -22,7 +22,6 @@ from include.retraining.storage import OPTIONS_VARIABLE
 from tests import batch_api, kubernetes_api
 from tests.conftest import S3_OPTIONS, new_bucket
 from tests.e2e.backends import Platforms, everywhere, on_batch, on_kubernetes, platforms
-from tests.e2e.harness import PARSED_ONCE
 from tests.e2e.scenes import patients, telling_secrets
 from tests.invariants import check_no_canary
 from tests.vault_server import Vault, vault_server
@@ -74,7 +73,6 @@ def here(
         environment={
             "AIRFLOW_CONN_STORE": "",
             **vault.settings(),
-            **PARSED_ONCE,
         },
         store=store,
     ) as running:

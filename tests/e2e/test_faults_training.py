@@ -15,7 +15,7 @@ import pytest
 
 from include.local_airflow.repository_copy import add_model, copy_repository
 from include.retraining.decision_record import DecisionRecord, Outcome
-from tests.e2e.harness import PARSED_ONCE, Stage, is_alive, replace_text
+from tests.e2e.harness import Stage, is_alive, replace_text
 from tests.e2e.scenes import (
     PROMOTED,
     check_task_states,
@@ -46,12 +46,6 @@ PROMOTING = ("stopped_promoter", "marked_promoter", "orphaned_promoter")
 def switches(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder; a model trains once a file of its name is there."""
     return tmp_path_factory.mktemp("switches")
-
-
-@pytest.fixture(scope="module")
-def environment() -> dict[str, str]:
-    """No model is added later."""
-    return PARSED_ONCE
 
 
 @pytest.fixture(scope="module")

@@ -106,6 +106,7 @@ def environment(folder: Path, origin: Origin, elsewhere: Path) -> dict[str, str]
         "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps([bundle]),
         "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_STORAGE_PATH": str(folder / "bundles"),
         "AIRFLOW__DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "1",
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3",  # a push changes no DAG file
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor,second:second_executor.SecondExecutor",
         "PYTHONPATH": str(elsewhere),
     }
