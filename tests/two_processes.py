@@ -1,8 +1,8 @@
 """With `-n 2`, one process has every test that starts an Airflow, the other shares in the rest.
 
-An Airflow that works takes a whole core, so there is one. Those that are broken on purpose mostly
-wait: they come last, a file each, and both processes share in them. The tests of a file stay
-together, as they share what they start.
+An Airflow that works takes a whole core, so there is one. Those that are broken on purpose come
+last, a file each, and both processes share in them: their tests wait long enough for two. The
+tests of a file stay together, as they share what they start.
 """
 
 from __future__ import annotations

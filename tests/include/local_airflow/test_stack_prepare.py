@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from include.local_airflow.errors import LocalAirflowError
+from include.local_airflow.repository_copy import add_model, copy_repository
 from include.local_airflow.stack_prepare import prepare, settings_to_apply
+from include.local_airflow.stores import store_connection
 
 FILE = """
 airflow:
@@ -34,3 +39,36 @@ def test_nothing_is_done_while_something_is_missing() -> None:
     """Every missing variable is named, before the database is touched."""
     with pytest.raises(LocalAirflowError, match="set RETRAINING_STORE, WATCHDOG_PASSWORD"):
         prepare({"ADMIN_PASSWORD": "x"})
+
+
+def test_a_connection_that_a_model_lacks_is_named_and_the_stack_does_not_start(
+    tmp_path: Path,
+) -> None:
+    """The service ends with 1, so what depends on it does not start; all else is prepared."""
+    root, home = copy_repository(tmp_path / "repository"), tmp_path / "airflow"
+    add_model(root, "story", values={"alerts": {"connection": "slack_story"}})
+    done = subprocess.run(
+        [sys.executable, "-m", "include.local_airflow.stack_prepare"],
+        cwd=root,
+        env={
+            "PATH": os.environ["PATH"],
+            "AIRFLOW_HOME": str(home),
+            "AIRFLOW__CORE__AUTH_MANAGER": (
+                "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
+            ),
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
+            "AIRFLOW_CONN_STORE": store_connection((tmp_path / "store").as_uri(), {}),
+            "RETRAINING_STORE": (tmp_path / "store").as_uri(),
+            "ADMIN_PASSWORD": "a",
+            "WATCHDOG_PASSWORD": "b",
+        },
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "is a store" in done.stdout
+    assert "slack_story: it is not in " in done.stderr
+    assert "include/models/story.yaml: alerts.connection" in done.stderr
+    assert "\nslack_alerts: there\n" in done.stderr
