@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from include.retraining.decision_record import DecisionRecord, Outcome
+from include.retraining.decision_words import HAPPENED
 from include.retraining.notices import Kind, Links, Notice, alert, serving_words
 
 
@@ -14,7 +15,6 @@ class _Text(NamedTuple):
     event: str
     """Names the page in `docs/runbooks/` too, where there is something to do."""
     kind: Kind
-    happened: str
     step: str
 
 
@@ -22,7 +22,6 @@ _TEXTS: dict[Outcome, _Text] = {
     Outcome.PROMOTED: _Text(
         "promoted",
         Kind.GOOD_NEWS,
-        "a new version serves",
         (
             "Nothing to do. To undo it, trigger `rollback_model` for `{model}` in the Airflow UI, "
             'or type `python -m include.retraining rollback {model} --to {previous} --reason "…"`.'
@@ -31,13 +30,11 @@ _TEXTS: dict[Outcome, _Text] = {
     Outcome.REJECTED: _Text(
         "rejected",
         Kind.REJECTED,
-        "the new version was refused",
         "Nothing is broken. See the run's card for what it lacks; the next delivery is tried anew.",
     ),
     Outcome.CANNOT_JUDGE: _Text(
         "cannot_judge",
         Kind.BROKEN,
-        "the new version could not be judged",
         (
             "Repair what the reason names and clear `evaluate_model` in the run. For a champion "
             "that is lost: `python -m include.retraining promote {model} --version {version} "
@@ -47,38 +44,32 @@ _TEXTS: dict[Outcome, _Text] = {
     Outcome.DATA_REJECTED: _Text(
         "data_rejected",
         Kind.REJECTED,
-        "the data was refused",
         "Ask the producer for a corrected delivery; its flag starts the next run.",
     ),
     Outcome.NO_DATA: _Text(
         "no_data",
         Kind.BROKEN,
-        "no complete delivery came in time",
         "Ask the producer. Once it is there, clear `wait_for_data` or let the next run find it.",
     ),
     Outcome.FAILED: _Text(
         "broken",
         Kind.BROKEN,
-        "the run broke",
         "Read the log, repair the cause and clear the failed task.",
     ),
     Outcome.CANCELLED: _Text(
         "broken",
         Kind.BROKEN,
-        "the run was ended by hand",
         "Trigger it again when it should go on.",
     ),
     Outcome.SUPERSEDED: _Text(
         "superseded",
         Kind.REJECTED,
-        "something changed under the run, nothing was promoted",
         "Nothing to do: the next run judges against what serves then. To try now, trigger "
         "`{dag_id}`.",
     ),
     Outcome.HELD: _Text(
         "held",
         Kind.REJECTED,
-        "it passed, and automatic promotion is on hold",
         (
             "When the rollback is dealt with, trigger `release_model` for `{model}` in the Airflow "
             'UI, or type `python -m include.retraining release {model} --reason "…"`.'
@@ -87,19 +78,16 @@ _TEXTS: dict[Outcome, _Text] = {
     Outcome.APPROVAL_REJECTED: _Text(
         "approval_rejected",
         Kind.REJECTED,
-        "the new version was not approved",
         "To ask again, clear `approve_promotion` in the run.",
     ),
     Outcome.APPROVAL_EXPIRED: _Text(
         "approval_expired",
         Kind.REJECTED,
-        "nobody approved the new version in time",
         "To ask again, clear `approve_promotion` in the run.",
     ),
     Outcome.DRY_RUN: _Text(
         "dry_run",
         Kind.REJECTED,
-        "dry run, nothing was changed",
         "Trigger it without `dry_run` to act on it.",
     ),
 }
@@ -182,6 +170,11 @@ CAUSES: dict[str, tuple[str, str]] = {
 _CAUSE_PAGES = {"registry": "promotion_log"}
 
 
+def kind_of(outcome: Outcome) -> Kind | None:
+    """Return how the message about an outcome wants to be read; None where there is none."""
+    return _TEXTS[outcome].kind if outcome in _TEXTS else None
+
+
 def notice_for(record: DecisionRecord, links: Links) -> Notice | None:
     """Return the message about a decision, or None when there is nothing to tell (no change)."""
     if record.outcome not in _TEXTS:
@@ -205,7 +198,7 @@ def notice_for(record: DecisionRecord, links: Links) -> Notice | None:
         links,
         event=text.event,
         kind=text.kind,
-        headline=f"{text.happened}{task}{f': {words}' if words else ''}",
+        headline=f"{HAPPENED[record.outcome]}{task}{f': {words}' if words else ''}",
         why=record.reason,
         step=step,
         page=_CAUSE_PAGES.get(record.failure or "") if words else None,

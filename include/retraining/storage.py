@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _DENIED = "the store denied access (check its role or keys)"
 CHUNK_BYTES = 8 * 2**20
-RETRY_TIMEOUT = timedelta(seconds=60)
+PATIENCE = timedelta(seconds=60)
 OPTIONS_VARIABLE = "RETRAINING_STORE_OPTIONS"
 _OPTIONS = TypeAdapter(dict[str, str])
 URI_VARIABLE = "RETRAINING_STORE"
@@ -72,13 +72,20 @@ class Store:
     store refuses or does not answer, and `MissingObject` where a key must exist and does not.
     """
 
-    def __init__(self, uri: str, options: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        uri: str,
+        options: Mapping[str, str] | None = None,
+        *,
+        patience: timedelta = PATIENCE,
+    ) -> None:
         """Open the place named by ``uri``.
 
         Args:
             uri: `file:///folder`, `s3://bucket/prefix`, `gs://…` or `az://…`.
             options: obstore's settings by their environment names (`AWS_REGION`, …); what is
                 not given is taken from the environment. Values are secrets and never shown.
+            patience: how long to ask a bucket that does not answer; a person waits shorter.
         """
         self.uri = uri.rstrip("/")
         self.options = dict(options or {})
@@ -105,8 +112,8 @@ class Store:
                 self._objects = from_url(  # type: ignore[call-overload]
                     self.uri,
                     config=config or None,
-                    client_options={"allow_http": insecure == "true", "timeout": "60s"},
-                    retry_config={"max_retries": 6, "retry_timeout": RETRY_TIMEOUT},
+                    client_options={"allow_http": insecure == "true", "timeout": patience},
+                    retry_config={"max_retries": 6, "retry_timeout": patience},
                 )
 
     def __repr__(self) -> str:

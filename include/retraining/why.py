@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date
 
 from include.retraining.decision_record import DecisionRecord, Outcome
+from include.retraining.decision_words import decision_sentence, time_words
 from include.retraining.exceptions import NotFound
 from include.retraining.promotion_log import PromotionLog
 from include.retraining.promotions import PromotionEntry, PromotionKind
 from include.retraining.records import decisions
 from include.retraining.storage import Store
-
-_ENDINGS = {
-    Outcome.PROMOTED: "was updated",
-    Outcome.REJECTED: "was not updated, the new version was refused",
-    Outcome.CANNOT_JUDGE: "was not updated, the new version could not be judged",
-    Outcome.NO_CHANGE: "was not updated, nothing had changed",
-    Outcome.DATA_REJECTED: "was not updated, the data was refused",
-    Outcome.NO_DATA: "was not updated, no complete delivery came in time",
-    Outcome.DRY_RUN: "was not updated, it was a dry run",
-    Outcome.SUPERSEDED: "was not updated, another change was faster",
-    Outcome.HELD: "was not updated, automatic promotion is on hold",
-    Outcome.APPROVAL_REJECTED: "was not updated, a person did not approve the new version",
-    Outcome.APPROVAL_EXPIRED: "was not updated, nobody approved the new version in time",
-    Outcome.FAILED: "was not updated, the run broke",
-    Outcome.CANCELLED: "was not updated, the run was ended by hand",
-}
 
 
 def why(store: Store, model: str, day: date | None = None) -> str:
@@ -50,11 +35,10 @@ def why(store: Store, model: str, day: date | None = None) -> str:
     first = "" if hold is None else _held(hold)
     if record is None:
         return f"{first}No run of {model} has ended yet; {_serving(log)}."
-    when = _time(record.run_after)
-    ending, reason = _ENDINGS[record.outcome], f": {record.reason.rstrip('. ')}"
-    if hold and record.outcome is Outcome.HELD and record.decided_at >= hold.created_at:
-        reason = ""  # it was said
-    return f"{first}{model} {ending} by the run of {when}{reason}; {_serving(log)}."
+    is_said = (
+        hold is not None and record.outcome is Outcome.HELD and record.decided_at >= hold.created_at
+    )
+    return f"{first}{decision_sentence(record, with_reason=not is_said)}; {_serving(log)}."
 
 
 def _is_of(record: DecisionRecord, day: date | None) -> bool:
@@ -70,8 +54,8 @@ def _held(hold: PromotionEntry) -> str:
     reason = hold.reason.rstrip(". ")
     return (
         f"{hold.model} is on hold: {hold.actor} rolled it back to version {hold.version} at "
-        f"{_time(hold.created_at)} ({reason}), and no run promotes until that is released with "
-        f"`release_model` in Airflow or `release {hold.model} --reason …`. "
+        f"{time_words(hold.created_at)} ({reason}), and no run promotes until that is released "
+        f"with `release_model` in Airflow or `release {hold.model} --reason …`. "
     )
 
 
@@ -86,9 +70,5 @@ def _serving(log: PromotionLog) -> str:
         how = f", by {word} of {came_by.actor}"
     return (
         f"version {champion.version} (generation {champion.generation}) serves since "
-        f"{_time(came_by.created_at)}{how}"
+        f"{time_words(came_by.created_at)}{how}"
     )
-
-
-def _time(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

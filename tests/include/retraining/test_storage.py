@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -242,10 +243,10 @@ def test_a_store_that_denies_access_is_told_at_once(s3_options: dict[str, str], 
 
 
 @pytest.mark.fault("F08")
-def test_a_store_that_does_not_answer_may_be_tried_again(s3_options: dict[str, str], monkeypatch):
+def test_a_store_that_does_not_answer_may_be_tried_again(s3_options: dict[str, str]):
     """After its own retries, a silent store is an error that another attempt may not see."""
-    monkeypatch.setattr(storage, "RETRY_TIMEOUT", storage.timedelta(seconds=0.1))
-    store = Store("s3://bucket", {**s3_options, "AWS_ENDPOINT_URL": "http://127.0.0.1:9"})
+    options = {**s3_options, "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
+    store = Store("s3://bucket", options, patience=timedelta(seconds=0.1))
     with pytest.raises(StorageError) as caught:
         store.read("a")
     assert not caught.value.is_permanent

@@ -1,0 +1,211 @@
+"""The pages as a FastAPI app that Airflow's API server mounts. Every route only reads.
+
+Airflow's own login is asked for on every route, and a model shows only to who may read its DAG.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from fastapi import Depends, FastAPI, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from include.orchestration.run_reference import DAG_PREFIX, model_of
+from include.pages import airflow_state, links, rendering
+from include.pages.access import GetUserDep, get_user, may_trigger, readable
+from include.pages.card import PICTURE
+from include.pages.look import look
+from include.pages.model_page import model_page
+from include.pages.models_page import models_page
+from include.pages.run_page import RUN_NAME, run_of, run_page
+from include.retraining.config import NAME_PATTERN
+from include.retraining.exceptions import NotFound, RetrainingError
+from include.retraining.layout import RunPaths
+from include.retraining.overview import sentence_of
+from include.retraining.storage import Store
+
+log = logging.getLogger(__name__)
+
+HEADERS = {
+    # Only our own style sheet, scripts and pictures; framed by Airflow's UI alone.
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+CACHED = "private, max-age=86400"
+KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+
+app = FastAPI(
+    title="Models",
+    dependencies=[Depends(get_user)],
+    # These would answer anybody.
+    docs_url=None,
+    redoc_url=None,
+    openapi_url=None,
+)
+
+
+@app.middleware("http")
+async def with_headers(
+    request: Request, call_next: Callable[[Request], Awaitable[Response]]
+) -> Response:
+    """Put the security headers on every answer, a refusal included."""
+    answer = await call_next(request)
+    for name, value in HEADERS.items():
+        answer.headers.setdefault(name, value)
+    return answer
+
+
+@app.get("/")
+def home(request: Request) -> Response:
+    """Lead to the page of all models."""
+    return RedirectResponse(f"{_root(request)}/models")
+
+
+@app.get("/models")
+def all_models(request: Request, user: GetUserDep) -> Response:
+    """Show all models that the reader may see, what needs a person first."""
+    store = look()
+    page = models_page(store, _names(user, store), datetime.now(UTC))
+    return _shown(request, "models.html", page=page)
+
+
+@app.get("/models/{model}")
+def one_model(
+    request: Request, user: GetUserDep, model: str, before: str | None = None
+) -> Response:
+    """Show a model: what serves, how it came to, and its decisions."""
+    return _model(request, user, model, before)
+
+
+@app.get("/dag")
+def dag_tab(request: Request, user: GetUserDep, dag_id: str, before: str | None = None) -> Response:
+    """Show the model of a DAG, for the tab on a DAG's page."""
+    return _model(request, user, _model_of(dag_id), before)
+
+
+@app.get("/models/{model}/runs/{run}")
+def one_run(request: Request, user: GetUserDep, model: str, run: str) -> Response:
+    """Show what a run decided."""
+    _require(user, model)
+    page = run_page(look(), model, run, _root(request))
+    return _shown(request, "run.html", page=page)
+
+
+@app.get("/run")
+def run_tab(request: Request, user: GetUserDep, dag_id: str, run_id: str) -> Response:
+    """Show what a run decided, for the tab on a run's page."""
+    model = _model_of(dag_id)
+    _require(user, model)
+    store = look()
+    run = run_of(store, model, run_id, airflow_state.due(dag_id, run_id))
+    return _shown(request, "run.html", page=run_page(store, model, run, _root(request)))
+
+
+@app.get("/models/{model}/runs/{run}/card/{picture}")
+def card_picture(user: GetUserDep, model: str, run: str, picture: str) -> Response:
+    """Return a picture of a model card."""
+    _require(user, model)
+    if not RUN_NAME.fullmatch(run) or set(run) == {"."} or not PICTURE.fullmatch(picture):
+        raise NotFound(f"there is no picture {picture!r} of the run {run!r}")
+    data = look().read_if_present(f"{RunPaths(model, run).card}/{picture}")
+    if data is None:
+        raise NotFound(f"the card of the run {run!r} has no picture {picture!r}")
+    return Response(data, media_type="image/png")
+
+
+@app.get("/static/{file}")
+def static_file(file: str) -> Response:
+    """Return the style sheet, a script or an icon."""
+    found = {path.name: path for path in rendering.STATIC.iterdir()}.get(file)
+    if found is None or found.suffix not in KINDS:
+        raise NotFound(f"there is no file {file!r}")
+    kind = KINDS[found.suffix]
+    return Response(found.read_bytes(), media_type=kind, headers={"Cache-Control": CACHED})
+
+
+@app.exception_handler(RetrainingError)
+def say_what_is_wrong(request: Request, error: Exception) -> Response:
+    """Return a page that says what cannot be shown, and what to do."""
+    is_missing = isinstance(error, NotFound)
+    if not is_missing:
+        log.warning("%s cannot be shown: %s", request.url.path, sentence_of(error))
+    title = "There is no such page" if is_missing else "The store cannot be read"
+    return _shown(
+        request,
+        "error.html",
+        status=404 if is_missing else 503,
+        title=title,
+        reason=sentence_of(error),
+        runbook=None if is_missing else "store",
+    )
+
+
+@app.exception_handler(Exception)
+def say_that_it_broke(request: Request, error: Exception) -> Response:
+    """Return a page that names the kind of error; its text is in the API server's log."""
+    answer = _shown(
+        request,
+        "error.html",
+        status=500,
+        title="This page broke",
+        reason=f"{type(error).__name__}: the log of Airflow's API server has the rest",
+        runbook=None,
+    )
+    answer.headers.update(HEADERS)  # it passes by the middleware
+    return answer
+
+
+def _model(request: Request, user: Any, model: str, before: str | None) -> Response:
+    _require(user, model)
+    if before is not None and not RUN_NAME.fullmatch(before):
+        raise NotFound(f"before={before!r} is not the name of a decision")
+    store = look()
+    page = model_page(store, model, datetime.now(UTC), _root(request), before=before)
+    if not page.row.dag.is_there and model not in store.children("models")[0]:
+        raise _unknown(model)
+    dags = ("rollback_model", "release_model", page.row.dag.dag_id)
+    may = {dag_id for dag_id in dags if may_trigger(user, dag_id)}
+    return _shown(request, "model.html", page=page, may=may)
+
+
+def _names(user: Any, store: Store) -> list[str]:
+    """Return the models that a user may see: those that Airflow has or that left a trace."""
+    stored = (name for name in store.children("models")[0] if re.fullmatch(NAME_PATTERN, name))
+    ids = airflow_state.model_dag_ids() | {DAG_PREFIX + name for name in stored}
+    return sorted(model_of(dag_id) for dag_id in readable(user, ids))
+
+
+def _require(user: Any, model: str) -> None:
+    """Refuse what a user may not see in the words for what is not there."""
+    dag_id = DAG_PREFIX + model
+    if not re.fullmatch(NAME_PATTERN, model) or dag_id not in readable(user, [dag_id]):
+        raise _unknown(model)
+
+
+def _unknown(model: str) -> NotFound:
+    return NotFound(f"there is no model {model!r} that you may see")
+
+
+def _model_of(dag_id: str) -> str:
+    if not dag_id.startswith(DAG_PREFIX):
+        raise NotFound(f"the DAG {dag_id!r} retrains no model: those that do begin with retrain_")
+    return model_of(dag_id)
+
+
+def _root(request: Request) -> str:
+    """Return the path below which our pages are served."""
+    return str(request.scope.get("root_path", "")).rstrip("/")
+
+
+def _shown(request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
+    values |= {"root": _root(request), "airflow": links.airflow_path()}
+    return HTMLResponse(rendering.render(template, **values), status_code=status)

@@ -1,0 +1,170 @@
+"""Charts as plain SVG, drawn on the server: numbers in, markup out. No script draws anything.
+
+Colours are classes of the style sheet, so that a chart follows the theme. Each mark has a title,
+which a browser shows when one points at it, and the page has the same numbers in a table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup, escape
+
+from include.retraining.wording import number
+
+WIDTH, HEIGHT = 640, 220
+LEFT, RIGHT, TOP, BOTTOM = 56, 12, 12, 28
+LEAST_POINTS = 2
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One value on a line, in words for who points at it."""
+
+    at: int
+    """Its place from left to right, counted from 0."""
+    value: float
+    title: str
+    lower: float | None = None
+    upper: float | None = None
+    """The ends of its interval, where it has one."""
+    link: str | None = None
+
+
+@dataclass(frozen=True)
+class Line:
+    """Values of one kind. Its name is the class by which the style sheet colours it."""
+
+    name: str
+    marks: Sequence[Mark]
+    has_dots: bool = True
+
+
+def sparkline(values: Sequence[float | None], title: str) -> Markup:
+    """Return a line without axes, the newest value to the right, for the height of a text line.
+
+    Args:
+        values: oldest first; None leaves a gap.
+        title: says what it shows to who cannot see it.
+    """
+    known = [(place, value) for place, value in enumerate(values) if value is not None]
+    if len(known) < LEAST_POINTS:
+        return Markup("")
+    width, height, edge = 96, 24, 3
+    scale = _Scale([value for _, value in known], height - edge, edge)
+    step = (width - 2 * edge) / (len(values) - 1)
+    points = [(edge + place * step, scale.y(value)) for place, value in known]
+    last = points[-1]
+    return Markup(
+        '<svg class="sparkline" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
+        'role="img"><title>{title}</title><polyline points="{points}"/>'
+        '<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5"/></svg>'
+    ).format(width=width, height=height, title=title, points=_points(points), x=last[0], y=last[1])
+
+
+def chart(lines: Sequence[Line], labels: Sequence[str], title: str) -> Markup:
+    """Return lines over time with axes, intervals, and a name in the style sheet for each.
+
+    Args:
+        lines: each with marks whose places count in ``labels``.
+        labels: what each place is called below, oldest first.
+        title: says what it shows to who cannot see it.
+    """
+    values = [
+        value
+        for line in lines
+        for mark in line.marks
+        for value in (mark.value, mark.lower, mark.upper)
+        if value is not None
+    ]
+    if not values or len(labels) < LEAST_POINTS:
+        return Markup("")
+    scale = _Scale(values, HEIGHT - BOTTOM, TOP)
+    step = (WIDTH - LEFT - RIGHT) / (len(labels) - 1)
+    parts = [
+        *_grid(scale),
+        *_below(labels, step),
+        *(part for line in lines for part in _drawn(line, scale, step)),
+    ]
+    return Markup(
+        '<svg class="chart" viewBox="0 0 {width} {height}" role="img"><title>{title}</title>'
+        "{parts}</svg>"
+    ).format(width=WIDTH, height=HEIGHT, title=title, parts=Markup("").join(parts))
+
+
+def bar(value: float, limit: float, title: str) -> Markup:
+    """Return how much of a limit a value takes; what is above the limit fills the bar."""
+    share = min(max(value / limit, 0.0), 1.0) if limit > 0 else 1.0
+    kind = "over" if value > limit else "high" if share > HIGH_SHARE else "fine"
+    return Markup(
+        '<svg class="bar" viewBox="0 0 100 8" width="100" height="8" role="img">'
+        '<title>{title}</title><rect class="all" width="100" height="8" rx="2"/>'
+        '<rect class="{kind}" width="{share:.0f}" height="8" rx="2"/></svg>'
+    ).format(title=title, kind=kind, share=share * 100)
+
+
+HIGH_SHARE = 0.85
+"""From which share on a reader should think of giving a step more."""
+
+
+class _Scale:
+    """Where a value lies between two heights, with a little room above and below."""
+
+    def __init__(self, values: Sequence[float], bottom: float, top: float) -> None:
+        low, high = min(values), max(values)
+        room = (high - low) * 0.08 or abs(high) * 0.05 or 1.0
+        self.low, self.high = low - room, high + room
+        self._bottom, self._top = bottom, top
+
+    def y(self, value: float) -> float:
+        share = (value - self.low) / (self.high - self.low)
+        return self._bottom - share * (self._bottom - self._top)
+
+
+def _grid(scale: _Scale) -> Iterator[Markup]:
+    for share in (0.0, 0.25, 0.5, 0.75, 1.0):
+        value = scale.low + share * (scale.high - scale.low)
+        y = scale.y(value)
+        yield Markup(
+            '<line class="grid" x1="{x1}" x2="{x2}" y1="{y:.1f}" y2="{y:.1f}"/>'
+            '<text class="axis end" x="{x}" y="{below:.1f}">{value}</text>'
+        ).format(x1=LEFT, x2=WIDTH - RIGHT, y=y, x=LEFT - 6, below=y + 4, value=number(value, 3))
+
+
+def _below(labels: Sequence[str], step: float) -> Iterator[Markup]:
+    """Yield the first, the middle and the last label."""
+    last = len(labels) - 1
+    for place, side in ((0, "start"), (last // 2, "middle"), (last, "end")):
+        if side != "middle" or last >= 2:
+            yield Markup('<text class="axis {side}" x="{x:.1f}" y="{y}">{label}</text>').format(
+                side=side, x=LEFT + place * step, y=HEIGHT - 8, label=labels[place]
+            )
+
+
+def _drawn(line: Line, scale: _Scale, step: float) -> Iterator[Markup]:
+    places = [(LEFT + mark.at * step, scale.y(mark.value)) for mark in line.marks]
+    for (x, _), mark in zip(places, line.marks, strict=True):
+        if mark.lower is not None and mark.upper is not None:
+            yield Markup(
+                '<line class="interval" x1="{x:.1f}" x2="{x:.1f}" y1="{a:.1f}" y2="{b:.1f}"/>'
+            ).format(x=x, a=scale.y(mark.lower), b=scale.y(mark.upper))
+    yield Markup('<polyline class="{name}" points="{points}"/>').format(
+        name=line.name, points=_points(places)
+    )
+    if line.has_dots:
+        for (x, y), mark in zip(places, line.marks, strict=True):
+            yield _dot(line.name, x, y, mark)
+
+
+def _dot(name: str, x: float, y: float, mark: Mark) -> Markup:
+    dot = Markup(
+        '<circle class="{name}" cx="{x:.1f}" cy="{y:.1f}" r="3.5"><title>{title}</title></circle>'
+    ).format(name=name, x=x, y=y, title=mark.title)
+    if mark.link is None:
+        return dot
+    return Markup('<a href="{link}">{dot}</a>').format(link=mark.link, dot=dot)
+
+
+def _points(points: Sequence[tuple[float, float]]) -> str:
+    return str(escape(" ".join(f"{x:.1f},{y:.1f}" for x, y in points)))

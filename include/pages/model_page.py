@@ -1,0 +1,169 @@
+"""The page of one model: what serves, how it came to, and every decision."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from markupsafe import Markup
+
+from include.pages import links, look
+from include.pages.airflow_state import look_at_dags
+from include.pages.charts import Line, Mark, chart, sparkline
+from include.pages.models_page import Row, row
+from include.pages.resources import StepUse, step_uses
+from include.pages.trend import Point, Series, fairness, judged, points, slices
+from include.retraining.config import ModelConfig
+from include.retraining.decision_record import DecisionRecord
+from include.retraining.exceptions import RetrainingError
+from include.retraining.notices import Notice
+from include.retraining.outbox import waiting
+from include.retraining.overview import Unreadable, look_at_model, recent_decisions, sentence_of
+from include.retraining.promotion_log import PromotionLog
+from include.retraining.promotions import PromotionEntry
+from include.retraining.records import decision_keys
+from include.retraining.storage import Store
+from include.retraining.wording import metric_name, number
+
+DECISIONS = 50
+"""How many decisions a page shows; the older ones are a click away."""
+ENTRIES = 30
+"""How many entries of the promotion log."""
+
+
+@dataclass(frozen=True)
+class ModelPage:
+    """All of the page."""
+
+    row: Row
+    config: ModelConfig | None
+    entries: Sequence[PromotionEntry]
+    """The newest first; where the log is damaged, those that can be read."""
+    log_problems: Sequence[str]
+    more_entries: bool
+    decisions: Sequence[DecisionRecord | Unreadable]
+    older: str | None
+    """The run behind which the older decisions begin."""
+    is_first: bool
+    """Whether these are the newest decisions."""
+    points: Sequence[Point]
+    """Oldest first."""
+    metric: str
+    chart: Markup
+    slices: Sequence[tuple[Series, Markup]]
+    fairness: Sequence[tuple[Series, Markup]]
+    uses: Sequence[StepUse]
+    untold: Sequence[Notice]
+    carded: DecisionRecord | None
+    """The newest run that may have a model card."""
+    now: datetime
+
+
+def model_page(
+    store: Store, model: str, now: datetime, root: str, *, before: str | None = None
+) -> ModelPage:
+    """Gather the page.
+
+    Args:
+        store: best a `RememberingStore`.
+        model: its name.
+        now: the time.
+        root: the path below which our pages are.
+        before: the run (a record's name) behind which to go on.
+
+    Raises:
+        StorageError: when the store refuses to list, or does not answer.
+    """
+    dag_id = f"retrain_{model}"
+    seen = look_at_model(store, model, entries=ENTRIES)
+    untold = [notice for notice in waiting(store) if notice.model == model]
+    key = None if before is None else f"models/{model}/decisions/{before}.json"
+    decisions, older = recent_decisions(store, model, limit=DECISIONS, before=key)
+    records = [one for one in decisions if isinstance(one, DecisionRecord)]
+    of_metric = judged(records)
+    found = points(of_metric)
+    metric = of_metric[-1].report.metric if of_metric and of_metric[-1].report else ""
+    entries, problems = _entries(store, model, seen.entries, seen.problems)
+    return ModelPage(
+        row=row(seen, look_at_dags([dag_id])[dag_id], len(untold), now),
+        config=look.config_of(model),
+        entries=entries,
+        log_problems=problems,
+        more_entries=bool(entries) and entries[-1].generation > 1,
+        decisions=decisions,
+        older=None if older is None else older.rpartition("/")[2].removesuffix(".json"),
+        is_first=before is None,
+        points=found,
+        metric=metric_name(metric),
+        chart=_chart(found, metric_name(metric), root),
+        slices=_with_lines(slices(of_metric)),
+        fairness=_with_lines(fairness(of_metric)),
+        uses=step_uses(records),
+        untold=untold,
+        carded=next((record for record in records if record.verdict is not None), None),
+        now=now,
+    )
+
+
+def run_path(record: DecisionRecord, root: str) -> str:
+    """Return the address of our page about a run."""
+    return f"{root}/models/{record.model}/runs/{links.quote(record.run, safe='')}"
+
+
+def has_decisions(store: Store, model: str) -> bool:
+    """Return whether any run of a model has ended."""
+    return bool(decision_keys(store, model))
+
+
+def _entries(
+    store: Store, model: str, entries: Sequence[PromotionEntry], problems: Sequence[str]
+) -> tuple[Sequence[PromotionEntry], Sequence[str]]:
+    """Return the promotion log; where it is damaged, what can be read and all that is wrong."""
+    if entries or not problems:
+        return entries, ()
+    try:
+        readable, wrong = PromotionLog(store, model).examine()
+    except RetrainingError as error:
+        return (), (sentence_of(error),)
+    return readable[::-1][:ENTRIES], wrong
+
+
+def _chart(found: Sequence[Point], metric: str, root: str) -> Markup:
+    def marks(field: str, *, has_interval: bool = False) -> list[Mark]:
+        return [
+            Mark(
+                place,
+                value,
+                f"{field} {number(value)}, run of {point.record.run_after:%Y-%m-%d %H:%M} UTC: "
+                f"{point.record.outcome.value.replace('_', ' ')}",
+                lower=point.lower if has_interval else None,
+                upper=point.upper if has_interval else None,
+                link=run_path(point.record, root) if has_interval else None,
+            )
+            for place, point in enumerate(found)
+            if (value := getattr(point, field)) is not None
+        ]
+
+    lines = [
+        Line("limit", marks("limit"), has_dots=False),
+        Line("champion", marks("champion"), has_dots=False),
+        Line("challenger", marks("challenger", has_interval=True)),
+    ]
+    labels = [f"{point.record.run_after:%d %b}" for point in found]
+    title = f"{metric} of challenger and champion, and the limit, by run; the table has the numbers"
+    return chart(lines, labels, title)
+
+
+def _with_lines(found: Sequence[Series]) -> list[tuple[Series, Markup]]:
+    return [
+        (
+            series,
+            sparkline(
+                series.values,
+                f"{series.name} over time, oldest first: "
+                + ", ".join(number(value) for value in series.values if value is not None),
+            ),
+        )
+        for series in found
+    ]

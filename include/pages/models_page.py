@@ -1,0 +1,179 @@
+"""The page of all models: a row each, what needs a person first."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from markupsafe import Markup
+
+from include.pages import look
+from include.pages.airflow_state import DagSeen, look_at_dags
+from include.pages.charts import sparkline
+from include.pages.needs import Need, Urgency, needs, urgency
+from include.retraining.config import ModelConfig
+from include.retraining.deadline import TimeOfDay, parse_deadline
+from include.retraining.exceptions import EvidenceError
+from include.retraining.notices import Notice
+from include.retraining.outbox import waiting
+from include.retraining.overview import ModelSeen, look_at_models, sentence_of
+from include.retraining.promotions import PromotionEntry
+from include.retraining.savings import Saved
+from include.retraining.storage import Store
+from include.retraining.watch_mark import Mark, last_mark
+from include.retraining.wording import metric_name, metric_value, number
+
+SPARK_ENTRIES = 12
+"""How many promotions the small line shows."""
+SAVED_DAYS = 30
+TALLY_PATIENCE_SECONDS = 0.15
+WATCH_SILENT = timedelta(minutes=15)
+"""As the watch outside of Airflow: `watch_models` looks every five minutes."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model."""
+
+    seen: ModelSeen
+    dag: DagSeen
+    title: str
+    owner: str
+    needs: list[Need]
+    metric: str
+    """The decision metric's name and its value for what serves; empty when that is not known."""
+    spark: Markup
+    data_age_days: int | None
+    is_too_old: bool
+    decide_by: datetime | None
+    """By when the next run must have decided."""
+
+    @property
+    def urgency(self) -> Urgency:
+        """How much it needs a person."""
+        return urgency(self.needs)
+
+
+@dataclass(frozen=True)
+class ModelsPage:
+    """All of the page."""
+
+    rows: list[Row]
+    saved: Saved
+    unplaced: list[Notice]
+    """Messages about no model that are not delivered."""
+    watch: Mark | None
+    watch_problem: str | None
+    """What is wrong with the watch itself."""
+    now: datetime
+
+
+def models_page(store: Store, names: Sequence[str], now: datetime) -> ModelsPage:
+    """Gather the page.
+
+    Args:
+        store: best a `RememberingStore`.
+        names: the models that the reader may see.
+        now: the time.
+
+    Raises:
+        StorageError: when the store refuses to list, or does not answer.
+    """
+    dags = look_at_dags([f"retrain_{name}" for name in names])
+    notices = list(waiting(store))
+    untold = Counter(notice.model for notice in notices)
+    seen = look_at_models(store, names, entries=SPARK_ENTRIES)
+    rows = [row(one, dags[f"retrain_{one.model}"], untold[one.model], now) for one in seen]
+    rows.sort(key=lambda one: (one.urgency, one.seen.model))
+    saved = look.TALLY.count(
+        store, names, now - timedelta(days=SAVED_DAYS), patience_seconds=TALLY_PATIENCE_SECONDS
+    )
+    mark, problem = _watch(store, now)
+    return ModelsPage(
+        rows=rows,
+        saved=saved,
+        unplaced=[notice for notice in notices if not notice.model],
+        watch=mark,
+        watch_problem=problem,
+        now=now,
+    )
+
+
+def row(seen: ModelSeen, dag: DagSeen, untold: int, now: datetime) -> Row:
+    """Return one model's row."""
+    config = look.config_of(seen.model)
+    champion = seen.champion
+    age = None if champion is None else data_age_days(champion, now)
+    limit = None if config is None else config.max_champion_age_days
+    return Row(
+        seen=seen,
+        dag=dag,
+        title=title_of(seen, config),
+        owner=(config and config.owner) or (seen.newest and seen.newest.owner) or "",
+        needs=needs(seen, dag, untold),
+        metric=metric_words(champion),
+        spark=_spark(seen.entries),
+        data_age_days=age,
+        is_too_old=age is not None and limit is not None and age > limit,
+        decide_by=decide_by(config, dag),
+    )
+
+
+def title_of(seen: ModelSeen, config: ModelConfig | None) -> str:
+    """Return what people call a model."""
+    told = (config and config.title) or (seen.newest and seen.newest.title)
+    return told or seen.model.replace("_", " ").capitalize()
+
+
+def metric_words(entry: PromotionEntry | None) -> str:
+    """Return the decision metric of what serves and its value."""
+    if entry is None or entry.metric is None or entry.value is None:
+        return ""
+    return f"{metric_name(entry.metric)} {number(metric_value(entry.metric, entry.value))}"
+
+
+def data_age_days(entry: PromotionEntry, now: datetime) -> int:
+    """Return how many days old the data of what serves is."""
+    of = date.fromisoformat(entry.data_date)
+    return (now - datetime(of.year, of.month, of.day, tzinfo=UTC)).days
+
+
+def decide_by(config: ModelConfig | None, dag: DagSeen) -> datetime | None:
+    """Return by when the next run must have decided; None without a deadline or a next run."""
+    if config is None or config.deadline is None or dag.next_run is None:
+        return None
+    deadline = parse_deadline(config.deadline)
+    if isinstance(deadline, TimeOfDay):
+        return deadline.after(dag.next_run)
+    return dag.next_run + deadline.interval
+
+
+def _spark(entries: Sequence[PromotionEntry]) -> Markup:
+    """Draw the decision metric of each version as it came to serve, by one metric."""
+    metric = next((entry.metric for entry in entries if entry.metric), None)
+    values = [
+        metric_value(metric, entry.value)
+        if metric and entry.metric == metric and entry.value is not None
+        else None
+        for entry in reversed(entries)
+    ]
+    words = ", ".join(number(value) for value in values if value is not None)
+    return sparkline(
+        values, f"{metric_name(metric or '')} of each promotion, oldest first: {words}"
+    )
+
+
+def _watch(store: Store, now: datetime) -> tuple[Mark | None, str | None]:
+    try:
+        mark = last_mark(store)
+    except EvidenceError as error:
+        return None, sentence_of(error)
+    if mark is None:
+        return None, "watch_models has not looked yet"
+    if now - mark.at > WATCH_SILENT:
+        return mark, "watch_models has not looked for more than 15 minutes"
+    if mark.failed:
+        return mark, f"in the last look of watch_models failed: {', '.join(mark.failed)}"
+    return mark, None

@@ -1,0 +1,82 @@
+"""What of a model needs a person, the most urgent first. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+
+from include.pages.airflow_state import DagSeen
+from include.retraining.decision_notice import kind_of
+from include.retraining.kinds import Kind
+from include.retraining.overview import ModelSeen
+
+
+class Urgency(IntEnum):
+    """How much a model needs a person; the least number comes first."""
+
+    DAMAGED = 1
+    BROKEN = 2
+    WAITING = 3
+    RAISED = 4
+    UNTOLD = 5
+    HELD = 6
+    NOTHING = 9
+
+
+@dataclass(frozen=True)
+class Need:
+    """One thing that someone must see to."""
+
+    urgency: Urgency
+    words: str
+    runbook: str | None = None
+    """The page in `docs/runbooks/` about it."""
+
+
+_CONDITIONS = {
+    "paused": "its DAG is paused",
+    "no_decision": "nothing was decided for two intervals",
+    "too_old": "what serves is too old",
+    "late": "a run is late",
+    "promotion_log": "the promotion log is damaged",
+}
+
+
+def needs(seen: ModelSeen, dag: DagSeen, untold: int) -> list[Need]:
+    """Return what needs a person, the most urgent first.
+
+    Args:
+        seen: what the store says.
+        dag: what Airflow says.
+        untold: how many messages about the model are not delivered.
+    """
+    found = [*_of_store(seen), *_of_airflow(dag)]
+    if untold:
+        words = "1 message is" if untold == 1 else f"{untold} messages are"
+        found.append(Need(Urgency.UNTOLD, f"{words} not delivered", "outbox"))
+    return sorted(found, key=lambda need: need.urgency)
+
+
+def urgency(found: list[Need]) -> Urgency:
+    """Return the most urgent of a model's needs."""
+    return min((need.urgency for need in found), default=Urgency.NOTHING)
+
+
+def _of_store(seen: ModelSeen) -> Iterator[Need]:
+    if seen.problems:
+        yield Need(Urgency.DAMAGED, "something cannot be read", "promotion_log")
+    newest = seen.newest
+    if newest is not None and kind_of(newest.outcome) is Kind.BROKEN:
+        words = f"the last run: {newest.outcome.value.replace('_', ' ')}"
+        yield Need(Urgency.BROKEN, words, "broken")
+    for condition, raised in seen.raised.items():
+        words = _CONDITIONS.get(condition, condition.replace("_", " "))
+        yield Need(Urgency.RAISED, f"{words}, since {raised.since:%d %b %H:%M} UTC", condition)
+    if seen.hold is not None:
+        yield Need(Urgency.HELD, "on hold: no run promotes", "rolled_back")
+
+
+def _of_airflow(dag: DagSeen) -> Iterator[Need]:
+    if dag.waits_for_person is not None:
+        yield Need(Urgency.WAITING, "a run waits for an approval", "approval")

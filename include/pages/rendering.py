@@ -1,0 +1,125 @@
+"""Templates, and how times, numbers and amounts look on a page. Everything is escaped."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from include.pages import links
+from include.retraining.decision_words import decision_sentence
+from include.retraining.redaction import redact
+from include.retraining.wording import metric_name, metric_value, number, signed
+
+HERE = Path(__file__).parent
+STATIC = HERE / "static"
+NOTHING = "-"
+_UNITS = ((86400 * 2, 86400, "d"), (3600 * 2, 3600, "h"), (60 * 2, 60, "min"))
+
+
+@cache
+def environment() -> Environment:
+    """Return the templates' environment, made once."""
+    made = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {
+        "when": when,
+        "ago": ago,
+        "plain": plain,
+        "words": words,
+        "size": size,
+        "seconds": seconds,
+        "masked": redact,
+        "sentence": decision_sentence,
+        "metric_name": metric_name,
+        "signed": signed,
+    }
+    made.globals |= {
+        "links": links,
+        "metric_value": metric_value,
+        "nothing": NOTHING,
+        "static_mark": static_mark(),
+    }
+    return made
+
+
+def render(template: str, **values: Any) -> str:
+    """Return a page."""
+    return environment().get_template(template).render(**values)
+
+
+@cache
+def static_mark() -> str:
+    """Return a word that changes with the style sheet and the scripts, for the browser's cache."""
+    digest = hashlib.sha256()
+    for file in sorted(STATIC.iterdir()):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def when(moment: datetime | None) -> Markup:
+    """Return a time to the minute in UTC, whole when one points at it."""
+    if moment is None:
+        return escape(NOTHING)
+    moment = moment.astimezone(UTC)
+    year = "" if moment.year == datetime.now(UTC).year else f" {moment.year}"
+    return Markup('<time datetime="{iso}" title="{full}">{shown}</time>').format(
+        iso=moment.isoformat(timespec="seconds"),
+        full=f"{moment:%Y-%m-%d %H:%M:%S} UTC",
+        shown=f"{moment.day} {moment:%b}{year} {moment:%H:%M}",
+    )
+
+
+def ago(moment: datetime, now: datetime) -> str:
+    """Return how long ago a time was, or in how long it will be."""
+    away = now - moment
+    return f"in {_span(-away)}" if away < timedelta(0) else f"{_span(away)} ago"
+
+
+def _span(away: timedelta) -> str:
+    total = away.total_seconds()
+    for least, unit, word in _UNITS:
+        if total >= least:
+            return f"{total // unit:.0f} {word}"
+    return f"{total:.0f} s"
+
+
+def plain(value: float | None, digits: int = 4) -> str:
+    """Return a number, or a sign for none."""
+    return NOTHING if value is None else number(value, digits)
+
+
+def words(name: object) -> str:
+    """Return a code word in words: `cannot_judge` is `cannot judge`."""
+    return str(getattr(name, "value", name)).replace("_", " ")
+
+
+def size(value: float | None) -> str:
+    """Return an amount of memory or of data."""
+    if value is None:
+        return NOTHING
+    for unit, name in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
+        if value >= unit:
+            return f"{number(value / unit, 3)} {name}"
+    return f"{value:.0f} bytes"
+
+
+def seconds(value: float | None) -> str:
+    """Return a duration."""
+    if value is None:
+        return NOTHING
+    if value >= 3600:
+        return f"{value // 3600:.0f} h {value % 3600 // 60:.0f} min"
+    if value >= 60:
+        return f"{value // 60:.0f} min {value % 60:.0f} s"
+    return f"{number(value, 3)} s"

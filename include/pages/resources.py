@@ -1,0 +1,72 @@
+"""What the steps used, against what they were given. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from include.pages.charts import bar
+from include.retraining.compute_used import ComputeUsed
+from include.retraining.decision_record import DecisionRecord
+from include.retraining.steps import STEPS
+from include.retraining.wording import number
+
+_MEMORY = re.compile(r"(\d+(?:\.\d+)?) ?(MiB|GiB)")
+_UNITS = {"MiB": 2**20, "GiB": 2**30}
+
+
+@dataclass(frozen=True)
+class StepUse:
+    """One step of the last run that ran it, and the most of all runs that are looked at."""
+
+    step: str
+    used: ComputeUsed
+    record: DecisionRecord
+    """Of the last run that ran it."""
+    most_bytes: int | None
+    most_seconds: float | None
+    given_bytes: int | None
+    """None for no limit."""
+
+    @property
+    def bar(self) -> Markup:
+        """How much of the memory that was given the step took at its peak."""
+        peak = self.used.peak_memory_bytes
+        if peak is None or self.given_bytes is None:
+            return Markup("")
+        words = f"{number(100 * peak / self.given_bytes, 2)} % of {self.used.memory}"
+        return bar(peak, self.given_bytes, words)
+
+
+def step_uses(records: Iterable[DecisionRecord]) -> list[StepUse]:
+    """Return what each step used, from the decisions, the newest first."""
+    found = list(records)
+    uses = []
+    for step in STEPS:
+        ran = [
+            (record, record.compute[step])
+            for record in found
+            if step in record.compute and record.compute[step].seconds is not None
+        ]
+        if ran:
+            record, used = ran[0]
+            uses.append(
+                StepUse(
+                    step=step,
+                    used=used,
+                    record=record,
+                    most_bytes=max((one.peak_memory_bytes or 0 for _, one in ran), default=0),
+                    most_seconds=max(one.seconds or 0.0 for _, one in ran),
+                    given_bytes=bytes_of(used.memory),
+                )
+            )
+    return uses
+
+
+def bytes_of(memory: str | None) -> int | None:
+    """Return an amount such as `4096MiB` in bytes; None where there is no limit."""
+    match = _MEMORY.fullmatch(memory or "")
+    return None if match is None else int(float(match[1]) * _UNITS[match[2]])

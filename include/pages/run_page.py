@@ -1,0 +1,94 @@
+"""The page of one run: what it decided, on which data, by which code, and why."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from include.pages.card import card_html
+from include.retraining.decision_record import DecisionRecord
+from include.retraining.exceptions import NotFound, RetrainingError
+from include.retraining.layout import RunPaths, decisions_folder, run_key
+from include.retraining.manifest import RunManifest, current_plan, find_manifest
+from include.retraining.overview import Unreadable, read_decision, sentence_of
+from include.retraining.records import decision_keys
+from include.retraining.storage import Store
+
+RUN_NAME = re.compile(r"[A-Za-z0-9_.-]{1,160}")
+
+
+@dataclass(frozen=True)
+class RunPage:
+    """All of the page."""
+
+    model: str
+    run: str
+    """The run's folder name, whatever plan is the newest."""
+    decisions: Sequence[DecisionRecord | Unreadable]
+    """One for each time it was decided, the newest first; none while it goes on."""
+    manifest: RunManifest | None
+    card: str | None
+    """The model card as HTML; None where there is none."""
+    plan: str
+    """The folder of the newest plan, in which the card lies."""
+    problems: Sequence[str]
+
+    @property
+    def record(self) -> DecisionRecord | None:
+        """The newest decision that can be read."""
+        return next((one for one in self.decisions if isinstance(one, DecisionRecord)), None)
+
+
+def run_page(store: Store, model: str, run: str, root: str) -> RunPage:
+    """Gather the page.
+
+    Args:
+        store: best a `RememberingStore`.
+        model: its name.
+        run: the run's folder name.
+        root: the path below which our pages are.
+
+    Raises:
+        NotFound: when the store holds nothing of such a run.
+        StorageError: when the store refuses to list, or does not answer.
+    """
+    if not RUN_NAME.fullmatch(run) or set(run) == {"."}:
+        raise NotFound(f"{run!r} is not the name of a run")
+    first = RunPaths(model, run).first_plan
+    prefix = f"{decisions_folder(model)}/{first}."
+    keys = [key for key in decision_keys(store, model) if key.startswith(prefix)]
+    decisions = [read_decision(store, key) for key in keys]
+    problems: list[str] = []
+    manifest, card, plan = None, None, first
+    try:
+        paths = current_plan(store, RunPaths(model, first))
+        plan = paths.run
+        manifest = find_manifest(store, paths)
+        card = card_html(store, paths, f"{root}/models/{model}/runs/{paths.run}/card")
+    except RetrainingError as error:
+        problems.append(sentence_of(error))
+    if not decisions and manifest is None and not problems:
+        raise NotFound(f"{model}: the store holds no plan and no decision of the run {run}")
+    return RunPage(model, first, decisions, manifest, card, plan, tuple(problems))
+
+
+def run_of(store: Store, model: str, run_id: str, run_after: object) -> str:
+    """Return the folder name of one of Airflow's runs.
+
+    Args:
+        store: with the run.
+        model: its name.
+        run_id: Airflow's id.
+        run_after: when it was due, where Airflow knows the run; else the store is searched.
+
+    Raises:
+        NotFound: when neither knows it.
+    """
+    from datetime import datetime
+
+    from include.retraining.runs import find_run
+
+    if isinstance(run_after, datetime):
+        return run_key(run_id, run_after)
+    return find_run(store, run_id, model).first_plan

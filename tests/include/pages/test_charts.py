@@ -1,0 +1,71 @@
+"""Charts: what they draw, and that nothing in them is taken for markup."""
+
+from __future__ import annotations
+
+import re
+from xml.etree import ElementTree
+
+from include.pages.charts import Line, Mark, bar, chart, sparkline
+
+
+def numbers(text: str) -> list[tuple[float, float]]:
+    """The points of a polyline."""
+    return [tuple(map(float, pair.split(","))) for pair in text.split()]  # type: ignore[misc]
+
+
+def test_a_line_rises_where_its_values_do() -> None:
+    """The newest value is to the right and the greatest on top."""
+    svg = ElementTree.fromstring(sparkline([1.0, None, 3.0, 2.0], "three values"))
+    (line,) = svg.findall("polyline")
+    points = numbers(line.attrib["points"])
+    assert len(points) == 3
+    assert [x for x, _ in points] == sorted(x for x, _ in points)
+    assert points[1][1] < points[2][1] < points[0][1]  # SVG counts from the top
+    assert svg.findtext("title") == "three values"
+
+
+def test_nothing_is_drawn_of_a_single_value() -> None:
+    """A line needs two."""
+    assert sparkline([1.0], "one") == ""
+    assert sparkline([None, None], "none") == ""
+    assert chart([Line("challenger", [Mark(0, 1.0, "x")])], ["a"], "one") == ""
+
+
+def test_a_chart_has_intervals_dots_and_links() -> None:
+    """Each mark with its words and its page, each interval between its ends."""
+    marks = [
+        Mark(0, 0.8, "first <b>", lower=0.7, upper=0.9, link="/runs/1"),
+        Mark(1, 0.9, "second", link="/runs/2"),
+    ]
+    limit = Line("limit", [Mark(0, 0.5, ""), Mark(1, 0.5, "")], has_dots=False)
+    svg = ElementTree.fromstring(chart([limit, Line("challenger", marks)], ["a", "b"], "t"))
+    assert {line.attrib["class"] for line in svg.findall("polyline")} == {"limit", "challenger"}
+    assert [link.attrib["href"] for link in svg.findall("a")] == ["/runs/1", "/runs/2"]
+    titles = [title.text for title in svg.findall("a/circle/title")]
+    assert titles == ["first <b>", "second"]
+    (interval,) = svg.findall("line[@class='interval']")
+    assert float(interval.attrib["y1"]) > float(interval.attrib["y2"])
+
+
+def test_equal_values_are_a_flat_line() -> None:
+    """No division by nothing."""
+    points = numbers(re.findall(r'polyline points="([^"]+)"', sparkline([2.0, 2.0, 2.0], "t"))[0])
+    assert len({y for _, y in points}) == 1
+    assert "nan" not in sparkline([0.0, 0.0], "t")
+
+
+def test_markup_in_a_name_is_text() -> None:
+    """Names of slices come from data."""
+    assert "<script>" not in sparkline([1.0, 2.0], "<script>")
+    assert "<script>" not in chart(
+        [Line("challenger", [Mark(0, 1.0, "<script>"), Mark(1, 1.0, "x")])], ["<script>", "b"], "t"
+    )
+
+
+def test_a_bar_says_how_near_the_limit_is() -> None:
+    """Fine, nearly all of it, and more than there is."""
+    kinds = [
+        re.findall(r'class="(\w+)" width="(\d+)"', bar(value, 100, "t"))[1]
+        for value in (50, 90, 120)
+    ]
+    assert kinds == [("fine", "50"), ("high", "90"), ("over", "100")]
