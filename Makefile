@@ -29,9 +29,9 @@ UV := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo $(PRIVATE)/u
 MADE := $(VENV)/.made-$(shell "$(PYTHON)" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage test-faults test-batch test-compose check lint fmt
-.PHONY: bench bench-small bench-backends bench-large bench-parse
-.PHONY: env up down logs lock clean python engine compose
+.PHONY: help run test coverage test-faults test-batch test-compose test-ui screenshots check lint fmt
+.PHONY: bench bench-small bench-backends bench-large bench-parse bench-ui
+.PHONY: env up down logs lock clean python engine compose chromium
 .DELETE_ON_ERROR:
 
 help:  ## List these commands
@@ -51,6 +51,12 @@ test-faults: $(VENV)/.dev-installed  ## Run every fault of the catalogue and pri
 
 test-batch: engine $(VENV)/.dev-installed  ## Build the training image and run jobs in it (on a container engine)
 	@exec $(BIN)/python -m pytest -m docker tests/docker
+
+test-ui: chromium $(VENV)/.dev-installed  ## Look at the pages in Airflow's UI with Chromium (a real API server, three minutes)
+	@exec $(BIN)/python -m pytest -m ui tests/ui
+
+screenshots: chromium $(VENV)/.dev-installed  ## Take the pictures of docs/images/ anew
+	@exec $(BIN)/python -m tests.ui.screenshots
 
 test-compose: engine $(VENV)/.dev-installed  ## Start the whole stack in containers, break parts of it, remove it (ten minutes)
 	@exec $(BIN)/python -m pytest -m docker tests/compose
@@ -77,13 +83,14 @@ fmt: $(VENV)/.dev-installed  ## Repair what the linter and the formatter can rep
 bench: $(VENV)/.dev-installed  ## Measure everything and print one table (half an hour)
 	@exec $(BIN)/python -m benchmarks
 
-bench-small bench-backends bench-large bench-parse: bench-%: $(VENV)/.dev-installed
+bench-small bench-backends bench-large bench-parse bench-ui: bench-%: $(VENV)/.dev-installed
 	@exec $(BIN)/python -m benchmarks $*
 
 bench-small:  ## Measure only: from a flag on disk to a promotion
 bench-backends:  ## Measure only: what Batch and Kubernetes cost beside the job
 bench-large:  ## Measure only: one and ten million rows
 bench-parse:  ## Measure only: parsing the DAG files
+bench-ui:  ## Measure only: the pages in Airflow's UI
 
 env:  ## Make .env with the secrets of docker-compose.yaml (PORT=8090 for another port)
 	@sh deploy/compose/new_env.sh .env $(PORT)
@@ -126,6 +133,10 @@ python:
 engine:
 	@docker info >/dev/null 2>&1 || { \
 		echo "no container engine answers \`docker info\`: start one to run this" >&2; exit 1; }
+
+chromium:
+	@test -x /usr/bin/chromium || { \
+		echo "/usr/bin/chromium is missing: on Debian, apt-get install chromium" >&2; exit 1; }
 
 compose: engine
 	@$(COMPOSE) version >/dev/null 2>&1 || { \

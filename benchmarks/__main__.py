@@ -1,4 +1,4 @@
-"""`python -m benchmarks [small] [large] [parse] [backends]`: measure, and print one table."""
+"""`python -m benchmarks [parse] [small] [backends] [ui] [large]`: measure, and print one table."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import backends, large, parse, small
+from benchmarks import backends, large, parse, small, ui
 from benchmarks.measuring import Row
 
 PARTS = {
     "parse": parse.measure,
     "small": small.measure,
     "backends": backends.measure,
+    "ui": ui.measure,
     "large": large.measure,
 }
 

@@ -51,6 +51,7 @@ def release_params() -> dict[str, Param]:
             type="string",
             enum=model_names(),
             title="Model",
+            description="Its name, as in retrain_NAME.",
         ),
         "reason": Param(
             type="string",
@@ -73,14 +74,16 @@ def rollback_params() -> dict[str, Param]:
             pattern=VERSION_PATTERN,
             title="Version that shall serve again",
             description="Empty: the champion before the one that serves, leaving out those that "
-            "were rolled back.",
+            "were rolled back. The model's page under Models in the navigation has all that ever "
+            "served.",
         ),
         "dry_run": Param(
             True,
             type="boolean",
             title="Dry run",
-            description="Check everything, try the version, say what would change, and change "
-            "nothing. Switch it off to roll back.",
+            description="On: the version is checked and tried, the log of Roll back says what "
+            "would change, and nothing changes. Switch it off to roll back: the version serves at "
+            "once, and no run promotes until a person releases that.",
         ),
     }
 

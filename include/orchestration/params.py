@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from include.retraining.manifest import Params
 
 OLDEST_DAYS = 400
+# Folded in the form until someone opens them: a usual run needs neither.
+OTHER_DATA = "Data of another day"
+BY_FORCE = "Although nothing changed"
 
 
 def run_params() -> dict[str, Param]:
@@ -30,22 +33,9 @@ def run_params() -> dict[str, Param]:
             False,
             type="boolean",
             title="Dry run",
-            description="Decide and report, but change nothing.",
-        ),
-        "force_retrain": Param(
-            False,
-            type="boolean",
-            title="Retrain by force",
-            description="Train even if data, code and configuration are unchanged, and accept a "
-            "flag that was decided on before. Needs a reason.",
-        ),
-        "date": Param(
-            None,
-            type=["null", "string"],
-            format="date",
-            title="Date of the data",
-            description="Empty: the run's own date, in the model's time zone. Not in the future, "
-            f"at most {OLDEST_DAYS} days back.",
+            description="On: everything is checked, trained and judged as usual and the answer is "
+            "kept, but what serves stays, and the delivery is not used up. Off: a version that "
+            "passes every gate serves.",
         ),
         "reason": Param(
             None,
@@ -54,6 +44,24 @@ def run_params() -> dict[str, Param]:
             pattern=REASON_PATTERN,
             title="Reason",
             description=f"Why you start this run; it is kept in the decision record. {REASON_HINT}",
+        ),
+        "date": Param(
+            None,
+            type=["null", "string"],
+            format="date",
+            title="Date of the data",
+            description="Empty: the run's own date, in the model's time zone. Not in the future, "
+            f"at most {OLDEST_DAYS} days back. Older data than what serves was trained on never "
+            "serves, unless by force.",
+            section=OTHER_DATA,
+        ),
+        "force_retrain": Param(
+            False,
+            type="boolean",
+            title="Retrain by force",
+            description="Train even if data, code and configuration are unchanged, and accept a "
+            "flag that was decided on before. It may let older data serve. Needs a reason.",
+            section=BY_FORCE,
         ),
     }
 

@@ -78,8 +78,8 @@ def look_at_dags(dag_ids: Collection[str]) -> dict[str, DagSeen]:
                 ]),
             )
         ).all()
-    running: dict[str, str] = dict(map(tuple, runs))
-    waiting: dict[str, str] = dict(map(tuple, asked))
+    running = {run.dag_id: run.run_id for run in runs}
+    waiting = {run.dag_id: run.run_id for run in asked}
     for dag_id, is_paused, next_run in dags:
         found[dag_id] = DagSeen(
             dag_id,

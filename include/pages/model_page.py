@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import quote
 
 from markupsafe import Markup
 
-from include.pages import links, look
+from include.pages import look
 from include.pages.airflow_state import look_at_dags
 from include.pages.charts import Line, Mark, chart, sparkline
 from include.pages.models_page import Row, row
@@ -108,7 +109,7 @@ def model_page(
 
 def run_path(record: DecisionRecord, root: str) -> str:
     """Return the address of our page about a run."""
-    return f"{root}/models/{record.model}/runs/{links.quote(record.run, safe='')}"
+    return f"{root}/models/{record.model}/runs/{quote(record.run, safe='')}"
 
 
 def has_decisions(store: Store, model: str) -> bool:

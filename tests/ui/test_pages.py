@@ -1,0 +1,210 @@
+"""The pages in a browser, within the UI of a real API server, as people of each role see them."""
+
+from __future__ import annotations
+
+import re
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, FrameLocator, Page, expect
+
+from include.pages.app import app
+from include.retraining.records import decisions
+from tests.crowded_store import DECISIONS, MODELS, SCRIPT
+from tests.ui.site import ANSWER_SECONDS, SHIPPED, Site
+
+pytestmark = [pytest.mark.ui, pytest.mark.timeout(900)]
+
+LOAN = SHIPPED[0]
+expect.set_options(timeout=ANSWER_SECONDS * 1000)
+
+
+def models(page: Page, site: Site) -> FrameLocator:
+    """Open the list of models by the navigation, as a person does."""
+    page.goto(site.url)
+    page.get_by_role("link", name="Models", exact=True).click()
+    frame = page.frame_locator("iframe[title=Models]")
+    expect(frame.get_by_role("heading", name="Models")).to_be_visible()
+    return frame
+
+
+def complaints(page: Page) -> list[str]:
+    """What the browser complains of, from now on, about our pages."""
+    found: list[str] = []
+
+    def note(message: ConsoleMessage) -> None:
+        where = message.location.get("url", "")
+        if message.type == "error" and "/retraining/" in f"{where}{message.text}":
+            found.append(message.text)
+
+    page.on("console", note)
+    page.on("pageerror", lambda error: found.append(str(error)))
+    return found
+
+
+def test_fifty_models_are_listed(page: Page, airflow_ui: Site) -> None:
+    """All of them, what needs a person first, and the browser complains of nothing."""
+    found = complaints(page)
+    frame = models(page, airflow_ui)
+    expect(frame.locator("table.models tbody tr")).to_have_count(MODELS)
+    ranks = [
+        int(str(row.get_attribute("class"))[1:])
+        for row in frame.locator("table.models tbody tr").all()
+    ]
+    assert ranks == sorted(ranks)
+    assert found == []
+
+
+def test_a_model_and_its_decisions_are_a_click_away(page: Page, airflow_ui: Site) -> None:
+    """From the list to a model, to a run, and out to Airflow's page of that run."""
+    frame = models(page, airflow_ui)
+    frame.locator(f'a[href$="/models/{LOAN}"]').click()
+    expect(frame.locator("article.decision")).to_have_count(DECISIONS // MODELS)
+    expect(frame.locator("svg.chart")).to_be_visible()
+    frame.locator("article.decision .head a").first.click()
+    expect(frame.get_by_role("heading", name=re.compile("^Run of"))).to_be_visible()
+    record = next(decisions(airflow_ui.store, LOAN))
+    frame.get_by_role("link", name="run in Airflow").click()
+    page.wait_for_url(f"**/dags/{record.dag_id}/runs/**")
+
+
+def test_a_script_in_a_reason_is_text(page: Page, airflow_ui: Site) -> None:
+    """It is read and not run, in the list and on the model's page."""
+    dialogs: list[Dialog] = []
+    page.on("dialog", dialogs.append)
+    frame = models(page, airflow_ui)
+    expect(frame.get_by_text(SCRIPT).first).to_be_visible()
+    frame.locator(f'a[href$="/models/{LOAN}"]').click()
+    expect(frame.get_by_text(SCRIPT).first).to_be_visible()
+    assert dialogs == []
+
+
+def test_a_rollback_opens_airflows_form_filled_in(page: Page, airflow_ui: Site) -> None:
+    """The model is chosen, the dry run is on, and nothing is sent before the reason is there."""
+    frame = models(page, airflow_ui)
+    frame.locator(f'a[href$="/models/{LOAN}"]').click()
+    frame.get_by_role("link", name="Roll back …").click()
+    page.wait_for_url("**/dags/rollback_model*")
+    expect(page.locator('input[type=hidden][name="element_model"]')).to_have_value(LOAN)
+    expect(page.locator('input[type=checkbox][name="element_dry_run"]')).to_be_checked()
+    expect(page.get_by_test_id("trigger-dag-submit")).to_be_disabled()
+    assert "fill=" not in page.url
+
+
+def test_a_version_of_the_log_is_filled_in(page: Page, airflow_ui: Site) -> None:
+    """Next to each entry is the way back to its version."""
+    frame = models(page, airflow_ui)
+    frame.locator(f'a[href$="/models/{LOAN}"]').click()
+    link = frame.get_by_role("link", name="roll back to it …").first
+    version = re.search("version%22%3A\\+%22([0-9a-f]+)", str(link.get_attribute("href")))
+    assert version is not None
+    link.click()
+    expect(page.locator('[name="element_version"]')).to_have_value(version[1])
+
+
+def test_a_dry_run_is_filled_in(page: Page, airflow_ui: Site) -> None:
+    """And the same form without it stays as it comes."""
+    for button, is_checked in (("Dry run …", True), ("Train now …", False)):
+        frame = models(page, airflow_ui)
+        frame.locator(f'a[href$="/models/{LOAN}"]').click()
+        frame.get_by_role("link", name=button).click()
+        page.wait_for_url(f"**/dags/retrain_{LOAN}*")
+        box = page.locator('input[type=checkbox][name="element_dry_run"]')
+        expect(box).to_be_checked(checked=is_checked)
+
+
+def test_what_was_filled_in_is_what_is_sent(page: Page, airflow_ui: Site) -> None:
+    """A person adds the reason and sends it: the run has what the page asked for."""
+    frame = models(page, airflow_ui)
+    frame.locator(f'a[href$="/models/{LOAN}"]').click()
+    frame.get_by_role("link", name="Roll back …").click()
+    expect(page.locator('input[type=hidden][name="element_model"]')).to_have_value(LOAN)
+    page.locator('[name="element_reason"]').fill("it refuses everyone")
+    with page.expect_response(lambda answer: answer.url.endswith("/dagRuns")) as sent:
+        page.get_by_test_id("trigger-dag-submit").click()
+    answer = sent.value
+    assert answer.ok, answer.text()
+    assert answer.json()["conf"] == {
+        "model": LOAN,
+        "reason": "it refuses everyone",
+        "version": None,
+        "dry_run": True,
+    }
+
+
+def test_a_viewer_sees_and_cannot_trigger(viewer_page: Page, airflow_ui: Site) -> None:
+    """No button leads to a form, and Airflow refuses what is asked without one."""
+    frame = models(viewer_page, airflow_ui)
+    expect(frame.locator("table.models tbody tr")).to_have_count(MODELS)
+    frame.locator(f'a[href$="/models/{LOAN}"]').click()
+    expect(frame.get_by_text("You may look.")).to_be_visible()
+    expect(frame.locator('a[href*="fill="]')).to_have_count(0)
+    answer = httpx.post(
+        f"{airflow_ui.url}/api/v2/dags/rollback_model/dagRuns",
+        json={"logical_date": None, "conf": {"model": LOAN, "reason": "none"}},
+        headers={"Authorization": f"Bearer {airflow_ui.token('viewer')}"},
+        timeout=ANSWER_SECONDS,
+        trust_env=False,
+    )
+    assert answer.status_code == 403
+
+
+def test_a_stranger_gets_401_on_every_route(airflow_ui: Site) -> None:
+    """Over the real server, static files included."""
+    places = {"model": LOAN, "run": "x", "file": "pages.css", "picture": "roc.png"}
+    paths = [route.path for route in app.routes if hasattr(route, "methods")]  # type: ignore[attr-defined]
+    assert len(paths) == 8
+    with httpx.Client(base_url=airflow_ui.url, timeout=ANSWER_SECONDS, trust_env=False) as client:
+        for path in paths:
+            query = "?dag_id=retrain_loan_approval&run_id=x"
+            answer = client.get(f"/retraining{path.format(**places)}{query}")
+            assert answer.status_code == 401, path
+        for path in ("/docs", "/redoc", "/openapi.json"):
+            assert client.get(f"/retraining{path}").status_code in {401, 404}, path
+
+
+def test_tabs_on_a_dag_and_on_a_run(page: Page, airflow_ui: Site) -> None:
+    """A DAG's page has its model, and a run's page its decision."""
+    page.goto(f"{airflow_ui.url}/dags/retrain_{LOAN}")
+    page.get_by_role("link", name="Model", exact=True).click()
+    frame = page.frame_locator("iframe[title=Model]")
+    expect(frame.get_by_role("heading", name="Decisions")).to_be_visible()
+    run_id = airflow_ui.run_with_record(SHIPPED[1])
+    page.goto(f"{airflow_ui.url}/dags/retrain_{SHIPPED[1]}/runs/{run_id}")
+    page.get_by_role("link", name="Decision", exact=True).click()
+    frame = page.frame_locator("iframe[title=Decision]")
+    expect(frame.get_by_role("heading", name=re.compile("^Gates"))).to_be_visible()
+
+
+def test_the_theme_is_airflows(airflow_ui: Site, browser: Browser) -> None:
+    """Dark in Airflow is dark here, whatever the system wishes, and the other way round."""
+    for theme, system in (("dark", "light"), ("light", "dark")):
+        context = airflow_ui.context(browser, "user", color_scheme=system)
+        context.add_init_script(f"localStorage.setItem('theme', '{theme}')")
+        page = context.new_page()
+        frame = models(page, airflow_ui)
+        expect(frame.locator("html")).to_have_attribute("data-theme", theme)
+        context.close()
+
+
+def test_without_airflow_around_it_a_page_follows_the_system(
+    airflow_ui: Site, browser: Browser
+) -> None:
+    """Opened by its own address, in a system that is dark."""
+    context = airflow_ui.context(browser, "user", color_scheme="dark")
+    page = context.new_page()
+    page.goto(f"{airflow_ui.url}/retraining/models")
+    colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert sum(map(int, re.findall(r"\d+", colour)[:3])) < 150, colour
+    context.close()
+
+
+def test_a_phone_needs_no_scrolling_to_the_side(airflow_ui: Site, browser: Browser) -> None:
+    """Neither for the list nor for a model; a wide table scrolls by itself."""
+    context = airflow_ui.context(browser, "user", viewport={"width": 390, "height": 800})
+    page = context.new_page()
+    for path in ("models", f"models/{LOAN}"):
+        page.goto(f"{airflow_ui.url}/retraining/{path}")
+        width = page.evaluate("document.documentElement.scrollWidth")
+        assert width <= 390, path
+    context.close()
