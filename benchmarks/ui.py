@@ -18,7 +18,7 @@ import httpx
 
 from benchmarks.measuring import Row, python
 from include.local_airflow.repository_copy import REPOSITORY
-from include.retraining.overview import READERS, look_at_models
+from include.retraining.overview import READERS, Glances, look_at_models
 from include.retraining.remembering import Memory, RememberingStore
 from include.retraining.storage import Store
 from tests.crowded_store import DECISIONS, MODELS
@@ -104,12 +104,13 @@ class _Counted:
 
 def _requests(store: Store) -> Row:
     """Count what one look asks of the store: the first, and one when nothing changed."""
-    names, memory, asked = store.children("models")[0], Memory(), []
+    names, memory, glances = store.children("models")[0], Memory(), Glances()
+    asked: list[Counter[str]] = []
     for _ in range(2):
         counts: Counter[str] = Counter()
         look = RememberingStore(store, memory)
         look._objects = _Counted(look._objects, counts)
-        look_at_models(look, names, entries=12)
+        look_at_models(look, names, entries=12, glances=glances)
         asked.append(counts)
     first, again = (sum(counts.values()) for counts in asked)
     words = f"{again}, {READERS} at a time: {dict(asked[1])}"

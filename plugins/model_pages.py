@@ -94,8 +94,6 @@ class ModelPages(AirflowPlugin):
             "destination": "nav",
             "url_route": "models",
             "nav_top_level": True,
-            "icon": "retraining/static/models.svg",
-            "icon_dark_mode": "retraining/static/models-dark.svg",
         },
         {
             "name": "Model",

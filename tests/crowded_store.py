@@ -170,10 +170,10 @@ class Past:
         self.store.write(paths.decision(0), record.to_bytes())
 
     def _judged(self, day: Day, version: str, run_id: str) -> tuple[Any, Any]:
-        score = self.score + self.random.uniform(-0.006, 0.012)
+        shift = self.random.uniform(-0.002, 0.008)
         if day.outcome is Outcome.REJECTED:
-            score = self.score - 0.04
-        shift = score - self.score
+            shift = -0.03
+        score = self.score + shift
         impact = round(0.75 + self.random.random() * 0.2, 4)
         changes: dict[str, Any] = {
             "model": self.model,
@@ -195,9 +195,14 @@ class Past:
                 },
                 "champion.scores.metrics": {"accuracy": self.score, "roc_auc": self.score + 0.05},
                 "champion.comparison.difference": shift,
-                "champion.comparison.lower": shift - 0.009,
-                "champion.comparison.upper": shift + 0.009,
+                "champion.comparison.lower": shift - 0.006,
+                "champion.comparison.upper": shift + 0.006,
             }
+            if day.outcome is Outcome.CANNOT_JUDGE:
+                changes |= {
+                    "champion.comparison": None,
+                    "champion.error": "trained with scikit-learn 1.8.0, here is 1.9.1",
+                }
         report = make_report(changes)
         return report, judge(report, make_policy(), report_digest=report.content_digest)
 

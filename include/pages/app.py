@@ -41,7 +41,7 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 CACHED = "private, max-age=86400"
-KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+KINDS = {".css": "text/css", ".js": "text/javascript"}
 
 app = FastAPI(
     title="Models",
@@ -124,7 +124,7 @@ def card_picture(user: GetUserDep, model: str, run: str, picture: str) -> Respon
 
 @app.get("/static/{file}")
 def static_file(file: str) -> Response:
-    """Return the style sheet, a script or an icon."""
+    """Return the style sheet or a script."""
     found = {path.name: path for path in rendering.STATIC.iterdir()}.get(file)
     if found is None or found.suffix not in KINDS:
         raise NotFound(f"there is no file {file!r}")

@@ -8,6 +8,7 @@ from functools import lru_cache
 from include.orchestration.store_connection import store_address
 from include.retraining.config import MODELS_FOLDER, ModelConfig, load_model
 from include.retraining.exceptions import RetrainingError
+from include.retraining.overview import Glances
 from include.retraining.remembering import Memory, RememberingStore
 from include.retraining.savings import Tally
 from include.retraining.storage import Store
@@ -18,6 +19,7 @@ PATIENCE = timedelta(seconds=5)
 
 MEMORY = Memory()
 TALLY = Tally()
+GLANCES = Glances()
 
 
 def look() -> RememberingStore:

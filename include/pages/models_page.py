@@ -84,7 +84,7 @@ def models_page(store: Store, names: Sequence[str], now: datetime) -> ModelsPage
     dags = look_at_dags([f"retrain_{name}" for name in names])
     notices = list(waiting(store))
     untold = Counter(notice.model for notice in notices)
-    seen = look_at_models(store, names, entries=SPARK_ENTRIES)
+    seen = look_at_models(store, names, entries=SPARK_ENTRIES, glances=look.GLANCES)
     rows = [row(one, dags[f"retrain_{one.model}"], untold[one.model], now) for one in seen]
     rows.sort(key=lambda one: (one.urgency, one.seen.model))
     saved = look.TALLY.count(

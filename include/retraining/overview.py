@@ -13,17 +13,18 @@ from typing import TypeVar
 
 from include.retraining.decision_record import DecisionRecord
 from include.retraining.exceptions import EvidenceError, RetrainingError
-from include.retraining.layout import watch_key
+from include.retraining.layout import decisions_folder, promotion_key, watch_key
 from include.retraining.promotion_log import PromotionLog
 from include.retraining.promotions import PromotionEntry
 from include.retraining.records import as_the_log_says, decision_keys, read_record
 from include.retraining.redaction import redact
-from include.retraining.storage import Store
+from include.retraining.storage import ObjectInfo, Store
 from include.retraining.watch_alarms import Raised, Watched
 from include.retraining.wording import cut
 
 T = TypeVar("T")
 
+_WATCH = "watch/models"
 PROBLEM_LENGTH = 400
 READERS = 16
 """How many models or records are read at once: a bucket answers late, and to many at a time."""
@@ -60,19 +61,50 @@ class ModelSeen:
         return self.entries[0] if self.entries else None
 
 
-def look_at_models(store: Store, names: Iterable[str], *, entries: int) -> list[ModelSeen]:
+class Glances:
+    """What was seen of each model, for as long as nothing in its folders changes."""
+
+    def __init__(self) -> None:
+        """Know nothing yet."""
+        self._seen: dict[tuple[str, str, int], tuple[tuple[ObjectInfo, ...], ModelSeen]] = {}
+
+    def look(self, store: Store, model: str, *, entries: int) -> ModelSeen:
+        """Return what the store says of one model.
+
+        Args:
+            store: a `RememberingStore`, which lists a folder once.
+            model: its name.
+            entries: how many entries of its promotion log to read, the newest first.
+        """
+        place = (store.uri, model, entries)
+        try:
+            now = _listing(store, model)
+        except RetrainingError as error:
+            return ModelSeen(model, problems=(sentence_of(error),))
+        before, seen = self._seen.get(place, (None, None))
+        if seen is None or before != now:
+            seen = look_at_model(store, model, entries=entries)
+            if not seen.problems:  # which the next look may not have
+                self._seen[place] = (now, seen)
+        return seen
+
+
+def look_at_models(
+    store: Store, names: Iterable[str], *, entries: int, glances: Glances
+) -> list[ModelSeen]:
     """Return what the store says of each model.
 
     Args:
-        store: best a `RememberingStore`.
+        store: a `RememberingStore`.
         names: the models.
         entries: how many entries of each promotion log to read, the newest first.
+        glances: outlives the look.
 
     Raises:
         StorageError: when the store refuses to list, or does not answer.
     """
-    store.children("watch/models")  # so that one without alarms costs no request of its own
-    return read_all(lambda name: look_at_model(store, name, entries=entries), names)
+    store.children(_WATCH)  # so that one without alarms costs no request of its own
+    return read_all(lambda name: glances.look(store, name, entries=entries), names)
 
 
 def look_at_model(store: Store, model: str, *, entries: int) -> ModelSeen:
@@ -135,6 +167,16 @@ def read_all(read: Callable[[str], T], names: Iterable[str]) -> list[T]:
 def sentence_of(error: Exception) -> str:
     """Return an error in one line that may be shown."""
     return cut(redact(str(error)), PROBLEM_LENGTH)
+
+
+def _listing(store: Store, model: str) -> tuple[ObjectInfo, ...]:
+    """Return all that what is seen of a model is made from, as the listings tell it apart."""
+    key = watch_key(f"models/{model}")
+    return (
+        *store.objects(promotion_key(model, 0).rpartition("/")[0]),
+        *store.children(decisions_folder(model))[1],
+        *(info for info in store.children(_WATCH)[1] if info.key == key),
+    )
 
 
 def _of_log(

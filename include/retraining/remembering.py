@@ -54,26 +54,33 @@ class RememberingStore(Store):
         vars(self).update(vars(store))
         self._memory = memory
         self._listed: dict[str, ObjectInfo] = {}
-        self._folders: set[str] = set()
+        self._objects_in: dict[str, list[ObjectInfo]] = {}
+        self._children_of: dict[str, tuple[list[str], list[ObjectInfo]]] = {}
 
     def objects(self, prefix: str = "", *, after: str | None = None) -> list[ObjectInfo]:
-        """Return every object below a folder, and remember what the listing says."""
-        found = super().objects(prefix, after=after)
-        if after is None:
-            self._note(prefix, found)
-        return found
+        """Return every object below a folder, listed once for the look."""
+        if after is not None:
+            return super().objects(prefix, after=after)
+        folder = prefix.rstrip("/")
+        if folder not in self._objects_in:
+            self._objects_in[folder] = super().objects(prefix)
+            self._listed.update((info.key, info) for info in self._objects_in[folder])
+        return self._objects_in[folder]
 
     def children(self, prefix: str = "") -> tuple[list[str], list[ObjectInfo]]:
-        """Return what is directly in a folder, and remember what the listing says."""
-        folders, found = super().children(prefix)
-        self._note(prefix, found)
-        return folders, found
+        """Return what is directly in a folder, listed once for the look."""
+        folder = prefix.rstrip("/")
+        if folder not in self._children_of:
+            self._children_of[folder] = super().children(prefix)
+            self._listed.update((info.key, info) for info in self._children_of[folder][1])
+        return self._children_of[folder]
 
     def read(self, key: str) -> bytes:
         """Return an object's bytes; one that its folder's listing does not name is not there."""
         info = self._listed.get(key)
         if info is None:
-            if key.rpartition("/")[0] in self._folders:
+            folder = key.rpartition("/")[0]
+            if folder in self._objects_in or folder in self._children_of:
                 raise MissingObject(f"{self.uri}/{key}: there is no such object")
             return super().read(key)
         data = self._memory.find(self.uri, info)
@@ -81,7 +88,3 @@ class RememberingStore(Store):
             data = super().read(key)
             self._memory.keep(self.uri, info, data)
         return data
-
-    def _note(self, prefix: str, found: list[ObjectInfo]) -> None:
-        self._listed.update((info.key, info) for info in found)
-        self._folders.add(prefix.rstrip("/"))

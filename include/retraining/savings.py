@@ -47,7 +47,8 @@ class Tally:
     def __init__(self, *, readers: int = 8) -> None:
         """Read so many records at once, in the background."""
         self._pool = ThreadPoolExecutor(max_workers=readers, thread_name_prefix="savings")
-        self._known: dict[str, Future[Effort]] = {}
+        self._known: dict[tuple[str, str], Effort] = {}
+        self._asked: dict[tuple[str, str], Future[None]] = {}
         self._lock = threading.Lock()
 
     def count(
@@ -66,9 +67,11 @@ class Tally:
             StorageError: when the decisions cannot be listed.
         """
         by_model = [_recent(decision_keys(store, model), since) for model in models]
-        futures = [[self._effort(store, key) for key in keys] for keys in by_model]
-        wait(list(chain.from_iterable(futures)), timeout=patience_seconds)
-        known = [[future.result() for future in found if _is_read(future)] for found in futures]
+        self._read_all(store, chain.from_iterable(by_model), patience_seconds)
+        known = [
+            [effort for key in keys if (effort := self._known.get((store.uri, key)))]
+            for keys in by_model
+        ]
         saved = [_saved(efforts) for efforts in known]
         return Saved(
             runs=sum(runs for runs, _ in saved),
@@ -77,24 +80,28 @@ class Tally:
             all_runs=sum(map(len, by_model)),
         )
 
-    def _effort(self, store: Store, key: str) -> Future[Effort]:
-        address = f"{store.uri}/{key}"
+    def _read_all(self, store: Store, keys: Iterable[str], patience_seconds: float) -> None:
+        """Read what is not known; one that the store does not give is asked for the next time."""
         with self._lock:
-            found = self._known.get(address)
-            if found is None or (found.done() and not _is_read(found)):
-                found = self._known[address] = self._pool.submit(_read, store, key)
-            return found
+            places = [(store.uri, key) for key in keys if (store.uri, key) not in self._known]
+            for place in places:
+                if place not in self._asked:
+                    self._asked[place] = self._pool.submit(self._learn, store, place)
+            asked = [self._asked[place] for place in places]
+        wait(asked, timeout=patience_seconds)
+
+    def _learn(self, store: Store, place: tuple[str, str]) -> None:
+        try:
+            self._known[place] = _read(store, place[1])
+        finally:
+            with self._lock:
+                self._asked.pop(place, None)
 
 
 def _recent(keys: Iterable[str], since: datetime) -> list[str]:
     """Return the keys of the runs that were due since a time; their names begin with it."""
     first = since.astimezone(UTC).strftime("%Y%m%dT%H%M%S")
     return [key for key in keys if (match := _DUE.search(key)) and match[1] >= first]
-
-
-def _is_read(future: Future[Effort]) -> bool:
-    """Return whether a record was read; one that the store did not give is asked for again."""
-    return future.done() and future.exception() is None
 
 
 def _read(store: Store, key: str) -> Effort:

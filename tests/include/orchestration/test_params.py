@@ -63,7 +63,7 @@ def test_today_is_the_models_today() -> None:
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({"force": True}, r"unknown parameter 'force'; allowed: dry_run, force_retrain, date, rea"),
+        ({"force": True}, r"unknown parameter 'force'; allowed: dry_run, reason, date, force_re"),
         ({"minimum": 0.1}, r"unknown parameter 'minimum'"),
         ({"uri": "s3://other-bucket/x"}, r"unknown parameter 'uri'"),
         ({"x" * 500: 1}, r"unknown parameter 'x{60}'"),

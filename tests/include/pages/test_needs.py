@@ -10,7 +10,7 @@ import pytest
 from include.pages.airflow_state import DagSeen
 from include.pages.needs import Urgency, needs, urgency
 from include.retraining.decision_record import Outcome
-from include.retraining.overview import ModelSeen, look_at_models
+from include.retraining.overview import ModelSeen, look_at_model
 from include.retraining.watch_alarms import Raised
 from tests.crowded_store import crowded_store
 from tests.test_runbooks import PAGES
@@ -22,7 +22,7 @@ DAG = DagSeen("retrain_a", is_there=True)
 def seen(tmp_path: Path) -> list[ModelSeen]:
     """Ten models, each in another state."""
     store = crowded_store((tmp_path / "s").as_uri(), models=10, decisions=30)
-    return look_at_models(store, sorted(store.children("models")[0]), entries=3)
+    return [look_at_model(store, name, entries=3) for name in store.children("models")[0]]
 
 
 def test_each_state_has_its_urgency(seen: list[ModelSeen]) -> None:

@@ -8,6 +8,8 @@ import pytest
 
 from include.retraining.layout import decisions_folder, promotion_key, watch_key
 from include.retraining.overview import (
+    Glances,
+    ModelSeen,
     Unreadable,
     look_at_model,
     look_at_models,
@@ -16,6 +18,7 @@ from include.retraining.overview import (
 from include.retraining.promotion_log import PromotionLog
 from include.retraining.records import decision_keys, decisions
 from include.retraining.registry import initialise
+from include.retraining.remembering import Memory, RememberingStore
 from include.retraining.storage import Store
 from tests.crowded_store import crowded_store, damage
 
@@ -28,9 +31,16 @@ def store(tmp_path: Path) -> Store:
     return crowded_store((tmp_path / "s").as_uri(), models=7, decisions=42, first=NAMES)
 
 
+def glance(store: Store, glances: Glances, *, entries: int = 50) -> dict[str, ModelSeen]:
+    """One look at all models."""
+    look = RememberingStore(store, Memory())
+    found = look_at_models(look, NAMES, entries=entries, glances=glances)
+    return {one.model: one for one in found}
+
+
 def test_a_glance_is_what_the_log_and_the_records_say(store: Store) -> None:
     """What serves, since when, the hold, the newest decision, and what is raised."""
-    seen = {one.model: one for one in look_at_models(store, NAMES, entries=5)}
+    seen = glance(store, Glances(), entries=5)
     assert tuple(seen) == NAMES
     for name, one in seen.items():
         log = PromotionLog(store, name)
@@ -58,7 +68,7 @@ def test_damage_is_a_sentence_beside_what_can_be_read(store: Store) -> None:
     damage(store, promotion_key("aa", 1))
     damage(store, decision_keys(store, "bb")[0])
     damage(store, watch_key("models/gg"))
-    seen = {one.model: one for one in look_at_models(store, NAMES, entries=50)}
+    seen = glance(store, Glances())
     assert seen["aa"].champion is None
     assert seen["aa"].newest is not None
     assert "promotions/00000001.json" in seen["aa"].problems[0]
@@ -68,6 +78,23 @@ def test_damage_is_a_sentence_beside_what_can_be_read(store: Store) -> None:
     assert seen["gg"].raised == {}
     assert len(seen["gg"].problems) == 1
     assert seen["cc"].problems == ()
+
+
+def test_what_did_not_change_is_what_was_seen(store: Store) -> None:
+    """The very same, until an entry, a decision or a note of the watch is new."""
+    glances = Glances()
+    first, second = glance(store, glances), glance(store, glances)
+    assert all(first[name] is second[name] for name in NAMES)
+    key = decision_keys(store, "aa")[0]
+    store.write(key.replace(".000.json", ".001.json"), store.read(key))
+    store.write(watch_key("models/bb"), store.read(watch_key("models/gg")))
+    store.write(promotion_key("cc", 99), b"{}")
+    third = glance(store, glances)
+    assert [name for name in NAMES if third[name] is not first[name]] == ["aa", "bb", "cc"]
+    assert list(third["bb"].raised) == ["late"]
+    assert "numbering is broken" in third["cc"].problems[0]
+    store.delete(promotion_key("cc", 99))
+    assert glance(store, glances)["cc"].problems == ()
 
 
 def test_decisions_come_newest_first_and_in_pages(store: Store) -> None:

@@ -47,7 +47,7 @@ def test_only_runs_since_a_time_count(store: Store) -> None:
     since = datetime.now(UTC) - timedelta(days=5)
     saved = Tally().count(store, ("aa",), since, patience_seconds=60)
     assert saved.all_runs == sum(record.run_after >= since for record in decisions(store, "aa"))
-    assert saved.runs == expected(store, "a", since)[0]
+    assert saved.runs == expected(store, "aa", since)[0]
 
 
 def test_what_is_not_read_yet_is_said_to_be(store: Store) -> None:
