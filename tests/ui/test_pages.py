@@ -71,7 +71,12 @@ def test_a_model_and_its_decisions_are_a_click_away(page: Page, airflow_ui: Site
 def test_a_script_in_a_reason_is_text(page: Page, airflow_ui: Site) -> None:
     """It is read and not run, in the list and on the model's page."""
     dialogs: list[Dialog] = []
-    page.on("dialog", lambda dialog: dialogs.append(dialog))
+
+    def note(dialog: Dialog) -> None:
+        dialogs.append(dialog)
+        dialog.dismiss()
+
+    page.on("dialog", note)
     frame = models(page, airflow_ui)
     expect(frame.get_by_text(SCRIPT).first).to_be_visible()
     frame.locator(f'a[href$="/models/{LOAN}"]').click()
