@@ -22,7 +22,7 @@ from include.retraining.overview import READERS, Glances, look_at_models
 from include.retraining.remembering import Memory, RememberingStore
 from include.retraining.storage import Store
 from tests.crowded_store import DECISIONS, MODELS
-from tests.ui.site import SHIPPED, Site, site
+from tests.ui.site import SHIPPED, Site, crowded_site
 
 REPEATS = 15
 LIMIT_SECONDS = 0.5
@@ -43,7 +43,7 @@ print(json.dumps([time.process_time() - started, len(sys.modules)]))
 
 def measure(folder: Path) -> list[Row]:
     """Measure in an empty folder."""
-    with site(folder) as running:
+    with crowded_site(folder) as running:
         rows = _pages(running)
     return [*rows, _requests(running.store), _loading(folder)]
 

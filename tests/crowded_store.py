@@ -7,7 +7,7 @@ waiting for a disk, so that 2,000 take seconds.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -46,28 +46,31 @@ class Day:
 
 def crowded_store(
     uri: str,
+    options: Mapping[str, str] | None = None,
     *,
     models: int = MODELS,
     decisions: int = DECISIONS,
     first: Sequence[str] = (),
+    has_markup: bool = True,
     now: datetime | None = None,
 ) -> Store:
     """Make a store and fill it.
 
     Args:
-        uri: a folder's address.
+        uri: the address of an empty folder or bucket.
+        options: of the bucket.
         models: how many.
         decisions: of all of them together.
         first: names that some of them shall have.
+        has_markup: whether the reason of the first model's newest decision holds a script.
         now: when the last run ended.
-
-    Returns:
-        The store. The reason of one decision of the first model holds markup.
     """
-    store = initialise(uri, {})
+    store = initialise(uri, dict(options or {}))
     names = [*first, *(f"{NAMES[n % len(NAMES)]}_{n:02d}" for n in range(models - len(first)))]
     for place, name in enumerate(names):
-        Past(store, name, place, decisions // models, now or datetime.now(UTC)).write()
+        marked = has_markup and place == 0
+        days = decisions // models
+        Past(store, name, place, days, now or datetime.now(UTC), has_markup=marked).write()
     leave(store, [])
     return store
 
@@ -75,8 +78,18 @@ def crowded_store(
 class Past:
     """What one model left behind, the same for the same place."""
 
-    def __init__(self, store: Store, model: str, place: int, days: int, now: datetime) -> None:
+    def __init__(
+        self,
+        store: Store,
+        model: str,
+        place: int,
+        days: int,
+        now: datetime,
+        *,
+        has_markup: bool,
+    ) -> None:
         """Describe it: ``place`` decides what became of the model."""
+        self.has_markup = has_markup
         self.store, self.model, self.place = store, model, place
         self.random = Random(place)
         self.serving: PromotionEntry | None = None
@@ -85,6 +98,10 @@ class Past:
             Day(number, now - timedelta(days=days - number, minutes=37 + place), outcome)
             for number, outcome in enumerate(self._outcomes(days))
         ]
+
+    @property
+    def _title(self) -> str:
+        return self.model.replace("_", " ").capitalize()
 
     def write(self) -> None:
         """Write it all."""
@@ -164,7 +181,7 @@ class Past:
             previous=before and Serving(version=before.version, generation=before.generation),
             serving=serves,
             serving_since=self.serving and self.serving.created_at,
-            title=self.model.replace("_", " ").capitalize(),
+            title=self._title,
             owner=OWNERS[self.place % len(OWNERS)],
         )
         self.store.write(paths.decision(0), record.to_bytes())
@@ -254,7 +271,7 @@ class Past:
         self.serving = entry
 
     def _reason(self, day: Day, verdict: Any) -> str:
-        if self.place == 0 and day is self.days[-1]:
+        if self.has_markup and day is self.days[-1]:
             return f'the producer says {SCRIPT} & "more"'
         if verdict is not None:
             return str(verdict.headline)
@@ -282,7 +299,7 @@ class Past:
 
     def _raise(self, condition: str, since: datetime) -> None:
         raised = Raised(
-            since=since, model=self.model, title=self.model, over="it has decided, late"
+            since=since, model=self.model, title=self._title, over="it has decided, late"
         )
         watched = Watched(since=since - timedelta(days=30), raised={condition: raised})
         self.store.write(watch_key(f"models/{self.model}"), watched.to_bytes())
@@ -292,7 +309,7 @@ class Past:
             event="broken",
             kind=Kind.BROKEN,
             key=f"{self.model}.untold",
-            title=self.model,
+            title=self._title,
             model=self.model,
             headline="the run broke",
             why="for a test",

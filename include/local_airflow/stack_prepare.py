@@ -26,6 +26,17 @@ SETTINGS = Path(__file__).resolve().parents[2] / "airflow_settings.yaml"
 NAMES = {"connections": "connection_id", "pools": "name", "variables": "key"}
 USERS = {"admin": ("Admin", "ADMIN_PASSWORD"), "watchdog": ("Viewer", "WATCHDOG_PASSWORD")}
 """Per user, the role and the variable that holds the password of a new one."""
+SEE_PAGES = (
+    "roles",
+    "add-perms",
+    "Viewer",
+    "User",
+    "--action",
+    "can_read",
+    "--resource",
+    "Plugins",
+)
+"""Airflow's UI asks for that right before it shows any page of a plugin, and only Op has it."""
 
 
 def prepare(environment: Mapping[str, str]) -> None:
@@ -46,6 +57,7 @@ def prepare(environment: Mapping[str, str]) -> None:
     _airflow("db", "migrate")
     for name, (role, password) in USERS.items():
         _create_user(name, role, environment[password])
+    _airflow(*SEE_PAGES)
     with TemporaryDirectory() as folder:
         for kind, entities in wanted.items():
             file = Path(folder) / f"{kind}.json"

@@ -10,14 +10,10 @@ from __future__ import annotations
 import fnmatch
 import json
 import re
-import urllib.request
-import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
@@ -30,27 +26,12 @@ from include.retraining.layout import RunPaths, promotion_key, version_manifest_
 from include.retraining.notices import Notice
 from include.retraining.records import RunRef
 from include.retraining.registry import Registry, initialise
-from include.retraining.storage import OPTIONS_VARIABLE, Store, StoreRefused
+from include.retraining.storage import OPTIONS_VARIABLE, StoreRefused
 from include.retraining.versions import load_estimator, read_version
-from tests.conftest import S3_OPTIONS, s3_server
 from tests.include.retraining.apples import NAME, deliver, paths_of, plan
-from tests.s3_proxy import Proxy, s3_proxy
+from tests.s3_roles import FOLDER, PREFIX, Roles, policy, s3_roles
 
 pytest_plugins = ("tests.include.retraining.apples_fixtures",)
-
-FOLDER = Path(__file__).resolve().parents[2] / "deploy" / "iam"
-ROLES = ("trainer", "promoter", "reader", "cleaner")
-PREFIX = "prefix"
-EVERYTHING = json.dumps({
-    "Version": "2012-10-17",
-    "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
-})
-
-
-def policy(name: str, bucket: str = "BUCKET") -> dict[str, Any]:
-    """Return a policy for a bucket."""
-    text = (FOLDER / f"{name}.json").read_text()
-    return dict(json.loads(text.replace("BUCKET", bucket).replace("PREFIX", PREFIX)))
 
 
 def statements(name: str, effect: str) -> Iterator[tuple[set[str], list[str]]]:
@@ -64,87 +45,11 @@ def statements(name: str, effect: str) -> Iterator[tuple[set[str], list[str]]]:
             yield actions, [one.removeprefix(arn) for one in resources if one.startswith(arn)]
 
 
-@dataclass
-class Roles:
-    """A bucket on a server that enforces IAM, behind a proxy that keeps its requests."""
-
-    uri: str
-    proxy: Proxy
-    keys: dict[str, dict[str, str]]
-
-    def store(self, role: str) -> Store:
-        """Open the store with the keys of a role."""
-        return Store(self.uri, self.keys[role])
-
-    def remove(self, role: str, key: str) -> None:
-        """Remove one object with the keys of a role.
-
-        Our storage library asks to remove a list of one, and for that moto looks at the right to
-        remove the bucket; S3 looks at that to remove each object, as both do here.
-        """
-        keys = self.keys[role]
-        bucket, _, prefix = self.uri.removeprefix("s3://").partition("/")
-        boto3.client(
-            "s3",
-            endpoint_url=self.proxy.endpoint,
-            region_name=keys["AWS_REGION"],
-            aws_access_key_id=keys["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
-        ).delete_object(Bucket=bucket, Key=f"{prefix}/{key}")
-
-    def asked(self, method: str) -> Iterator[str]:
-        """Yield the keys of the requests with that method."""
-        for asked, address in self.proxy.requests:
-            key = re.match(rf"/[^/]+/{PREFIX}/([^?]+)", address)
-            if asked == method and key:
-                yield key[1]
-
-    def replacing(self) -> list[str]:
-        """Return the keys of the writes that would have replaced an object."""
-        found = (re.match(rf"/[^/]+/{PREFIX}/([^?]+)", one) for one in self.proxy.unconditional)
-        return [key[1] for key in found if key]
-
-
 @pytest.fixture(scope="module")
 def roles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Roles]:
     """Each role with its policy and its keys, and `owner`, who may do everything."""
-    with (
-        s3_server(tmp_path_factory.mktemp("moto") / "moto.log") as server,
-        s3_proxy(server) as proxy,
-    ):
-        account = {
-            "endpoint_url": server,
-            "region_name": S3_OPTIONS["AWS_REGION"],
-            "aws_access_key_id": S3_OPTIONS["AWS_ACCESS_KEY_ID"],
-            "aws_secret_access_key": S3_OPTIONS["AWS_SECRET_ACCESS_KEY"],
-        }
-        bucket = f"test-{uuid.uuid4().hex[:12]}"
-        boto3.client("s3", **account).create_bucket(Bucket=bucket)
-        iam = boto3.client("iam", **account)
-        keys = {"owner": _user(iam, "owner", EVERYTHING)}
-        for role in ROLES:
-            keys[role] = _user(iam, role, json.dumps(policy(role, bucket)))
-        # From the next request on, nobody does anything that no policy allows.
-        request = urllib.request.Request(
-            f"{server}/moto-api/reset-auth",
-            data=b"0",
-            headers={"Content-Type": "application/octet-stream"},
-        )
-        urllib.request.urlopen(request).close()
-        options = {**S3_OPTIONS, "AWS_ENDPOINT_URL": proxy.endpoint}
-        yield Roles(
-            f"s3://{bucket}/{PREFIX}", proxy, {role: options | key for role, key in keys.items()}
-        )
-
-
-def _user(iam: Any, name: str, document: str) -> dict[str, str]:
-    iam.create_user(UserName=name)
-    iam.put_user_policy(UserName=name, PolicyName=name, PolicyDocument=document)
-    made = iam.create_access_key(UserName=name)["AccessKey"]
-    return {
-        "AWS_ACCESS_KEY_ID": made["AccessKeyId"],
-        "AWS_SECRET_ACCESS_KEY": made["SecretAccessKey"],
-    }
+    with s3_roles(tmp_path_factory.mktemp("moto")) as found:
+        yield found
 
 
 def test_each_role_can_do_its_part(
@@ -236,6 +141,7 @@ def test_nobody_can_do_another_s_part(roles: Roles) -> None:
             "store.json",
         ),
         "promoter": (version, "landing/data.csv", "store.json"),
+        "pages": (log, version, run.decision(1), run.result("train"), "outbox/other.json"),
         "reader": (log, version, run.result("train"), "outbox/other.json"),
         "cleaner": (log, version, run.result("train")),
     }
@@ -243,12 +149,15 @@ def test_nobody_can_do_another_s_part(roles: Roles) -> None:
         store = roles.store(role)
         for key in keys:
             assert is_refused(lambda store=store, key=key: store.write(key, b"x")), (role, key)
-    cannot_remove = dict.fromkeys(("trainer", "promoter", "reader"), there)
+    cannot_remove = dict.fromkeys(("trainer", "promoter", "pages", "reader"), there)
     for role, keys in {**cannot_remove, "cleaner": (log, run.decision(0))}.items():
         for key in keys:
             assert is_refused(lambda role=role, key=key: roles.remove(role, key)), (role, key)
     for key in ("outbox/k.json", run.manifest, run.decision(0), "landing/data.csv"):
         assert is_refused(lambda key=key: roles.store("reader").read(key)), key
+    for key in (version, run.predictions, "landing/data.csv"):
+        owner.write(key, b"{}")
+        assert is_refused(lambda key=key: roles.store("pages").read(key)), key
     assert all(owner.read(key) == b"{}" for key in there)
 
 

@@ -5,11 +5,9 @@ Only the API server runs, on its own database: it is what says no.
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 import httpx
 import pytest
@@ -18,14 +16,10 @@ from airflow.api_fastapi.auth.tokens import JWTGenerator
 from include.local_airflow.ports import free_port
 from include.local_airflow.processes import LocalAirflow
 from include.local_airflow.repository_copy import REPOSITORY
+from tests.fab_people import FAB, answers, command, logged_in, make_admin, make_user, stranger
 
 pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 
-FAB = {
-    "AIRFLOW__CORE__AUTH_MANAGER": (
-        "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
-    )
-}
 PASSWORD = f"password-{uuid.uuid4().hex}"
 ROLES = ("Admin", "Op", "User", "Viewer")
 
@@ -35,60 +29,23 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAirflow]:
     """An API server with one user per role, named as the role is."""
     home = tmp_path_factory.mktemp("airflow")
     airflow = LocalAirflow(REPOSITORY, home, port=free_port(), environment=FAB)
-
-    def command(*words: str) -> None:
-        arguments = [sys.executable, "-P", "-m", "airflow", *words]
-        subprocess.run(
-            arguments, cwd=home, env=airflow.environment, check=True, capture_output=True
-        )
-
-    command("db", "migrate")
+    command(airflow, "db", "migrate")
     airflow.log_folder.mkdir(parents=True)
     try:
         airflow.start_component("api-server")
-        airflow.wait_for(lambda: _answers(airflow), "API server", 240)
-        command(
-            *("users", "create", "--username", "Admin", "--role", "Admin", "--password", PASSWORD),
-            *("--firstname", "A", "--lastname", "B", "--email", "admin@example.org"),
-        )
+        airflow.wait_for(lambda: answers(airflow), "API server", 240)
+        make_admin(airflow, "Admin", PASSWORD)
         with user(airflow, "Admin") as admin:
             for role in ROLES[1:]:
-                made = {
-                    "username": role,
-                    "password": PASSWORD,
-                    "first_name": role,
-                    "last_name": "B",
-                    "email": f"{role.lower()}@example.org",
-                    "roles": [{"name": role}],
-                }
-                answer = admin.post("/auth/fab/v1/users", json=made)
-                assert answer.is_success, answer.text
+                make_user(admin, role, role, PASSWORD)
         yield airflow
     finally:
         airflow.stop()
 
 
-def stranger(airflow: LocalAirflow) -> httpx.Client:
-    """Return a client that nobody has logged in; an answer may take its time on a busy machine."""
-    return httpx.Client(base_url=airflow.url, timeout=60, trust_env=False)
-
-
-def _answers(airflow: LocalAirflow) -> bool | None:
-    try:
-        with stranger(airflow) as client:
-            return client.get("/api/v2/version").is_success or None
-    except httpx.HTTPError:
-        return None
-
-
-@contextmanager
-def user(airflow: LocalAirflow, role: str) -> Iterator[httpx.Client]:
+def user(airflow: LocalAirflow, role: str) -> AbstractContextManager[httpx.Client]:
     """Log the user of a role in."""
-    with stranger(airflow) as client:
-        answer = client.post("/auth/token", json={"username": role, "password": PASSWORD})
-        assert answer.is_success, answer.text
-        client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
-        yield client
+    return logged_in(airflow, role, PASSWORD)
 
 
 @pytest.mark.fault("T11")

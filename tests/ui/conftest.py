@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.ui.site import Site, launch, site
+from tests.ui.site import Site, crowded_site, launch
 
 
 @pytest.fixture(scope="session")
 def airflow_ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Airflow's UI with 50 models and 2,000 decisions."""
-    with site(tmp_path_factory.mktemp("site")) as running:
+    with crowded_site(tmp_path_factory.mktemp("site")) as running:
         yield running
 
 

@@ -8,25 +8,46 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from include.local_airflow.repository_copy import REPOSITORY
-from tests.ui.site import SHIPPED, Site, launch, site
+from include.local_airflow.repository_copy import REPOSITORY, add_model, copy_repository
+from tests.crowded_store import crowded_store
+from tests.ui.site import Site, launch, site
 
 IMAGES = REPOSITORY / "docs" / "images"
-WIDE = {"width": 1440, "height": 900}
+WIDE = {"width": 1360, "height": 900}
 PHONE = {"width": 390, "height": 844}
+SHOWN = "churn"
+"""The model whose page is shown."""
+ADDED = {
+    SHOWN: {"title": "Churn of subscribers", "owner": "growth"},
+    "delivery_time": {"title": "Delivery time", "owner": "logistics"},
+    "fraud": {"title": "Card fraud", "owner": "payments"},
+    "lead_score": {"title": "Lead score", "owner": "growth"},
+    "spam": {"title": "Spam", "owner": "support"},
+}
+"""Models beside the shipped ones, in the order of what became of them (tests/crowded_store.py)."""
+NAMES = ("loan_approval", SHOWN, "fraud", "delivery_time", "lead_score", "loan_approval_r", "spam")
 
 
 def main() -> int:
     """Take every picture."""
-    with (
-        tempfile.TemporaryDirectory(prefix="screenshots-") as folder,
-        site(Path(folder), models=12, decisions=480) as running,
-        sync_playwright() as playwright,
-    ):
-        browser = launch(playwright)
-        for theme in ("light", "dark"):
-            _take(running, browser, theme)
-        browser.close()
+    with tempfile.TemporaryDirectory(prefix="screenshots-") as made:
+        folder = Path(made)
+        root = copy_repository(folder / "repository")
+        for name, values in ADDED.items():
+            add_model(root, name, like="loan_approval", values=values)
+        names = (*NAMES, "diabetes_progression")
+        store = crowded_store(
+            (folder / "store").as_uri(),
+            models=len(names),
+            decisions=len(names) * 40,
+            first=names,
+            has_markup=False,
+        )
+        with site(folder / "airflow", store, root) as running, sync_playwright() as playwright:
+            browser = launch(playwright)
+            for theme in ("light", "dark"):
+                _take(running, browser, theme)
+            browser.close()
     return 0
 
 
@@ -36,14 +57,15 @@ def _take(running: Site, browser: Browser, theme: str) -> None:
     context.add_init_script(f"localStorage.setItem('theme', '{theme}')")
     page = context.new_page()
     _framed(page, f"{running.url}/plugin/models", f"models{ending}.png")
-    _framed(page, f"{running.url}/dags/retrain_{SHIPPED[1]}/plugin/model", f"model{ending}.png")
+    _framed(page, f"{running.url}/dags/retrain_{SHOWN}/plugin/model", f"model{ending}.png")
     context.close()
-    if theme == "light":
-        context = running.context(browser, "user", viewport=PHONE, device_scale_factor=2)
-        page = context.new_page()
-        page.goto(f"{running.url}/retraining/models")
-        _save(page, "models-phone.png")
-        context.close()
+    context = running.context(browser, "user", viewport=PHONE, color_scheme=theme)
+    page = context.new_page()
+    page.goto(f"{running.url}/retraining/models")
+    _save(page, f"models-phone{ending}.png")
+    page.goto(f"{running.url}/retraining/models/{SHOWN}")
+    _save(page, f"model-phone{ending}.png")
+    context.close()
 
 
 def _framed(page: Page, address: str, name: str) -> None:

@@ -1,17 +1,15 @@
 """Airflow's UI over a store of months: the API server, its DAGs, people of each role, a browser.
 
-No scheduler runs: whatever a test triggers stays queued, and the store as it is.
+No scheduler runs: whatever a test triggers stays queued, and the store as it is. People and roles
+are those of the FAB auth manager, as in a deployment.
 """
 
 from __future__ import annotations
 
-import json
 import secrets
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +19,37 @@ from playwright.sync_api import Browser, BrowserContext, Playwright
 from include.local_airflow.ports import free_port
 from include.local_airflow.processes import LocalAirflow
 from include.local_airflow.repository_copy import REPOSITORY
+from include.local_airflow.stack_prepare import SEE_PAGES
 from include.local_airflow.stores import store_connection
 from include.retraining.layout import RunPaths, run_key
 from include.retraining.records import decisions
 from include.retraining.storage import Store
-from tests.crowded_store import DECISIONS, MODELS, crowded_store
+from tests.crowded_store import crowded_store
+from tests.fab_people import (
+    ANSWER_SECONDS,
+    FAB,
+    answers,
+    command,
+    log_in,
+    make_admin,
+    make_role,
+    make_user,
+    stranger,
+)
 
 CHROMIUM = "/usr/bin/chromium"
 OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-ROLES = ("admin", "user", "viewer")
 SHIPPED = ("loan_approval", "diabetes_progression", "loan_approval_r")
-"""The models whose DAGs are there; the store knows all of them, so that its models are the rows."""
-ANSWER_SECONDS = 120
-"""A busy machine answers late, and a wait ends when the answer is there."""
+"""The models whose DAGs are there; the store begins with them."""
+ONE_MODEL = "one_model"
+"""Somebody who may read the DAG of the second of them and no other."""
+PEOPLE = {"user": "User", "viewer": "Viewer", ONE_MODEL: "Reader of one model"}
+"""Beside `admin`, by their names, and each one's role."""
+OF_ONE_MODEL = (
+    ("can_read", "Website"),
+    ("can_read", f"DAG:retrain_{SHIPPED[1]}"),
+    ("can_read", "DAG Runs"),
+)
 
 
 @dataclass(frozen=True)
@@ -43,39 +59,40 @@ class Site:
     airflow: LocalAirflow
     store: Store
     password: str
+    _tokens: dict[str, str] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
         """The address of Airflow's UI."""
         return self.airflow.url
 
-    def token(self, role: str) -> str:
-        """Log the user of a role in."""
-        body = {"username": role, "password": self.password}
-        answer = httpx.post(
-            f"{self.url}/auth/token", json=body, timeout=ANSWER_SECONDS, trust_env=False
-        )
-        answer.raise_for_status()
-        return str(answer.json()["access_token"])
+    def token(self, name: str) -> str:
+        """Log somebody in, once."""
+        if name not in self._tokens:
+            self._tokens[name] = log_in(self.airflow, name, self.password)
+        return self._tokens[name]
 
-    def context(self, browser: Browser, role: str | None, **options: Any) -> BrowserContext:
-        """Return a browser's window of somebody who is logged in; of a stranger for None."""
+    def client(self, name: str | None) -> httpx.Client:
+        """Return a client of somebody who is logged in; of a stranger for None."""
+        made = stranger(self.airflow)
+        if name is not None:
+            made.headers["Authorization"] = f"Bearer {self.token(name)}"
+        return made
+
+    def context(self, browser: Browser, name: str, **options: Any) -> BrowserContext:
+        """Return a browser's window of somebody who is logged in."""
         made = browser.new_context(**options)
         made.set_default_timeout(ANSWER_SECONDS * 1000)
-        if role is not None:
-            cookie = {"name": "_token", "value": self.token(role), "url": self.url}
-            made.add_cookies([cookie])  # type: ignore[list-item]
+        cookie = {"name": "_token", "value": self.token(name), "url": self.url}
+        made.add_cookies([cookie])  # type: ignore[list-item]
         return made
 
     def run_with_record(self, model: str) -> str:
         """Make a run in Airflow that has decided, as the model's newest did, and return its id."""
-        answer = httpx.post(
-            f"{self.url}/api/v2/dags/retrain_{model}/dagRuns",
-            json={"logical_date": None, "conf": {}},
-            headers={"Authorization": f"Bearer {self.token('admin')}"},
-            timeout=ANSWER_SECONDS,
-            trust_env=False,
-        )
+        with self.client("admin") as admin:
+            answer = admin.post(
+                f"/api/v2/dags/retrain_{model}/dagRuns", json={"logical_date": None, "conf": {}}
+            )
         answer.raise_for_status()
         run = answer.json()
         record = next(one for one in decisions(self.store, model) if one.verdict is not None)
@@ -89,44 +106,53 @@ class Site:
 
 
 @contextmanager
-def site(folder: Path, *, models: int = MODELS, decisions: int = DECISIONS) -> Iterator[Site]:
-    """Start Airflow's API server over a crowded store, and end it again.
+def crowded_site(folder: Path) -> Iterator[Site]:
+    """Start Airflow over a store of 50 models and 2,000 decisions, and end it again.
 
     Args:
         folder: an empty folder for everything.
-        models: how many.
-        decisions: of all of them together.
     """
-    store = crowded_store(
-        (folder / "store").as_uri(), models=models, decisions=decisions, first=SHIPPED
-    )
+    store = crowded_store((folder / "store").as_uri(), first=SHIPPED)
+    with site(folder / "airflow", store) as running:
+        yield running
+
+
+@contextmanager
+def site(folder: Path, store: Store, root: Path = REPOSITORY) -> Iterator[Site]:
+    """Start Airflow's API server over a store, and end it again.
+
+    Args:
+        folder: an empty folder for its database and logs.
+        store: what the pages show.
+        root: the repository, or a copy.
+    """
     password = secrets.token_urlsafe(12)
-    passwords = folder / "passwords.json"
-    passwords.write_text(json.dumps(dict.fromkeys(ROLES, password)), encoding="utf-8")
     airflow = LocalAirflow(
-        REPOSITORY,
-        folder / "airflow",
+        root,
+        folder,
         port=free_port(),
         environment={
+            **FAB,
             "AIRFLOW_CONN_STORE": store_connection(store.uri, {}),
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{r}:{r}" for r in ROLES),
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
             "RETRAINING_REPOSITORY_URL": "https://github.com/org/repo/blob/main",
+            # Without a scheduler no run starts by itself, and the pages say when one would.
+            "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         },
     )
-    airflow.log_folder.mkdir(parents=True)
-    for words in (("db", "migrate"), ("dags", "reserialize")):
-        subprocess.run(
-            [sys.executable, "-P", "-m", "airflow", *words],
-            cwd=airflow.home,
-            env=airflow.environment,
-            check=True,
-            capture_output=True,
-        )
+    airflow.migrate()
+    # Also what makes each DAG something that a role may be given a right on.
+    command(airflow, "dags", "reserialize")
+    command(airflow, *SEE_PAGES)
     try:
         airflow.start_component("api-server")
-        airflow.wait_for(lambda: _answers(airflow), "API server", 600)
-        yield Site(airflow, store, password)
+        make_admin(airflow, "admin", password)
+        airflow.wait_for(lambda: answers(airflow), "API server", 600)
+        running = Site(airflow, store, password)
+        with running.client("admin") as admin:
+            make_role(admin, PEOPLE[ONE_MODEL], OF_ONE_MODEL)
+            for name, role in PEOPLE.items():
+                make_user(admin, name, role, password)
+        yield running
     finally:
         airflow.stop()
 
@@ -136,11 +162,3 @@ def launch(playwright: Playwright) -> Browser:
     return playwright.chromium.launch(
         executable_path=CHROMIUM, args=OPTIONS, timeout=ANSWER_SECONDS * 1000
     )
-
-
-def _answers(airflow: LocalAirflow) -> bool:
-    try:
-        answer = httpx.get(f"{airflow.url}/api/v2/version", timeout=10, trust_env=False)
-    except httpx.HTTPError:
-        return False
-    return answer.is_success

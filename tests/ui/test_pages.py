@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import quote
 
-import httpx
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Dialog, FrameLocator, Page, expect
 
 from include.pages.app import app
 from include.retraining.records import decisions
 from tests.crowded_store import DECISIONS, MODELS, SCRIPT
-from tests.ui.site import ANSWER_SECONDS, SHIPPED, Site
+from tests.fab_people import ANSWER_SECONDS
+from tests.ui.site import ONE_MODEL, SHIPPED, Site
 
 pytestmark = [pytest.mark.ui, pytest.mark.timeout(900)]
 
@@ -20,9 +21,8 @@ expect.set_options(timeout=ANSWER_SECONDS * 1000)
 
 
 def models(page: Page, site: Site) -> FrameLocator:
-    """Open the list of models by the navigation, as a person does."""
-    page.goto(site.url)
-    page.get_by_role("link", name="Models", exact=True).click()
+    """Open the list of models within Airflow's UI."""
+    page.goto(f"{site.url}/plugin/models")
     frame = page.frame_locator("iframe[title=Models]")
     expect(frame.get_by_role("heading", name="Models")).to_be_visible()
     return frame
@@ -43,9 +43,11 @@ def complaints(page: Page) -> list[str]:
 
 
 def test_fifty_models_are_listed(page: Page, airflow_ui: Site) -> None:
-    """All of them, what needs a person first, and the browser complains of nothing."""
+    """By the navigation: all, what needs a person first; the browser complains of nothing."""
     found = complaints(page)
-    frame = models(page, airflow_ui)
+    page.goto(f"{airflow_ui.url}/dags")
+    page.get_by_role("link", name="Models", exact=True).click()
+    frame = page.frame_locator("iframe[title=Models]")
     expect(frame.locator("table.models tbody tr")).to_have_count(MODELS)
     ranks = [
         int(str(row.get_attribute("class"))[1:])
@@ -144,13 +146,11 @@ def test_a_viewer_sees_and_cannot_trigger(viewer_page: Page, airflow_ui: Site) -
     frame.locator(f'a[href$="/models/{LOAN}"]').click()
     expect(frame.get_by_text("You may look.")).to_be_visible()
     expect(frame.locator('a[href*="fill="]')).to_have_count(0)
-    answer = httpx.post(
-        f"{airflow_ui.url}/api/v2/dags/rollback_model/dagRuns",
-        json={"logical_date": None, "conf": {"model": LOAN, "reason": "none"}},
-        headers={"Authorization": f"Bearer {airflow_ui.token('viewer')}"},
-        timeout=ANSWER_SECONDS,
-        trust_env=False,
-    )
+    with airflow_ui.client("viewer") as client:
+        answer = client.post(
+            "/api/v2/dags/rollback_model/dagRuns",
+            json={"logical_date": None, "conf": {"model": LOAN, "reason": "none"}},
+        )
     assert answer.status_code == 403
 
 
@@ -159,13 +159,37 @@ def test_a_stranger_gets_401_on_every_route(airflow_ui: Site) -> None:
     places = {"model": LOAN, "run": "x", "file": "pages.css", "picture": "roc.png"}
     paths = [route.path for route in app.routes if hasattr(route, "methods")]  # type: ignore[attr-defined]
     assert len(paths) == 8
-    with httpx.Client(base_url=airflow_ui.url, timeout=ANSWER_SECONDS, trust_env=False) as client:
+    with airflow_ui.client(None) as client:
         for path in paths:
             query = "?dag_id=retrain_loan_approval&run_id=x"
             answer = client.get(f"/retraining{path.format(**places)}{query}")
             assert answer.status_code == 401, path
         for path in ("/docs", "/redoc", "/openapi.json"):
             assert client.get(f"/retraining{path}").status_code in {401, 404}, path
+
+
+def test_a_model_is_for_who_may_read_its_dag(airflow_ui: Site) -> None:
+    """A role with the right on one DAG sees its model, in the list and by its address."""
+    other = f"/retraining/models/{SHIPPED[1]}"
+    run = next(decisions(airflow_ui.store, LOAN))
+    hidden = (
+        f"/retraining/models/{LOAN}",
+        f"/retraining/models/{LOAN}/runs/{run.run}",
+        f"/retraining/models/{LOAN}/runs/{run.run}/card/roc.png",
+        f"/retraining/dag?dag_id={run.dag_id}",
+        f"/retraining/run?dag_id={run.dag_id}&run_id={quote(run.run_id)}",
+    )
+    with airflow_ui.client(ONE_MODEL) as client:
+        assert client.get(f"/api/v2/dags/{run.dag_id}").status_code == 403
+        listed = client.get("/retraining/models").text
+        assert re.findall(r'class="name">\s*<a href="([^"]+)"', listed) == [other]
+        assert client.get(other).status_code == 200
+        for path in hidden:
+            answer = client.get(path)
+            assert answer.status_code == 404, path
+            assert f"there is no model &#39;{LOAN}&#39; that you may see" in answer.text, path
+    with airflow_ui.client("viewer") as client:
+        assert client.get(hidden[0]).status_code == 200
 
 
 def test_tabs_on_a_dag_and_on_a_run(page: Page, airflow_ui: Site) -> None:

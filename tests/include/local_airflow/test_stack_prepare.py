@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -72,3 +74,13 @@ def test_a_connection_that_a_model_lacks_is_named_and_the_stack_does_not_start(
     assert "slack_story: it is not in " in done.stderr
     assert "include/models/story.yaml: alerts.connection" in done.stderr
     assert "\nslack_alerts: there\n" in done.stderr
+    with closing(sqlite3.connect(home / "airflow.db")) as database:
+        rights = database.execute(
+            "SELECT r.name FROM ab_role r"
+            " JOIN ab_permission_view_role pr ON pr.role_id = r.id"
+            " JOIN ab_permission_view pv ON pv.id = pr.permission_view_id"
+            " JOIN ab_permission p ON p.id = pv.permission_id"
+            " JOIN ab_view_menu m ON m.id = pv.view_menu_id"
+            " WHERE p.name = 'can_read' AND m.name = 'Plugins'"
+        )
+        assert {"Viewer", "User"} <= {role for (role,) in rights}

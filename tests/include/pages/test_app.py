@@ -15,7 +15,7 @@ import pytest
 from include.pages import look
 from include.pages.app import app
 from include.retraining.decision_words import HAPPENED
-from include.retraining.layout import promotion_key
+from include.retraining.layout import RunPaths, promotion_key
 from include.retraining.records import decision_keys, decisions
 from include.retraining.registry import initialise
 from include.retraining.storage import Store
@@ -23,6 +23,7 @@ from include.retraining.why import why
 from tests.crowded_store import SCRIPT, crowded_store, damage
 from tests.include.pages.conftest import MODELS, Reader, connect
 from tests.include.pages.picky_auth import HIDDEN
+from tests.s3_roles import s3_roles
 
 LOAN, SECRET = MODELS
 PLACES = {
@@ -162,6 +163,29 @@ def test_markup_in_a_record_is_text(user: Reader, store: Store) -> None:
         page = user.get(path).text
         assert SCRIPT not in page
         assert SCRIPT in text_of(page.replace("&lt;", "&amp;lt;")).replace("&lt;", "<")
+
+
+def test_the_pages_need_no_more_than_their_role_may(
+    user: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With deploy/iam/pages.json each page is whole, on a server that enforces the policy."""
+    with s3_roles(tmp_path) as roles:
+        owner = crowded_store(
+            roles.uri, roles.keys["owner"], models=10, decisions=40, first=("apple",)
+        )
+        record = next(one for one in decisions(owner, "apple") if one.verdict is not None)
+        card = RunPaths("apple", record.run).card
+        owner.write(f"{card}/card.md", b"# A\n\n![ROC](roc.png)\n")
+        owner.write(f"{card}/roc.png", b"\x89PNG\r\n")
+        connect(monkeypatch, roles.uri, roles.keys["pages"])
+        run = f"/models/apple/runs/{record.run}"
+        for path in ("/models", "/models/apple", run, f"{run}/card/roc.png"):
+            answer = user.get(path)
+            assert answer.status_code == 200, path
+            assert not re.search("cannot be read|unreadable|credentials", answer.text), path
+        names = {key.split("/")[0] for key in roles.asked("GET")}
+        assert names >= {"store.json", "models", "outbox", "watch"}
+        assert {method for method, _ in roles.proxy.requests[-40:]} <= {"GET", "HEAD"}
 
 
 def test_a_store_that_does_not_answer_is_a_page(
