@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -13,7 +14,7 @@ from tests.crowded_store import crowded_store
 from tests.ui.site import Site, launch, site
 
 IMAGES = REPOSITORY / "docs" / "images"
-WIDE = {"width": 1360, "height": 900}
+WIDE = {"width": 1360, "height": 1020}
 PHONE = {"width": 390, "height": 844}
 SHOWN = "churn"
 """The model whose page is shown."""
@@ -45,34 +46,28 @@ def main() -> int:
         )
         with site(folder / "airflow", store, root) as running, sync_playwright() as playwright:
             browser = launch(playwright)
-            for theme in ("light", "dark"):
-                _take(running, browser, theme)
+            _take_in_airflow(running, browser, "light", ("models", "model"))
+            _take_in_airflow(running, browser, "dark", ("model",))
+            context = running.context(browser, "user", viewport=PHONE)
+            page = context.new_page()
+            page.goto(f"{running.url}/retraining/models")
+            _save(page, "models-phone.png")
+            context.close()
             browser.close()
     return 0
 
 
-def _take(running: Site, browser: Browser, theme: str) -> None:
-    ending = "" if theme == "light" else "-dark"
+def _take_in_airflow(running: Site, browser: Browser, theme: str, pictures: Sequence[str]) -> None:
     context = running.context(browser, "user", viewport=WIDE, color_scheme=theme)
     context.add_init_script(f"localStorage.setItem('theme', '{theme}')")
     page = context.new_page()
-    _framed(page, f"{running.url}/plugin/models", f"models{ending}.png")
-    _framed(page, f"{running.url}/dags/retrain_{SHOWN}/plugin/model", f"model{ending}.png")
+    places = {"models": "/plugin/models", "model": f"/dags/retrain_{SHOWN}/plugin/model"}
+    for name in pictures:
+        page.goto(f"{running.url}{places[name]}")
+        page.frame_locator("iframe").get_by_role("heading").first.wait_for()
+        page.wait_for_load_state("networkidle")
+        _save(page, f"{name}.png" if theme == "light" else f"{name}-{theme}.png")
     context.close()
-    context = running.context(browser, "user", viewport=PHONE, color_scheme=theme)
-    page = context.new_page()
-    page.goto(f"{running.url}/retraining/models")
-    _save(page, f"models-phone{ending}.png")
-    page.goto(f"{running.url}/retraining/models/{SHOWN}")
-    _save(page, f"model-phone{ending}.png")
-    context.close()
-
-
-def _framed(page: Page, address: str, name: str) -> None:
-    page.goto(address)
-    page.frame_locator("iframe").get_by_role("heading").first.wait_for()
-    page.wait_for_load_state("networkidle")
-    _save(page, name)
 
 
 def _save(page: Page, name: str) -> None:
