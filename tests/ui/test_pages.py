@@ -110,7 +110,7 @@ def test_a_version_of_the_log_is_filled_in(page: Page, airflow_ui: Site) -> None
 
 
 def test_a_dry_run_is_filled_in(page: Page, airflow_ui: Site) -> None:
-    """And the same form without it stays as it comes."""
+    """The form says what that is; without it the same form stays as it comes."""
     for button, is_checked in (("Dry run …", True), ("Train now …", False)):
         frame = models(page, airflow_ui)
         frame.locator(f'a[href$="/models/{LOAN}"]').click()
@@ -118,6 +118,7 @@ def test_a_dry_run_is_filled_in(page: Page, airflow_ui: Site) -> None:
         page.wait_for_url(f"**/dags/retrain_{LOAN}*")
         box = page.locator('input[type=checkbox][name="element_dry_run"]')
         expect(box).to_be_checked(checked=is_checked)
+        expect(page.get_by_text("what serves stays")).to_be_visible()
 
 
 def test_what_was_filled_in_is_what_is_sent(page: Page, airflow_ui: Site) -> None:
