@@ -9,7 +9,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -82,6 +82,10 @@ class Stack:
     def execute(self, service: str, *words: str) -> str:
         """Run a command in a service's container and return what it printed."""
         return engine.docker("exec", self.container(service), *words)
+
+    def close(self) -> None:
+        """Close the connections to its API."""
+        self.api.close()
 
     def set(self, **settings: str) -> None:
         """Set values in `.env`, as a person would before the next `make up`."""
@@ -227,10 +231,10 @@ def running_stack(root: Path) -> Iterator[Stack]:
     }
     run(root, environment, "make", "env", f"PORT={free_port()}")
     try:
-        stack = Stack(root, environment)
-        stack.up()
-        stack.compose("up", "--detach", "--no-recreate", "--scale", "worker=2", "worker")
-        yield stack
+        with closing(Stack(root, environment)) as stack:
+            stack.up()
+            stack.compose("up", "--detach", "--no-recreate", "--scale", "worker=2", "worker")
+            yield stack
     finally:
         run(root, environment, "make", "down", "VOLUMES=1")
         engine.remove_image(name)
@@ -251,11 +255,11 @@ def second_host(stack: Stack, folder: Path, **settings: str) -> Iterator[Stack]:
         "COMPOSE_FILE": "docker-compose.yaml:impatient.yaml:deploy/compose/second-host.yaml",
         "COMPOSE_PROJECT_NAME": f"{stack.environment['COMPOSE_PROJECT_NAME']}-second",
     }
-    host = Stack(folder, environment)
-    host.set(**settings)
-    try:
-        host.compose("build", "init")
-        host.compose("up", "--detach", "--no-deps", "worker")
-        yield host
-    finally:
-        host.compose("down", "--volumes")
+    with closing(Stack(folder, environment)) as host:
+        host.set(**settings)
+        try:
+            host.compose("build", "init")
+            host.compose("up", "--detach", "--no-deps", "worker")
+            yield host
+        finally:
+            host.compose("down", "--volumes")

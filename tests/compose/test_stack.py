@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -45,10 +46,11 @@ def test_a_person_logs_in_and_nobody_else(stack: Stack) -> None:
     assert "password" in page.text
     anonymous = httpx.get(f"{stack.url}/api/v2/dags", trust_env=False)
     assert anonymous.status_code == httpx.codes.UNAUTHORIZED
-    watchdog = AirflowApi(stack.url, "watchdog", stack.settings["WATCHDOG_PASSWORD"])
-    assert watchdog.dag(f"retrain_{LIKE}")
-    with pytest.raises(ApiRefused, match="403"):
-        watchdog.set_paused(f"retrain_{LIKE}", is_paused=True)
+    password = stack.settings["WATCHDOG_PASSWORD"]
+    with closing(AirflowApi(stack.url, "watchdog", password)) as watchdog:
+        assert watchdog.dag(f"retrain_{LIKE}")
+        with pytest.raises(ApiRefused, match="403"):
+            watchdog.set_paused(f"retrain_{LIKE}", is_paused=True)
 
 
 def test_the_settings_are_applied(stack: Stack) -> None:
