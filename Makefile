@@ -17,8 +17,10 @@ TWO := -n 2
 export UV_PYTHON_DOWNLOADS := never
 INSTALL_OPTIONS := --require-hashes --only-binary :all: --python $(BIN)/python
 
-# docker compose where it is installed, else the older docker-compose.
-COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
+# docker compose where it is installed, else the older docker-compose, which would build every stage of
+# the Dockerfile without BuildKit, and leave their images.
+COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose \
+	|| echo env DOCKER_BUILDKIT=1 COMPOSE_DOCKER_CLI_BUILD=1 docker-compose)
 # Which commit is baked into an image; what is not committed is marked.
 COMMIT = $(shell git describe --always --abbrev=40 --dirty --exclude='*' 2>/dev/null)
 
@@ -58,7 +60,7 @@ test-ui: chromium $(VENV)/.dev-installed  ## Look at the pages in Airflow's UI w
 screenshots: chromium $(VENV)/.dev-installed  ## Take the pictures of docs/images/ anew
 	@exec $(BIN)/python -m tests.ui.screenshots
 
-test-compose: engine $(VENV)/.dev-installed  ## Start the whole stack in containers, break parts of it, remove it (ten minutes)
+test-compose: engine $(VENV)/.dev-installed  ## Start the whole stack in containers, break parts of it, remove it (a quarter of an hour)
 	@exec $(BIN)/python -m pytest -m docker tests/compose
 
 coverage: $(VENV)/.dev-installed  ## Check that tests take every branch of the registry and the gate

@@ -11,7 +11,7 @@ from tests.compose.stack import Stack, copy_for_compose, running_stack
 
 LIKE = "diabetes_progression"
 FIT = "    return make_pipeline("
-SLOW = f"    import time\n    time.sleep(25)\n{FIT}"
+SLOW = f"    import time\n    time.sleep(15)\n{FIT}"
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -82,6 +82,24 @@ class Stack:
     def execute(self, service: str, *words: str) -> str:
         """Run a command in a service's container and return what it printed."""
         return engine.docker("exec", self.container(service), *words)
+
+    def close(self) -> None:
+        """Close the connections to its API."""
+        self.api.close()
+
+    def set(self, **settings: str) -> None:
+        """Set values in `.env`, as a person would before the next `make up`."""
+        self.settings |= settings
+        lines = (f"{name}={value}\n" for name, value in self.settings.items())
+        (self.root / ".env").write_text("".join(lines), encoding="utf-8")
+
+    def add_file(self, name: str) -> None:
+        """Add a file to those that compose reads."""
+        self.environment["COMPOSE_FILE"] += f":{name}"
+
+    def up(self) -> None:
+        """Do `make up`."""
+        run(self.root, self.environment, "make", "up")
 
     # ---- data and what is left behind ----
 
@@ -167,7 +185,7 @@ def compose_command() -> tuple[str, ...]:
     return (
         ("docker", "compose")
         if engine.run("compose", "version").returncode == 0
-        else ("docker-compose",)
+        else ("env", "DOCKER_BUILDKIT=1", "COMPOSE_DOCKER_CLI_BUILD=1", "docker-compose")
     )
 
 
@@ -213,10 +231,35 @@ def running_stack(root: Path) -> Iterator[Stack]:
     }
     run(root, environment, "make", "env", f"PORT={free_port()}")
     try:
-        run(root, environment, "make", "up")
-        stack = Stack(root, environment)
-        stack.compose("up", "--detach", "--no-recreate", "--scale", "worker=2", "worker")
-        yield stack
+        with closing(Stack(root, environment)) as stack:
+            stack.up()
+            stack.compose("up", "--detach", "--no-recreate", "--scale", "worker=2", "worker")
+            yield stack
     finally:
         run(root, environment, "make", "down", "VOLUMES=1")
         engine.remove_image(name)
+
+
+@contextmanager
+def second_host(stack: Stack, folder: Path, **settings: str) -> Iterator[Stack]:
+    """Run a worker as on another host: a clone and a project of its own, on the host's network.
+
+    Args:
+        stack: with the ports open.
+        folder: where the clone is made.
+        settings: what differs in `.env`.
+    """
+    shutil.copytree(stack.root, folder)
+    environment = {
+        **stack.environment,
+        "COMPOSE_FILE": "docker-compose.yaml:impatient.yaml:deploy/compose/second-host.yaml",
+        "COMPOSE_PROJECT_NAME": f"{stack.environment['COMPOSE_PROJECT_NAME']}-second",
+    }
+    with closing(Stack(folder, environment)) as host:
+        host.set(**settings)
+        try:
+            host.compose("build", "init")
+            host.compose("up", "--detach", "--no-deps", "worker")
+            yield host
+        finally:
+            host.compose("down", "--volumes")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import socket
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -10,8 +13,9 @@ import pytest
 from include.local_airflow.api import AirflowApi, ApiRefused
 from include.retraining.decision_record import Outcome
 from tests.compose.conftest import LIKE
-from tests.compose.stack import Stack, record_of
+from tests.compose.stack import Stack, record_of, second_host
 from tests.docker import engine
+from tests.docker.aws import running_aws
 from tests.invariants import check_invariants
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1800)]  # the first one builds and starts
@@ -22,9 +26,7 @@ KILL = "import psutil; [child.kill() for child in psutil.Process(1).children()]"
 
 def test_the_sample_models_are_decided_on(stack: Stack, tmp_path: Path) -> None:
     """After `make up` one sample model is promoted, the other refused, and Slack told of both."""
-    samples = stack.container("samples")
-    stack.wait_for(lambda: not stack.inspect(samples)["State"]["Running"], "end of samples", 400)
-    assert stack.inspect(samples)["State"]["ExitCode"] == 0, stack.logs("samples")
+    wait_for_samples(stack)
     store = stack.store(tmp_path / "store")
     outcomes = {LIKE: Outcome.PROMOTED, "loan_approval": Outcome.REJECTED}
     for model, outcome in outcomes.items():
@@ -44,10 +46,11 @@ def test_a_person_logs_in_and_nobody_else(stack: Stack) -> None:
     assert "password" in page.text
     anonymous = httpx.get(f"{stack.url}/api/v2/dags", trust_env=False)
     assert anonymous.status_code == httpx.codes.UNAUTHORIZED
-    watchdog = AirflowApi(stack.url, "watchdog", stack.settings["WATCHDOG_PASSWORD"])
-    assert watchdog.dag(f"retrain_{LIKE}")
-    with pytest.raises(ApiRefused, match="403"):
-        watchdog.set_paused(f"retrain_{LIKE}", is_paused=True)
+    password = stack.settings["WATCHDOG_PASSWORD"]
+    with closing(AirflowApi(stack.url, "watchdog", password)) as watchdog:
+        assert watchdog.dag(f"retrain_{LIKE}")
+        with pytest.raises(ApiRefused, match="403"):
+            watchdog.set_paused(f"retrain_{LIKE}", is_paused=True)
 
 
 def test_the_settings_are_applied(stack: Stack) -> None:
@@ -103,6 +106,39 @@ def test_a_scheduler_that_is_killed_while_a_run_goes_on(stack: Stack, tmp_path: 
     assert stack.inspect(stack.container("scheduler"))["RestartCount"] == 1
     assert stack.api.tasks("retrain_slow_too", run_id)["train_model"]["try_number"] == 1
     check_one_promotion(stack, tmp_path, "slow_too", run_id)
+
+
+def test_a_second_host_trains_on_the_data_of_a_bucket(stack: Stack, tmp_path: Path) -> None:
+    """Another host's worker takes the queue `training`, this one's the rest; the store is on S3.
+
+    What docs/deployment/compose.md says to do, with one engine for both hosts. Last in this file,
+    because it moves the stack to another store.
+    """
+    address = engine.host_address(stack.environment["AIRFLOW_IMAGE"])
+    before = [run["dag_run_id"] for run in stack.api.runs(f"retrain_{LIKE}")]
+    with running_aws(address, tmp_path) as aws:
+        store = aws.new_store()
+        stack.set(RETRAINING_STORE=store.uri, RETRAINING_STORE_OPTIONS=json.dumps(aws.options))
+        stack.set(STACK_ADDRESS=address, WORKER_QUEUES="default")
+        stack.add_file("deploy/compose/open-ports.yaml")
+        stack.up()
+        with second_host(stack, tmp_path / "second", WORKER_QUEUES="training"):
+            wait_for_samples(stack)
+        runs = [run["dag_run_id"] for run in stack.api.runs(f"retrain_{LIKE}")]
+        (run_id,) = set(runs) - set(before)
+        assert record_of(store, LIKE, run_id).outcome is Outcome.PROMOTED
+        check_invariants(store, LIKE)
+    ran = [task for task in stack.api.tasks(f"retrain_{LIKE}", run_id).values() if task["hostname"]]
+    on_second_host = {task["task_id"] for task in ran if task["hostname"] == socket.gethostname()}
+    assert on_second_host == {task["task_id"] for task in ran if task["queue"] == "training"}
+    assert "train_model" in on_second_host
+
+
+def wait_for_samples(stack: Stack) -> None:
+    """Wait until the service `samples` has ended, and assert that it went well."""
+    samples = stack.container("samples")
+    stack.wait_for(lambda: not stack.inspect(samples)["State"]["Running"], "end of samples", 400)
+    assert stack.inspect(samples)["State"]["ExitCode"] == 0, stack.logs("samples")
 
 
 def check_one_promotion(stack: Stack, tmp_path: Path, model: str, run_id: str) -> None:

@@ -122,8 +122,11 @@ def test_markup_is_not_obeyed() -> None:
     (row,) = [line for line in text.splitlines() if "`owner`" in line]
     assert row.count("|") == 5
     assert row.count("`") == 6
-    (broken,) = compare({}, {NAME: f"'{evil}'"})
-    assert "<script>" not in markdown([ModelReport(broken)])
+    (broken,) = compare({}, {NAME: f"{YAML}'{evil}': 1\n"})
+    said = markdown([ModelReport(broken)])
+    assert "evil.example" in said
+    assert "<script>" not in said.replace("\\<script\\>", "")
+    assert "](" not in said.replace("\\](", "")
 
 
 def test_a_long_comment_is_cut() -> None:
