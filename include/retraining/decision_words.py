@@ -31,11 +31,11 @@ def decision_sentence(record: DecisionRecord, *, with_reason: bool = True) -> st
         record: the decision.
         with_reason: False where the reason was said already.
     """
-    ending = "was updated"
+    of = f"by the run of {time_words(record.run_after)}"
+    said = f"{record.model} was updated {of}"
     if record.outcome is not Outcome.PROMOTED:
-        ending = f"was not updated, {HAPPENED[record.outcome]}"
-    reason = f": {record.reason.rstrip('. ')}" if with_reason else ""
-    return f"{record.model} {ending} by the run of {time_words(record.run_after)}{reason}"
+        said = f"{record.model} was not updated {of}, {HAPPENED[record.outcome]}"
+    return f"{said}: {record.reason.rstrip('. ')}" if with_reason else said
 
 
 def time_words(moment: datetime) -> str:

@@ -147,7 +147,7 @@ def test_why(store: Store, run: Run) -> None:
     code, out, _ = run("why", MODEL)
     assert code == 0
     assert out.count("\n") == 1
-    assert "was not updated, the run broke by the run of 2026-01-05 06:00 UTC: the trainer" in out
+    assert "was not updated by the run of 2026-01-05 06:00 UTC, the run broke: the trainer" in out
     assert "was updated" in run("why", MODEL, "--date", "2026-01-03")[1]
     assert json.loads(run("why", MODEL, "--json")[1])["why"] == out.strip()
     assert run("why", MODEL, "--date", "2027-01-01")[0] == 1

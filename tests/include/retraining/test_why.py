@@ -42,7 +42,9 @@ def test_a_refusal(store: Store) -> None:
     decide(store, plant_run(store, 1))
     decide(store, plant_run(store, 2, report={"fairness.0.disparate_impact": 0.71}))
     sentence = why(store, MODEL)
-    assert "was not updated, the new version was refused by the run of 2026-01-03" in sentence
+    assert (
+        "was not updated by the run of 2026-01-03 06:00 UTC, the new version was refused: "
+    ) in sentence
     assert "is 0.71 of the most favoured one's, must be at least 0.80" in sentence
     assert f"version {version_name(1)} (generation 1) serves since" in sentence
 
@@ -52,7 +54,7 @@ def test_every_other_end(store: Store, outcome: Outcome) -> None:
     """Every end of a run has words of its own, on one line."""
     close_run(store, run_ref(1), outcome, "the reason.")
     sentence = why(store, MODEL)
-    assert sentence.startswith("toy_model was not updated, ")
+    assert sentence.startswith("toy_model was not updated by the run of ")
     assert sentence.endswith(": the reason; nothing serves yet.")
     assert "\n" not in sentence
 
@@ -95,7 +97,9 @@ def test_a_run_that_a_hold_kept_from_serving(store: Store) -> None:
     decide(store, plant_run(store, 3))
     answer = why(store, MODEL)
     assert answer.count("complaints") == 1
-    assert "was not updated, automatic promotion is on hold by the run of 2026-01-04" in answer
+    assert (
+        "was not updated by the run of 2026-01-04 06:00 UTC, automatic promotion is on hold"
+    ) in answer
 
 
 def test_after_a_release(store: Store) -> None:
