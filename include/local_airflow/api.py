@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from include.local_airflow.errors import ApiRefused
+from include.local_airflow.errors import ApiRefused, NoAnswer
 
 REQUEST_SECONDS = 60.0
 LOCKED_SECONDS = 60.0
@@ -55,7 +55,7 @@ class AirflowApi:
                 time.sleep(0.5)
                 answer = self._client.request(method, f"/api/v2{path}", **arguments)
         except httpx.HTTPError as error:
-            raise ApiRefused(f"{method} {path}: Airflow does not answer: {error!r}") from error
+            raise NoAnswer(f"{method} {path}: Airflow does not answer: {error!r}") from error
         return _content(answer)
 
     def token(self) -> str:

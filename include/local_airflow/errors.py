@@ -21,3 +21,7 @@ class TookTooLong(LocalAirflowError):
 
 class ApiRefused(LocalAirflowError):
     """Airflow's REST API answered with an error."""
+
+
+class NoAnswer(ApiRefused):
+    """Airflow's REST API did not answer in time."""

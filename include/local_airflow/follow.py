@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from include.local_airflow.api import RUN_ENDED, AirflowApi
-from include.local_airflow.errors import LocalAirflowError, TookTooLong
+from include.local_airflow.errors import LocalAirflowError, NoAnswer, TookTooLong
 from include.local_airflow.processes import LocalAirflow
 
 PARSE_SECONDS = 120.0
@@ -88,7 +89,9 @@ def follow(
     def all_ended() -> bool:
         for run in runs:
             if not run.has_ended:
-                _look(api, run, on_task)
+                # A busy machine answers late, and the runs go on.
+                with suppress(NoAnswer):
+                    _look(api, run, on_task)
         return all(run.has_ended for run in runs)
 
     try:

@@ -27,6 +27,7 @@ from include.retraining.exceptions import NotFound, RetrainingError
 from include.retraining.layout import RunPaths
 from include.retraining.overview import sentence_of
 from include.retraining.storage import Store
+from include.retraining.wording import cut
 
 log = logging.getLogger(__name__)
 
@@ -192,7 +193,7 @@ def _require(user: Any, model: str) -> None:
 
 
 def _unknown(model: str) -> NotFound:
-    return NotFound(f"there is no model {model!r} that you may see")
+    return NotFound(f"there is no model {cut(model, 80)!r} that you may see")
 
 
 def _model_of(dag_id: str) -> str:

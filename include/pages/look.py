@@ -7,12 +7,12 @@ from functools import lru_cache
 
 from include.orchestration.store_connection import store_address
 from include.retraining.config import MODELS_FOLDER, ModelConfig, load_model
-from include.retraining.exceptions import RetrainingError
+from include.retraining.exceptions import RetrainingError, StoreNotInitialised
 from include.retraining.overview import Glances
 from include.retraining.remembering import Memory, RememberingStore
 from include.retraining.savings import Tally
 from include.retraining.storage import Store
-from include.retraining.store_marker import require_initialised
+from include.retraining.store_marker import open_store, require_initialised
 
 PATIENCE = timedelta(seconds=5)
 """A page that says that the store does not answer has to come before the reader gives up."""
@@ -31,7 +31,10 @@ def look() -> RememberingStore:
     """
     address = store_address()
     store = _opened(address.uri, tuple(sorted(address.options.items())))
-    require_initialised(store)
+    try:
+        require_initialised(store)
+    except StoreNotInitialised:
+        open_store(address.uri, address.options)  # says it when the folder itself went away
     return RememberingStore(store, MEMORY)
 
 

@@ -175,5 +175,5 @@ def _watch(store: Store, now: datetime) -> tuple[Mark | None, str | None]:
     if now - mark.at > WATCH_SILENT:
         return mark, "watch_models has not looked for more than 15 minutes"
     if mark.failed:
-        return mark, f"in the last look of watch_models failed: {', '.join(mark.failed)}"
+        return mark, f"the last look of watch_models failed in {', '.join(mark.failed)}"
     return mark, None

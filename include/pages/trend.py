@@ -73,7 +73,10 @@ def slices(records: Sequence[DecisionRecord]) -> list[Series]:
         Series(
             name=f"{item.column} = {item.value}",
             values=tuple(_slice(record.report, item.column, item.value) for record in records),
-            limit=_limit(records[-1].verdict, f"slice {item.column}={item.value}", newest.metric),
+            # That of one with too few rows is the number of rows.
+            limit=_limit(records[-1].verdict, f"slice {item.column}={item.value}", newest.metric)
+            if item.is_judged
+            else None,
             is_judged=item.is_judged,
             rows=item.rows,
         )

@@ -155,7 +155,7 @@ def read_decision(store: Store, key: str) -> DecisionRecord | Unreadable:
             return Unreadable(key, "it is not there")
         return as_the_log_says(store, record)
     except RetrainingError as error:
-        return Unreadable(key, sentence_of(error))
+        return Unreadable(key, sentence_of(error).removeprefix(f"{key}: "))
 
 
 def read_all(read: Callable[[str], T], names: Iterable[str]) -> list[T]:

@@ -13,12 +13,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from include.local_airflow.api import AirflowApi
-from include.local_airflow.errors import ComponentEnded, PortTaken, TookTooLong
+from include.local_airflow.errors import ComponentEnded, NoAnswer, PortTaken, TookTooLong
 from include.local_airflow.follow import DagBroken, FollowedRun, follow, wait_for_dags
 from include.local_airflow.ports import free_port
 from include.local_airflow.processes import COMPONENTS, LocalAirflow
@@ -143,16 +144,31 @@ def test_nothing_survives(bundle: Path, tmp_path: Path, mark: str, number: signa
     assert left == []
 
 
+class LateOnce(AirflowApi):
+    """Does not answer the first question about a run's tasks in time."""
+
+    was_late = False
+
+    def tasks(self, dag_id: str, run_id: str) -> dict[str, dict[str, Any]]:
+        """Answer from the second time on."""
+        if not self.was_late:
+            self.was_late = True
+            raise NoAnswer("GET /taskInstances: Airflow does not answer")
+        return super().tasks(dag_id, run_id)
+
+
 def test_life_of_an_airflow(bundle: Path, tmp_path: Path) -> None:
     """It runs a DAG, names a broken file, and says which component ended and why."""
     since = datetime.now(UTC)
     with LocalAirflow(bundle, tmp_path / "home", port=free_port()) as airflow:
         api = AirflowApi(airflow.url, airflow.username, airflow.password)
+        late_once = LateOnce(airflow.url, airflow.username, airflow.password)
         wait_for_dags(airflow, api, ["quick"], since)
         api.set_paused("quick", is_paused=False)
         run = FollowedRun("quick", api.trigger("quick"))
         seen: list[str] = []
-        follow(airflow, api, [run], lambda _, task: seen.append(task["task_id"]), 60)
+        follow(airflow, late_once, [run], lambda _, task: seen.append(task["task_id"]), 60)
+        assert late_once.was_late
         assert (run.state, seen) == ("success", ["one", "two"])
         assert api.xcom("quick", run.run_id, "two") == 2
         assert api.xcom("quick", run.run_id, "two", key="nothing") is None
@@ -172,6 +188,7 @@ def test_life_of_an_airflow(bundle: Path, tmp_path: Path) -> None:
             airflow.wait_for(lambda: None, "end", 60)
         assert len(str(caught.value).splitlines()) > 3, "the end of its log is missing"
         api.close()
+        late_once.close()
 
     assert oct((airflow.home / "secrets.json").stat().st_mode & 0o777) == "0o600"
     assert airflow.password not in "".join(

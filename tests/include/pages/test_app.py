@@ -14,6 +14,7 @@ import pytest
 
 from include.pages import look
 from include.pages.app import app
+from include.retraining import watch_mark
 from include.retraining.decision_words import HAPPENED
 from include.retraining.layout import RunPaths, promotion_key
 from include.retraining.records import decision_keys, decisions
@@ -234,10 +235,39 @@ def test_damage_of_one_model_hides_no_other(
     one = user.get("/models/apple")
     assert one.status_code == 200
     assert "unreadable" in one.text
+    assert "it cannot be read" in text_of(one.text)
+    assert text_of(one.text).count(decision_keys(store, "apple")[0]) == 2  # above, and in its place
     assert len(re.findall('<article class="decision">', one.text)) == 3
     other = user.get("/models/berry")
     assert other.status_code == 200
     assert "The promotion log is damaged" in other.text
+    assert "Something cannot be read" not in other.text  # which is the log, said once
+    assert "docs/runbooks/promotion_log.md" in other.text
+
+
+def test_a_folder_that_went_away_is_no_new_store(
+    user: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page says that it is gone, and not first that it may be initialised."""
+    store = initialise((tmp_path / "s").as_uri(), {})
+    connect(monkeypatch, store.uri)
+    assert user.get("/models").status_code == 200
+    (tmp_path / "s").rename(tmp_path / "gone")
+    answer = user.get("/models")
+    assert answer.status_code == 503
+    assert "there is no such folder: check the address, and mount its disk" in answer.text
+
+
+def test_nobody_is_told_that_all_is_well_by_a_watch_that_failed(
+    user: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the last look could not see is named."""
+    store = initialise((tmp_path / "s").as_uri(), {})
+    connect(monkeypatch, store.uri)
+    watch_mark.leave(store, ["check_models"])
+    text = text_of(user.get("/models").text)
+    assert "the last look of watch_models failed in check_models" in text
+    assert "needs someone." not in text
 
 
 def test_an_empty_store_is_a_page(

@@ -69,6 +69,7 @@ def test_slices_and_fairness_have_their_limits(records: list[DecisionRecord]) ->
     assert found["region = north"].newest == 0.86
     assert found["region = north"].limit == 0.7
     assert [found[f"region = {name}"].is_judged for name in ("north", "west")] == [True, False]
+    assert found["region = west"].limit is None  # not the rows that it lacks
     by_race = {series.name: series for series in fairness(judged(records))}
     assert by_race["race: disparate impact"].values == (0.9, 0.9)
     assert by_race["race: disparate impact"].limit == 0.8
