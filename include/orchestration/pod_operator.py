@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
+import pendulum
 from airflow.providers.cncf.kubernetes.kubernetes_helper_functions import generic_api_retry
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.providers.cncf.kubernetes.pod_generator import make_safe_label_value
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 CONTAINER = "job"
 LOG_SECONDS = 10
 """How often the triggerer takes over what the pod has logged."""
+LOOKED_OVER = timedelta(seconds=2)
+"""What the watch may have left out of the log: a second, and the time that a question takes."""
 GRACE_SECONDS = 5
 PROVIDER_ERRORS = (AirflowException, ApiException, HTTPError)
 """What the provider raises when a pod failed, and when the cluster refuses or does not answer."""
@@ -214,8 +217,13 @@ class JobPodOperator(KubernetesPodOperator):
         self, pod: k8s.V1Pod, follow: bool = False, since_time: Any = None
     ) -> None:
         """Write the log, of which a pod that never started has none."""
-        if pod.status.phase != "Pending":
-            super()._write_logs(pod, follow=follow, since_time=since_time)
+        if pod.status.phase == "Pending":
+            return
+        if since_time is not None:
+            # The provider's watch leaves out the second that it looks in, and names the moment of
+            # its look as what to go on from: lines before it in that second would be in no log.
+            since_time = pendulum.parse(str(since_time)) - LOOKED_OVER
+        super()._write_logs(pod, follow=follow, since_time=since_time)
 
 
 def _environment(compute: KubernetesCompute, plain: dict[str, str]) -> list[k8s.V1EnvVar]:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from tests.include.orchestration.pod_tasks import (
     ENDLESS,
     ROOT,
     deferred,
+    event_of,
     failure_left,
     finish,
     job,
@@ -55,6 +57,20 @@ def test_the_pods_lines_reach_the_log(
     stub(api, "print('four hundred rows')")
     with pytest.raises(AirflowFailException):
         run(job, planned)
+    assert "[job] logs: four hundred rows" in capsys.readouterr().out
+
+
+def test_a_line_of_the_second_of_the_last_look_reaches_the_log(
+    planned: dict[str, Any], api: KubernetesApi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The provider's watch leaves that second out, and goes on from the moment of its look."""
+    stub(api, "print('four hundred rows')")
+    event = event_of(deferred(job(), planned).trigger)
+    (pod,) = api.all.values()
+    ((written, _),) = pod.log
+    event["last_log_time"] = str(written + timedelta(seconds=0.9))
+    with pytest.raises(AirflowFailException):
+        job().trigger_reentry(planned, event)
     assert "[job] logs: four hundred rows" in capsys.readouterr().out
 
 
