@@ -60,8 +60,8 @@ test-ui: chromium $(VENV)/.dev-installed  ## Look at the pages in Airflow's UI w
 screenshots: chromium $(VENV)/.dev-installed  ## Take the pictures of docs/images/ anew
 	@exec $(BIN)/python -m tests.ui.screenshots
 
-test-compose: engine $(VENV)/.dev-installed  ## Start the whole stack in containers, break parts of it, remove it (a quarter of an hour)
-	@exec $(BIN)/python -m pytest -m docker tests/compose
+test-compose: engine $(VENV)/.dev-installed  ## Start the whole stack in containers, break parts of it, remove it (HOSTS=2: and let a second host train)
+	@exec $(BIN)/python -m pytest -m "docker$(if $(filter 2,$(HOSTS)),, and not second_host)" tests/compose
 
 coverage: $(VENV)/.dev-installed  ## Check that tests take every branch of the registry and the gate
 	@exec $(BIN)/python -m pytest --cov -k "not s3" $(addprefix tests/include/retraining/test_,\

@@ -108,6 +108,7 @@ def test_a_scheduler_that_is_killed_while_a_run_goes_on(stack: Stack, tmp_path: 
     check_one_promotion(stack, tmp_path, "slow_too", run_id)
 
 
+@pytest.mark.second_host
 def test_a_second_host_trains_on_the_data_of_a_bucket(stack: Stack, tmp_path: Path) -> None:
     """Another host's worker takes the queue `training`, this one's the rest; the store is on S3.
 
