@@ -13,7 +13,7 @@ from airflow.utils.session import create_session
 from airflow.utils.state import DagRunState, TaskInstanceState
 from sqlalchemy import select
 
-from include.orchestration.run_reference import DAG_PREFIX, model_of
+from include.orchestration.run_reference import DAG_PREFIX
 
 APPROVAL_TASK = "approve_promotion"
 
@@ -32,11 +32,6 @@ class DagSeen:
     """The id of a run that goes on."""
     waits_for_person: str | None = None
     """The id of a run that a person must approve."""
-
-    @property
-    def model(self) -> str:
-        """The model's name."""
-        return model_of(self.dag_id)
 
 
 def model_dag_ids() -> set[str]:

@@ -8,7 +8,14 @@ import re
 from collections.abc import Mapping
 from urllib.parse import quote, urlencode, urlsplit
 
-from include.orchestration.links import REPOSITORY_VARIABLE, airflow_url
+from include.orchestration.links import (
+    REPOSITORY_VARIABLE,
+    airflow_url,
+    answer_url,
+    dag_url,
+    run_url,
+)
+from include.pages.airflow_state import APPROVAL_TASK
 
 FILL = "fill"
 """The query by which `static/fill_form.js` opens a DAG's trigger form and fills it in."""
@@ -22,12 +29,12 @@ def airflow_path() -> str:
 
 def dag_link(dag_id: str) -> str:
     """Return the page of a DAG."""
-    return f"{airflow_path()}/dags/{quote(dag_id, safe='')}"
+    return urlsplit(dag_url(dag_id)).path
 
 
 def run_link(dag_id: str, run_id: str) -> str:
     """Return the page of a run."""
-    return f"{dag_link(dag_id)}/runs/{quote(run_id, safe='')}"
+    return urlsplit(run_url(dag_id, run_id)).path
 
 
 def task_link(dag_id: str, run_id: str, task_id: str) -> str:
@@ -37,7 +44,7 @@ def task_link(dag_id: str, run_id: str, task_id: str) -> str:
 
 def approval_link(dag_id: str, run_id: str) -> str:
     """Return the page on which a person answers."""
-    return f"{task_link(dag_id, run_id, 'approve_promotion')}/required_actions"
+    return urlsplit(answer_url(dag_id, run_id, APPROVAL_TASK)).path
 
 
 def trigger_link(dag_id: str, fields: Mapping[str, str | bool]) -> str:

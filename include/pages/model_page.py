@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
+from include.orchestration.run_reference import DAG_PREFIX
 from include.pages import look
 from include.pages.airflow_state import look_at_dags
 from include.pages.charts import Line, Mark, chart, sparkline
@@ -23,7 +24,6 @@ from include.retraining.outbox import waiting
 from include.retraining.overview import Unreadable, look_at_model, recent_decisions, sentence_of
 from include.retraining.promotion_log import PromotionLog
 from include.retraining.promotions import PromotionEntry
-from include.retraining.records import decision_keys
 from include.retraining.storage import Store
 from include.retraining.wording import metric_name, number
 
@@ -76,7 +76,7 @@ def model_page(
     Raises:
         StorageError: when the store refuses to list, or does not answer.
     """
-    dag_id = f"retrain_{model}"
+    dag_id = DAG_PREFIX + model
     seen = look_at_model(store, model, entries=ENTRIES)
     untold = [notice for notice in waiting(store) if notice.model == model]
     key = None if before is None else f"models/{model}/decisions/{before}.json"
@@ -110,11 +110,6 @@ def model_page(
 def run_path(record: DecisionRecord, root: str) -> str:
     """Return the address of our page about a run."""
     return f"{root}/models/{record.model}/runs/{quote(record.run, safe='')}"
-
-
-def has_decisions(store: Store, model: str) -> bool:
-    """Return whether any run of a model has ended."""
-    return bool(decision_keys(store, model))
 
 
 def _entries(

@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from markupsafe import Markup
 
+from include.orchestration.run_reference import DAG_PREFIX
 from include.pages import look
 from include.pages.airflow_state import DagSeen, look_at_dags
 from include.pages.charts import sparkline
@@ -30,7 +31,7 @@ SPARK_ENTRIES = 12
 SAVED_DAYS = 30
 TALLY_PATIENCE_SECONDS = 0.15
 WATCH_SILENT = timedelta(minutes=15)
-"""As the watch outside of Airflow: `watch_models` looks every five minutes."""
+"""Three looks of `watch_models`; the watch outside of Airflow alarms after four."""
 
 
 @dataclass(frozen=True)
@@ -81,11 +82,11 @@ def models_page(store: Store, names: Sequence[str], now: datetime) -> ModelsPage
     Raises:
         StorageError: when the store refuses to list, or does not answer.
     """
-    dags = look_at_dags([f"retrain_{name}" for name in names])
+    dags = look_at_dags([DAG_PREFIX + name for name in names])
     notices = list(waiting(store))
     untold = Counter(notice.model for notice in notices)
     seen = look_at_models(store, names, entries=SPARK_ENTRIES, glances=look.GLANCES)
-    rows = [row(one, dags[f"retrain_{one.model}"], untold[one.model], now) for one in seen]
+    rows = [row(one, dags[DAG_PREFIX + one.model], untold[one.model], now) for one in seen]
     rows.sort(key=lambda one: (one.urgency, one.seen.model))
     saved = look.TALLY.count(
         store, names, now - timedelta(days=SAVED_DAYS), patience_seconds=TALLY_PATIENCE_SECONDS

@@ -58,7 +58,14 @@ def step_uses(records: Iterable[DecisionRecord]) -> list[StepUse]:
                     step=step,
                     used=used,
                     record=record,
-                    most_bytes=max((one.peak_memory_bytes or 0 for _, one in ran), default=0),
+                    most_bytes=max(
+                        (
+                            one.peak_memory_bytes
+                            for _, one in ran
+                            if one.peak_memory_bytes is not None
+                        ),
+                        default=None,
+                    ),
                     most_seconds=max(one.seconds or 0.0 for _, one in ran),
                     given_bytes=bytes_of(used.memory),
                 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from include.pages.card import card_html
 from include.retraining.decision_record import DecisionRecord
@@ -13,6 +14,7 @@ from include.retraining.layout import RunPaths, decisions_folder, run_key
 from include.retraining.manifest import RunManifest, current_plan, find_manifest
 from include.retraining.overview import Unreadable, read_decision, sentence_of
 from include.retraining.records import decision_keys
+from include.retraining.runs import find_run
 from include.retraining.storage import Store
 
 RUN_NAME = re.compile(r"[A-Za-z0-9_.-]{1,160}")
@@ -30,8 +32,6 @@ class RunPage:
     manifest: RunManifest | None
     card: str | None
     """The model card as HTML; None where there is none."""
-    plan: str
-    """The folder of the newest plan, in which the card lies."""
     problems: Sequence[str]
 
     @property
@@ -60,20 +60,19 @@ def run_page(store: Store, model: str, run: str, root: str) -> RunPage:
     keys = [key for key in decision_keys(store, model) if key.startswith(prefix)]
     decisions = [read_decision(store, key) for key in keys]
     problems: list[str] = []
-    manifest, card, plan = None, None, first
+    manifest, card = None, None
     try:
         paths = current_plan(store, RunPaths(model, first))
-        plan = paths.run
         manifest = find_manifest(store, paths)
         card = card_html(store, paths, f"{root}/models/{model}/runs/{paths.run}/card")
     except RetrainingError as error:
         problems.append(sentence_of(error))
     if not decisions and manifest is None and not problems:
         raise NotFound(f"{model}: the store holds no plan and no decision of the run {run}")
-    return RunPage(model, first, decisions, manifest, card, plan, tuple(problems))
+    return RunPage(model, first, decisions, manifest, card, tuple(problems))
 
 
-def run_of(store: Store, model: str, run_id: str, run_after: object) -> str:
+def run_of(store: Store, model: str, run_id: str, run_after: datetime | None) -> str:
     """Return the folder name of one of Airflow's runs.
 
     Args:
@@ -85,10 +84,6 @@ def run_of(store: Store, model: str, run_id: str, run_after: object) -> str:
     Raises:
         NotFound: when neither knows it.
     """
-    from datetime import datetime
-
-    from include.retraining.runs import find_run
-
-    if isinstance(run_after, datetime):
+    if run_after is not None:
         return run_key(run_id, run_after)
     return find_run(store, run_id, model).first_plan

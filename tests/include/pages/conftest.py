@@ -14,6 +14,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from include.local_airflow.stores import store_connection
+from include.retraining.registry import initialise
 from include.retraining.storage import Store
 from tests.crowded_store import crowded_store
 
@@ -88,6 +89,14 @@ def store(crowd: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
     """The crowd, as the store of this Airflow."""
     connect(monkeypatch, crowd.uri)
     return crowd
+
+
+@pytest.fixture
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """A store without a model, as that of this Airflow."""
+    made = initialise((tmp_path / "s").as_uri(), {})
+    connect(monkeypatch, made.uri)
+    return made
 
 
 def connect(patch: pytest.MonkeyPatch, uri: str, options: dict[str, str] | None = None) -> None:

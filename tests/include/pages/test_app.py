@@ -18,7 +18,6 @@ from include.retraining import watch_mark
 from include.retraining.decision_words import HAPPENED
 from include.retraining.layout import RunPaths, promotion_key
 from include.retraining.records import decision_keys, decisions
-from include.retraining.registry import initialise
 from include.retraining.storage import Store
 from include.retraining.why import why
 from tests.crowded_store import SCRIPT, crowded_store, damage
@@ -245,36 +244,27 @@ def test_damage_of_one_model_hides_no_other(
     assert "docs/runbooks/promotion_log.md" in other.text
 
 
-def test_a_folder_that_went_away_is_no_new_store(
-    user: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_that_went_away_is_no_new_store(user: Reader, empty: Store) -> None:
     """The page says that it is gone, and not first that it may be initialised."""
-    store = initialise((tmp_path / "s").as_uri(), {})
-    connect(monkeypatch, store.uri)
+    folder = Path(urlsplit(empty.uri).path)
     assert user.get("/models").status_code == 200
-    (tmp_path / "s").rename(tmp_path / "gone")
+    folder.rename(folder.with_name("gone"))
     answer = user.get("/models")
     assert answer.status_code == 503
     assert "there is no such folder: check the address, and mount its disk" in answer.text
 
 
-def test_nobody_is_told_that_all_is_well_by_a_watch_that_failed(
-    user: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nobody_is_told_that_all_is_well_by_a_watch_that_failed(user: Reader, empty: Store) -> None:
     """What the last look could not see is named."""
-    store = initialise((tmp_path / "s").as_uri(), {})
-    connect(monkeypatch, store.uri)
-    watch_mark.leave(store, ["check_models"])
+    watch_mark.leave(empty, ["check_models"])
     text = text_of(user.get("/models").text)
     assert "the last look of watch_models failed in check_models" in text
     assert "needs someone." not in text
 
 
-def test_an_empty_store_is_a_page(
-    user: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("empty")
+def test_an_empty_store_is_a_page(user: Reader) -> None:
     """Without a model the list says how one comes to be there."""
-    connect(monkeypatch, initialise((tmp_path / "s").as_uri(), {}).uri)
     answer = user.get("/models")
     assert answer.status_code == 200
     assert "There is no model that you may see" in answer.text
