@@ -17,10 +17,8 @@ TWO := -n 2
 export UV_PYTHON_DOWNLOADS := never
 INSTALL_OPTIONS := --require-hashes --only-binary :all: --python $(BIN)/python
 
-# docker compose where it is installed, else the older docker-compose, which would build every stage of
-# the Dockerfile without BuildKit, and leave their images.
-COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose \
-	|| echo env DOCKER_BUILDKIT=1 COMPOSE_DOCKER_CLI_BUILD=1 docker-compose)
+# docker compose where it is installed, else the older docker-compose.
+COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 # Which commit is baked into an image; what is not committed is marked.
 COMMIT = $(shell git describe --always --abbrev=40 --dirty --exclude='*' 2>/dev/null)
 

@@ -18,7 +18,7 @@ SLOW = f"    import time\n    time.sleep(15)\n{FIT}"
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A running stack of its own, removed at the end with its image and volumes."""
     root = copy_for_compose(tmp_path_factory.mktemp("compose") / "repository")
-    for model in ("slow", "slow_too"):
+    for model in ("slow", "slow_too", "slow_as_well"):
         add_model(root, model, like=LIKE, code=lambda text: text.replace(FIT, SLOW))
     with running_stack(root) as running:
         yield running

@@ -185,7 +185,7 @@ def compose_command() -> tuple[str, ...]:
     return (
         ("docker", "compose")
         if engine.run("compose", "version").returncode == 0
-        else ("env", "DOCKER_BUILDKIT=1", "COMPOSE_DOCKER_CLI_BUILD=1", "docker-compose")
+        else ("docker-compose",)
     )
 
 
@@ -230,6 +230,7 @@ def running_stack(root: Path) -> Iterator[Stack]:
         "AIRFLOW_IMAGE": name,
     }
     run(root, environment, "make", "env", f"PORT={free_port()}")
+    before = engine.nameless_images()
     try:
         with closing(Stack(root, environment)) as stack:
             stack.up()
@@ -238,6 +239,9 @@ def running_stack(root: Path) -> Iterator[Stack]:
     finally:
         run(root, environment, "make", "down", "VOLUMES=1")
         engine.remove_image(name)
+        # A builder without BuildKit keeps each stage that it built on the way.
+        for image in engine.nameless_images() - before:
+            engine.remove_image(image)
 
 
 @contextmanager

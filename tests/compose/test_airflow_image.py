@@ -21,6 +21,11 @@ INSTALLED = """
 import importlib.metadata as metadata, json
 print(json.dumps({d.name: d.version for d in metadata.distributions()}))
 """
+CODE = f"""
+import sys; sys.path.insert(0, "/opt/retraining")
+from include.retraining.code import current_code
+print(current_code({LIKE!r}).model_dump_json())
+"""
 PYTHON = {"python_version": "3.12", "python_full_version": "3.12.0", "sys_platform": "linux"}
 
 
@@ -67,10 +72,16 @@ def test_its_user_owns_no_code(stack: Stack) -> None:
 
 def test_its_code_has_the_digest_of_this_tree(stack: Stack) -> None:
     """A run that is planned there has the fingerprint that it would have here."""
-    code = f"""
-import sys; sys.path.insert(0, "/opt/retraining")
-from include.retraining.code import current_code
-print(current_code({LIKE!r}).model_dump_json())
-"""
-    said = json.loads(stack.execute("scheduler", "python", "-c", code))
+    said = json.loads(stack.execute("scheduler", "python", "-c", CODE))
     assert said == current_code(LIKE).model_dump() | {"python": "3.12"}
+
+
+def test_a_training_image_of_the_same_tree_has_the_same_code(stack: Stack) -> None:
+    """Both targets are built from what the stack was: its jobs run the code that was planned."""
+    image = f"{stack.environment['AIRFLOW_IMAGE']}-training"
+    engine.docker("build", "--target", "training", "--tag", image, str(stack.root))
+    try:
+        said = engine.docker("run", "--rm", "--entrypoint", "python", image, "-c", CODE)
+        assert json.loads(said) == json.loads(stack.execute("scheduler", "python", "-c", CODE))
+    finally:
+        engine.remove_image(image)

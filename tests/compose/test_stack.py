@@ -12,6 +12,7 @@ import pytest
 
 from include.local_airflow.api import AirflowApi, ApiRefused
 from include.retraining.decision_record import Outcome
+from include.retraining.layout import RunPaths
 from tests.compose.conftest import LIKE
 from tests.compose.stack import Stack, record_of, second_host
 from tests.docker import engine
@@ -106,6 +107,25 @@ def test_a_scheduler_that_is_killed_while_a_run_goes_on(stack: Stack, tmp_path: 
     assert stack.inspect(stack.container("scheduler"))["RestartCount"] == 1
     assert stack.api.tasks("retrain_slow_too", run_id)["train_model"]["try_number"] == 1
     check_one_promotion(stack, tmp_path, "slow_too", run_id)
+
+
+def test_a_stack_that_is_ended_while_it_trains(stack: Stack, tmp_path: Path) -> None:
+    """The worker ends its training and says so before what it needs for that ends.
+
+    Near the end of this file, because it ends the stack.
+    """
+    stack.land("slow_as_well", LIKE)
+    run_id = stack.start_run("slow_as_well")
+    trains = stack.running_task("slow_as_well", run_id, "train_model")["hostname"]
+    stack.compose("stop")
+    names = ("api-server", "redis", "postgres")
+    needed = {name: stack.inspect(stack.container(name))["State"] for name in names}
+    worker = stack.inspect(trains)["State"]
+    assert worker["ExitCode"] == 0, worker
+    assert all(worker["FinishedAt"] < state["FinishedAt"] for state in needed.values()), needed
+    store = stack.store(tmp_path / "store")
+    (run,), _ = store.children("models/slow_as_well/runs/")
+    assert store.exists(RunPaths("slow_as_well", run).result("train"))
 
 
 @pytest.mark.second_host

@@ -51,6 +51,11 @@ def host_address(image: str) -> str:
     ]
 
 
+def nameless_images() -> set[str]:
+    """Return the ids of the images that no name leads to."""
+    return set(docker("images", "--quiet", "--no-trunc", "--filter", "dangling=true").split())
+
+
 def remove_image(image: str) -> None:
     """Remove an image and every container that still runs in it."""
     containers = docker("ps", "--all", "--quiet", "--filter", f"ancestor={image}").split()
