@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import Depends, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from include.orchestration.run_reference import DAG_PREFIX, model_of
@@ -136,31 +137,30 @@ def static_file(file: str) -> Response:
 @app.exception_handler(RetrainingError)
 def say_what_is_wrong(request: Request, error: Exception) -> Response:
     """Return a page that says what cannot be shown, and what to do."""
-    is_missing = isinstance(error, NotFound)
-    if not is_missing:
+    if not isinstance(error, NotFound):
         log.warning("%s cannot be shown: %s", request.url.path, sentence_of(error))
-    title = "There is no such page" if is_missing else "The store cannot be read"
-    return _shown(
-        request,
-        "error.html",
-        status=404 if is_missing else 503,
-        title=title,
-        reason=sentence_of(error),
-        runbook=None if is_missing else "store",
-    )
+        return _problem(request, 503, "The store cannot be read", sentence_of(error), "store")
+    return _no_such_page(request, sentence_of(error))
+
+
+@app.exception_handler(RequestValidationError)
+def say_what_the_address_lacks(request: Request, error: RequestValidationError) -> Response:
+    """Return a page that names the parameters that the address should have."""
+    lacks = ", ".join(str(one["loc"][-1]) for one in error.errors())
+    return _no_such_page(request, f"the address lacks: {lacks}")
+
+
+@app.exception_handler(404)
+def say_that_no_route_answers(request: Request, _: Exception) -> Response:
+    """Return a page for an address that is none of ours."""
+    return _no_such_page(request, f"nothing answers at {cut(request.url.path, 80)!r}")
 
 
 @app.exception_handler(Exception)
 def say_that_it_broke(request: Request, error: Exception) -> Response:
     """Return a page that names the kind of error; its text is in the API server's log."""
-    answer = _shown(
-        request,
-        "error.html",
-        status=500,
-        title="This page broke",
-        reason=f"{type(error).__name__}: the log of Airflow's API server has the rest",
-        runbook=None,
-    )
+    reason = f"{type(error).__name__}: the log of Airflow's API server has the rest"
+    answer = _problem(request, 500, "This page broke", reason)
     answer.headers.update(HEADERS)  # it passes by the middleware
     return answer
 
@@ -205,6 +205,17 @@ def _model_of(dag_id: str) -> str:
 def _root(request: Request) -> str:
     """Return the path below which our pages are served."""
     return str(request.scope.get("root_path", "")).rstrip("/")
+
+
+def _no_such_page(request: Request, reason: str) -> Response:
+    return _problem(request, 404, "There is no such page", reason)
+
+
+def _problem(
+    request: Request, status: int, title: str, reason: str, runbook: str | None = None
+) -> Response:
+    values = {"title": title, "reason": reason, "runbook": runbook}
+    return _shown(request, "error.html", status=status, **values)
 
 
 def _shown(request: Request, template: str, *, status: int = 200, **values: Any) -> Response:

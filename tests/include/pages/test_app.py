@@ -124,6 +124,24 @@ def test_all_models_are_listed_with_their_last_decision(admin: Reader, store: St
             assert HAPPENED[newest.outcome] in words[0]
 
 
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("/dag", "the address lacks: dag_id"),
+        ("/run?dag_id=retrain_loan_approval", "the address lacks: run_id"),
+        ("/nothing", "nothing answers at '/retraining/nothing'"),
+    ],
+)
+def test_an_address_that_is_none_gets_a_page(
+    user: Reader, store: Store, path: str, reason: str
+) -> None:
+    """Whoever shortened or mistyped an address reads what is wrong, and finds the models."""
+    answer = user.get(path)
+    assert answer.status_code == 404
+    assert reason in text_of(answer.text)
+    assert '<a href="/retraining/models">Models</a>' in answer.text
+
+
 def test_what_needs_a_person_comes_first(admin: Reader, store: Store) -> None:
     """Broken before late, late before held, and what is well at the end."""
     page = admin.get("/models").text
