@@ -6,13 +6,20 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
+from include.local_airflow import samples
+from include.local_airflow.slack_receiver import SlackReceiver
+from include.retraining import registry
+from include.retraining.config import load_model
+from include.retraining.storage import Store
+from tests.kubernetes_api import KubernetesApi, kubernetes_api
 
 ROOT = Path(__file__).resolve().parents[3]
 # Before the first import of Airflow, which reads it then.
@@ -51,7 +58,10 @@ def context() -> Contexts:
         **more: Any,
     ) -> dict[str, Any]:
         ti = RecordingTaskInstance(
+            dag_id=dag_id,
             task_id=task_id,
+            map_index=-1,
+            start_date=datetime.now(UTC),
             try_number=try_number,
             log_url=f"http://127.0.0.1:8080/dags/{dag_id}/runs/x/tasks/{task_id}",
             bundle_instance=SimpleNamespace(path=bundle, version=None, name="retraining"),
@@ -90,3 +100,43 @@ def store_is(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         monkeypatch.setenv("AIRFLOW_CONN_STORE", json.dumps(connection))
 
     return connect
+
+
+@pytest.fixture
+def store(folder_store: Store, store_is: Callable[..., None]) -> Store:
+    """An initialised store that the Airflow connection names."""
+    store_is(folder_store.uri)
+    return registry.initialise(folder_store.uri)
+
+
+@pytest.fixture
+def slack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SlackReceiver]:
+    """A receiver that stands in for Slack."""
+    with SlackReceiver(tmp_path / "slack.jsonl") as receiver:
+        monkeypatch.setenv("AIRFLOW_CONN_SLACK_ALERTS", receiver.connection)
+        yield receiver
+
+
+@pytest.fixture
+def planned(store: Store, context: Any) -> dict[str, Any]:
+    """The context of a run that is planned, on data that have been delivered."""
+    from include.orchestration.plan_run import PlanRunOperator
+
+    samples.land(store, "diabetes_progression")
+    plan = PlanRunOperator(
+        task_id="plan_run",
+        config=load_model("diabetes_progression"),
+        when_new="validate_data",
+        when_unchanged="no_change",
+    )
+    now: dict[str, Any] = context(task_id="plan_run")
+    assert plan.choose_branch(now) == "validate_data"
+    return now
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[KubernetesApi]:
+    """A Kubernetes cluster that the Airflow connection leads to."""
+    with kubernetes_api(ROOT) as running:
+        monkeypatch.setenv("AIRFLOW_CONN_KUBERNETES_DEFAULT", running.connection())
+        yield running

@@ -1,7 +1,4 @@
-"""Tasks that run their steps in pods: what the tests of them share.
-
-The fixtures are in `pod_fixtures.py`.
-"""
+"""Tasks that run their steps in pods: what the tests of them share."""
 
 from __future__ import annotations
 

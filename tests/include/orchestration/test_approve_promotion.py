@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +11,6 @@ from airflow.sdk.exceptions import AirflowFailException, TaskAwaitingInput
 
 from include.local_airflow.slack_receiver import SlackReceiver
 from include.orchestration.approve_promotion import ApprovePromotionOperator
-from include.retraining import registry
 from include.retraining.approval import Approval, find_answer
 from include.retraining.decide import check_quality
 from include.retraining.manifest import read_manifest
@@ -33,21 +30,6 @@ class Task(ApprovePromotionOperator):
         """Note which way the run goes."""
         self.branch = branches_to_execute
         return branches_to_execute
-
-
-@pytest.fixture
-def store(folder_store: Store, store_is: Callable[..., None]) -> Store:
-    """An initialised store that the Airflow connection names."""
-    store_is(folder_store.uri)
-    return registry.initialise(folder_store.uri)
-
-
-@pytest.fixture
-def slack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SlackReceiver]:
-    """A receiver that stands in for Slack."""
-    with SlackReceiver(tmp_path / "slack.jsonl") as receiver:
-        monkeypatch.setenv("AIRFLOW_CONN_SLACK_ALERTS", receiver.connection)
-        yield receiver
 
 
 @pytest.fixture

@@ -15,15 +15,12 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 from airflow.triggers.base import BaseTrigger
 
-from include.local_airflow import samples
 from include.orchestration.batch_client import BatchClient
 from include.orchestration.batch_job import BatchJobOperator
-from include.orchestration.plan_run import PlanRunOperator
 from include.orchestration.run_reference import run_reference
 from include.retraining import registry
 from include.retraining.attempts import Attempts
 from include.retraining.compute import BatchCompute
-from include.retraining.config import load_model
 from include.retraining.manifest import RunManifest, read_manifest
 from include.retraining.results import StepFailed, StepFailure, read_failure, read_result
 from include.retraining.storage import Store
@@ -37,11 +34,9 @@ CANARY = "canary-of-a-secret"
 
 @pytest.fixture
 def store(folder_store: Store, store_is: Callable[..., None]) -> Store:
-    """An initialised store that the Airflow connection names, with a delivery in it."""
+    """An initialised store that the Airflow connection names, with a secret."""
     store_is(folder_store.uri, extra={"options": {"SECRET_OPTION": CANARY}})
-    registry.initialise(folder_store.uri)
-    samples.land(folder_store, "diabetes_progression")
-    return folder_store
+    return registry.initialise(folder_store.uri)
 
 
 @pytest.fixture
@@ -52,20 +47,6 @@ def batch(monkeypatch: pytest.MonkeyPatch) -> Iterator[BatchApi]:
         assert api.define("retraining", image=IMAGE) == "retraining:1"
         monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", api.connection)
         yield api
-
-
-@pytest.fixture
-def planned(store: Store, context: Any) -> dict[str, Any]:
-    """The context of a run that is planned."""
-    plan = PlanRunOperator(
-        task_id="plan_run",
-        config=load_model("diabetes_progression"),
-        when_new="validate_data",
-        when_unchanged="no_change",
-    )
-    now: dict[str, Any] = context(task_id="plan_run")
-    assert plan.choose_branch(now) == "validate_data"
-    return now
 
 
 @pytest.fixture(autouse=True)

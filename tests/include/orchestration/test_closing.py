@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,7 +21,6 @@ from include.orchestration.closing import (
 )
 from include.orchestration.failing import failing_clearly
 from include.orchestration.run_reference import run_reference
-from include.retraining import registry
 from include.retraining.config import Alerts
 from include.retraining.exceptions import DataRejected, DeliveryError, EvidenceError, StorageError
 from include.retraining.notices import Kind, Notice
@@ -31,21 +30,6 @@ from include.retraining.results import StepFailure, write_failure
 from include.retraining.storage import Store
 
 MODEL = "diabetes_progression"
-
-
-@pytest.fixture
-def store(folder_store: Store, store_is: Callable[..., None]) -> Store:
-    """An initialised store that the Airflow connection names."""
-    store_is(folder_store.uri)
-    return registry.initialise(folder_store.uri)
-
-
-@pytest.fixture
-def slack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SlackReceiver]:
-    """A receiver that stands in for Slack."""
-    with SlackReceiver(tmp_path / "slack.jsonl") as receiver:
-        monkeypatch.setenv("AIRFLOW_CONN_SLACK_ALERTS", receiver.connection)
-        yield receiver
 
 
 def failure(error: Exception) -> Exception:

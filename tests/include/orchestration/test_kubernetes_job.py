@@ -35,9 +35,6 @@ from tests.include.orchestration.pod_tasks import (
 from tests.kubernetes_api import SECRET, KubernetesApi
 from tests.kubernetes_pods import Script
 
-pytest_plugins = ("tests.include.orchestration.pod_fixtures",)
-
-
 # ---- the way of a step ----
 
 

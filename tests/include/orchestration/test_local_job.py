@@ -15,13 +15,10 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from include.local_airflow import samples
 from include.orchestration.local_job import LocalJobOperator
-from include.orchestration.plan_run import PlanRunOperator
 from include.orchestration.run_reference import run_reference
 from include.retraining import registry
 from include.retraining.compute import LocalCompute
-from include.retraining.config import load_model
 from include.retraining.exceptions import JobKilled
 from include.retraining.manifest import read_manifest
 from include.retraining.results import StepFailed, StepFailure, read_result
@@ -32,25 +29,9 @@ StubPython = Callable[[str], None]
 
 @pytest.fixture
 def store(folder_store: Store, store_is: Callable[..., None]) -> Store:
-    """An initialised store that the Airflow connection names, with a delivery in it."""
+    """An initialised store that the Airflow connection names, with a secret."""
     store_is(folder_store.uri, extra={"options": {"SECRET_OPTION": "for the job"}})
-    registry.initialise(folder_store.uri)
-    samples.land(folder_store, "diabetes_progression")
-    return folder_store
-
-
-@pytest.fixture
-def planned(store: Store, context: Any) -> dict[str, Any]:
-    """The context of a run that is planned."""
-    plan = PlanRunOperator(
-        task_id="plan_run",
-        config=load_model("diabetes_progression"),
-        when_new="validate_data",
-        when_unchanged="no_change",
-    )
-    now: dict[str, Any] = context(task_id="plan_run")
-    assert plan.choose_branch(now) == "validate_data"
-    return now
+    return registry.initialise(folder_store.uri)
 
 
 @pytest.fixture

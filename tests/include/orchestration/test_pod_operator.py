@@ -21,8 +21,6 @@ from tests.include.orchestration.pod_tasks import (
 )
 from tests.kubernetes_api import KubernetesApi
 
-pytest_plugins = ("tests.include.orchestration.pod_fixtures",)
-
 
 def test_the_pod_is_what_the_model_says(planned: dict[str, Any], api: KubernetesApi) -> None:
     """Resources, nodes, account and limits are in the request, and the job's command is."""

@@ -26,8 +26,6 @@ from tests.include.orchestration.pod_tasks import (
 from tests.kubernetes_api import KubernetesApi
 from tests.kubernetes_pods import Script
 
-pytest_plugins = ("tests.include.orchestration.pod_fixtures",)
-
 
 @pytest.mark.fault("K09")
 def test_success_without_a_result_is_a_failure(planned: dict[str, Any], api: KubernetesApi) -> None:

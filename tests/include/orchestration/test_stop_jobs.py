@@ -19,8 +19,6 @@ from tests.batch_api import BatchApi, Fault, Plan, batch_api
 from tests.include.orchestration.pod_tasks import IMAGE, ROOT, compute
 from tests.kubernetes_api import KubernetesApi
 
-pytest_plugins = ("tests.include.orchestration.pod_fixtures",)
-
 
 @pytest.fixture
 def batch(monkeypatch: pytest.MonkeyPatch) -> Iterator[BatchApi]:

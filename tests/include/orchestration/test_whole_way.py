@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,21 +23,6 @@ from include.retraining.records import Outcome, decisions
 from include.retraining.storage import Store
 
 JOBS = {"validate_data": "validate", "train_model": "train", "evaluate_model": "evaluate"}
-
-
-@pytest.fixture
-def store(folder_store: Store, store_is: Callable[..., None]) -> Store:
-    """An initialised store that the Airflow connection names."""
-    store_is(folder_store.uri)
-    return registry.initialise(folder_store.uri)
-
-
-@pytest.fixture
-def slack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SlackReceiver]:
-    """A receiver that stands in for Slack."""
-    with SlackReceiver(tmp_path / "slack.jsonl") as receiver:
-        monkeypatch.setenv("AIRFLOW_CONN_SLACK_ALERTS", receiver.connection)
-        yield receiver
 
 
 def plan(model: str, context: dict[str, Any]) -> str:
