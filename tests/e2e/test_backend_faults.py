@@ -23,6 +23,7 @@ from tests.e2e.backends import (
     on_kubernetes,
     platforms,
 )
+from tests.e2e.harness import is_alive
 from tests.e2e.scenes import PROMOTED, check_task_states, patients, waiting_for
 from tests.kubernetes_pods import Script
 
@@ -68,7 +69,7 @@ def training(here: Platforms, model: str) -> tuple[str, str, psutil.Process]:
 
 def has_ended(process: psutil.Process) -> Callable[[], bool]:
     """Return a condition: a process is gone."""
-    return lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    return lambda: not is_alive(process)
 
 
 def trained(here: Platforms, model: str) -> list[str]:

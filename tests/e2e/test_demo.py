@@ -17,6 +17,7 @@ from include.local_airflow.repository_copy import REPOSITORY, copy_repository
 from include.retraining.decision_record import DecisionRecord
 from include.retraining.records import decisions
 from include.retraining.storage import Store
+from tests.e2e.harness import is_alive
 
 pytestmark = [pytest.mark.airflow]
 
@@ -72,7 +73,7 @@ def test_first_run_promotes_and_refuses_until_ctrl_c(root: Path) -> None:
     assert shown.count("Slack") == 2
     assert "password" in shown
     assert len(family) > 15
-    assert [process for process in family if process.is_running()] == []
+    assert [process for process in family if is_alive(process)] == []
     check_what_the_readme_says(shown)
     store = Store((root / ".local" / "store").as_uri())
     (record,) = decisions(store, "loan_approval")
