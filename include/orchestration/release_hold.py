@@ -33,7 +33,10 @@ class ReleaseHoldOperator(BaseOperator):
                 actor=request.actor, reason=request.reason, request=request.name
             )
         self.log.info("released by %s: %s", entry.actor, entry.reason)
-        self.log.info("to promote now, trigger %s; else the next run may", config.dag_id)
+        self.log.info(
+            "to promote now, trigger %s with force_retrain; else the next delivery may",
+            config.dag_id,
+        )
         since = registry.came_by(entry).created_at
         tell_by_hand(registry.store, context, released, entry, serving_since=since)
         return {"version": entry.version, "generation": entry.generation}

@@ -29,6 +29,8 @@ def tell(store: Store, record: DecisionRecord, context: Context) -> None:
     """
     from include.retraining.decision_notice import notice_for
 
+    if record.owner is None:  # a run that ended before it was planned
+        record = record.model_copy(update={"owner": _owner(record.model)})
     notice = notice_for(record, links_of(store, record, context))
     if notice is not None:
         tell_notice(store, notice)

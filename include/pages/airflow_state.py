@@ -59,7 +59,7 @@ def look_at_dags(dag_ids: Collection[str]) -> dict[str, DagSeen]:
             select(DagRun.dag_id, DagRun.run_id)
             .where(
                 DagRun.dag_id.in_(dag_ids),
-                DagRun.state.in_([DagRunState.RUNNING, DagRunState.QUEUED]),
+                DagRun.state == DagRunState.RUNNING,
             )
             .order_by(DagRun.run_after)
         ).all()

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from fastapi import Depends, FastAPI, Request, Response
+from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse
 
@@ -108,8 +108,10 @@ def run_tab(request: Request, user: GetUserDep, dag_id: str, run_id: str) -> Res
     model = _model_of(dag_id)
     _require(user, model)
     store = look()
-    run = run_of(store, model, run_id, airflow_state.due(dag_id, run_id))
-    return _shown(request, "run.html", page=run_page(store, model, run, _root(request)))
+    due = airflow_state.due(dag_id, run_id)
+    run = run_of(store, model, run_id, due)
+    page = run_page(store, model, run, _root(request), is_known=due is not None)
+    return _shown(request, "run.html", page=page)
 
 
 @app.get("/models/{model}/runs/{run}/card/{picture}")
@@ -148,6 +150,15 @@ def say_what_the_address_lacks(request: Request, error: RequestValidationError) 
     """Return a page that names the parameters that the address should have."""
     lacks = ", ".join(str(one["loc"][-1]) for one in error.errors())
     return _no_such_page(request, f"the address lacks: {lacks}")
+
+
+@app.exception_handler(401)
+def ask_for_a_login(request: Request, error: HTTPException) -> Response:
+    """Return a page for who is not logged in."""
+    reason = "Log in to Airflow and open this address again."
+    answer = _problem(request, 401, "You are not logged in", reason)
+    answer.headers.update(error.headers or {})
+    return answer
 
 
 @app.exception_handler(404)

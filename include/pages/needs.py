@@ -65,7 +65,8 @@ def urgency(found: list[Need]) -> Urgency:
 
 def _of_store(seen: ModelSeen) -> Iterator[Need]:
     if seen.problems:
-        yield Need(Urgency.DAMAGED, "something cannot be read", "promotion_log")
+        page = "" if seen.is_log_read else "promotion_log"
+        yield Need(Urgency.DAMAGED, "something cannot be read", page)
     newest = seen.newest
     if newest is not None and kind_of(newest.outcome) is Kind.BROKEN:
         words = f"the last run: {newest.outcome.value.replace('_', ' ')}"

@@ -40,7 +40,7 @@ class RunPage:
         return next((one for one in self.decisions if isinstance(one, DecisionRecord)), None)
 
 
-def run_page(store: Store, model: str, run: str, root: str) -> RunPage:
+def run_page(store: Store, model: str, run: str, root: str, *, is_known: bool = False) -> RunPage:
     """Gather the page.
 
     Args:
@@ -48,9 +48,10 @@ def run_page(store: Store, model: str, run: str, root: str) -> RunPage:
         model: its name.
         run: the run's folder name.
         root: the path below which our pages are.
+        is_known: whether Airflow has such a run, which has left nothing before it is planned.
 
     Raises:
-        NotFound: when the store holds nothing of such a run.
+        NotFound: when the store holds nothing of such a run, and Airflow does not know it.
         StorageError: when the store refuses to list, or does not answer.
     """
     if not RUN_NAME.fullmatch(run) or set(run) == {"."}:
@@ -67,7 +68,7 @@ def run_page(store: Store, model: str, run: str, root: str) -> RunPage:
         card = card_html(store, paths, f"{root}/models/{model}/runs/{paths.run}/card")
     except RetrainingError as error:
         problems.append(sentence_of(error))
-    if not decisions and manifest is None and not problems:
+    if not (decisions or manifest or problems or is_known):
         raise NotFound(f"{model}: the store holds no plan and no decision of the run {run}")
     return RunPage(model, first, decisions, manifest, card, tuple(problems))
 

@@ -64,8 +64,8 @@ _TEXTS: dict[Outcome, _Text] = {
     Outcome.SUPERSEDED: _Text(
         "superseded",
         Kind.REJECTED,
-        "Nothing to do: the next run judges against what serves then. To try now, trigger "
-        "`{dag_id}`.",
+        "Nothing to do: the next delivery is judged against what serves then. A version that was "
+        "rolled back serves again only by `rollback_model`.",
     ),
     Outcome.HELD: _Text(
         "held",
@@ -130,6 +130,10 @@ CAUSES: dict[str, tuple[str, str]] = {
     "data_changed": (
         "the data changed under the run",
         "Ask the producer who wrote to it. Clear `plan_run` in the run to take it as it is now.",
+    ),
+    "parameter": (
+        "a parameter",
+        "Trigger `{dag_id}` again: a run keeps the parameters that it was given.",
     ),
     "image": (
         "image",

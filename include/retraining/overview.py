@@ -54,6 +54,8 @@ class ModelSeen:
     raised: dict[str, Raised] = field(default_factory=dict)
     """What the watch has raised and not yet seen to be over, by its condition."""
     problems: tuple[str, ...] = ()
+    is_log_read: bool = True
+    """Whether the promotion log could be read; without entries, it then has none."""
 
     @property
     def champion(self) -> PromotionEntry | None:
@@ -80,7 +82,7 @@ class Glances:
         try:
             now = _listing(store, model)
         except RetrainingError as error:
-            return ModelSeen(model, problems=(sentence_of(error),))
+            return ModelSeen(model, problems=(sentence_of(error),), is_log_read=False)
         before, seen = self._seen.get(place, (None, None))
         if seen is None or before != now:
             seen = look_at_model(store, model, entries=entries)
@@ -111,6 +113,7 @@ def look_at_model(store: Store, model: str, *, entries: int) -> ModelSeen:
     """Return what the store says of one model."""
     problems: list[str] = []
     log = _of_log(store, model, entries, problems)
+    is_log_read = not problems
     newest = _tried(lambda: _newest(store, model), problems)
     raised = _tried(lambda: _raised(store, model), problems)
     return ModelSeen(
@@ -121,6 +124,7 @@ def look_at_model(store: Store, model: str, *, entries: int) -> ModelSeen:
         newest=newest,
         raised=raised or {},
         problems=tuple(dict.fromkeys(problems)),
+        is_log_read=is_log_read,
     )
 
 

@@ -56,7 +56,8 @@ def released(
         model=entry.model,
         headline=f"the hold was released by {entry.actor}; runs promote again",
         why=entry.reason,
-        step=f"To promote now, trigger `{config.dag_id}`; else the next run does what it decides.",
+        step=f"To promote now, trigger `{config.dag_id}` with `force_retrain`; else the next "
+        "delivery decides. The version that was rolled back serves again only by `rollback_model`.",
         owner=config.owner,
         serving=serving_words(serving_of(entry), serving_since),
         links=links,

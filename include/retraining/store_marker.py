@@ -58,7 +58,7 @@ def open_store(uri: str | None = None, options: Mapping[str, str] | None = None)
     try:
         store = _open(uri, options)
     except MissingFolder as error:
-        raise MissingFolder(f"{error}; `{_INIT}` makes a new store") from error
+        raise MissingFolder(f"{error}; only for a first store: `{_INIT}`") from error
     require_initialised(store)
     return store
 

@@ -21,8 +21,14 @@ from include.orchestration.closing import (
 )
 from include.orchestration.failing import failing_clearly
 from include.orchestration.run_reference import run_reference
-from include.retraining.config import Alerts
-from include.retraining.exceptions import DataRejected, DeliveryError, EvidenceError, StorageError
+from include.retraining.config import Alerts, load_model
+from include.retraining.exceptions import (
+    DataRejected,
+    DeliveryError,
+    EvidenceError,
+    ParameterError,
+    StorageError,
+)
 from include.retraining.notices import Kind, Notice
 from include.retraining.outbox import waiting
 from include.retraining.records import DecisionRecord, Outcome, decisions
@@ -69,6 +75,18 @@ def test_a_failed_task_closes_its_run_with_the_first_cause(
     assert record.failed_task == "validate_data"
     (message,) = slack.messages
     assert str(error) in message["text"]
+
+
+def test_a_form_filled_in_wrongly_is_sent_again(
+    store: Store, slack: SlackReceiver, context: Any
+) -> None:
+    """Clearing would give it the same parameters. Who owns the model is told without a plan too."""
+    error = ParameterError("date: 2031-01-01 is out of bounds")
+    close_ended_run(context(task_id="wait_for_data", exception=failure(error)))
+    assert only_record(store).owner is None
+    (message,) = slack.messages
+    assert f"Trigger `retrain_{MODEL}` again: a run keeps the parameters" in message["text"]
+    assert f"Owner: {load_model(MODEL).owner}" in message["text"]
 
 
 def test_an_unexpected_error_is_named_with_its_type(

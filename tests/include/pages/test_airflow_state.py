@@ -16,7 +16,7 @@ RUN_AFTER = datetime(2026, 11, 27, 6, 0, tzinfo=UTC)
 
 @pytest.fixture
 def dags(airflow_app: Any) -> Iterator[None]:
-    """Three DAGs: one that runs, one that is paused, one whose file is gone."""
+    """Three DAGs: one that runs, one paused with a run in the queue, one whose file is gone."""
     from airflow.models.dag import DagModel
     from airflow.models.dagbundle import DagBundleModel
     from airflow.models.dagrun import DagRun
@@ -52,6 +52,15 @@ def dags(airflow_app: Any) -> Iterator[None]:
                 state=DagRunState.RUNNING,
             )
         )
+        session.add(
+            DagRun(
+                dag_id="retrain_paused",
+                run_id="manual__1",
+                run_after=RUN_AFTER,
+                run_type=DagRunType.MANUAL,
+                state=DagRunState.QUEUED,
+            )
+        )
     yield
     with create_session() as session:
         session.query(DagRun).delete()
@@ -81,3 +90,12 @@ def test_a_model_that_never_ran_is_listed(dags: None, user: Reader, store: Any) 
     answer = user.get("/models/paused")
     assert answer.status_code == 200
     assert "none: the DAG is paused" in answer.text
+
+
+def test_a_run_that_is_not_planned_yet_has_a_page(dags: None, user: Reader, store: Any) -> None:
+    """Who has just sent the form lands there, and reads what the run waits for."""
+    tab = "/run?dag_id=retrain_runs&run_id=manual__"
+    answer = user.get(f"{tab}1")
+    assert answer.status_code == 200
+    assert "It is not planned yet: it waits for its turn or for its data." in answer.text
+    assert user.get(f"{tab}2").status_code == 404

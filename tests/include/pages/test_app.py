@@ -63,7 +63,9 @@ def model_names(page: str) -> list[str]:
 def test_nobody_gets_in_without_a_login(stranger: Reader, store: Store) -> None:
     """Every route answers 401, and the descriptions that FastAPI offers are off."""
     for route in routes():
-        assert stranger.get(address(route)).status_code == 401, route.path
+        answer = stranger.get(address(route))
+        assert answer.status_code == 401, route.path
+        assert "Log in to Airflow and open this address again." in text_of(answer.text)
     for path in ("/docs", "/redoc", "/openapi.json"):
         assert stranger.get(path).status_code in {401, 404}, path
 
@@ -255,11 +257,29 @@ def test_damage_of_one_model_hides_no_other(
     assert "it cannot be read" in text_of(one.text)
     assert text_of(one.text).count(decision_keys(store, "apple")[0]) == 2  # above, and in its place
     assert len(re.findall('<article class="decision">', one.text)) == 3
+    assert "promotion_log.md" not in one.text
+    run = user.get("/models/apple/runs/" + decision_keys(store, "apple")[0].split("/")[-1][:-9])
+    assert "It has decided, and its record cannot be read." in text_of(run.text)
     other = user.get("/models/berry")
     assert other.status_code == 200
     assert "The promotion log is damaged" in other.text
     assert "Something cannot be read" not in other.text  # which is the log, said once
     assert "docs/runbooks/promotion_log.md" in other.text
+
+
+def test_a_damaged_decision_is_no_damage_of_an_empty_log(
+    user: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a model that never promoted, the page goes on saying that nothing serves."""
+    store = crowded_store((tmp_path / "s").as_uri(), models=1, decisions=4, first=("apple",))
+    connect(monkeypatch, store.uri)
+    for entry in store.objects("models/apple/promotions"):
+        store.delete(entry.key)
+    damage(store, decision_keys(store, "apple")[0])
+    text = text_of(user.get("/models/apple").text)
+    assert "Serves nothing yet" in text
+    assert "Nothing was promoted yet." in text
+    assert "unknown" not in text_of(user.get("/models").text)
 
 
 def test_a_folder_that_went_away_is_no_new_store(user: Reader, empty: Store) -> None:

@@ -42,7 +42,9 @@ def test_each_state_has_its_urgency(seen: list[ModelSeen]) -> None:
 def test_the_most_urgent_comes_first() -> None:
     """A model may need more than one thing."""
     raised = Raised(since=datetime(2026, 1, 1, tzinfo=UTC), model="a", title="A", over="over")
-    one = ModelSeen("a", raised={"late": raised, "unheard_of": raised}, problems=("damaged",))
+    one = ModelSeen(
+        "a", raised={"late": raised, "unheard_of": raised}, problems=("damaged",), is_log_read=False
+    )
     dag = DagSeen("retrain_a", is_there=True, waits_for_person="manual__1")
     found = needs(one, dag, 2)
     assert [need.urgency for need in found] == [1, 3, 4, 4, 5]

@@ -109,7 +109,8 @@ def test_the_first_cause_decides_headline_and_step(folder: Store, failure: str) 
     text = told(record)
     words, step = CAUSES[failure]
     assert f"the run broke in `train_model`: {words}" in text
-    assert f"Next: {step.format(model=MODEL, task='train_model')}" in text
+    told_step = step.format(model=MODEL, dag_id=f"retrain_{MODEL}", task="train_model")
+    assert f"Next: {told_step}" in text
     assert "{" not in text
     assert record.failure == failure
 
