@@ -54,11 +54,11 @@ def history(chosen: argparse.Namespace) -> Result:
 
 def decided(chosen: argparse.Namespace) -> Result:
     """List what the last runs decided."""
-    from include.retraining.records import decisions
+    from include.retraining.overview import Unreadable, recent_decisions
 
-    store = _registry(chosen).store
-    records = list(decisions(store, chosen.name, limit=chosen.limit))
-    return Result(records, lambda: [tables.decisions(records)])
+    found, _ = recent_decisions(_registry(chosen).store, chosen.name, limit=chosen.limit)
+    is_damaged = any(isinstance(one, Unreadable) for one in found)
+    return Result(found, lambda: [tables.decisions(found)], exit_code=1 if is_damaged else 0)
 
 
 def show(chosen: argparse.Namespace) -> Result:

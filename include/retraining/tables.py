@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from include.retraining.decision_record import DecisionRecord
     from include.retraining.gc import Garbage
     from include.retraining.manifest import RunManifest
+    from include.retraining.overview import Unreadable
     from include.retraining.promotions import PromotionEntry
     from include.retraining.registry import LogCheck
     from include.retraining.replay import Replayed
@@ -61,21 +62,26 @@ def entries(found: Sequence[PromotionEntry]) -> Any:
     )
 
 
-def decisions(records: Sequence[DecisionRecord]) -> Any:
-    """Return decision records as a table, a row each."""
+def decisions(records: Sequence[DecisionRecord | Unreadable]) -> Any:
+    """Return decision records as a table, a row each; one for each that cannot be read, too."""
     return _table(
         ("due", "outcome", "version", "serving", "run", "reason"),
-        [
-            (
-                _time(record.run_after),
-                record.outcome.value,
-                record.version or "",
-                record.serving.version if record.serving else "",
-                record.run_id,
-                cut(record.reason, 160),
-            )
-            for record in records
-        ],
+        [_decision(record) for record in records],
+    )
+
+
+def _decision(record: DecisionRecord | Unreadable) -> tuple[str, ...]:
+    from include.retraining.overview import Unreadable
+
+    if isinstance(record, Unreadable):
+        return ("", "unreadable", "", "", record.key, cut(record.why, 160))
+    return (
+        _time(record.run_after),
+        record.outcome.value,
+        record.version or "",
+        record.serving.version if record.serving else "",
+        record.run_id,
+        cut(record.reason, 160),
     )
 
 

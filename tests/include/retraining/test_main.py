@@ -18,7 +18,7 @@ import yaml
 
 from include.retraining.__main__ import main
 from include.retraining.outbox import waiting
-from include.retraining.records import Outcome, close_run
+from include.retraining.records import Outcome, close_run, decision_keys
 from include.retraining.registry import Registry, initialise
 from include.retraining.storage import OPTIONS_VARIABLE, URI_VARIABLE, Store
 from tests.include.retraining.gate_checks import STRICT_POLICY
@@ -100,6 +100,22 @@ def test_decisions(store: Store, run: Run) -> None:
     ]
     records = json.loads(run("decisions", MODEL, "--json", "--limit", "1")[1])
     assert [record["outcome"] for record in records] == ["failed"]
+
+
+def test_decisions_of_which_one_is_damaged(store: Store, run: Run) -> None:
+    """It takes its place as such, the others are listed, and the exit code says so."""
+    key = decision_keys(store, MODEL)[1]
+    store.write(key, store.read(key)[:100])
+    code, out, _ = run("decisions", MODEL)
+    assert code == 1
+    assert [word for word in out.split() if word in {"failed", "unreadable", "promoted"}] == [
+        "failed",
+        "unreadable",
+        "promoted",
+        "promoted",
+    ]
+    documents = json.loads(run("decisions", MODEL, "--json")[1])
+    assert [document.get("key") for document in documents] == [None, key, None, None]
 
 
 @pytest.mark.parametrize("by", ["run id", "folder"])
