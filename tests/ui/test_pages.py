@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Dialog, FrameLocator, Page, expect
 
 from include.pages.app import app
+from include.retraining.layout import RunPaths
 from include.retraining.records import decisions
 from tests.crowded_store import DECISIONS, MODELS, SCRIPT
 from tests.fab_people import ANSWER_SECONDS
@@ -18,6 +19,15 @@ pytestmark = [pytest.mark.ui, pytest.mark.timeout(900)]
 
 LOAN = SHIPPED[0]
 expect.set_options(timeout=ANSWER_SECONDS * 1000)
+WIDE_CARD = f"""
+```sh
+python -m include.retraining reproduce {"a-run-with-a-long-name-" * 6}
+```
+
+{"| column " * 20}|
+{"|---" * 20}|
+{"| 0.12345 " * 20}|
+"""
 
 
 def models(page: Page, site: Site) -> FrameLocator:
@@ -230,11 +240,15 @@ def test_without_airflow_around_it_a_page_follows_the_system(
 
 
 def test_a_phone_needs_no_scrolling_to_the_side(airflow_ui: Site, browser: Browser) -> None:
-    """Neither for the list nor for a model; a wide table scrolls by itself."""
+    """For the list, a model, or a run with a card; what is wide in them scrolls by itself."""
+    run = next(decisions(airflow_ui.store, LOAN)).run
+    card = f"{RunPaths(LOAN, run).card}/card.md"
+    airflow_ui.store.write(card, WIDE_CARD.encode())
     context = airflow_ui.context(browser, "user", viewport={"width": 390, "height": 800})
     page = context.new_page()
-    for path in ("models", f"models/{LOAN}"):
+    for path in ("models", f"models/{LOAN}", f"models/{LOAN}/runs/{run}"):
         page.goto(f"{airflow_ui.url}/retraining/{path}")
         width = page.evaluate("document.documentElement.scrollWidth")
         assert width <= 390, path
+    assert "reproduce" in page.locator("#card pre").inner_text()
     context.close()
