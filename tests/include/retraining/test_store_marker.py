@@ -70,7 +70,9 @@ def test_a_bucket_that_is_not_there(s3_options: dict[str, str]) -> None:
 @pytest.mark.fault("F08")
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     """A wrong folder is an error that says what to look at, and how a new store is made."""
-    with pytest.raises(StorageError, match=r"no such folder: check the address.*init` makes a new"):
+    with pytest.raises(
+        StorageError, match=r"no such folder: check the address.*only for a first store: .*init`"
+    ):
         open_store(f"file://{tmp_path}/nowhere", {})
 
 
