@@ -13,6 +13,7 @@ import pytest
 from include.local_airflow.api import AirflowApi, ApiRefused
 from include.retraining.decision_record import Outcome
 from include.retraining.layout import RunPaths
+from include.retraining.records import decisions
 from tests.compose.conftest import LIKE
 from tests.compose.stack import Stack, record_of, second_host
 from tests.docker import engine
@@ -112,7 +113,7 @@ def test_a_scheduler_that_is_killed_while_a_run_goes_on(stack: Stack, tmp_path: 
 def test_a_stack_that_is_ended_while_it_trains(stack: Stack, tmp_path: Path) -> None:
     """The worker ends its training and says so before what it needs for that ends.
 
-    Near the end of this file, because it ends the stack.
+    Near the end of this file, because it ends the stack; the test after it starts it again.
     """
     stack.land("slow_as_well", LIKE)
     run_id = stack.start_run("slow_as_well")
@@ -136,7 +137,6 @@ def test_a_second_host_trains_on_the_data_of_a_bucket(stack: Stack, tmp_path: Pa
     because it moves the stack to another store.
     """
     address = engine.host_address(stack.environment["AIRFLOW_IMAGE"])
-    before = [run["dag_run_id"] for run in stack.api.runs(f"retrain_{LIKE}")]
     with running_aws(address, tmp_path) as aws:
         store = aws.new_store()
         stack.set(RETRAINING_STORE=store.uri, RETRAINING_STORE_OPTIONS=json.dumps(aws.options))
@@ -145,11 +145,11 @@ def test_a_second_host_trains_on_the_data_of_a_bucket(stack: Stack, tmp_path: Pa
         stack.up()
         with second_host(stack, tmp_path / "second", WORKER_QUEUES="training"):
             wait_for_samples(stack)
-        runs = [run["dag_run_id"] for run in stack.api.runs(f"retrain_{LIKE}")]
-        (run_id,) = set(runs) - set(before)
-        assert record_of(store, LIKE, run_id).outcome is Outcome.PROMOTED
+        (record,) = decisions(store, LIKE)
+        assert record.outcome is Outcome.PROMOTED
         check_invariants(store, LIKE)
-    ran = [task for task in stack.api.tasks(f"retrain_{LIKE}", run_id).values() if task["hostname"]]
+    tasks = stack.api.tasks(f"retrain_{LIKE}", record.run_id).values()
+    ran = [task for task in tasks if task["hostname"]]
     on_second_host = {task["task_id"] for task in ran if task["hostname"] == socket.gethostname()}
     assert on_second_host == {task["task_id"] for task in ran if task["queue"] == "training"}
     assert "train_model" in on_second_host

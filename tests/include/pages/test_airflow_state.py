@@ -43,24 +43,17 @@ def dags(airflow_app: Any) -> Iterator[None]:
                 )
             )
         session.flush()
-        session.add(
-            DagRun(
-                dag_id="retrain_runs",
-                run_id="manual__1",
-                run_after=RUN_AFTER,
-                run_type=DagRunType.MANUAL,
-                state=DagRunState.RUNNING,
+        runs = {"retrain_runs": DagRunState.RUNNING, "retrain_paused": DagRunState.QUEUED}
+        for dag_id, state in runs.items():
+            session.add(
+                DagRun(
+                    dag_id=dag_id,
+                    run_id="manual__1",
+                    run_after=RUN_AFTER,
+                    run_type=DagRunType.MANUAL,
+                    state=state,
+                )
             )
-        )
-        session.add(
-            DagRun(
-                dag_id="retrain_paused",
-                run_id="manual__1",
-                run_after=RUN_AFTER,
-                run_type=DagRunType.MANUAL,
-                state=DagRunState.QUEUED,
-            )
-        )
     yield
     with create_session() as session:
         session.query(DagRun).delete()
