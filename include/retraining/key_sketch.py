@@ -1,0 +1,122 @@
+"""A sketch of a set of keys: a few kilobytes that tell how much two sets of any size overlap.
+
+It holds the `SIZE` smallest 64-bit hashes of the keys (Bar-Yossef et al., RANDOM 2002, "k minimum
+values"): a random sample of the set, and the same one wherever the same keys are. A set of at most
+`SIZE` keys is held whole, and what is said of it is exact. The hash has nothing to do with the one
+that the split goes by, so that each side of a split has a sample of its own.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from pydantic import AfterValidator, Field
+
+from include.retraining.documents import Document
+
+SIZE = 512
+HASH_KEY = "retrain-keys-k1!"  # 16 bytes, as SipHash takes; another one is another sketch
+
+Hashes = npt.NDArray[np.uint64]
+
+
+def _readable(text: str) -> str:
+    hashes = _decoded(text)
+    if len(hashes) > SIZE or not (hashes[:-1] < hashes[1:]).all():
+        raise ValueError(f"must be at most {SIZE} ascending hashes")
+    return text
+
+
+class KeySketch(Document):
+    """The smallest hashes of a set of keys."""
+
+    keys: Annotated[int, Field(ge=0)]
+    """How many different keys the set has."""
+    hashes: Annotated[str, AfterValidator(_readable)]
+    """The smallest hashes, ascending: 64-bit big-endian numbers in base64."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it holds every key of its set."""
+        return self.keys <= SIZE
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """How many keys of one set are in another, as far as two sketches tell."""
+
+    looked_up: int
+    """Keys of the first set that could be looked up in the second: a random sample of the first."""
+    found: int
+    """Those of them that are in the second set. That is certain, not estimated."""
+    is_exact: bool
+    """Whether every key of the first set was looked up."""
+
+    @property
+    def share(self) -> float | None:
+        """The share of the first set's keys that are in the second; None when none was looked up.
+
+        An estimate whose standard error is at most 0.5 divided by the root of `looked_up`.
+        """
+        return self.found / self.looked_up if self.looked_up else None
+
+
+def sketch_keys(keys: pd.Series[Any]) -> KeySketch:
+    """Return the sketch of a column of keys; a key that occurs twice counts once.
+
+    Args:
+        keys: none missing. A key counts as its text; a whole number as its digits, whether it
+            was read as an integer or a float.
+    """
+    return sketch_hashes(pd.util.hash_array(_texts(keys), hash_key=HASH_KEY, categorize=False))
+
+
+def sketch_hashes(hashes: Hashes) -> KeySketch:
+    """Return the sketch of a set that is hashed already, evenly over 64 bits."""
+    different = np.unique(hashes)
+    data = different[:SIZE].astype(">u8").tobytes()
+    return KeySketch(keys=len(different), hashes=base64.b64encode(data).decode())
+
+
+def overlap(ours: KeySketch, theirs: KeySketch) -> Overlap:
+    """Return how many of our keys are among theirs."""
+    mine, other = _decoded(ours.hashes), _decoded(theirs.hashes)
+    if not theirs.is_whole:
+        mine = mine[mine <= other[-1]]  # beyond its last hash, a sketch says nothing
+    found = int(np.isin(mine, other).sum())
+    return Overlap(looked_up=len(mine), found=found, is_exact=len(mine) == ours.keys)
+
+
+def similarity(ours: KeySketch, theirs: KeySketch) -> float:
+    """Return the share of the keys of both sets together that are in both (Jaccard index).
+
+    1 when they are the same keys, 0 when none is in both. Exact when both sets together have at
+    most `SIZE` keys; else an estimate whose standard error is at most 0.5 / sqrt(SIZE) = 0.022.
+    """
+    mine, other = _decoded(ours.hashes), _decoded(theirs.hashes)
+    together = np.union1d(mine, other)
+    # Up to here both sketches are complete, so that what is in one only is in one set only.
+    ends = [side[-1] for side, one in ((mine, ours), (other, theirs)) if not one.is_whole]
+    together = together[together <= min(ends)] if ends else together
+    if len(together) == 0:
+        return 1.0
+    return float((np.isin(together, mine) & np.isin(together, other)).mean())
+
+
+def _decoded(text: str) -> Hashes:
+    return np.frombuffer(base64.b64decode(text, validate=True), dtype=">u8").astype(np.uint64)
+
+
+def _texts(keys: pd.Series[Any]) -> npt.NDArray[np.object_]:
+    if keys.dtype.kind in "iu":
+        return keys.to_numpy().astype(str).astype(object)
+    words = [
+        str(int(key)) if isinstance(key, float) and key.is_integer() else str(key)
+        for key in keys.tolist()
+    ]
+    return np.array(words, dtype=object)
