@@ -18,11 +18,11 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from include.retraining.delivery import open_location, refuse_link
 from include.retraining.exceptions import DataChanged, DataRejected
 from include.retraining.manifest import Delivery, PinnedFile
+from include.retraining.parquet_file import open_parquet, read_columns
 from include.retraining.storage import MissingObject, Store
 
 
@@ -52,10 +52,10 @@ def _read_parquet(
 ) -> pd.DataFrame:
     tables = []
     for file in delivery.files:
-        with _verified(store, folder, file) as path, _explained(file):
-            parquet = pq.ParquetFile(path)
+        with _verified(store, folder, file) as path:
+            parquet = open_parquet(path, file.name)
             names = _checked_columns(parquet.schema_arrow.names, columns, file)
-            tables.append(parquet.read(columns=names).select(names))
+            tables.append(read_columns(parquet, names, file.name))
     _refuse_other_columns(delivery, [table.column_names for table in tables])
     try:
         table = pa.concat_tables(tables, promote_options="permissive")
@@ -163,10 +163,6 @@ def _explained(file: PinnedFile) -> Iterator[None]:
     except UnicodeDecodeError as error:
         where = f"byte {error.start:,}"
         raise DataRejected(f"{file.name}: is not text in UTF-8 ({where})") from error
-    except pa.ArrowInvalid as error:
-        raise DataRejected(
-            f"{file.name}: is not readable as Parquet: {_one_line(error)}"
-        ) from error
 
 
 def _checked_columns(

@@ -38,6 +38,7 @@ from include.retraining.results import (
 )
 from include.retraining.steps import JobStep
 from include.retraining.storage import Store
+from include.retraining.unforeseen import type_and_place
 from include.retraining.verdict import Verdict
 
 EXIT_PERMANENT = 1
@@ -241,17 +242,26 @@ def _newest_verdict(store: Store, paths: RunPaths) -> Verdict:
     return Verdict.from_bytes(store.read(key), where=key)
 
 
+def _log_cause(step: JobStep, error: RetrainingError) -> None:
+    """Write what a library said into the task's log, where the error's own words leave it out."""
+    cause = error.__cause__
+    text = " ".join(str(cause).split())[:1000]
+    if cause is not None and not isinstance(cause, RetrainingError) and text not in str(error):
+        sys.stderr.write(f"{step}: because of {type(cause).__name__}: {redact(text)}\n")
+
+
 def _fail(step: JobStep, attempt: str, job: Job | None, error: Exception) -> int:
     """Say in one line and in the store why a step failed; return the exit code."""
     if isinstance(error, RetrainingError):
         kind, is_permanent, message = error.kind, error.is_permanent, str(error)
+        _log_cause(step, error)
     elif isinstance(error, MemoryError):
         kind, is_permanent = "out_of_memory", False
         message = "out of memory: give the step more (compute.….memory) or a larger machine"
     else:
         traceback.print_exc()
-        text = " ".join(str(error).split())[:500]
-        kind, is_permanent, message = "error", True, f"{type(error).__name__}: {text}"
+        kind, is_permanent = "error", True
+        message = f"{type_and_place(error)}: what it says is in the task's log"
     message = redact(message)
     if job is not None:
         failure = StepFailure(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -224,6 +225,62 @@ def test_a_truncated_parquet_file_is_told(folder_store: Store):
     """A file that lost its end is refused."""
     data = apples.harvest().to_parquet()
     assert "is not readable as Parquet" in rejection(folder_store, {"d.parquet": data[:-20]})
+
+
+def parquet(table: pa.Table, **how: Any) -> bytes:
+    """A table as the bytes of a Parquet file."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, **how)
+    data: bytes = sink.getvalue().to_pybytes()
+    return data
+
+
+def test_damage_inside_a_parquet_file_is_told_with_column_and_rows(folder_store: Store):
+    """Bytes that were overwritten are found in their column and group of rows."""
+    table = pa.table({"a": range(300), "b": [f"word {number}" for number in range(300)]})
+    data = bytearray(parquet(table, row_group_size=100, compression="none", use_dictionary=False))
+    start = pq.read_metadata(pa.BufferReader(bytes(data))).row_group(1).column(1).data_page_offset
+    data[start : start + 40] = b"\xff" * 40
+    message = rejection(folder_store, {"d.parquet": bytes(data)})
+    where = "d.parquet: column 'b', rows 101 to 200: is not readable as Parquet: it is damaged"
+    assert message == where
+
+
+def test_an_encrypted_parquet_file_is_told(folder_store: Store):
+    """A footer that only a key opens is no reason to try again."""
+    data = bytearray(parquet(pa.table({"a": [1]})))
+    data[:4] = data[-4:] = b"PARE"
+    message = rejection(folder_store, {"d.parquet": bytes(data)})
+    assert message.startswith("d.parquet: is not readable as Parquet: it is encrypted")
+
+
+@pytest.mark.parametrize("make", [pa.array, lambda texts: pa.array(texts).dictionary_encode()])
+def test_text_in_parquet_that_is_not_utf_8_is_told(folder_store: Store, make: Any):
+    """The first such row is named, where the column is plain, before anything is trained."""
+    latin = make(["a", "b", "xyz"])
+    words = latin.dictionary if pa.types.is_dictionary(latin.type) else latin
+    buffers = [words.buffers()[0], words.buffers()[1], pa.py_buffer(b"abcaf\xe9")]
+    offsets = pa.py_buffer(np.array([0, 1, 2, 6], dtype=np.int32).tobytes())
+    broken = pa.Array.from_buffers(pa.string(), 3, [None, offsets, buffers[2]])
+    if words is not latin:
+        broken = pa.DictionaryArray.from_arrays(latin.indices, broken)
+    files = {"d.parquet": parquet(pa.table({"id": [1, 2, 3], "city": broken}))}
+    message = rejection(folder_store, files)
+    assert message.startswith("d.parquet: column 'city': is not text in UTF-8 in row 3")
+
+
+def test_a_disk_that_fails_is_not_the_fault_of_the_file(
+    folder_store: Store, monkeypatch: pytest.MonkeyPatch
+):
+    """An error of the system keeps its number and is not told as damage."""
+
+    def fail(*arguments: Any, **how: Any) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    delivery = land(folder_store, {"d.parquet": parquet(pa.table({"a": [1]}))})
+    monkeypatch.setattr(pq.ParquetFile, "read", fail)
+    with pytest.raises(OSError, match="Input/output error"):
+        read_dataset(folder_store, delivery)
 
 
 def test_a_repeated_parquet_column_is_told(folder_store: Store):

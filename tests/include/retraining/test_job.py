@@ -131,6 +131,35 @@ def test_a_failure_is_told_in_the_log_in_the_store_and_by_the_exit_code(
     assert find_result(apples_folder, paths_of(manifest), manifest, "validate") is None
 
 
+def test_what_an_unforeseen_exception_says_stays_in_the_log(
+    apples_folder: Store, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+):
+    """People are told the type and our own line; the text, which may hold a cell, the log."""
+    deliver(apples_folder)
+    manifest = plan(apples_folder)
+    monkeypatch.setattr(validation, "holdout_mask", lambda frame, config: float("Jane Doe"))
+    assert run_steps(["validate"], uri_of(apples_folder, manifest), "0-1") == 1
+    message = failure_of(apples_folder, manifest).message
+    place = r"ValueError at include/retraining/validation\.py:\d+"
+    assert re.fullmatch(f"{place}: what it says is in the task's log", message)
+    assert "could not convert string to float: 'Jane Doe'" in capfd.readouterr().err
+
+
+def test_what_a_library_said_of_a_refused_file_stays_in_the_log(
+    apples_folder: Store, capfd: pytest.CaptureFixture[str]
+):
+    """A refusal in our own words has the parser's words beside it in the log only."""
+    deliver(apples_folder, name="data.parquet")
+    apples_folder.write(f"{apples.FOLDER}/data.parquet", b"no Parquet")
+    apples_folder.write(apples.FLAG, b"")
+    manifest = plan(apples_folder)
+    assert run_steps(["validate"], uri_of(apples_folder, manifest), "0-1") == 1
+    log = capfd.readouterr().err
+    assert "validate: because of ArrowInvalid: " in log
+    assert "is it Parquet at all?" in failure_of(apples_folder, manifest).message
+    assert "Arrow" not in failure_of(apples_folder, manifest).message
+
+
 def test_a_later_success_follows_a_failure(apples_folder: Store, monkeypatch: pytest.MonkeyPatch):
     """A failed attempt does not stand in the way of the next, and tells which it was."""
     deliver(apples_folder)
