@@ -7,14 +7,12 @@ in another language has scripts in the folder `include/models/NAME/` instead of 
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import importlib
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from include.retraining.config import ModelConfig
 from include.retraining.documents import canonical_json, sha256_of
 from include.retraining.exceptions import CodeChanged, ConfigError
 from include.retraining.manifest import Code
+from include.retraining.model_sources import model_file, model_sources
 from include.retraining.plain_files import SAFE_PATH, plain_files
 
 CORE_FOLDER = Path(__file__).parent
@@ -101,7 +100,7 @@ def load_model_code(config: ModelConfig) -> ModelCode:
         ConfigError: naming the file, what is wrong, and what it must define.
     """
     where = f"include/models/{config.name}.py"
-    _model_file(config.name)
+    model_file(config.name)
     try:
         module = importlib.import_module(f"include.models.{config.name}")
     except Exception as error:
@@ -132,7 +131,7 @@ def read_scripts(model: str) -> dict[str, bytes]:
     Raises:
         ConfigError: for a link, a special file, or a name that is not plain.
     """
-    folder = _model_file(model).with_suffix("")
+    folder = model_file(model).with_suffix("")
     where = f"include/models/{model}"
     try:
         names = plain_files(folder, skip=lambda name: name[0] == "." or name == "__pycache__")
@@ -196,57 +195,17 @@ def _checked_features(features: Any, config: ModelConfig, where: str) -> tuple[s
     return tuple(features)
 
 
-def _model_file(model: str) -> Path:
-    """Return the file that importing the model would run, without importing it."""
-    spec = find_spec(f"include.models.{model}")
-    if spec is None or spec.origin is None:
-        raise ConfigError(f"include/models/{model}.py: there is no such file")
-    path = Path(spec.origin)
-    if path.stem == "__init__":
-        raise ConfigError(
-            f"include/models/{model}/__init__.py: it hides {model}.py, which defines the model: "
-            "remove it"
-        )
-    return path
-
-
 def _model_digest(model: str) -> str:
-    """Return one digest of a model's file, of those it imports from other models, of its folder."""
-    waiting, sources = [model], dict[str, bytes]()
-    while waiting:
-        name = waiting.pop()
-        if name not in sources:
-            sources[name] = _model_file(name).read_bytes()
-            waiting += _imported_models(sources[name])
+    """Return one digest of a model's file, of what it imports beside it, of its folder."""
+    sources = model_sources(model)
     scripts = read_scripts(model)
     if not scripts and len(sources) == 1:
-        return sha256_of(sources[model])
+        return sha256_of(sources[f"{model}.py"])
     digests = [
-        *((f"{name}.py", sha256_of(data)) for name, data in sources.items()),
+        *((name, sha256_of(data)) for name, data in sources.items()),
         *((f"{model}/{name}", sha256_of(data)) for name, data in scripts.items()),
     ]
     return hashlib.sha256(canonical_json(sorted(digests))).hexdigest()
-
-
-def _imported_models(source: bytes) -> Iterator[str]:
-    """Yield the names of the models that a model's file imports something from."""
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError):  # importing it will say so
-        return
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            modules = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            parent = "include.models" if node.level == 1 else ""
-            module = ".".join(filter(None, (parent, node.module)))
-            modules = [f"{module}.{alias.name}" for alias in node.names]
-        else:
-            continue
-        for module in modules:
-            match = re.match(r"include\.models\.(\w+)", module)
-            if match:
-                yield match[1]
 
 
 def _core_digest() -> str:

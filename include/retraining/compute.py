@@ -15,7 +15,6 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import (
     Discriminator,
     Field,
-    PositiveFloat,
     Tag,
     field_validator,
     model_validator,
@@ -26,6 +25,7 @@ from include.retraining.section import Name, Section, Text
 from include.retraining.sizes import (
     BYTES_PER_GIB,
     Cpu,
+    FixedCpu,
     FixedMemory,
     Memory,
     cpus_for,
@@ -259,7 +259,7 @@ class KubernetesCompute(ImageCompute):
     """The Airflow connection (Kubernetes Cluster Connection) that makes and watches pods."""
     namespace: Annotated[str, Field(pattern=_LABEL)]
     """The namespace."""
-    cpu_limit: PositiveFloat | None = None
+    cpu_limit: FixedCpu | None = None
     """CPUs that the pod may use at most; null for what is free on its node."""
     memory_limit: FixedMemory | None = None
     """Memory at which the pod is killed; null for as much as it asks for."""

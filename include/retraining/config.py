@@ -29,8 +29,8 @@ from include.retraining.config_sections import (
     SliceGate,
     TimeSplit,
     Training,
-    Trigger,
 )
+from include.retraining.config_trigger import Trigger
 from include.retraining.deadline import TimeOfDay, parse_deadline
 from include.retraining.documents import canonical_json
 from include.retraining.exceptions import ConfigError, NotFound

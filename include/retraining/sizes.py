@@ -6,13 +6,16 @@ import math
 import re
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Discriminator, PositiveFloat, Tag, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, PositiveFloat, Tag, model_validator
 
 from include.retraining.section import Section
 
 MIB_PER_GIB = 1024
 BYTES_PER_GIB = 2**30
 _MEMORY = r"(\d{1,7}(?:\.\d{1,3})?) ?(MiB|GiB)"
+# More than the largest machine for rent has: beyond it lies a slip, such as MiB taken for GiB.
+MOST_CPUS = 2048
+MOST_GIB = 32 * 1024
 _OR_BY_SIZE = ", or a mapping of per_gib_of_data, min_gib and max_gib"
 
 
@@ -23,7 +26,7 @@ class MemoryBySize(Section):
     """GiB of memory for each GiB of the delivery's files."""
     min_gib: PositiveFloat
     """The floor."""
-    max_gib: PositiveFloat
+    max_gib: Annotated[PositiveFloat, Field(le=MOST_GIB)]
     """The ceiling."""
 
     @model_validator(mode="after")
@@ -40,7 +43,7 @@ class CpuBySize(Section):
     """CPUs for each GiB of the delivery's files."""
     min: PositiveFloat
     """The floor."""
-    max: PositiveFloat
+    max: Annotated[PositiveFloat, Field(le=MOST_CPUS)]
     """The ceiling."""
 
     @model_validator(mode="after")
@@ -53,6 +56,8 @@ class CpuBySize(Section):
 def _amount(value: Any) -> Any:
     """Refuse what is no amount of memory, in words that say what is one."""
     if isinstance(value, str) and (found := re.fullmatch(_MEMORY, value)) and float(found[1]) > 0:
+        if fixed_mib(value) > MOST_GIB * MIB_PER_GIB:
+            raise ValueError(f"{value!r} is more than any machine has; at most {MOST_GIB}GiB")
         return value
     or_by_size = "" if isinstance(value, dict) else _OR_BY_SIZE
     raise ValueError(
@@ -67,6 +72,8 @@ def _count(value: Any) -> Any:
             f"{value!r} is no number of CPUs; allowed: for example 2, or a mapping of "
             "per_gib_of_data, min and max"
         )
+    if value > MOST_CPUS:
+        raise ValueError(f"{value:g} CPUs are more than any machine has; at most {MOST_CPUS}")
     return value
 
 

@@ -50,6 +50,7 @@ from include.retraining.task_files import FORMAT
 from include.retraining.versions import (
     MODEL_FILE,
     MODEL_PREFIX,
+    REVIEWED_TYPES,
     SCRIPTS_PREFIX,
     Library,
     PredictCommand,
@@ -196,14 +197,18 @@ def _fit(
     np.random.seed(seed)
     with model_errors(config, f"{entry_point}({seed})"):
         estimator = build_estimator(seed)
-    if not (hasattr(estimator, "fit") and hasattr(estimator, "predict")):
-        raise TrainingError(
-            f"include/models/{config.name}.py: {entry_point}() returned "
-            f"{type(estimator).__name__}, must return an estimator with fit() and predict()"
-        )
+    returned = f"include/models/{config.name}.py: {entry_point}() returned "
+    returned += type(estimator).__name__
+    # Some have predict() only once they are fitted, as a stack of estimators: its class has it.
+    may_predict = hasattr(estimator, "predict") or hasattr(type(estimator), "predict")
+    if not (hasattr(estimator, "fit") and may_predict):
+        raise TrainingError(f"{returned}, must return an estimator with fit() and predict()")
     log.info("fitting %s on %s rows", type(estimator).__name__, f"{len(rows):,}")
     with model_errors(config, f"fit() of what {entry_point}() returned"):
-        return estimator.fit(rows, labels)
+        fitted = estimator.fit(rows, labels)
+    if not hasattr(fitted, "predict"):
+        raise TrainingError(f"{returned}, which has no predict() after fit()")
+    return fitted
 
 
 @contextmanager
@@ -243,8 +248,8 @@ def save(estimator: Any, path: Path, trusted: tuple[str, ...]) -> None:
             f"{type(estimator).__name__} cannot be saved with skops (pickle is not used, on "
             f"purpose): {type(error).__name__}: {text}"
         ) from error
-    if needed - set(trusted):
-        raise ArtifactError(unreviewed_types("the trained model", needed - set(trusted)))
+    if unknown := needed - set(trusted) - REVIEWED_TYPES:
+        raise ArtifactError(unreviewed_types("the trained model", unknown))
 
 
 def save_model(model: Any, folder: Path, trusted: tuple[str, ...]) -> None:

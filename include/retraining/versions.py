@@ -22,6 +22,9 @@ MODEL_FILE = "model.skops"
 # What a version that predicts by a command has instead of that file.
 MODEL_PREFIX = "model/"
 SCRIPTS_PREFIX = "scripts/"
+# Types beyond skops' own list that were reviewed here, for every model: scikit-learn's dictionary
+# with attributes, in which a stack or a vote of estimators keeps its parts.
+REVIEWED_TYPES = frozenset({"sklearn.utils._bunch.Bunch"})
 
 
 class SplitUsed(Document):
@@ -295,10 +298,11 @@ def load_saved(data: bytes, where: str, trusted: Collection[str]) -> Any:
     from skops.io.exceptions import UntrustedTypesFoundException
 
     try:
-        return skops.io.loads(data, trusted=sorted(trusted))
+        return skops.io.loads(data, trusted=sorted({*REVIEWED_TYPES, *trusted}))
     except UntrustedTypesFoundException as error:
         needed = skops.io.get_untrusted_types(data=data)
-        raise ArtifactError(unreviewed_types(where, set(needed) - set(trusted))) from error
+        unknown = set(needed) - set(trusted) - REVIEWED_TYPES
+        raise ArtifactError(unreviewed_types(where, unknown)) from error
     except Exception as error:  # skops raises whatever a damaged file leads it to
         raise ArtifactError(f"{where}: not a readable skops file: {error}") from error
 
@@ -307,7 +311,8 @@ def unreviewed_types(where: str, types: Collection[str]) -> str:
     """Return the sentence for a model that holds types nobody reviewed."""
     return (
         f"{where}: holds types that nobody reviewed: {', '.join(sorted(types))}. Loading a model "
-        "runs their code: after a review, list them in training.trusted_types"
+        "runs their code: after a review, list them in training.trusted_types, and clear the run "
+        "from plan_run on (a run that is planned keeps the list it was planned with)"
     )
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, NamedTuple, Self
+from urllib.parse import quote
 
 import httpx
 
@@ -90,30 +91,49 @@ class AirflowApi:
             found = self._get("/dags", tags=tag, paused=True)
             return [str(item["dag_id"]) for item in found["dags"]]
 
-    def queued_runs(self) -> list[Waiting]:
-        """Return the runs that are queued although no other run of their DAG goes on."""
+    def queued_runs(self, before: datetime) -> list[Waiting]:
+        """Return the runs queued since before a time although no other run of their DAG goes on."""
         path = "/dags/~/dagRuns"
         with _understood(path):
-            busy = {run["dag_id"] for run in self._get(path, state="running")["dag_runs"]}
-            return [
+            queued = [
                 Waiting(run["dag_id"], run["dag_run_id"], datetime.fromisoformat(run["queued_at"]))
-                for run in self._get(path, state="queued")["dag_runs"]
-                if run["queued_at"] and run["dag_id"] not in busy
+                for run in self._all(path, "dag_runs", state="queued")
+                if run["queued_at"]
             ]
+            old = [one for one in queued if one.since < before]
+            # Of each DAG by itself: all that run are many, as a thousand models that wait for their
+            # data, and a list of them that is cut or moves on would make a queue a fault.
+            busy = {dag_id: self._goes_on(dag_id) for dag_id in {one.dag_id for one in old}}
+        return [one for one in old if not busy[one.dag_id]]
 
-    def queued_tasks(self) -> list[Waiting]:
-        """Return the tasks that the scheduler handed over and that no worker has started."""
+    def queued_tasks(self, before: datetime) -> list[Waiting]:
+        """Return the tasks handed over before a time that no worker has started."""
         path = "/dags/~/dagRuns/~/taskInstances"
         with _understood(path):
-            return [
+            queued = [
                 Waiting(
                     task["dag_id"],
                     f"{task['task_id']} of {task['dag_run_id']}",
                     datetime.fromisoformat(task["queued_when"]),
                 )
-                for task in self._get(path, state="queued")["task_instances"]
+                for task in self._all(path, "task_instances", state="queued")
                 if task["queued_when"]
             ]
+        return [one for one in queued if one.since < before]
+
+    def _goes_on(self, dag_id: str) -> bool:
+        """Return whether a run of a DAG is running."""
+        path = f"/dags/{quote(dag_id, safe='')}/dagRuns"
+        return bool(self._get(path, state="running", limit=1)["dag_runs"])
+
+    def _all(self, path: str, name: str, **params: Any) -> Iterator[Any]:
+        """Yield every item of a list, page by page."""
+        offset = 0
+        while page := self._get(path, offset=offset, **params)[name]:
+            yield from page
+            if len(page) < PAGE:
+                return
+            offset += len(page)
 
     def _get(self, path: str, **params: Any) -> Any:
         """Return what the API answers."""

@@ -278,9 +278,7 @@ def _import_errors(airflow: AirflowApi) -> Iterator[Alarm]:
 
 def _stuck(airflow: AirflowApi) -> Iterator[Alarm]:
     before = datetime.now(UTC) - STUCK
-    stuck: list[Waiting] = [
-        one for one in (*airflow.queued_runs(), *airflow.queued_tasks()) if one.since < before
-    ]
+    stuck: list[Waiting] = [*airflow.queued_runs(before), *airflow.queued_tasks(before)]
     if stuck:
         first = min(stuck, key=lambda one: one.since)
         yield Alarm(

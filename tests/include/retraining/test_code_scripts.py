@@ -176,6 +176,47 @@ def test_what_is_imported_from_another_model_is_the_models_code(make_toy: MakeTo
     assert digest(toy) != before
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from include.models.{package}.features import WANTED",
+        "from include.models import {package}",
+        "from .{package} import features",
+        "from ..models.{package}.features import WANTED",
+    ],
+)
+def test_a_package_of_helpers_is_the_code_of_who_imports_it(make_toy: MakeToy, line: str):
+    """Each of its files counts, and what they import from other models; two models may share it."""
+    toy, other = make_toy(), make_toy()
+    package = toy.models / f"{toy.name}_helpers"
+    package.mkdir()
+    (package / "__init__.py").write_text("from . import features\n")
+    features = package / "features.py"
+    features.write_text(f"from ..{other.name} import Contract\nWANTED = ('a', 'b')\n")
+    importlib.invalidate_caches()
+    toy.write_model(model_file("binary") + line.format(package=package.name) + "\n")
+    digests = [digest(toy)]
+    other.write_model(model_file("binary") + "# changed\n")
+    digests.append(digest(toy))
+    features.write_text(features.read_text() + "# changed\n")
+    digests.append(digest(toy))
+    (package / "table.csv").write_text("1\n")
+    digests.append(digest(toy))
+    assert len(set(digests)) == len(digests)
+    assert load_model_code(toy.config).features == ("a", "b")
+
+
+def test_a_package_without_a_model_is_no_model(make_toy: MakeToy):
+    """It is called what it is: nothing is hidden by it."""
+    toy = make_toy()
+    package = toy.models / "only_helpers"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    importlib.invalidate_caches()
+    with pytest.raises(ConfigError, match="is a package of helpers; a model is a file"):
+        current_code("only_helpers")
+
+
 def test_models_may_import_each_other_in_a_ring(make_toy: MakeToy):
     """Each file is read once."""
     toy, other = make_toy(), make_toy()

@@ -114,6 +114,12 @@ MISTAKES = [
     ("data.files", ["x.xlsx"], "data.files: 'x.xlsx': allowed endings are .csv and .parquet"),
     ("data.files", [".x.csv"], "data.files: "),
     ("data.positive", ..., "data.positive: give it for a binary problem"),
+    (
+        "data.positive",
+        True,
+        "data.positive: YAML reads yes, on and true as a truth value, which is",
+    ),
+    ("data.positive", False, "data.positive: YAML reads no, off and false as a truth value, which"),
     ("data.split.by", "chance", "data.split: Input tag 'chance' found using 'by' does not match"),
     ("data.split.salt", ..., "data.split.key.salt: is missing"),
     ("data.split.slat", "x", "data.split.key.slat: is not a field (did you mean 'salt'?); allowed"),

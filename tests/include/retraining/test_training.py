@@ -195,6 +195,16 @@ FAILING = [
         id="nothing returned",
     ),
     pytest.param(
+        model_file("binary", "FunctionTransformer()"),
+        r"returned FunctionTransformer, must return an estimator with fit\(\) and predict\(\)",
+        id="no predict",
+    ),
+    pytest.param(
+        model_file("binary", "make_pipeline(FunctionTransformer())"),
+        r"returned Pipeline, which has no predict\(\) after fit\(\)",
+        id="no predict after fit",
+    ),
+    pytest.param(
         model_file(
             "binary",
             "Mine()",
@@ -249,7 +259,7 @@ def test_a_type_nobody_reviewed_is_refused_when_it_is_saved(make_toy: MakeToy):
     job = toy.plan()
     with pytest.raises(ArtifactError, match=rf"include\.models\.{toy.name}\.double") as error:
         train(job)
-    assert "training.trusted_types" in str(error.value)
+    assert "training.trusted_types, and clear the run from plan_run on" in str(error.value)
     assert toy.store.objects(f"models/{toy.name}/versions") == []
 
 
@@ -262,6 +272,22 @@ def test_a_reviewed_type_is_saved(make_toy: MakeToy):
     version = read_version(toy.store, toy.name, result.version)
     assert version.trusted_types == (f"include.models.{toy.name}.double",)
     assert load_estimator(toy.store, version, version.trusted_types) is not None
+
+
+@pytest.mark.parametrize(
+    ("problem", "kind"), [("binary", "Classifier"), ("regression", "Regressor")]
+)
+def test_a_stack_of_estimators_is_one(make_toy: MakeToy, problem: str, kind: str):
+    """It has `predict` only once it is fitted, and is saved without a list of types."""
+    toy = make_toy(problem)
+    base = "LogisticRegression()" if problem == "binary" else "LinearRegression()"
+    stack = f"Stacking{kind}([('one', {base})], cv=2)"
+    importing = f"\nfrom sklearn.ensemble import Stacking{kind}\n"
+    toy.write_model(model_file(problem, f"make_pipeline({stack})", more=importing))
+    result = toy.train(toy.plan())
+    version = read_version(toy.store, toy.name, result.version)
+    assert version.trusted_types == ()
+    assert load_estimator(toy.store, version, ()) is not None
 
 
 def test_what_skops_cannot_save_is_refused(make_toy: MakeToy):

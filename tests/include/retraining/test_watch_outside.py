@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -26,6 +26,7 @@ from tests.include.retraining.test_outbox import make_notice, refuse
 
 SECRET = "eyJhbGciOiJIUzUxMiJ9.secret-token"
 PARTS = ("metadatabase", "scheduler", "dag_processor", "triggerer")
+QUEUE = ("running", "queued")
 LONG_AGO = (datetime.now(UTC) - timedelta(hours=2)).isoformat()
 
 
@@ -52,7 +53,14 @@ class FakeAirflow:
         if path.endswith("/taskInstances"):
             return {"task_instances": self.tasks}
         if path.endswith("/dagRuns"):
-            return {"dag_runs": [run for run in self.runs if f"state={run['state']}" in query]}
+            asked = {name: values[0] for name, values in parse_qs(query).items()}
+            dag_id, start = path.split("/")[-2], int(asked.get("offset", 0))
+            found = [
+                run
+                for run in self.runs
+                if run["state"] == asked["state"] and dag_id in {"~", run["dag_id"]}
+            ]
+            return {"dag_runs": found[start : start + min(int(asked["limit"]), 100)]}
         assert path == "/api/v2/dags"
         assert "paused=true" in query
         return {"dags": [{"dag_id": name} for name in self.paused]}
@@ -230,6 +238,20 @@ def test_what_stays_in_the_queue_is_told(
     ]
     (line,) = look(capsys)
     assert line.startswith("stuck_in_queue: 2 run(s) or task(s)")
+
+
+def test_what_is_queued_is_found_among_hundreds_of_runs(
+    store: Store, airflow: FakeAirflow, capsys: Capture
+) -> None:
+    """More models than a page of Airflow's API holds may wait, and queue behind their own run."""
+    run = {"dag_run_id": "r", "queued_at": LONG_AGO}
+    many = [f"retrain_m{number:03d}" for number in range(150)]
+    airflow.runs = [{**run, "dag_id": dag_id, "state": state} for dag_id in many for state in QUEUE]
+    assert look(capsys) == []
+    airflow.runs.append({**run, "dag_id": "retrain_last", "state": "queued"})
+    (line,) = look(capsys)
+    assert line.startswith("stuck_in_queue: 1 run(s) or task(s)")
+    assert "retrain_last" in line
 
 
 @pytest.mark.parametrize("status", [401, 403, 500])
