@@ -19,7 +19,6 @@ from pydantic import Field, PositiveFloat, ValidationError, field_validator, mod
 
 from include.retraining.compute import KINDS, ComputeBySteps, backend_problem
 from include.retraining.config_sections import (
-    METRICS,
     Alerts,
     Data,
     FairnessGate,
@@ -34,6 +33,7 @@ from include.retraining.config_trigger import Trigger
 from include.retraining.deadline import TimeOfDay, parse_deadline
 from include.retraining.documents import canonical_json
 from include.retraining.exceptions import ConfigError, NotFound
+from include.retraining.metric_ranges import METRICS, limits_out_of_range
 from include.retraining.section import NAME_PATTERN, Name, Section, Text
 from include.retraining.wording import cut
 
@@ -219,9 +219,14 @@ def _mapping(text: str, where: str) -> dict[Any, Any]:
 
 def _validated(values: dict[Any, Any], where: str) -> ModelConfig:
     try:
-        return ModelConfig.model_validate(values)
+        config = ModelConfig.model_validate(values)
     except ValidationError as error:
         raise ConfigError("\n".join(_explain(error, where))) from error
+    # Not a rule of the section: a plan of before is still read, and the gate judges its limits.
+    senseless = [f"{where}: {line}" for line in limits_out_of_range(config.gates)]
+    if senseless:
+        raise ConfigError("\n".join(senseless))
+    return config
 
 
 def parse_policy(text: str, config: ModelConfig, *, where: str) -> GatePolicy:

@@ -24,42 +24,6 @@ from include.retraining.section import Count, Limit, Name, Section, Text
 ColumnName = Annotated[str, Field(min_length=1, max_length=120)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
-# The scorers of scikit-learn (sklearn.metrics.get_scorer_names) that the three problems share
-# with our evaluation. Greater is better for each of them, errors are negated ("neg_…").
-METRICS: dict[str, frozenset[str]] = {
-    "binary": frozenset({
-        "accuracy",
-        "average_precision",
-        "balanced_accuracy",
-        "f1",
-        "matthews_corrcoef",
-        "neg_brier_score",
-        "neg_log_loss",
-        "precision",
-        "recall",
-        "roc_auc",
-    }),
-    "multiclass": frozenset({
-        "accuracy",
-        "balanced_accuracy",
-        "f1_macro",
-        "f1_weighted",
-        "matthews_corrcoef",
-        "neg_log_loss",
-        "precision_macro",
-        "recall_macro",
-        "roc_auc_ovr",
-    }),
-    "regression": frozenset({
-        "explained_variance",
-        "neg_mean_absolute_error",
-        "neg_mean_squared_error",
-        "neg_median_absolute_error",
-        "neg_root_mean_squared_error",
-        "r2",
-    }),
-}
-
 
 class ProtectedAttribute(Section):
     """A group membership that is audited and never used as a feature."""

@@ -15,8 +15,10 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import NamedTuple
 
-from include.retraining.config import METRICS, GatePolicy
+from include.retraining.config import GatePolicy
 from include.retraining.gate_groups import judge_fairness, judge_slices
+from include.retraining.gate_ranges import numbers_in_range
+from include.retraining.metric_ranges import METRICS
 from include.retraining.report import EvaluationReport, Opponent
 from include.retraining.verdict import (
     REFUSALS,
@@ -305,6 +307,7 @@ def _at_most_words(gate: str, unit: str, value: float, limit: float, must: str) 
 
 _RULES = (
     _right_metric,
+    numbers_in_range,
     _same_rows,
     _enough_rows,
     _no_leak,

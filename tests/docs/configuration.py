@@ -13,8 +13,9 @@ from typing import Any
 
 import yaml
 
-from include.retraining.config import METRICS, ModelConfig, schema
+from include.retraining.config import ModelConfig, schema
 from include.retraining.fargate import FARGATE_SIZES
+from include.retraining.metric_ranges import RANGES
 from include.retraining.section import NAME_PATTERN
 from tests.docs.markdown_files import ROOT, anchor
 
@@ -242,10 +243,13 @@ def render() -> str:
         for sample in samples.get(top, ()):
             lines += ["```yaml", sample, "```", ""]
     lines += ["## Metrics", "", "For `gates`, by `problem`. Greater is better for each.", ""]
-    lines += ["| problem | metrics |", "|---|---|"]
+    lines += ["A limit that no score of its metric can be held against is refused.", ""]
+    lines += ["| problem | a metric that | metrics |", "|---|---|---|"]
     lines += [
-        f"| `{problem}` | {', '.join(f'`{name}`' for name in sorted(names))} |"
-        for problem, names in METRICS.items()
+        f"| `{problem}` | {bounds} | "
+        f"{', '.join(f'`{name}`' for name in sorted(of) if of[name] == bounds)} |"
+        for problem, of in RANGES.items()
+        for bounds in sorted(set(of.values()), reverse=True)
     ]
     lines += ["", "## Sizes of a job on Fargate", ""]
     lines += ["With `platform: fargate` there are these pairs of CPU and memory only.", ""]

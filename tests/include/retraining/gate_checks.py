@@ -359,7 +359,7 @@ CASES = [
         "the champion itself, under a margin that lets anything pass",
         FAIL,
         {"challenger.version": "champion"},
-        {"champion.margin": 1.0},
+        {"champion.margin": 0.99},
         fault="F11",
     ),
     Case(
@@ -545,6 +545,36 @@ CASES = [
     Case("a metric for another problem", CANNOT, {"problem": "regression"}),
     Case("an unknown problem", CANNOT, {"problem": "ranking"}),
     Case("rules by another metric", CANNOT, policy={"metric": "roc_auc"}, says="evaluation is by"),
+    # What no metric can be: the report's numbers and the policy's.
+    *(
+        Case(f"{name} outside its range", CANNOT, {path: value}, says=says)
+        for name, path, value, says in (
+            ("the challenger's accuracy", "challenger.metrics.accuracy", 95.0, "is 95"),
+            ("another metric", "challenger.metrics.roc_auc", 1.00001, "lies from 0 to 1"),
+            ("the baseline's accuracy", "baseline.metrics.accuracy", -0.1, "naive baseline"),
+            ("the champion's accuracy", "champion.scores.metrics.roc_auc", 95.0, "the champion"),
+            ("the best champion's", "best.scores.metrics.f1", -1.0, "best of the last ten"),
+            ("a slice's score", "slices.0.challenger", 95.0, "region=north"),
+            ("the champion's in a slice", "slices.0.champion", 95.0, "region=north"),
+        )
+    ),
+    Case(
+        "an error that is not negated",
+        CANNOT,
+        {"challenger.metrics.neg_log_loss": 0.3},
+        says="neg_log_loss is at most 0",
+    ),
+    Case(
+        "a score above 1 by the last bit of a sum",
+        PASS,
+        {"challenger.metrics.roc_auc": 1.0000000000000002},
+    ),
+    Case(
+        "a margin that lets anything pass",
+        CANNOT,
+        policy={"champion.margin": 5.0},
+        says="gates.champion.margin",
+    ),
     # Together.
     Case(
         "a no beside what cannot be judged",

@@ -144,6 +144,24 @@ MISTAKES = [
     ("gates.champion.margin", math.nan, "gates.champion.margin: "),
     ("gates.champion.margin", -0.1, "gates.champion.margin: "),
     ("gates.min_holdout_rows", 0, "gates.min_holdout_rows: "),
+    (
+        "gates.minimum",
+        {"accuracy": 95},
+        "gates.minimum.accuracy: is 95, accuracy lies from 0 to 1: 95 % ",
+    ),
+    (
+        "gates.minimum",
+        {"neg_log_loss": 0.3},
+        "gates.minimum.neg_log_loss: is 0.3, neg_log_loss is at",
+    ),
+    ("gates.minimum", {"roc_auc": -7}, "gates.minimum.roc_auc: is -7, roc_auc lies from 0 to 1"),
+    (
+        "gates.champion.margin",
+        5,
+        "gates.champion.margin: is 5, which lets anything pass: accuracy ",
+    ),
+    ("gates.slices", [{"column": "x", "minimum": 60}], "gates.slices.0.minimum: is 60, accuracy "),
+    ("gates.slices", [{"column": "x", "max_drop": 1}], "gates.slices.0.max_drop: is 1, which "),
     ("gates.slices", [{"column": "x"}], "gates.slices.0: a slice needs `minimum` or `max_drop`"),
     (
         "gates.fairness.0.attribute",

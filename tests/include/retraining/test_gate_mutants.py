@@ -26,7 +26,7 @@ from tests.include.retraining.decide_checks import CHECKS
 from tests.include.retraining.gate_checks import CASES, check
 
 # The gate and what stands around it, each after those that it imports.
-GATE = ("verdict", "gate_groups", "gate")
+GATE = ("verdict", "metric_ranges", "gate_groups", "gate_ranges", "gate")
 MODULES = (
     *GATE,
     "decision_record",
@@ -123,6 +123,7 @@ MUTANTS = (
         Mutant(f"rule left out: {rule}", "gate", f"    {rule},\n", "")
         for rule in (
             "_right_metric",
+            "numbers_in_range",
             "_same_rows",
             "_enough_rows",
             "_no_leak",
@@ -247,6 +248,18 @@ MUTANTS = (
         "limits.latency_ms_per_1000_rows,\n        ),",
         "None,\n        ),",
     ),
+    # Ranges.
+    Mutant("no number has a range", "metric_ranges", "<= value <=", "<= value or value <="),
+    Mutant(
+        "a range is kept to the last bit", "metric_ranges", "TOLERANCE = 1e-9", "TOLERANCE = 0"
+    ),
+    Mutant(
+        "any margin will do", "metric_ranges", "value < bounds.best - bounds.worst", "True"
+    ),
+    Mutant(
+        "a champion's score has no range", "gate_ranges", "opponent.scores is not None:", "False:"
+    ),
+    Mutant("limits have no range", "gate_ranges", "in limits_out_of_range(policy)", "in ()"),
     # Slices and fairness.
     Mutant(
         "a slice that is missing passes",
