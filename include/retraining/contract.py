@@ -9,33 +9,54 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import date
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 from pandera.engines.pandas_engine import Engine
-from pandera.errors import SchemaError, SchemaErrorReason, SchemaErrors
 
 from include.retraining.code import ModelCode
 from include.retraining.config import ModelConfig
+from include.retraining.contract_checks import (
+    broken_column_checks,
+    broken_frame_checks,
+    check_name,
+)
+from include.retraining.declared_columns import (
+    declared_columns,
+    is_declared,
+    unmatched_patterns,
+)
 from include.retraining.delivery_rules import violated_dates, violated_label, violated_volume
 from include.retraining.exceptions import ConfigError, DataRejected
+from include.retraining.frame_rules import (
+    columns_with_infinite,
+    columns_with_missing,
+    nested_columns,
+    unique_sets,
+    violated_columns,
+    violated_uniqueness,
+)
 from include.retraining.violations import (
-    EXAMPLES,
     FINITE,
-    KNOWN,
+    MATCHED,
     NOT_NULL,
     ONCE,
+    ORDERED,
     PRESENT,
+    SINGLE,
     UNIQUE,
+    UNIQUE_TOGETHER,
     Expectations,
     Violation,
     is_number,
     rows_breaking,
 )
+
+MOST_TOLD = 50
 
 
 def check_contract(
@@ -75,7 +96,11 @@ def _told(violations: list[Violation]) -> str:
     if len(violations) == 1:
         return first
     others = len(violations) - 1
-    return "\n- ".join([f"{first} (and {others} more, all below)", *map(str, violations)])
+    shown = [str(violation) for violation in violations[:MOST_TOLD]]
+    below = "all below"
+    if len(violations) > MOST_TOLD:
+        below = f"the first {MOST_TOLD} below"
+    return "\n- ".join([f"{first} (and {others:,} more, {below})", *shown])
 
 
 def expectations(
@@ -89,7 +114,7 @@ def expectations(
     """
     where = f"include/models/{config.name}.py: Contract"
     try:
-        schema = copy.deepcopy(code.contract.to_schema())
+        schema = code.contract.to_schema()
     except Exception as error:
         raise ConfigError(f"{where}: is not valid: {type(error).__name__}: {error}") from error
     changing = {
@@ -97,13 +122,14 @@ def expectations(
         "strict = 'filter'": schema.strict == "filter",
         "drop_invalid_rows": schema.drop_invalid_rows,
         "add_missing_columns": schema.add_missing_columns,
+        "an index": schema.index,
         "a parser": schema.parsers or any(column.parsers for column in schema.columns.values()),
     }
     for name, is_used in changing.items():
         if is_used:
             raise ConfigError(f"{where}: {name} is not allowed: training reads what was delivered")
     needed = (config.data.key, config.data.label, *code.features)
-    unchecked = [name for name in needed if name not in schema.columns]
+    unchecked = [name for name in needed if not is_declared(schema, name)]
     if unchecked:
         raise ConfigError(f"{where}: does not declare {', '.join(unchecked)}")
     return Expectations(config, schema, code.features, run_date, tuple(earlier_rows))
@@ -114,11 +140,14 @@ def rule_names(expected: Expectations) -> tuple[str, ...]:
     schema, data = expected.schema, expected.config.data
     names = [f"{name}: {PRESENT}" for name in expected.columns]
     for name, column in schema.columns.items():
+        names += [f"{name}: {MATCHED}"] if column.regex and column.required else []
         names += [f"{name}: type {column.dtype}"] if column.dtype else []
         names += [f"{name}: {check_name(check)}" for check in column.checks]
     names += [f"{name}: {NOT_NULL}" for name in _not_nullable(expected)]
     names += [f"{name}: {UNIQUE}" for name in _unique(expected)]
     names += [check_name(check) for check in schema.checks]
+    names += [f"{' and '.join(columns)}: {UNIQUE_TOGETHER}" for columns in unique_sets(schema)]
+    names += [f"columns: {ORDERED}"] if schema.ordered else []
     names += [f"numbers: {FINITE}", f"rows: at least {data.min_rows:,}", f"{data.label}: classes"]
     names += ["volume"] if data.volume and expected.earlier_rows else []
     names += ["label rate"] if data.label_rate else []
@@ -136,50 +165,49 @@ def find_violations(frame: pd.DataFrame, expected: Expectations) -> list[Violati
     twice = frame.columns.duplicated()
     found += [Violation(str(name), ONCE) for name in sorted(set(frame.columns[twice]))]
     frame = frame.loc[:, ~twice] if twice.any() else frame
-    found += _violated_columns(frame, expected)
+    unmatched = unmatched_patterns(expected.schema, frame.columns)
+    found += [Violation(pattern, MATCHED) for pattern in unmatched]
+    expected = with_columns_of(expected, frame)
+    found += violated_columns(frame, expected)
+    nested = nested_columns(frame, expected)
+    found += [Violation(name, SINGLE) for name in nested]
+    frame = frame.drop(columns=nested) if nested else frame
     found += _violated_rows(frame, expected)
-    found += _violated_types(frame, expected)
-    found += _violated_checks(frame, expected)
+    wrong = _wrong_types(frame, expected.schema)
+    found += _violated_types(frame, expected, wrong)
+    found += _violated_checks(frame, expected, wrong)
+    found += violated_uniqueness(frame, expected)
     found += violated_label(frame, expected)
     found += violated_volume(len(frame), expected)
     found += violated_dates(frame, expected)
     return found
 
 
-def _violated_columns(frame: pd.DataFrame, expected: Expectations) -> Iterator[Violation]:
-    known = set(expected.columns) | set(expected.schema.columns)
-    extra = [str(name) for name in frame.columns if name not in known]
-    plain = {re.sub(r"[^a-z0-9]", "", name.lower()): name for name in extra}
-    for name in expected.columns:
-        if name not in frame.columns:
-            wanted = re.sub(r"[^a-z0-9]", "", name.lower())
-            near = get_close_matches(wanted, plain, n=1, cutoff=0.75)
-            hint = f" (renamed to {plain[near[0]]!r}?)" if near else ""
-            yield Violation(name, f"{PRESENT}{hint}")
-    if expected.schema.strict:
-        yield from (Violation(name, KNOWN) for name in extra)
+def with_columns_of(expected: Expectations, frame: pd.DataFrame) -> Expectations:
+    """Return the expectations with a column for each that a pattern of the contract stands for."""
+    schema = copy.copy(expected.schema)
+    schema.columns = declared_columns(schema, frame.columns)
+    return replace(expected, schema=schema)
 
 
 def _violated_rows(frame: pd.DataFrame, expected: Expectations) -> Iterator[Violation]:
     """Check missing, repeated and infinite values."""
-    for name in _not_nullable(expected):
-        if name in frame.columns and frame[name].hasnans:
-            yield rows_breaking(frame, expected, name, NOT_NULL, frame[name].isna().to_numpy())
+    for name in columns_with_missing(frame, _not_nullable(expected)):
+        yield rows_breaking(frame, expected, name, NOT_NULL, frame[name].isna().to_numpy())
     for name in _unique(expected):
         if name in frame.columns:
             # A key that is missing is told of once, as missing.
             repeated = (frame[name].duplicated() & frame[name].notna()).to_numpy()
             if repeated.any():
                 yield rows_breaking(frame, expected, name, UNIQUE, repeated)
-    for name in frame.columns:
-        if pd.api.types.is_float_dtype(frame[name].dtype):
-            infinite = np.isinf(frame[name].to_numpy(dtype=float, na_value=0.0))
-            if infinite.any():
-                yield rows_breaking(frame, expected, str(name), FINITE, infinite)
+    for name, infinite in columns_with_infinite(frame):
+        yield rows_breaking(frame, expected, name, FINITE, infinite)
 
 
-def _violated_types(frame: pd.DataFrame, expected: Expectations) -> Iterator[Violation]:
-    for name in _wrong_types(frame, expected.schema):
+def _violated_types(
+    frame: pd.DataFrame, expected: Expectations, wrong: Sequence[str]
+) -> Iterator[Violation]:
+    for name in wrong:
         declared, found = expected.schema.columns[name].dtype, frame[name].dtype
         rule = f"must be of type {declared}, is {found}"
         not_number = np.zeros(len(frame), dtype=bool)
@@ -192,49 +220,26 @@ def _violated_types(frame: pd.DataFrame, expected: Expectations) -> Iterator[Vio
             yield Violation(name, rule)
 
 
-def _violated_checks(frame: pd.DataFrame, expected: Expectations) -> Iterator[Violation]:
+def _violated_checks(
+    frame: pd.DataFrame, expected: Expectations, wrong: Sequence[str]
+) -> Iterator[Violation]:
     """Run the contract's own checks on the columns that are there and have the right type."""
-    schema = copy.deepcopy(expected.schema)
+    schema = expected.schema
     unusable = {name for name in schema.columns if name not in frame.columns}
-    unusable |= set(_wrong_types(frame, schema))
-    if unusable:
-        schema.checks = []  # they may look at any column
-        schema = schema.remove_columns(sorted(unusable))
-    schema.strict = False
-    for column in schema.columns.values():
-        # All that is not a check is told of by the rules above, which count without copying.
-        column.nullable, column.unique, column.dtype = True, False, None
-        for check in column.checks:
-            check.n_failure_cases = EXAMPLES
-    for check in schema.checks:
-        check.n_failure_cases = EXAMPLES
-    if not schema.columns:
-        return
+    unusable |= set(wrong)
+    usable = {name: column for name, column in schema.columns.items() if name not in unusable}
     try:
-        schema.validate(frame, lazy=True, inplace=True)
-    except SchemaErrors as errors:
-        for error in errors.schema_errors:
-            yield _from_pandera(error, frame, expected)
-
-
-def _from_pandera(error: SchemaError, frame: pd.DataFrame, expected: Expectations) -> Violation:
-    name = getattr(error.schema, "name", None)
-    column = name if name in frame.columns else None
-    if error.reason_code is SchemaErrorReason.CHECK_ERROR:
-        raise ConfigError(
-            f"include/models/{expected.config.name}.py: Contract: the check "
-            f"{check_name(error.check)!r}{f' of {column}' if column else ''} crashed"
-        )
-    if error.reason_code is not SchemaErrorReason.DATAFRAME_CHECK:
-        return Violation(column, str(error.reason_code.value).replace("_", " "))
-    passed = error.check_output
-    if isinstance(passed, pd.DataFrame):
-        passed = passed.all(axis="columns")
-    if not isinstance(passed, pd.Series) or len(passed) != len(frame):
-        return Violation(column, check_name(error.check))
-    return rows_breaking(
-        frame, expected, column, check_name(error.check), ~passed.to_numpy(dtype=bool)
-    )
+        broken = list(broken_column_checks(frame, usable))
+        if not unusable:  # those on the whole frame may look at any column
+            broken += broken_frame_checks(frame, schema.checks)
+    except ConfigError as error:
+        where = f"include/models/{expected.config.name}.py: Contract"
+        raise ConfigError(f"{where}: {error}") from error.__cause__
+    for found in broken:
+        if found.failing is None:
+            yield Violation(found.column, found.rule)
+        else:
+            yield rows_breaking(frame, expected, found.column, found.rule, found.failing)
 
 
 def _not_nullable(expected: Expectations) -> tuple[str, ...]:
@@ -272,9 +277,3 @@ def _fits(values: pd.Series[Any], declared: str) -> bool:
     if declared == "datetime64[ns]":
         return isinstance(values.dtype, np.dtype) and values.dtype.kind == "M"
     return False
-
-
-def check_name(check: Any) -> str:
-    """Return the rule of a check; its numbers come from the contract, never from the data."""
-    text = getattr(check, "error", None) or getattr(check, "name", None) or str(check)
-    return " ".join(str(text).split())[:120]

@@ -96,7 +96,7 @@ def violated_dates(frame: pd.DataFrame, expected: Expectations) -> Iterator[Viol
 def _end_of(day: date, timezone: str, column: pd.Series[Any]) -> pd.Timestamp:
     """Return the moment a day ends, on the clock that a column's times are read on."""
     midnight = datetime.combine(day + timedelta(days=1), time())
-    sample = column.dropna().head(1)
-    is_zoned = not sample.empty and pd.to_datetime(sample.iloc[0]).tzinfo is not None
+    readable = column[times_or_missing(column).notna()].head(1)
+    is_zoned = isinstance(pd.to_datetime(readable, format="ISO8601").dtype, pd.DatetimeTZDtype)
     zone = ZoneInfo(timezone if is_zoned else "UTC")  # without a zone: off the model's own clock
     return pd.Timestamp(midnight.replace(tzinfo=zone)).tz_convert("UTC")

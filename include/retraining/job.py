@@ -25,6 +25,7 @@ from include.retraining.attempts import Attempts
 from include.retraining.code import check_same_code
 from include.retraining.config import ModelConfig
 from include.retraining.exceptions import EvidenceError, RetrainingError
+from include.retraining.foreign_errors import IN_THE_LOG, kind_and_place
 from include.retraining.layout import RunPaths
 from include.retraining.manifest import RunManifest, read_manifest
 from include.retraining.redaction import redact
@@ -38,7 +39,6 @@ from include.retraining.results import (
 )
 from include.retraining.steps import JobStep
 from include.retraining.storage import Store
-from include.retraining.unforeseen import type_and_place
 from include.retraining.verdict import Verdict
 
 EXIT_PERMANENT = 1
@@ -261,7 +261,7 @@ def _fail(step: JobStep, attempt: str, job: Job | None, error: Exception) -> int
     else:
         traceback.print_exc()
         kind, is_permanent = "error", True
-        message = f"{type_and_place(error)}: what it says is in the task's log"
+        message = f"{kind_and_place(error)}; {IN_THE_LOG}"
     message = redact(message)
     if job is not None:
         failure = StepFailure(

@@ -19,10 +19,13 @@ from include.retraining.config import ModelConfig, TimeSplit
 
 EXAMPLES = 5
 PRESENT = "must be there"
-KNOWN = "is not a column of the contract"
+MATCHED = "a column must match this pattern"
+SINGLE = "must hold single values, not lists or records"
 ONCE = "is there more than once"
 NOT_NULL = "must not be missing"
 UNIQUE = "must be unique"
+UNIQUE_TOGETHER = "must be unique together"
+ORDERED = "must be in the order of the contract"
 FINITE = "must be finite"
 
 Failing = npt.NDArray[np.bool_]
@@ -62,13 +65,22 @@ class Expectations:
     @property
     def columns(self) -> tuple[str, ...]:
         """Every column that must be there: those of the contract and those the YAML names."""
+        promised = (
+            name
+            for name, column in self.schema.columns.items()
+            if column.required and not column.regex
+        )
+        return tuple(dict.fromkeys((*self.used, *promised)))
+
+    @property
+    def used(self) -> tuple[str, ...]:
+        """The columns that the model's code and its YAML name."""
         data, gates = self.config.data, self.config.gates
         named = [data.key, data.label, *self.features, *sorted(self.config.protected_columns)]
         named += [rule.column for rule in gates.slices]
         named += [data.freshness.column] if data.freshness else []
         named += [data.split.column] if isinstance(data.split, TimeSplit) else []
-        promised = [name for name, column in self.schema.columns.items() if column.required]
-        return tuple(dict.fromkeys((*named, *promised)))
+        return tuple(dict.fromkeys(named))
 
 
 def rows_breaking(
