@@ -221,6 +221,9 @@ class SliceGate(Section):
     """The least value of the decision metric in each slice; give this, `max_drop` or both."""
     max_drop: Annotated[Limit, Field(ge=0)] | None = None
     """How far below the champion the decision metric may lie in each slice."""
+    may_judge_nobody: bool = False
+    """Whether the rule may pass when it judged no slice at all, because each has fewer rows than
+    `min_group_rows`; without it, that cannot be judged."""
 
     @model_validator(mode="after")
     def _has_a_rule(self) -> SliceGate:
@@ -239,6 +242,9 @@ class FairnessGate(Section):
     the four-fifths rule. Give this, `max_equalized_odds_difference` or both."""
     max_equalized_odds_difference: Annotated[Limit, Field(ge=0, le=1)] | None = None
     """The most that the groups may differ in true or in false positive rate."""
+    may_judge_nobody: bool = False
+    """Whether the rule may pass when it compared nobody, because fewer than two groups have
+    `min_group_rows` rows; without it, that cannot be judged."""
 
     @model_validator(mode="after")
     def _has_a_rule(self) -> FairnessGate:
@@ -269,7 +275,8 @@ class GatePolicy(Section):
     min_holdout_rows: Count = 100
     """Fewer rows in the holdout cannot be judged."""
     min_group_rows: Count = 30
-    """A slice or group with fewer rows is shown as not judged."""
+    """A slice or group with fewer rows is shown as not judged. A rule that so judges nobody at all
+    is no pass, unless it says `may_judge_nobody`."""
     champion: ChampionGate = ChampionGate()
     """Against what serves, and against the best of the last ten champions."""
     slices: tuple[SliceGate, ...] = ()

@@ -7,13 +7,18 @@ named.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 
 from include.retraining.config import FairnessGate, GatePolicy, SliceGate
 from include.retraining.report import EvaluationReport, Fairness, GroupRates, SliceScores
 from include.retraining.verdict import Answer, GateResult, at_least, at_most, finite, held, result
 from include.retraining.wording import apart, at_least_words, cut, metric_name
+
+JUDGED_NOBODY = (
+    ", so this rule judged nobody: take coarser groups or a lower gates.min_group_rows, or allow "
+    "it with may_judge_nobody: true"
+)
 
 
 def judge_slices(report: EvaluationReport, policy: GatePolicy) -> Iterator[GateResult]:
@@ -23,8 +28,14 @@ def judge_slices(report: EvaluationReport, policy: GatePolicy) -> Iterator[GateR
         if not found:
             text = "the evaluation has no scores for this column"
             yield result(f"slice {cut(rule.column, 80)}", Answer.CANNOT_JUDGE, text)
-        for scores in found:
-            yield from _judge_slice(scores, rule, report, policy)
+            continue
+        answers = [one for scores in found for one in _judge_slice(scores, rule, report, policy)]
+        yield from answers
+        is_first = report.champion is None and any(
+            scores.rows >= policy.min_group_rows for scores in found
+        )  # what a drop is held against comes with the first champion
+        if not is_first:
+            yield from _somebody_judged(answers, rule)
 
 
 def _judge_slice(
@@ -48,6 +59,16 @@ def _judge_slice(
         yield held(f"slice {name} against champion", scores.challenger, least, at_least, explain)
 
 
+def _somebody_judged(answers: Iterable[GateResult], rule: SliceGate) -> Iterator[GateResult]:
+    """Say that a rule that judged no slice is no pass. Silent when it judged one, or need not."""
+    if not rule.may_judge_nobody and all(one.answer is Answer.NOT_JUDGED for one in answers):
+        gate, text = (
+            f"slice {cut(rule.column, 80)}",
+            "no slice is large enough or could be measured",
+        )
+        yield result(gate, Answer.CANNOT_JUDGE, text + JUDGED_NOBODY)
+
+
 def judge_fairness(report: EvaluationReport, policy: GatePolicy) -> Iterator[GateResult]:
     """Judge each protected attribute that the policy names."""
     for rule in policy.fairness:
@@ -66,7 +87,10 @@ def _judge_attribute(
     judged = [group for group in found.groups if group.rows >= policy.min_group_rows]
     if len(judged) < 2:
         text = f"fewer than two groups have {policy.min_group_rows} rows"
-        yield result(gate, Answer.NOT_JUDGED, text, len(judged), 2)
+        if rule.may_judge_nobody:
+            yield result(gate, Answer.NOT_JUDGED, text, len(judged), 2)
+        else:
+            yield result(gate, Answer.CANNOT_JUDGE, text + JUDGED_NOBODY, len(judged), 2)
         return
     is_as_reported = judged == [group for group in found.groups if group.is_judged]
     if rule.min_disparate_impact is not None:

@@ -268,7 +268,10 @@ MUTANTS = (
         "pass",
     ),
     Mutant(
-        "only the first slice", "gate_groups", "for scores in found:", "for scores in found[:1]:"
+        "only the first slice",
+        "gate_groups",
+        "for scores in found for",
+        "for scores in found[:1] for"
     ),
     Mutant(
         "a slice's minimum is skipped", "gate_groups", "if rule.minimum is not None:", "if False:"
@@ -337,6 +340,36 @@ MUTANTS = (
         "if len(judged) < 1:",
     ),
     Mutant("two groups are too few", "gate_groups", "if len(judged) < 2:", "if len(judged) < 3:"),
+    Mutant(
+        "a rule that judged nobody passes",
+        "gate_groups",
+        "if not rule.may_judge_nobody and all(",
+        "if False and all(",
+    ),
+    Mutant(
+        "a rule that may judge nobody is refused",
+        "gate_groups",
+        "if not rule.may_judge_nobody and all(",
+        "if all(",
+    ),
+    Mutant(
+        "fairness that judged nobody passes",
+        "gate_groups",
+        "if rule.may_judge_nobody:",
+        "if True:",
+    ),
+    Mutant(
+        "a drop that waits for a champion judged nobody",
+        "gate_groups",
+        "if not is_first:",
+        "if True:",
+    ),
+    Mutant(
+        "without a champion, small slices are no matter",
+        "gate_groups",
+        "is_first = report.champion is None and any(",
+        "is_first = report.champion is None or any(",
+    ),
     # The wiring.
     Mutant(
         "deploy does not look at the stored verdict",
