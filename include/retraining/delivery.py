@@ -19,6 +19,7 @@ from typing import Annotated
 from pydantic import Field
 
 from include.retraining.config import ModelConfig
+from include.retraining.delivery_listing import is_temporary, what_lies_there
 from include.retraining.documents import Document
 from include.retraining.exceptions import DeliveryError, EvidenceError, StorageError
 from include.retraining.manifest import Delivery, Flag, PinnedFile
@@ -27,7 +28,6 @@ from include.retraining.storage import MissingFolder, MissingObject, ObjectInfo,
 MAX_LISTED_FILES = 1000
 MAX_MANIFEST_BYTES = 2**20
 DATA_ENDINGS = (".csv", ".parquet")
-TEMPORARY_ENDINGS = (".tmp", ".swp", ".part", ".crdownload", "~")
 
 
 class ListedFile(Document):
@@ -196,10 +196,13 @@ def _complete_files(
     listed = None
     if flag_name.endswith(".json"):
         listed = _read_manifest(flag_place, flag_name, flag.size)
-    _, objects = place.store.children(place.folder)
+    folders, objects = place.store.children(place.folder)
     present = {info.key.rsplit("/", 1)[-1]: info for info in objects}
     if listed is None:
-        files = _matching_files(config, present, place)
+        lies_there = present
+        if flag_place == place:
+            lies_there = {name: info for name, info in present.items() if name != flag_name}
+        files = _matching_files(config, lies_there, folders, place)
     else:
         files = _listed_files(listed, present)
     endings = {file.name.rsplit(".", 1)[-1] for file in files}
@@ -216,19 +219,18 @@ def _complete_files(
 
 
 def _matching_files(
-    config: ModelConfig, present: dict[str, ObjectInfo], place: _Place
+    config: ModelConfig, present: dict[str, ObjectInfo], folders: list[str], place: _Place
 ) -> tuple[_File, ...]:
     wanted = [
         name
         for name in sorted(present)
         if any(fnmatchcase(name, pattern) for pattern in config.data.files)
-        and not _is_temporary(name)
+        and not is_temporary(name)
     ]
     if not wanted:
+        seen = what_lies_there(present, folders, config.data.files)
         patterns = ", ".join(config.data.files)
-        if any(_is_temporary(name) for name in present):
-            raise _Waiting(f"only temporary or hidden files are in {place.uri} so far")
-        raise _Waiting(f"no file in {place.uri} matches {patterns}")
+        raise _Waiting(f"no file in {place.uri} matches {patterns}{seen}")
     return tuple(_File(name, present[name].size, None) for name in wanted)
 
 
@@ -284,20 +286,11 @@ def _problem_with_name(name: str) -> str | None:
         return "must be 1 to 255 printable characters"
     if "/" in name or "\\" in name or ":" in name or name in {".", ".."}:
         return "must be a plain file name: no '/', '\\', ':' or '..'; files lie in the folder"
-    if _is_temporary(name):
+    if is_temporary(name):
         return "is the name of a temporary or hidden file"
     if not name.endswith(DATA_ENDINGS):
         return "must end in .csv or .parquet"
     return None
-
-
-def _is_temporary(name: str) -> bool:
-    head, _, number = name.rpartition("#")  # obstore's own names while it writes: data.csv#1
-    return (
-        name.startswith((".", "_"))
-        or name.lower().endswith(TEMPORARY_ENDINGS)
-        or (bool(head) and number.isdigit())
-    )
 
 
 def _look_at_flag(store: Store, config: ModelConfig, date: date) -> tuple[Flag, ObjectInfo]:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
 _DENIED = "the store denied access (check its role or keys)"
+_UNUSABLE_KEY = re.compile(r'object with invalid path: .*?Path "(.*?)"(?: |:)', re.DOTALL)
 CHUNK_BYTES = 8 * 2**20
 PATIENCE = timedelta(seconds=60)
 OPTIONS_VARIABLE = "RETRAINING_STORE_OPTIONS"
@@ -50,6 +51,13 @@ class StoreRefused(StorageError):
     """The store denied access, or there is no such bucket: another try gives the same answer."""
 
     kind = "store_refused"
+    is_permanent = True
+
+
+class UnusableKey(StorageError):
+    """A bucket or folder has a name that obstore cannot read, and then lists nothing at all."""
+
+    kind = "unusable_key"
     is_permanent = True
 
 
@@ -156,7 +164,13 @@ class Store:
         except (PermissionError, PermissionDeniedError, UnauthenticatedError) as error:
             raise StoreRefused(f"{where}: {_DENIED}") from error
         except (BaseError, OSError, ValueError) as error:
-            reason = str(error).split("\n\nDebug source", 1)[0].strip().replace("\n", " ")
+            said = str(error).split("\n\nDebug source", 1)[0].strip()
+            unusable = re.search(
+                r'object with invalid path: .*?ath "(.*?)"(?: |:)', said, re.DOTALL
+            )
+            if unusable:
+                raise UnusableKey(_why_unusable(where, unusable[1])) from error
+            reason = said.replace("\n", " ")
             if re.search(r"status code: 40[13]\b", reason):  # a listing has no error of its own
                 raise StoreRefused(f"{where}: {_DENIED}") from error
             if "NoSuchBucket" in reason:
@@ -305,6 +319,17 @@ class Store:
 
 def _no_folder(uri: str) -> ObjectStore:
     raise MissingFolder(f"{uri}: there is no such folder: check the address, and mount its disk")
+
+
+def _why_unusable(where: str, key: str) -> str:
+    shown = "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in key
+    )
+    return (
+        f'{where}: remove or rename "{shown}": with it nothing can be listed there; names have no '
+        "empty part between two '/', no part '.' or '..', no control characters, and are in UTF-8"
+    )
 
 
 def _info(meta: Any) -> ObjectInfo:

@@ -160,11 +160,40 @@ def test_temporary_and_hidden_files_never_count(folder_store: Store, name: str):
     """A file that is being written, or that an editor left, is no data (A03)."""
     (folder_of(folder_store) / name).write_bytes(b"a\n1\n")
     folder_store.write(FLAG, b"")
-    assert "only temporary or hidden files" in look(folder_store).reason
+    assert look(folder_store).reason.endswith(
+        f"matches *.csv, *.parquet; temporary or hidden files do not count: {name}"
+    )
     assert not look(folder_store).is_complete
     apples.deliver(folder_store)
     pinned = pin_delivery(folder_store, apples.config(), DAY)
     assert [file.name for file in pinned.files] == ["data.csv"]
+
+
+@pytest.mark.parametrize(
+    ("names", "seen"),
+    [
+        ([], ""),
+        (["part-0.csv.zip"], "; there are part-0.csv.zip"),
+        (["DATA.CSV"], "; there are DATA.CSV (capital letters count)"),
+        (
+            ["region=eu/part-0.csv"],
+            "; there are folders: region=eu; files must lie directly in the folder",
+        ),
+        (
+            [f"{number}.txt" for number in range(8)],
+            "; there are 0.txt, 1.txt, 2.txt, 3.txt, 4.txt and 3 more",
+        ),
+    ],
+    ids=["nothing", "compressed", "capitals", "folders", "many"],
+)
+def test_what_lies_there_instead_of_data_is_listed(any_store: Store, names: list[str], seen: str):
+    """A flag that begins as hidden files do is no reason to call anything hidden."""
+    changes = {"trigger.flag": f"{FOLDER}/_SUCCESS"}
+    for name in names:
+        any_store.write(f"{FOLDER}/{name}", b"a\n1\n")
+    any_store.write(f"{FOLDER}/_SUCCESS", b"")
+    reason = look(any_store, **changes).reason
+    assert reason == f"no file in {any_store.uri}/{FOLDER} matches *.csv, *.parquet{seen}"
 
 
 @pytest.mark.fault("A03")

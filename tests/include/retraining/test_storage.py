@@ -1,20 +1,23 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from include.retraining import storage
 from include.retraining.documents import sha256_of
 from include.retraining.exceptions import ConfigError, StorageError
-from include.retraining.storage import MissingObject, Store, StoreRefused
+from include.retraining.storage import MissingObject, Store, StoreRefused, UnusableKey
 
 
 def path_of(store: Store, key: str) -> Path:
@@ -163,6 +166,46 @@ def test_no_key_leads_out_of_a_folder(folder_store: Store, key: str):
         folder_store.read(key)
     with pytest.raises(StorageError):
         folder_store.digest(key)
+
+
+@pytest.mark.parametrize(
+    ("key", "shown"),
+    [
+        ("landing//x.csv", "landing//"),
+        ("landing/a%09b.txt", r"landing/a\tb.txt"),
+        ("landing/%2E/x", "landing/./"),
+    ],
+)
+def test_a_key_that_cannot_be_read_is_told_for_good(
+    s3_bucket: str, s3_options: dict[str, str], key: str, shown: str
+):
+    """Whoever finds a folder that cannot be listed reads which key to remove; no try heals it."""
+    store = Store(f"s3://{s3_bucket}/root", s3_options)
+    store.write("landing/data.csv", b"a")
+    connection = HTTPConnection(urlsplit(s3_options["AWS_ENDPOINT_URL"]).netloc)
+    connection.request("PUT", f"/{s3_bucket}/root/{key}", body=b"x")
+    assert connection.getresponse().status == 200
+    connection.close()
+    with pytest.raises(UnusableKey, match=re.escape(f'remove or rename "root/{shown}')) as caught:
+        store.children("landing")
+    assert caught.value.is_permanent
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"), [(b"a\tb.csv", r"a\tb.csv"), (b"a\nb.csv", r"a\nb.csv"), (b"\xe9", "%E9")]
+)
+def test_a_file_name_that_cannot_be_read_is_told_for_good(
+    folder_store: Store, tmp_path: Path, name: bytes, shown: str
+):
+    """On disk a name with a control character or not in UTF-8 is named, escaped."""
+    folder_store.write("landing/data.csv", b"a")
+    folder = folder_store.local_path("landing")
+    assert folder is not None
+    Path(os.fsdecode(os.fsencode(folder) + b"/" + name)).write_bytes(b"x")
+    with pytest.raises(UnusableKey, match=re.escape(shown)) as caught:
+        folder_store.children("landing")
+    assert str(caught.value).isprintable()
 
 
 @pytest.mark.parametrize(
