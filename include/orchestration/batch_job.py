@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator, BaseOperatorLink, Context
+from airflow.sdk import BaseOperatorLink, Context
 from airflow.sdk.exceptions import TaskDeferralTimeout
 
 from include.orchestration.failing import failing_clearly
 from include.orchestration.remote_job import RemoteStep, open_step
 from include.orchestration.stop_jobs import RUN_ENDED
+from include.orchestration.training_elsewhere import WaitsForOtherTraining
 from include.retraining.compute import BatchCompute, resolve
 from include.retraining.exceptions import ConfigError, JobKilled, RetrainingError
 
@@ -51,7 +52,7 @@ class LogLink(JobLink):
     xcom_key = LOG_LINK
 
 
-class BatchJobOperator(BaseOperator):
+class BatchJobOperator(WaitsForOtherTraining):
     """Runs a step in a job of a claim, and waits for it without a worker slot.
 
     The job's name says which claim it belongs to, so a retry, a cleared task, a lost answer and a
@@ -86,9 +87,9 @@ class BatchJobOperator(BaseOperator):
         self._job: tuple[BatchCompute, str] | None = None
         self._is_stopped = False
 
-    def execute(self, context: Context) -> None:
+    def begin(self, context: Context) -> None:
         """Submit the job or adopt the one that is there, and wait for it."""
-        with failing_clearly():
+        with failing_clearly(), self.waiting_for_other_training():
             self._start(context, open_step(context, self.step))
 
     def look_again(
@@ -98,7 +99,7 @@ class BatchJobOperator(BaseOperator):
         from batch_triggers import ENDED  # type: ignore[import-not-found]
 
         status = (event or {}).get("status")
-        with failing_clearly():
+        with failing_clearly(), self.waiting_for_other_training():
             step = open_step(context, self.step)
             ours = next(one for one in step.attempts.claims() if one.number == claim)
             if status == "result" and step.is_done():
@@ -150,6 +151,7 @@ class BatchJobOperator(BaseOperator):
         if step.is_done():
             self.log.info("%s: already done and verified", self.step)
             return
+        self.wait_for_other_training(step.store, step.manifest)
         compute = resolve(self.compute, step.manifest.delivery.total_bytes)
         claim, is_new = step.attempts.next_job(
             self.step,

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator, Context
+from airflow.sdk import Context
 
 from include.orchestration.failing import failing_clearly
 from include.orchestration.local_job import thread_limits
 from include.orchestration.remote_job import RemoteStep, job_command, open_step
+from include.orchestration.training_elsewhere import WaitsForOtherTraining
 from include.retraining.compute import KubernetesCompute, resolve
 from include.retraining.exceptions import InfrastructureError, JobKilled, RetrainingError
 
@@ -25,7 +26,7 @@ GONE_SECONDS = 60
 """How long to wait for a pod that is being deleted, before it is taken for one that runs."""
 
 
-class KubernetesJobOperator(BaseOperator):
+class KubernetesJobOperator(WaitsForOtherTraining):
     """Runs a step in a pod of a claim, and waits for it without a worker slot.
 
     The provider's operator makes the pod, follows its log and tidies it away; it is imported when
@@ -57,14 +58,15 @@ class KubernetesJobOperator(BaseOperator):
         self._pod: JobPodOperator | None = None
         self._is_killed = False
 
-    def execute(self, context: Context) -> None:
+    def begin(self, context: Context) -> None:
         """Make the pod or adopt the one that is there, and wait for it."""
-        with failing_clearly():
+        with failing_clearly(), self.waiting_for_other_training():
             step = open_step(context, self.step)
             if step.is_done():
                 self.log.info("%s: already done and verified", self.step)
                 self._tidy(step)
                 return
+            self.wait_for_other_training(step.store, step.manifest)
             compute = resolve(self.compute, step.manifest.delivery.total_bytes)
             claim, is_new = step.attempts.next_job(
                 self.step,
@@ -84,7 +86,7 @@ class KubernetesJobOperator(BaseOperator):
 
         The provider's operator defers to this name.
         """
-        with failing_clearly():
+        with failing_clearly(), self.waiting_for_other_training():
             step = open_step(context, self.step)
             claim = next(one for one in step.attempts.claims() if one.name == event["name"])
             pod = self._pod_of(step, claim)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator, Context
+from airflow.sdk import Context
 
 from include.orchestration.bundle import assert_own_bundle
 from include.orchestration.child_process import ChildProcess, Orphaned
@@ -17,6 +17,7 @@ from include.orchestration.failing import failing_clearly
 from include.orchestration.run_reference import attempt_word, run_reference
 from include.orchestration.step_failure import failure_reason, leave_failure
 from include.orchestration.store_connection import StoreAddress, open_store, store_address
+from include.orchestration.training_elsewhere import WaitsForOtherTraining
 from include.retraining.compute import LocalCompute, StepCompute, resolve
 from include.retraining.exceptions import JobKilled
 
@@ -29,7 +30,7 @@ PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV")
 THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LOKY_MAX_CPU_COUNT")
 
 
-class LocalJobOperator(BaseOperator):
+class LocalJobOperator(WaitsForOtherTraining):
     """Runs `python -m include.retraining STEP --run URI` in a process group of its own.
 
     The job's lines appear in the task's log as they are written. It ends with everything it
@@ -51,16 +52,17 @@ class LocalJobOperator(BaseOperator):
         self.compute = compute
         self._child: ChildProcess | None = None
 
-    def execute(self, context: Context) -> None:
+    def begin(self, context: Context) -> None:
         """Run the job and check the evidence that it leaves."""
         from include.retraining.manifest import current_plan, read_manifest
         from include.retraining.results import read_result
 
-        with failing_clearly():
+        with failing_clearly(), self.waiting_for_other_training():
             root = assert_own_bundle(context)
             address, store = store_address(), open_store()
             paths = current_plan(store, run_reference(context).paths)
             manifest = read_manifest(store, paths)
+            self.wait_for_other_training(store, manifest)
             compute = resolve(self.compute, manifest.delivery.total_bytes)
             attempt = attempt_word(context)
             try:

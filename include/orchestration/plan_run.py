@@ -34,7 +34,8 @@ class PlanRunOperator(BaseBranchOperator):
         Args:
             config: the model's.
             when_new: id of the task that comes next when there is something to decide.
-            when_unchanged: id of the task that comes next when there is not.
+            when_unchanged: id of the task that comes next when there is not, or when newer data
+                serves already.
             kwargs: of any operator.
         """
         super().__init__(**kwargs)
@@ -45,7 +46,7 @@ class PlanRunOperator(BaseBranchOperator):
     def choose_branch(self, context: Context) -> str:
         """Plan the run and choose how it goes on."""
         from include.retraining.layout import RunPaths
-        from include.retraining.planning import plan_run, unchanged
+        from include.retraining.planning import hopeless, plan_run, unchanged
         from include.retraining.records import Outcome
 
         with failing_clearly():
@@ -78,7 +79,12 @@ class PlanRunOperator(BaseBranchOperator):
                 self.log.info("%s: %s", step, words)
             earlier = unchanged(store, manifest)
             if earlier is None:
-                return self.when_new
+                reason = hopeless(store, manifest)
+                if reason is None:
+                    return self.when_new
+                self.log.info("nothing is trained: %s", reason)
+                close_and_tell(context, Outcome.SUPERSEDED, f"nothing was trained: {reason}")
+                return self.when_unchanged
             reason = earlier.reason
             if earlier.outcome is not Outcome.NO_CHANGE:  # that one says already who decided
                 reason = f"the same data, code and rules were decided on by run {earlier.run_id}: "

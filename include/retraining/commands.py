@@ -195,7 +195,7 @@ def collect(chosen: argparse.Namespace) -> Result:
     if not chosen.name:
         garbage += find_sent_notices(store)
     if chosen.delete:
-        remove(store, garbage)
+        garbage = remove(store, garbage)
     return Result(garbage, lambda: tables.garbage(garbage, is_removed=chosen.delete))
 
 

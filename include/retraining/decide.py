@@ -161,7 +161,8 @@ def promote_unjudged(
     Args:
         store: with the model's runs.
         model: its name.
-        version: it must verify, load, and have passed every gate that needs no champion.
+        version: it must verify, load, and have passed every gate that needs no champion; judged
+            against what serves today, no gate may have refused it.
         actor: the person.
         reason: why the comparison is passed over.
         trusted: what may be loaded or run (`Training.trusted`).
@@ -171,23 +172,33 @@ def promote_unjudged(
         ArtifactError: when it does not verify or load.
     """
     judged = (item for item in decisions(store, model) if item.version == version and item.verdict)
-    verdict = next((item.verdict for item in judged), None)
-    if verdict is None:
+    record = next(judged, None)
+    if record is None or record.verdict is None:
         raise RegistryError(f"{model}: no run judged version {version!r}; let one judge it first")
-    refusals = [gate for gate in verdict.gates if gate.answer in REFUSALS]
-    others = [gate for gate in refusals if not is_against_champion(gate.gate)]
-    if others:
-        raise RegistryError(
-            f"{model}: version {version} did not fail for want of a champion alone: "
-            f"{others[0].gate}: {others[0].reason}"
-        )
+    verdict = record.verdict
+    for gate in verdict.gates:
+        is_excused = gate.answer is Answer.CANNOT_JUDGE and is_against_champion(gate.gate)
+        if gate.answer in REFUSALS and not is_excused:
+            raise RegistryError(
+                f"{model}: version {version} did not fail for want of a champion alone: "
+                f"{gate.gate}: {gate.reason}"
+            )
     if verdict.answer is not Answer.CANNOT_JUDGE:
         raise RegistryError(
             f"{model}: the champion can be scored, and the gate's answer to version {version} was "
             f"{verdict.answer.value}: {verdict.headline}"
         )
     registry = Registry(store, model)
-    return registry.promote_unjudged(version, actor=actor, reason=reason, trusted=trusted)
+    head = registry.head()
+    if verdict.judged_against != head:
+        raise RegistryError(
+            f"{model}: version {version} was judged against generation {verdict.judged_against}, "
+            f"and the log is at {head} by now: clear run {record.run_id}, so that it is judged "
+            "against what serves today"
+        )
+    return registry.promote_unjudged(
+        version, actor=actor, reason=reason, trusted=trusted, seen=head
+    )
 
 
 def _judge_evidence(store: Store, run: RunRef) -> Evidence:

@@ -19,6 +19,7 @@ RetrainingError
     ├── StorageError          the object store refused or did not answer
     │   └── StoreNotInitialised  (permanent in effect: a person must run `init`)
     ├── JobKilled             a job ended without saying why
+    ├── TrainingElsewhere     another run trains this very version now
     └── NotSent               a message did not reach Slack; it waits in the outbox
 """
 
@@ -143,6 +144,12 @@ class JobKilled(InfrastructureError):
     """A job ended without saying why: killed, out of memory, or past its timeout."""
 
     kind = "job_killed"
+
+
+class TrainingElsewhere(InfrastructureError):
+    """Another run trains this very version now: there is nothing to do but to wait."""
+
+    kind = "training_elsewhere"
 
 
 class NotSent(InfrastructureError):

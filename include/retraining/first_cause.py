@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from include.retraining.attempts import Attempts
-from include.retraining.exceptions import EvidenceError
+from include.retraining.exceptions import EvidenceError, TrainingElsewhere
 from include.retraining.layout import RunPaths
 from include.retraining.manifest import find_manifest
 from include.retraining.results import StepFailure
@@ -59,6 +59,8 @@ def _failures(store: Store, paths: RunPaths, step: Step, clear: int) -> list[Ste
             failure = StepFailure.from_bytes(data, where=info.key)
         except EvidenceError:
             continue  # it explains nothing
+        if failure.kind == TrainingElsewhere.kind:
+            continue  # it waited
         attempt = _ATTEMPT.fullmatch(failure.attempt)
         if attempt is None or _clear_of(store, paths, attempt) != clear:
             continue

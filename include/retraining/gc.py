@@ -1,13 +1,17 @@
 """Remove what no one needs: old versions, unfinished attempts, old messages, writers' litter.
 
 Never removed: the champion, whatever an entry of the promotion log names, the newest versions, and
-anything of a run or a decision. An aborted upload in parts is invisible here; a bucket's lifecycle
-rule ends those.
+anything of a run or a decision. Between looking and removing, a version that nobody wanted may be
+promoted: it is judged again under other rules, or its approval comes late. So each old version is
+marked first, no marked version is promoted, and after a while long enough for a promotion that had
+begun, the log is read once more: what it names by then stays. An aborted upload in parts is
+invisible here; a bucket's lifecycle rule ends those.
 """
 
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,12 +20,15 @@ from include.retraining import layout
 from include.retraining.exceptions import EvidenceError
 from include.retraining.outbox import sent_before
 from include.retraining.registry import Registry
+from include.retraining.removal import mark_for_removal
 from include.retraining.storage import ObjectInfo, Store
 from include.retraining.versions import VersionManifest
 
 KEEP_VERSIONS = 10
 GRACE = timedelta(days=1)
 SENT_FOR = timedelta(days=90)
+SETTLE_SECONDS = 30.0
+"""How long a promotion that did not see a version's mark may still take."""
 _LITTER = re.compile(r".+#[0-9]+")
 
 
@@ -33,6 +40,8 @@ class Garbage:
     size: int
     """Bytes."""
     why: str
+    version: tuple[str, str] | None = None
+    """Model and version, where all of a version goes."""
 
 
 def find_garbage(
@@ -81,15 +90,40 @@ def find_sent_notices(store: Store, *, now: datetime | None = None) -> list[Garb
     ]
 
 
-def remove(store: Store, garbage: list[Garbage]) -> int:
-    """Remove what was found and return how many bytes that frees."""
-    for item in garbage:
-        path = store.local_path(item.key)
-        if path is not None and _LITTER.fullmatch(path.name):
-            path.unlink(missing_ok=True)  # the storage library refuses such a name
-        else:
-            store.delete(item.key)
-    return sum(item.size for item in garbage)
+def remove(store: Store, garbage: list[Garbage]) -> list[Garbage]:
+    """Remove what was found, unless it is wanted by now, and return what went.
+
+    Args:
+        store: the store.
+        garbage: as found, in that order.
+
+    Raises:
+        RegistryError: when a promotion log is not sound any more: nothing of that model goes.
+    """
+    found = dict.fromkeys(item.version for item in garbage if item.version is not None)
+    for model, version in found:
+        mark_for_removal(store, model, version)
+    if found:
+        time.sleep(SETTLE_SECONDS)
+    wanted = {
+        (model, entry.version)
+        for model in {model for model, _ in found}
+        for entry in Registry(store, model).history()
+    }
+    removed = [item for item in garbage if item.version not in wanted]
+    for item in removed:
+        _remove(store, item.key)
+    for model, version in found:
+        store.delete(layout.removal_key(model, version))
+    return removed
+
+
+def _remove(store: Store, key: str) -> None:
+    path = store.local_path(key)
+    if path is not None and _LITTER.fullmatch(path.name):
+        path.unlink(missing_ok=True)  # the storage library refuses such a name
+    else:
+        store.delete(key)
 
 
 def models_in(store: Store) -> list[str]:
@@ -119,7 +153,11 @@ def _garbage_of(
     if manifest is not None and version not in kept and _newest(objects) < cutoff:
         # The manifest goes first: a version without it is an unfinished one, and no one's.
         objects = sorted(objects, key=lambda info: info.key.count("/"))
-        yield from (Garbage(info.key, info.size, "an old version") for info in objects)
+        place = (manifest.model, version)
+        yield from (Garbage(info.key, info.size, "an old version", place) for info in objects)
+        return
+    if manifest is None and _newest(objects) < cutoff:
+        yield from (Garbage(info.key, info.size, "an unfinished attempt") for info in objects)
         return
     attempts: dict[str, list[ObjectInfo]] = {}
     for info in objects:

@@ -5,6 +5,8 @@ landing/…                                         deliveries, where producers 
 models/NAME/promotions/00000012.json              the promotion log, its highest entry serves
 models/NAME/versions/VERSION/manifest.json        names the files of one attempt, written last
 models/NAME/versions/VERSION/ATTEMPT/…            the files
+models/NAME/versions/VERSION/claim-001.json       who trains it, its beat, and that it has ended
+models/NAME/versions/VERSION/removal.json         that `gc` removes it
 models/NAME/runs/RUN/begun.json                   that the run began, before it is planned
 models/NAME/runs/RUN/manifest.json                what the run pinned
 models/NAME/runs/RUN/validate.json …              each step's result, with its failures beside it
@@ -75,6 +77,17 @@ def version_folder(model: str, version: str) -> str:
 def version_manifest_key(model: str, version: str) -> str:
     """Return the key of a version's manifest."""
     return f"{version_folder(model, version)}/manifest.json"
+
+
+def version_claim_key(model: str, version: str, number: int, what: str | None = None) -> str:
+    """Return the key of a claim to train a version, or of its `beat` or its being `ended`."""
+    suffix = "" if what is None else f".{what}"
+    return f"{version_folder(model, version)}/claim-{number:03d}{suffix}.json"
+
+
+def removal_key(model: str, version: str) -> str:
+    """Return the key that says that a version is being removed."""
+    return f"{version_folder(model, version)}/removal.json"
 
 
 def decisions_folder(model: str) -> str:

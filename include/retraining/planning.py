@@ -28,7 +28,7 @@ from include.retraining.manifest import (
     version_of,
 )
 from include.retraining.records import DecisionRecord, Outcome, decisions
-from include.retraining.registry import Registry
+from include.retraining.registry import Registry, newer_data_serves
 from include.retraining.storage import Store
 
 # How a version comes to serve: by the gate, or by a person where the champion cannot be scored.
@@ -126,6 +126,22 @@ def unchanged(store: Store, manifest: RunManifest) -> DecisionRecord | None:
         if _answers(record, manifest):
             return record
     return None
+
+
+def hopeless(store: Store, manifest: RunManifest) -> str | None:
+    """Return why nothing that this run could train may serve, None when it may.
+
+    What is known before the training is not found out after it: a backfill's run for a day before
+    the champion's data trains nothing. A dry run may look all the same.
+
+    Raises:
+        RegistryError: when the promotion log cannot be read.
+        StorageError: when the store refuses or does not answer.
+    """
+    champion = Registry(store, manifest.model).champion()
+    if champion is None or manifest.params.dry_run:
+        return None
+    return newer_data_serves(manifest, champion)
 
 
 def changed_since(manifest: RunManifest) -> str | None:

@@ -138,15 +138,25 @@ def prediction_columns(
 def greatest_difference(ours: Predictions, theirs: Predictions) -> float:
     """Return how far two versions' predictions for the same rows lie apart; 0 when they are equal.
 
-    Numbers and probabilities by their distance (NaN where only one of them is a number), two
-    different classes are 1 apart.
+    Numbers by their distance relative to the greatest of them, probabilities by their distance
+    (NaN where only one of them is a number), two different classes are 1 apart.
     """
     if ours.classes is not None and (ours.values != theirs.values).any():
         return 1.0
     pairs = [] if ours.classes is not None else [(ours.values, theirs.values)]
     if ours.probabilities is not None and theirs.probabilities is not None:
         pairs.append((ours.probabilities, theirs.probabilities))
-    return max((number_distance(a, b) for a, b in pairs), default=0.0)
+    return max((relative_distance(a, b) for a, b in pairs), default=0.0)
+
+
+def relative_distance(ours: Array, theirs: Array) -> float:
+    """Return the greatest distance between two arrays, relative to the greatest size in them.
+
+    Sizes below 1 count as 1, so that probabilities are compared as they are. Two NaN are equal.
+    """
+    apart = number_distance(ours, theirs)
+    sizes = np.abs(np.concatenate([np.ravel(ours), np.ravel(theirs)]))
+    return apart / float(max(np.nanmax(sizes[np.isfinite(sizes)], initial=1.0), 1.0))
 
 
 def number_distance(ours: Array, theirs: Array) -> float:

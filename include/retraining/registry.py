@@ -29,6 +29,7 @@ from include.retraining.promotion_log import (
 from include.retraining.promotions import PromotionEntry, PromotionKind
 from include.retraining.reasons import refusal
 from include.retraining.redaction import redact
+from include.retraining.removal import refuse_marked
 from include.retraining.report import EvaluationReport
 from include.retraining.storage import MissingObject
 from include.retraining.store_marker import initialise, open_store
@@ -105,6 +106,7 @@ class Registry(PromotionLog):
             clear: which clear of the run this is.
 
         Raises:
+            InfrastructureError: while `gc` removes the version: another try finds it gone or not.
             RegistryError: when verdict, report and manifest do not belong together or do not pass.
             ArtifactError: when the version's files are not what its manifest says.
             Superseded: when another entry was made since the evaluation, newer data serves already,
@@ -125,6 +127,7 @@ class Registry(PromotionLog):
         if head:
             self._require_no_hold()
             self._require_newer(manifest, version, self.entry(head))
+        refuse_marked(self.store, self.model, manifest.version)
         entry = PromotionEntry(
             model=self.model,
             generation=judged_against + 1,
@@ -224,7 +227,13 @@ class Registry(PromotionLog):
         return self._append_by_hand(champion, champion.model_copy(update=changes))
 
     def promote_unjudged(
-        self, version: str, *, actor: str, reason: str, trusted: Collection[str] = ()
+        self,
+        version: str,
+        *,
+        actor: str,
+        reason: str,
+        trusted: Collection[str] = (),
+        seen: int | None = None,
     ) -> PromotionEntry:
         """Let a version serve that the gate did not pass, because the champion cannot be scored.
 
@@ -233,8 +242,10 @@ class Registry(PromotionLog):
             actor: the person.
             reason: why the gate is passed over.
             trusted: what may be loaded or run (`Training.trusted`).
+            seen: the generation that it was judged against; None for the one that serves.
 
         Raises:
+            InfrastructureError: while `gc` removes the version.
             NotFound: when there is no such version.
             ArtifactError: when it does not verify or load.
             RegistryError: when it serves already, or nothing does, or actor or reason are missing.
@@ -242,10 +253,13 @@ class Registry(PromotionLog):
         """
         reason = checked_reason(actor, reason)
         champion = self._require_champion()
+        if seen is not None and champion.generation != seen:
+            return self._own_by_hand(seen, None)
         if champion.version == version:
             raise RegistryError(f"{self.model}: version {version} serves already")
         manifest, digest = self._require_version(version)
         versions.load_estimator(self.store, manifest, trusted)
+        refuse_marked(self.store, self.model, version)
         changes = {
             "kind": PromotionKind.UNJUDGED,
             "version": version,
@@ -325,13 +339,9 @@ class Registry(PromotionLog):
                 f"version {version.version} was rolled back by {rolled_back.actor} "
                 f"({rolled_back.reason}); a person may let it serve again with `rollback_model`"
             )
-        date = manifest.params.date.isoformat()
-        is_forced = manifest.params.force_retrain and manifest.params.reason
-        if date < champion.data_date and not is_forced:
-            raise Superseded(
-                f"the data is of {date}, and version {champion.version} with data of "
-                f"{champion.data_date} serves already; force_retrain with a reason overrides this"
-            )
+        newer = newer_data_serves(manifest, champion)
+        if newer is not None:
+            raise Superseded(newer)
 
     def _rollback_of(self, version: VersionManifest) -> PromotionEntry | None:
         """Return the rollback that took a version out of service, unless it served again since."""
@@ -359,6 +369,21 @@ class Registry(PromotionLog):
             f"version {entry.version} became generation {entry.generation} ({entry.kind.value} by "
             f"{entry.actor}) after this challenger was scored"
         )
+
+
+def newer_data_serves(manifest: RunManifest, champion: PromotionEntry) -> str | None:
+    """Return why a run's data may not replace what serves, None when they may.
+
+    Data older than the champion's serve only when a person forces that with a reason.
+    """
+    date = manifest.params.date.isoformat()
+    is_forced = manifest.params.force_retrain and manifest.params.reason
+    if date >= champion.data_date or is_forced:
+        return None
+    return (
+        f"the data is of {date}, and version {champion.version} with data of {champion.data_date} "
+        "serves already; force_retrain with a reason overrides this"
+    )
 
 
 def checked_reason(actor: str, reason: str) -> str:

@@ -26,6 +26,7 @@ from include.retraining.predictions import (
     number_distance,
     predict,
     prediction_columns,
+    relative_distance,
 )
 from include.retraining.report import EvaluationReport
 from include.retraining.results import read_result
@@ -35,7 +36,7 @@ from include.retraining.versions import MODEL_FILE, load_saved
 from include.retraining.wording import number
 
 TOLERANCE = 1e-9
-"""Threads may add in another order: two numbers this close are the same."""
+"""Threads may add in another order: numbers this close, relative to their size, are the same."""
 
 
 class Reproduction(Document):
@@ -57,6 +58,8 @@ class Reproduction(Document):
     greatest_difference: float | None
     """The greatest distance of a predicted number or probability; None where rows or predicted
     classes differ, so that there is no distance."""
+    relative_difference: float | None
+    """The same, relative to the greatest number where numbers are greater than 1."""
     train_seconds: float
 
     @property
@@ -65,8 +68,8 @@ class Reproduction(Document):
         return (
             self.version == self.version_again
             and self.is_same_holdout
-            and self.greatest_difference is not None
-            and self.greatest_difference <= TOLERANCE
+            and self.relative_difference is not None
+            and self.relative_difference <= TOLERANCE
         )
 
     @property
@@ -123,7 +126,7 @@ def reproduce(store: Store, paths: RunPaths) -> Reproduction:
     )
     made, digest, seconds = _train_and_predict(store, run, config)
     is_same_holdout = digest == report.holdout.digest
-    differing, apart = 0, None
+    differing, apart, relative = 0, None, None
     if is_same_holdout:
         new = prediction_columns("challenger", made, config.problem, config.data.positive)
         old = {name: stored[name].to_numpy() for name in stored if name in new}
@@ -131,7 +134,7 @@ def reproduce(store: Store, paths: RunPaths) -> Reproduction:
             raise EvidenceError(
                 f"{evaluated.predictions.key}: holds other columns than the model's"
             )
-        differing, apart = _compare(new, old, is_number=config.problem == "regression")
+        differing, apart, relative = _compare(new, old, is_number=config.problem == "regression")
     fields = ("core_digest", "model_digest", "lock_digest", "python")
     return Reproduction(
         model=run.model,
@@ -147,6 +150,7 @@ def reproduce(store: Store, paths: RunPaths) -> Reproduction:
         holdout_rows=len(made.values),
         rows_that_differ=differing,
         greatest_difference=apart,
+        relative_difference=relative,
         train_seconds=round(seconds, 3),
     )
 
@@ -185,10 +189,16 @@ def _saved_and_loaded(fitted: Fitted, trusted: tuple[str, ...]) -> Any:
 
 def _compare(
     new: dict[str, Array], old: dict[str, Array], *, is_number: bool
-) -> tuple[int, float | None]:
-    """Return how many rows differ and by how much at most, None where classes differ."""
+) -> tuple[int, float | None, float | None]:
+    """Return how many rows differ, by how much at most, and that relative to the numbers' size.
+
+    None and None where classes differ.
+    """
     differs = np.logical_or.reduce([new[name] != old[name] for name in new])
     is_other_class = not is_number and bool((new["challenger"] != old["challenger"]).any())
     numbers = [name for name in new if is_number or name != "challenger"]
     apart = max((number_distance(new[name], old[name]) for name in numbers), default=0.0)
-    return int(differs.sum()), None if is_other_class or not math.isfinite(apart) else apart
+    if is_other_class or not math.isfinite(apart):
+        return int(differs.sum()), None, None
+    relative = max((relative_distance(new[name], old[name]) for name in numbers), default=0.0)
+    return int(differs.sum()), apart, relative

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, overload
 from pydantic import Field
 
 from include.retraining.documents import Document
-from include.retraining.exceptions import EvidenceError, RetrainingError
+from include.retraining.exceptions import EvidenceError, RetrainingError, TrainingElsewhere
 from include.retraining.layout import RunPaths
 from include.retraining.manifest import RunManifest
 from include.retraining.steps import JobStep, Step
@@ -66,7 +66,10 @@ class TrainResult(StepResult):
     step: Literal["train"] = "train"
     version: str
     adopted: bool
-    """True when the version was there already and nothing was trained."""
+    """True when the version was there already, or another attempt published it first."""
+    differs_by: float | None = None
+    """How far this attempt's predictions lay from those of the version that was first, relative to
+    their size; None when they agree. The training is not deterministic then."""
     manifest: Output
     """The version's manifest."""
 
@@ -186,9 +189,10 @@ def write_failure(store: Store, paths: RunPaths, failure: StepFailure) -> None:
     Raises:
         StorageError: when the store refuses or does not answer.
     """
-    # Beside the others', so that the first cause is known whatever a later attempt says.
-    key = f"{paths.folder}/{failure.step}.failed-{failure.attempt}.json"
-    store.create(key, failure.to_bytes())
+    if failure.kind != TrainingElsewhere.kind:  # that broke nothing; the same attempt goes on
+        # Beside the others', so that the first cause is known whatever a later attempt says.
+        key = f"{paths.folder}/{failure.step}.failed-{failure.attempt}.json"
+        store.create(key, failure.to_bytes())
     store.write(paths.failure(failure.step), failure.to_bytes())
 
 

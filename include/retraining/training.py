@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import random
 import sys
 import tempfile
@@ -47,6 +48,7 @@ from include.retraining.results import Output, TrainResult, read_result
 from include.retraining.split import holdout_mask, split_used
 from include.retraining.storage import Store
 from include.retraining.task_files import FORMAT
+from include.retraining.training_claim import TrainingClaims
 from include.retraining.versions import (
     MODEL_FILE,
     MODEL_PREFIX,
@@ -58,6 +60,7 @@ from include.retraining.versions import (
     VersionManifest,
     check_provenance,
     find_version,
+    load_estimator,
     publish_version,
     unreviewed_types,
     verify_version,
@@ -67,6 +70,8 @@ log = logging.getLogger(__name__)
 
 LIBRARIES = ("numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "skops")
 PROBE_ROWS = 100
+TOLERANCE = 1e-6
+"""Threads add in any order, some in single precision: predictions this close are the same."""
 
 
 @dataclass(frozen=True)
@@ -92,15 +97,24 @@ def train(job: Job) -> TrainResult:
         TrainingError: when the model's own code failed, naming its file, line and function.
         ArtifactError: when the model cannot be saved for loading with reviewed types only, or when
             the version is there already and is damaged.
+        TrainingElsewhere: when another run trains this very version now.
     """
     read_result(job.store, job.paths, job.manifest, "validate")
     run = job.manifest
     version = find_version(job.store, run.model, run.version)
     adopted = version is not None
+    apart = None
     if version is None:
-        fitted = fit(job.store, run, job.config)
-        version, adopted = _publish(job, fitted)
-    else:
+        claims = TrainingClaims(job.store, run.model, run.version)
+        with claims.hold(run_id=run.run_id, plan=job.paths.run, attempt=job.attempt):
+            # Whoever held the claim before may have finished meanwhile.
+            version = find_version(job.store, run.model, run.version)
+            adopted = version is not None
+            if version is None:
+                fitted = fit(job.store, run, job.config)
+                version, adopted = _publish(job, fitted)
+                apart = _compare_with_first(job, fitted, version) if adopted else None
+    if adopted:
         verify_version(job.store, version)
     check_provenance(version, run)
     if adopted:
@@ -113,6 +127,7 @@ def train(job: Job) -> TrainResult:
         cost=cost_with_commands(job),
         version=version.version,
         adopted=adopted,
+        differs_by=apart,
         manifest=Output(
             key=version_manifest_key(run.model, run.version),
             size=len(data),
@@ -303,14 +318,36 @@ def _publish(job: Job, fitted: Fitted) -> tuple[VersionManifest, bool]:
         )
 
         def check(loaded: Any) -> None:
-            ours = predict(fitted.estimator, fitted.probe, config.problem)
-            theirs = predict(loaded, fitted.probe, config.problem)
-            if not greatest_difference(ours, theirs) < 1e-6:
+            if not _difference(fitted, loaded, config.problem) <= TOLERANCE:
                 raise ArtifactError("the saved model predicts otherwise than the trained one")
 
         return publish_version(
             job.store, version, folder, trusted=config.training.trusted, check=check
         )
+
+
+def _difference(fitted: Fitted, other: Any, problem: str) -> float:
+    """Return how far another model's predictions for the probe lie from those of the fitted one."""
+    ours = predict(fitted.estimator, fitted.probe, problem)
+    return greatest_difference(ours, predict(other, fitted.probe, problem))
+
+
+def _compare_with_first(job: Job, fitted: Fitted, first: VersionManifest) -> float | None:
+    """Return how far the published version predicts from this training, None when they agree."""
+    trusted = job.config.training.trusted
+    apart = _difference(fitted, load_estimator(job.store, first, trusted), job.config.problem)
+    if apart <= TOLERANCE:
+        return None
+    log.warning(
+        "this training is not deterministic: attempt %s published version %s first, it is adopted, "
+        "and its predictions for the same rows lie %.3g apart from this attempt's. Set every seed "
+        "in include/models/%s.py: `reproduce` will say that it differs until then",
+        first.attempt,
+        first.version,
+        apart,
+        job.config.name,
+    )
+    return apart if math.isfinite(apart) else 1.0
 
 
 def _pinned(folder: Path, name: str) -> PinnedFile:

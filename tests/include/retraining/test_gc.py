@@ -8,12 +8,19 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from include.retraining import layout
-from include.retraining.exceptions import NotSent, RegistryError
+from include.retraining import gc, layout
+from include.retraining.decide import check_quality, deploy
+from include.retraining.exceptions import (
+    EvidenceError,
+    InfrastructureError,
+    NotSent,
+    RegistryError,
+)
 from include.retraining.gc import find_garbage, find_sent_notices, models_in, remove
 from include.retraining.notices import Notice
 from include.retraining.outbox import deliver, waiting
 from include.retraining.registry import Registry, initialise
+from include.retraining.removal import RemovalMark
 from include.retraining.storage import Store
 from tests.include.retraining.test_outbox import make_notice
 from tests.invariants import check_invariants
@@ -26,6 +33,58 @@ LATER = datetime.now(UTC) + timedelta(days=2)
 def store(any_store: Store) -> Store:
     """An initialised store, on a folder and on S3."""
     return initialise(any_store.uri, any_store.options)
+
+
+@pytest.fixture(autouse=True)
+def nothing_settles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No promotion is under way here, so none is waited for."""
+    monkeypatch.setattr(gc, "SETTLE_SECONDS", 0)
+
+
+def test_what_was_promoted_meanwhile_stays(store: Store) -> None:
+    """A version that is promoted between the look and the removal stays, with all its files."""
+    decide(store, plant_run(store, 1))
+    late = plant_run(store, 2)
+    for day in range(3, 6):
+        plant_version(store, day)
+    garbage = find_garbage(store, MODEL, keep=1, now=LATER)
+    assert {item.version for item in garbage} == {(MODEL, version_name(day)) for day in (2, 3, 4)}
+    decide(store, late)
+    went = remove(store, garbage)
+    assert {item.version for item in went} == {(MODEL, version_name(day)) for day in (3, 4)}
+    assert Registry(store, MODEL).verify().problems == ()
+    check_invariants(store, MODEL)
+
+
+def test_what_is_being_removed_is_not_promoted(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While its removal goes on a version is not promoted; another try finds it gone or not."""
+    run = plant_run(store, 1)
+    verdict = check_quality(store, run)
+    assert verdict.passed
+    plant_version(store, 2)
+    refused: list[str] = []
+
+    def promote_meanwhile(_: float) -> None:
+        with pytest.raises(InfrastructureError, match="is being removed by `gc`") as found:
+            deploy(store, run, actor="dag")
+        refused.append(str(found.value))
+
+    monkeypatch.setattr(gc.time, "sleep", promote_meanwhile)
+    went = remove(store, find_garbage(store, MODEL, keep=1, now=LATER))
+    assert refused
+    assert {item.version for item in went} == {(MODEL, version_name(1))}
+    with pytest.raises(EvidenceError, match="which is missing"):
+        deploy(store, run, actor="dag")
+
+
+def test_the_mark_of_a_removal_that_was_killed_means_nothing_in_the_end(store: Store) -> None:
+    """An hour later a version that was marked and not removed may serve."""
+    run = plant_run(store, 1)
+    mark = RemovalMark(at=datetime.now(UTC) - timedelta(hours=2))
+    store.write(layout.removal_key(MODEL, version_name(1)), mark.to_bytes())
+    assert decide(store, run).serving is not None
 
 
 def versions(store: Store) -> set[str]:
@@ -44,7 +103,7 @@ def test_what_is_kept(store: Store) -> None:
     before = {info.key for info in store.objects()}
     garbage = find_garbage(store, MODEL, keep=2, now=LATER)
     assert {info.key for info in store.objects()} == before  # looking removes nothing
-    assert remove(store, garbage) == sum(item.size for item in garbage) > 0
+    assert remove(store, garbage) == garbage != []
     assert versions(store) == {version_name(day) for day in (1, 2, 7, 8)}
     gone = before - {info.key for info in store.objects()}
     assert all("/versions/" in key for key in gone)  # never a run, a decision or an entry
@@ -68,10 +127,12 @@ def test_unfinished_attempts_go(store: Store) -> None:
     folder = layout.version_folder(MODEL, version_name(1))
     store.write(f"{folder}/0-2/model.skops", b"second")
     store.write(f"{layout.version_folder(MODEL, version_name(2))}/0-1/model.skops", b"lost")
+    store.write(layout.version_claim_key(MODEL, version_name(2), 1), b"who claimed it")
     garbage = find_garbage(store, MODEL, now=LATER)
     assert {item.key.split("/versions/")[1] for item in garbage} == {
         f"{version_name(1)}/0-2/model.skops",
         f"{version_name(2)}/0-1/model.skops",
+        f"{version_name(2)}/claim-001.json",
     }
     assert {item.why for item in garbage} == {"an unfinished attempt"}
     remove(store, garbage)
@@ -122,7 +183,7 @@ def test_litter_of_killed_writers_goes(folder_store: Store) -> None:
         os.utime(path, (two_days_ago, two_days_ago))
     garbage = find_garbage(store, MODEL)
     assert {item.key for item in garbage} == {path.relative_to(root).as_posix() for path in old}
-    assert remove(store, garbage) == 8
+    assert remove(store, garbage) == garbage
     assert not any(path.exists() for path in old)
     assert young.exists()
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -23,6 +24,12 @@ from include.retraining.versions import load_estimator, read_version, verify_ver
 from tests.include.retraining.toys import Toy, make_frame, model_file
 
 MakeToy = Callable[..., Toy]
+
+
+def left_behind(toy: Toy) -> list[str]:
+    """What lies where versions lie, but for who claimed to train."""
+    objects = toy.store.objects(f"models/{toy.name}/versions")
+    return [info.key for info in objects if "/claim-" not in info.key]
 
 
 def test_a_training_leaves_a_version_with_its_provenance(make_toy: MakeToy):
@@ -133,9 +140,10 @@ def test_a_version_that_is_there_is_adopted(make_toy: MakeToy, monkeypatch: pyte
 
 
 def test_who_comes_second_adopts_the_first(make_toy: MakeToy, monkeypatch: pytest.MonkeyPatch):
-    """Two attempts at once leave one version: the first that put its manifest."""
+    """Two attempts of one run at once leave one version: the first that put its manifest."""
     toy = make_toy()
-    job, rival = toy.plan(), toy.plan()
+    job = toy.plan()
+    rival = replace(job, attempt="try-2")  # an orphan's successor
     save, done = training.save, []
 
     def slow(*arguments):
@@ -149,6 +157,49 @@ def test_who_comes_second_adopts_the_first(make_toy: MakeToy, monkeypatch: pytes
     assert result.adopted
     assert result.manifest == done[1].manifest
     assert read_version(toy.store, toy.name, result.version).attempt == rival.attempt
+    assert result.differs_by is None
+
+
+def test_a_training_that_is_not_deterministic_says_so(
+    make_toy: MakeToy, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    """Who comes second and predicts otherwise adopts the first, with a warning and the distance."""
+    toy = make_toy()
+    job = toy.plan()
+    fit, done = training.fit, []
+
+    def other_each_time(*arguments):
+        fitted = fit(*arguments)
+        if done:
+            fitted.estimator.intercept_ += 1.0
+        else:
+            done.append("rival")
+            train(replace(job, attempt="try-2"))
+        return fitted
+
+    monkeypatch.setattr(training, "fit", other_each_time)
+    result = toy.train(job)
+    assert result.adopted
+    assert result.differs_by > 0.01
+    assert "this training is not deterministic" in caplog.text
+
+
+def test_a_saved_model_is_held_to_its_numbers_size(make_toy: MakeToy):
+    """Threads of a forest add large numbers in any order: that is no other model."""
+    toy = make_toy("regression")
+    toy.write_model(
+        model_file("regression", "RandomForestRegressor(60, n_jobs=2, random_state=seed)").replace(
+            "import numpy as np",
+            "from sklearn.ensemble import RandomForestRegressor\nimport numpy as np",
+        )
+    )
+    toy.changes["training"] = {
+        "seed": 7,
+        "trusted_types": ["numpy.dtype", "sklearn.tree._tree.Tree"],
+    }
+    frame = make_frame("regression")
+    toy.deliver(frame.assign(y=frame["y"] * 1e9))
+    assert not toy.train(toy.plan()).adopted
 
 
 def test_a_damaged_version_is_not_adopted(make_toy: MakeToy):
@@ -260,7 +311,7 @@ def test_a_type_nobody_reviewed_is_refused_when_it_is_saved(make_toy: MakeToy):
     with pytest.raises(ArtifactError, match=rf"include\.models\.{toy.name}\.double") as error:
         train(job)
     assert "training.trusted_types, and clear the run from plan_run on" in str(error.value)
-    assert toy.store.objects(f"models/{toy.name}/versions") == []
+    assert not left_behind(toy)
 
 
 def test_a_reviewed_type_is_saved(make_toy: MakeToy):
@@ -297,7 +348,7 @@ def test_what_skops_cannot_save_is_refused(make_toy: MakeToy):
     toy.write_model(model_file("binary", pipeline))
     with pytest.raises(ArtifactError):
         train(toy.plan())
-    assert toy.store.objects(f"models/{toy.name}/versions") == []
+    assert not left_behind(toy)
 
 
 @pytest.mark.fault("G07")

@@ -1,0 +1,107 @@
+"""Waiting, without a worker slot, while another run trains the very version that this one would."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator, Context
+
+from include.retraining.exceptions import RetrainingError, TrainingElsewhere
+
+if TYPE_CHECKING:
+    from include.retraining.manifest import RunManifest
+    from include.retraining.steps import JobStep
+    from include.retraining.storage import Store
+
+LOOK_SECONDS = 20
+SILENT_LOOKS = 4
+"""After so many looks at a claim whose beat stands still, a job goes and judges for itself."""
+
+log = logging.getLogger(__name__)
+
+
+class WaitsForOtherTraining(BaseOperator):
+    """An operator of a step that trains a version at most once at a time, whoever else wants it.
+
+    Before it starts a job it only looks who holds the claim (`training_claim`); the job itself
+    claims. Airflow resumes the task at `look_at_training`.
+    """
+
+    step: JobStep
+    _seen: tuple[int, int, int] | None = None
+    """The claim, its beat, and how often it was seen so."""
+
+    def execute(self, context: Context) -> None:
+        """Start the job or adopt the one that is there, and see that the step is done."""
+        self.begin(context)
+
+    def begin(self, context: Context) -> None:
+        """Do what the backend does."""
+        raise NotImplementedError
+
+    def look_at_training(
+        self,
+        context: Context,
+        event: Any = None,  # noqa: ARG002 the trigger's: that time has passed
+        *,
+        claim: int,
+        beat: int,
+        looks: int,
+    ) -> None:
+        """Go on where the task began to wait."""
+        self._seen = (claim, beat, looks)
+        self.begin(context)
+
+    def wait_for_other_training(self, store: Store, manifest: RunManifest) -> None:
+        """Defer while another run's claim on this version beats, or may.
+
+        Raises:
+            TaskDeferred: when there is something to wait for.
+        """
+        if self.step != "train":
+            return
+        from include.retraining.training_claim import TrainingClaims
+
+        holder = TrainingClaims(store, manifest.model, manifest.version).current()
+        if holder is None or holder.claim.plan == manifest.run:
+            return
+        now = (holder.claim.number, holder.beat)
+        looks = 1
+        if self._seen is not None and self._seen[:2] == now:
+            looks = self._seen[2] + 1
+        if looks > SILENT_LOOKS:
+            return
+        log.info(
+            "run %s trains this very version %s: waiting for that",
+            holder.claim.run_id,
+            manifest.version,
+        )
+        self._defer(*now, looks)
+
+    @contextmanager
+    def waiting_for_other_training(self) -> Iterator[None]:
+        """Wait instead of failing when the job found that another run was faster.
+
+        Raises:
+            TaskDeferred: then.
+        """
+        try:
+            yield
+        except RetrainingError as error:
+            if error.kind != TrainingElsewhere.kind:
+                raise
+            log.info("%s", error)
+            self._defer(0, 0, 0)
+
+    def _defer(self, claim: int, beat: int, looks: int) -> None:
+        from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
+
+        self.defer(
+            trigger=TimeDeltaTrigger(timedelta(seconds=LOOK_SECONDS)),
+            method_name="look_at_training",
+            kwargs={"claim": claim, "beat": beat, "looks": looks},
+        )
