@@ -33,9 +33,11 @@ class ProtectedAttribute(Section):
     column: ColumnName | None = None
     """The column whose values are the groups; either this or `one_hot`."""
     one_hot: tuple[ColumnName, ...] | None = None
-    """Or 0/1 columns, one per group; a row with none of them set is in the group `other`."""
+    """Or columns of 0/1 or true/false, one per group; a row with none of them set is in the group
+    `other`. What a column holds otherwise is refused, unless `labels` says what it means."""
     labels: dict[str, str] = Field(default_factory=dict)
-    """Words for the column's values, for example `{"1": male, "0": female}`."""
+    """Words for the column's values, for example `{"1": male, "0": female}`; with `one_hot`, words
+    for the columns, and `true` or `false` for a value that means it: `{"yes": "true"}`."""
 
     @model_validator(mode="after")
     def _one_source(self) -> ProtectedAttribute:

@@ -30,7 +30,12 @@ from include.retraining.declared_columns import (
     is_declared,
     unmatched_patterns,
 )
-from include.retraining.delivery_rules import violated_dates, violated_label, violated_volume
+from include.retraining.delivery_rules import (
+    violated_dates,
+    violated_groups,
+    violated_label,
+    violated_volume,
+)
 from include.retraining.exceptions import ConfigError, DataRejected
 from include.retraining.frame_rules import (
     columns_with_infinite,
@@ -149,6 +154,7 @@ def rule_names(expected: Expectations) -> tuple[str, ...]:
     names += [f"{' and '.join(columns)}: {UNIQUE_TOGETHER}" for columns in unique_sets(schema)]
     names += [f"columns: {ORDERED}"] if schema.ordered else []
     names += [f"numbers: {FINITE}", f"rows: at least {data.min_rows:,}", f"{data.label}: classes"]
+    names += [f"{name}: yes or no" for item in data.protected for name in item.one_hot or ()]
     names += ["volume"] if data.volume and expected.earlier_rows else []
     names += ["label rate"] if data.label_rate else []
     names += ["freshness"] if data.freshness else []
@@ -178,6 +184,7 @@ def find_violations(frame: pd.DataFrame, expected: Expectations) -> list[Violati
     found += _violated_checks(frame, expected, wrong)
     found += violated_uniqueness(frame, expected)
     found += violated_label(frame, expected)
+    found += violated_groups(frame, expected)
     found += violated_volume(len(frame), expected)
     found += violated_dates(frame, expected)
     return found

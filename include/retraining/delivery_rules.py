@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 
 from include.retraining.config import TimeSplit
+from include.retraining.one_hot import RULE, membership
 from include.retraining.split import times_or_missing
 from include.retraining.violations import Expectations, Violation, is_number, rows_breaking
 
@@ -44,6 +45,19 @@ def violated_label(frame: pd.DataFrame, expected: Expectations) -> Iterator[Viol
             f"label rate: {rate:.4g} of the rows are positive, allowed are {limits.min:g} to "
             f"{limits.max:g}",
         )
+
+
+def violated_groups(frame: pd.DataFrame, expected: Expectations) -> Iterator[Violation]:
+    """Check that each `one_hot` column of a protected attribute says yes or no.
+
+    Otherwise every row would be in one group, and no rule about groups would ever say no.
+    """
+    for attribute in expected.config.data.protected:
+        for name in attribute.one_hot or ():
+            if name in frame.columns:
+                unclear = membership(frame[name], attribute.labels) < 0
+                if unclear.any():
+                    yield rows_breaking(frame, expected, name, RULE, unclear)
 
 
 def violated_volume(rows: int, expected: Expectations) -> Iterator[Violation]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 
 from include.retraining.config import ModelConfig, ProtectedAttribute
+from include.retraining.exceptions import DataRejected
+from include.retraining.one_hot import RULE, membership, value_word
 from include.retraining.predictions import Array, Sample
 from include.retraining.report import Fairness, GroupRates
 
@@ -26,6 +28,9 @@ def audit_fairness(
         frame: the holdout, with the columns of the protected attributes.
         sample: the challenger's predictions for the same rows.
         config: the model's attributes, and the least rows of a group that is judged.
+
+    Raises:
+        DataRejected: when a `one_hot` column holds what is neither yes nor no.
     """
     if config.problem != "binary":
         return ()
@@ -43,31 +48,29 @@ def group_names(frame: pd.DataFrame, attribute: ProtectedAttribute) -> Array:
     """
     if attribute.column is not None:
         return value_names(frame[attribute.column], attribute.labels)
-    flags = frame[list(attribute.one_hot or ())]
-    codes, patterns = pd.factorize(pd.MultiIndex.from_frame(flags), use_na_sentinel=False)
-    words = [_set_columns(pattern, flags.columns, attribute.labels) for pattern in patterns]
+    columns = attribute.one_hot or ()
+    flags = {name: membership(frame[name], attribute.labels) for name in columns}
+    patterns = pd.MultiIndex.from_frame(pd.DataFrame(flags))
+    codes, found = pd.factorize(patterns, use_na_sentinel=False)
+    words = [_set_columns(pattern, columns, attribute.labels) for pattern in found]
     return np.array(words, dtype=object)[codes]
 
 
 def value_names(column: pd.Series[Any], labels: Mapping[str, str] | None = None) -> Array:
     """Return a column's values as words: `1` for 1.0, `unknown` where there is none."""
     codes, values = pd.factorize(column)
-    words = [_word(value) for value in values]
+    words = [value_word(value) for value in values]
     named = [(labels or {}).get(word, word) for word in words]
     return np.array([*named, UNKNOWN], dtype=object)[codes]  # a missing value has the code -1
 
 
-def _word(value: Any) -> str:
-    if isinstance(value, (bool, np.bool_)) or (
-        isinstance(value, (float, np.floating)) and float(value).is_integer()
-    ):
-        return str(int(value))
-    return str(value)
-
-
-def _set_columns(pattern: tuple[Any, ...], names: pd.Index[Any], labels: Mapping[str, str]) -> str:
-    if any(pd.isna(value) for value in pattern):
+def _set_columns(
+    pattern: tuple[float, ...], names: Sequence[str], labels: Mapping[str, str]
+) -> str:
+    if any(math.isnan(value) for value in pattern):
         return UNKNOWN
+    if min(pattern) < 0:
+        raise DataRejected(f"a column of {', '.join(names)} {RULE}")
     chosen = [labels.get(name, name) for name, value in zip(names, pattern, strict=True) if value]
     return "+".join(chosen) or OTHER
 

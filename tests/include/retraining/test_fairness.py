@@ -1,13 +1,22 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
 from fairlearn.metrics import demographic_parity_ratio, equalized_odds_difference
 
 from include.retraining.config import ProtectedAttribute
+from include.retraining.exceptions import DataRejected
 from include.retraining.fairness import _audit, group_names, value_names
+from include.retraining.gate import judge
 from include.retraining.predictions import Sample
+from include.retraining.verdict import Answer
+from tests.include.retraining.toys import Toy, make_frame
+
+MakeToy = Callable[..., Toy]
 
 
 def biased_sample(rows: int = 600) -> tuple[np.ndarray, Sample]:
@@ -113,3 +122,61 @@ def test_one_column_per_group():
         "unknown",
         "hispanic",
     ]
+
+
+ONE_HOT = {"data": {"protected": [{"name": "side", "one_hot": ["left", "right"]}]}}
+FOUR_FIFTHS = {"gates": {"fairness": [{"attribute": "side", "min_disparate_impact": 0.8}]}}
+
+
+def sided(no: Any, yes: Any) -> pd.DataFrame:
+    """Rows of which those on the left are selected far more often, coded by these two values."""
+    frame = make_frame("binary", 600)
+    for name, is_in in (("left", frame["a"] > 0), ("right", frame["a"] <= 0)):
+        frame[name] = is_in.map({True: yes, False: no})
+    return frame
+
+
+@pytest.mark.parametrize(
+    ("no", "yes"),
+    [(0, 1), (False, True), (0.0, 1.0), ("0", "1"), ("False", "True")],
+    ids=repr,
+)
+def test_yes_and_no_are_read_however_they_are_coded(make_toy: MakeToy, no: Any, yes: Any):
+    """The same rows get the same groups and the same no, whichever way their type says yes."""
+    toy = make_toy("binary", **ONE_HOT, **FOUR_FIFTHS)
+    toy.deliver(sided(no, yes))
+    _, report = toy.run()
+    assert {group.group for group in report.fairness[0].groups} == {"left", "right"}
+    verdict = judge(report, toy.config.gates, report_digest="d")
+    assert verdict.answer is Answer.FAIL
+    assert verdict.headline.startswith("fairness side: the selection rate of the least favoured")
+
+
+@pytest.mark.parametrize(("no", "yes"), [("N", "Y"), (2, 1), (0, 100)], ids=repr)
+def test_what_is_neither_yes_nor_no_is_refused_or_named(make_toy: MakeToy, no: Any, yes: Any):
+    """A one-hot column of other values is refused before training, until `labels` says which."""
+    toy = make_toy("binary", **ONE_HOT, **FOUR_FIFTHS)
+    toy.deliver(sided(no, yes))
+    with pytest.raises(DataRejected, match=r"left: is a one_hot column .* rows, for example"):
+        toy.plan()
+    labels = {"left": "l", str(yes): "true", str(no): "false"}
+    toy.changes["data"] = {"protected": [{**ONE_HOT["data"]["protected"][0], "labels": labels}]}
+    _, report = toy.run()
+    assert {group.group for group in report.fairness[0].groups} == {"l", "right"}
+    with pytest.raises(DataRejected, match="one_hot"):
+        group_names(sided(3, 4), ProtectedAttribute(name="side", one_hot=("left", "right")))
+
+
+def test_a_rule_about_groups_that_are_all_small_is_no_pass(make_toy: MakeToy):
+    """Seventy ages of few rows each cannot be judged, unless the rule says that this may be."""
+    age = {"protected": [{"name": "age", "column": "age"}]}
+    rule = {"attribute": "age", "min_disparate_impact": 0.8}
+    toy = make_toy("binary", data=age, gates={"fairness": [rule]})
+    frame = make_frame("binary")
+    toy.deliver(frame.assign(age=18 + frame["id"] % 70))
+    _, report = toy.run()
+    verdict = judge(report, toy.config.gates, report_digest="d")
+    assert verdict.answer is Answer.CANNOT_JUDGE
+    assert "fewer than two groups have 30 rows, so this rule judged nobody" in verdict.headline
+    rule["may_judge_nobody"] = True
+    assert judge(report, toy.config.gates, report_digest="d").passed
