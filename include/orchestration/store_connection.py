@@ -10,6 +10,8 @@ from airflow.sdk.log import mask_secret
 
 from include.orchestration.find_connection import why_missing
 from include.retraining.exceptions import ConfigError
+from include.retraining.secret_forms import forms_of
+from include.retraining.secret_names import is_secret_name
 
 if TYPE_CHECKING:
     from include.retraining.storage import Store
@@ -22,7 +24,6 @@ _AWS_EXTRA = {
     "endpoint_url": "AWS_ENDPOINT_URL",
     "aws_session_token": "AWS_SESSION_TOKEN",
 }
-_SECRET_WORDS = ("KEY", "PASSWORD", "SAS", "SECRET", "SIGNATURE", "TOKEN")
 
 
 class StoreAddress(NamedTuple):
@@ -59,8 +60,9 @@ def store_address() -> StoreAddress:
         )
     options = _aws_options(connection) if connection.conn_type == "aws" else _options(extra)
     for name, value in options.items():
-        if any(word in name.upper() for word in _SECRET_WORDS):
-            mask_secret(value)
+        if is_secret_name(name):
+            for form in forms_of(value):
+                mask_secret(form)
     return StoreAddress(uri.rstrip("/"), options)
 
 

@@ -2,30 +2,44 @@
 
 from __future__ import annotations
 
+import binascii
 import json
 import os
 import re
-from collections.abc import Mapping
+from base64 import b64decode
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 
+from include.retraining.secret_forms import forms_of
+from include.retraining.secret_names import PATTERN, is_secret_name
 from include.retraining.storage import OPTIONS_VARIABLE
 
 MASK = "***"
-_SENSITIVE_NAME = (
-    r"[\w-]*(?:secret|passw(?:or)?d|token|api[_-]?key|access[_-]?key|credential)[\w-]*"
-)
 _SHAPES = (
     re.compile(r"(?<=://)[^\s/@]+@"),  # scheme://user:password@host
+    re.compile(
+        r"(?<=://)[^\s/@:]{1,80}:[^\s@]{0,80}[^\s@\d/][^\s@]{0,80}@(?!sha256:)"
+    ),  # the same with a / in it
+    # user:password@host without a scheme; an image's digest and an address of mail are none.
+    re.compile(
+        r"(?<![\w:/.@+-])(?!mailto:)[\w.+-]{1,60}:[^\s:@/]{4,}@(?!sha256:)(?=[\w-]+[.:]\w|localhost)"
+    ),
     re.compile(r"https?://hooks\.slack\.com/\S+"),
     re.compile(r"(?<=/services/)T\w+/B\w+/\w+"),  # the same behind another host
     re.compile(r"\b(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{12,}\b"),  # AWS key ids
     re.compile(r"\bxox[a-z]-[\w-]{8,}"),  # Slack tokens
     re.compile(r"\b(?:gh[pousr]_|github_pat_|glpat-)\w{16,}"),  # forge tokens
+    re.compile(r"\bAIza[\w-]{35}|\bGOCSPX-[\w-]{20,}|\bya29\.[\w-]{20,}"),  # Google's
+    re.compile(r"(?<![\w+/])[A-Za-z0-9+/]{86}=="),  # keys of Azure's accounts
     re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"),  # JSON web tokens
     re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*-----|$)", re.DOTALL),
     re.compile(r"(?i)(?<=\bbearer )[\w.~+/-]{8,}=*"),
-    re.compile(r"(?i)(?<=[?&]X-Amz-Signature=)[0-9a-f]+"),
+    re.compile(r"(?i)(?<=\bauthorization: basic )\S+"),
+    re.compile(r"(?i)(?<=[?&;]sig=)[^\s&'\"]+"),  # signed addresses of Azure
+    re.compile(r"(?i)(?:(?<=[?&]X-Amz-Signature=)|(?<=[?&]X-Goog-Signature=))[0-9a-f]+"),
 )
-_NAMED = re.compile(rf"(?i)\b({_SENSITIVE_NAME})(['\"]?\s*[=:]\s*['\"]?)([^\s'\",;&]{{4,}})")
+_NAMED = re.compile(rf"(?i)(?<![\w-])({PATTERN})(['\"]?\s*[=:]\s*['\"]?)([^\s'\",;&]{{4,}})")
+_BASIC = re.compile(r"(?i)(?<=\bbasic )[A-Za-z0-9+/_-]{6,}={0,2}")
 
 
 def redact(text: str, options: Mapping[str, str] | None = None) -> str:
@@ -41,7 +55,13 @@ def redact(text: str, options: Mapping[str, str] | None = None) -> str:
     text = mask_own(text, options or {})
     for shape in _SHAPES:
         text = shape.sub(MASK, text)
+    text = _BASIC.sub(lambda found: MASK if _is_login(found[0]) else found[0], text)
     return _NAMED.sub(rf"\1\2{MASK}", text)
+
+
+def holds_secret(text: str) -> bool:
+    """Return whether something in ``text`` looks like a secret, or is one of ours."""
+    return redact(text) != text
 
 
 def mask_own(text: str, options: Mapping[str, str]) -> str:
@@ -53,22 +73,36 @@ def mask_own(text: str, options: Mapping[str, str]) -> str:
         text: what people will read.
         options: as for `redact`.
     """
-    for value in _own_secrets(options):
-        text = text.replace(value, MASK)
-    return text
+    return masking(options)(text)
 
 
-def _own_secrets(given: Mapping[str, str]) -> list[str]:
-    """Return the secret values among the store's options, longest first."""
+def masking(options: Mapping[str, str]) -> Callable[[str], str]:
+    """Return `mask_own` for the same options and many lines."""
+    pattern = _own_pattern(os.environ.get(OPTIONS_VARIABLE, "{}"), tuple(options.items()))
+    return (lambda text: text) if pattern is None else (lambda text: pattern.sub(MASK, text))
+
+
+@lru_cache(maxsize=8)
+def _own_pattern(environment: str, given: tuple[tuple[str, str], ...]) -> re.Pattern[str] | None:
+    """Return what matches each form of our own secrets, the longest first; None without any."""
     try:
-        options = json.loads(os.environ.get(OPTIONS_VARIABLE, "{}"))
+        options = json.loads(environment)
     except ValueError:
         options = {}
     if not isinstance(options, dict):
         options = {}
-    secrets = (
-        str(value)
-        for name, value in [*options.items(), *given.items()]
-        if re.fullmatch(f"(?i){_SENSITIVE_NAME}", name)
-    )
-    return sorted((value for value in secrets if len(value) >= 5), key=len, reverse=True)
+    forms: set[str] = set()
+    for name, value in [*options.items(), *given]:
+        if is_secret_name(name):
+            forms |= forms_of(str(value))
+    longest_first = sorted(forms, key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, longest_first))) if forms else None
+
+
+def _is_login(text: str) -> bool:
+    """Return whether a text is `user:password` as HTTP's basic authentication writes it."""
+    try:
+        plain = b64decode(text + "=" * (-len(text) % 4), altchars=b"-_").decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return False
+    return ":" in plain and plain.isprintable()

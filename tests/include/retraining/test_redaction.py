@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
+from urllib.parse import quote, quote_plus
 
 import pytest
 
 from include.retraining.redaction import mask_own, redact
+from include.retraining.secret_names import is_secret_name
+
+KEY = "wJalr+XUtn/FEMI=K7MDENG"
 
 SECRETS = [
     ("postgresql://user:hunter22@db:5432/x", "hunter22"),
@@ -24,6 +30,21 @@ SECRETS = [
     ('{"password": "hunter22"}', "hunter22"),
     ("SLACK_TOKEN: hunter22", "hunter22"),
     ("api-key='hunter22'", "hunter22"),
+    ("postgresql://user:hun/ter22@db:5432/x", "ter22"),
+    ("user:hunter22@db.example.org", "hunter22"),
+    ("Authorization: Basic abcd!", "abcd!"),
+    ("curl sent basic dXNlcjpodW50ZXIyMg==", "dXNlcjpodW50ZXIyMg"),
+    (f"key {'Zm9vYmFy' * 10}Zm9vYg==", "Zm9vYmFy"),
+    ("AccountName=a;AccountKey=Zm9vYmFyc2VjcmV0==;EndpointSuffix=b", "Zm9vYmFyc2VjcmV0"),
+    ("SharedAccessKey=Zm9vYmFyc2VjcmV0", "Zm9vYmFyc2VjcmV0"),
+    ("https://a.blob.core.windows.net/c?sv=2024&sig=Zm9v%2BYmFy&se=1", "Zm9v%2BYmFy"),
+    ("sas=Zm9vYmFyc2VjcmV0", "Zm9vYmFyc2VjcmV0"),
+    ("AIza" + "Sy0123456789" * 3, "Sy0123456789"),
+    (
+        '{"private_key": "-----BEGIN PRIVATE KEY-----\\nMIIE\\n-----END PRIVATE KEY-----\\n"}',
+        "MIIE",
+    ),
+    ("X-Goog-Credential=a&X-Goog-Signature=0123abcd", "0123abcd"),
 ]
 
 
@@ -41,7 +62,9 @@ def test_secrets_are_masked(text: str, secret: str) -> None:
         "s3://bucket/models/loan_approval/runs/20260101T000000-x/verdict-0.json",
         "fairness race: the selection rate is 0.71, must be at least 0.80",
         "version 0123456789abcdef (generation 3) serves since 2026-01-01 06:00 UTC",
-        "mail ann@example.org",
+        "mail ann@example.org, mailto:ann@example.org",
+        "the image python:3.12-slim@sha256:0123abcd and https://r:5000/a:tag@sha256:0123abcd",
+        "primary_key: customer, key: customer_id, keys, message: hello, basic training 2026",
     ],
 )
 def test_other_text_is_left_alone(text: str) -> None:
@@ -67,3 +90,69 @@ def test_odd_options_mask_nothing(options: str, monkeypatch: pytest.MonkeyPatch)
     """Unreadable options and values too short to be a secret are passed over."""
     monkeypatch.setenv("RETRAINING_STORE_OPTIONS", options)
     assert redact("abc") == "abc"
+
+
+def _forms(secret: str) -> list[str]:
+    """Return what programs make of a secret when they print it."""
+    data = secret.encode()
+    logins = [base64.b64encode(f"{user}:{secret}".encode()) for user in ("a", "ab", "abc")]
+    return [
+        secret,
+        quote(secret, safe=""),
+        re.sub("%..", lambda found: found[0].lower(), quote_plus(secret)),
+        data.hex(),
+        data.hex().upper(),
+        base64.b64encode(data).decode(),
+        base64.urlsafe_b64encode(data).decode(),
+        *(login.decode() for login in logins),
+        json.dumps(f"line\n{secret}"),
+    ]
+
+
+@pytest.mark.fault("L03")
+@pytest.mark.parametrize("name", ["AWS_SECRET_ACCESS_KEY", "AZURE_STORAGE_ACCOUNT_KEY"])
+def test_a_secret_of_ours_is_masked_in_each_form(name: str) -> None:
+    """As it is, in an address, in hex, in base64 and in a login, a known secret is not shown."""
+    for shown in _forms(KEY):
+        masked = mask_own(f"it printed {shown} here", {name: KEY})
+        assert masked.startswith("it printed ")
+        assert masked.endswith(" here")
+        assert "***" in masked
+        # Of base64 the letters that a secret shares with what stands beside it may be left.
+        assert len(masked) <= len("it printed *** here") + 12, shown
+
+
+@pytest.mark.fault("L03")
+def test_the_key_of_a_service_account_is_masked_line_by_line() -> None:
+    """A key of Google's is masked as JSON, as the key in it, and in each line of that."""
+    lines = ["MIIEvQIBADANBgkqhkiG9w0BAQEFAASC", "BKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj"]
+    pem = "\n".join(["-----BEGIN PRIVATE KEY-----", *lines, "-----END PRIVATE KEY-----", ""])
+    options = {"GOOGLE_SERVICE_ACCOUNT_KEY": json.dumps({"type": "x", "private_key": pem})}
+    for shown in (options["GOOGLE_SERVICE_ACCOUNT_KEY"], pem, json.dumps(pem), *lines):
+        assert "MIIE" not in mask_own(shown, options)
+        assert "BKcw" not in mask_own(shown, options)
+
+
+@pytest.mark.parametrize(
+    ("name", "is_secret"),
+    [
+        ("AWS_SECRET_ACCESS_KEY", True),
+        ("AZURE_STORAGE_SAS_KEY", True),
+        ("AZURE_STORAGE_SAS_TOKEN", True),
+        ("GOOGLE_SERVICE_ACCOUNT_KEY", True),
+        ("sas", True),
+        ("AccountKey", True),
+        ("PASSPHRASE", True),
+        ("AWS_REGION", False),
+        ("GOOGLE_SERVICE_ACCOUNT", False),
+        ("message", False),
+    ],
+)
+def test_one_list_says_what_is_a_secret(name: str, is_secret: bool) -> None:
+    """The store's settings and the text that people read go by the same list of words."""
+    assert is_secret_name(name) is is_secret
+
+
+def test_a_switch_is_no_secret() -> None:
+    """A setting that is only switched is not masked wherever its word turns up."""
+    assert mask_own("it is false", {"AWS_SSE_BUCKET_KEY_ENABLED": "false"}) == "it is false"
