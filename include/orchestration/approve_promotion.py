@@ -18,6 +18,7 @@ from include.orchestration.links import answer_url, repository_url, run_url
 from include.orchestration.run_reference import attempt_word, run_reference
 from include.orchestration.store_connection import open_store
 from include.orchestration.telling import tell_notice
+from include.retraining.exceptions import ParameterError
 
 if TYPE_CHECKING:
     from include.retraining.approval import Approval
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 APPROVE = "Approve"
 REJECT = "Reject"
 NOTE = "note"
+NOTE_LENGTH = 500
 
 
 class ApprovePromotionOperator(HITLBranchOperator):
@@ -65,7 +67,8 @@ class ApprovePromotionOperator(HITLBranchOperator):
                     type=["null", "string"],
                     format="multiline",
                     title="Note",
-                    description="Why. An approval without a note does not count.",
+                    description="Why, without secrets: whoever may look at the run sees it. An "
+                    "approval without a note does not count.",
                     source="task",
                 )
             },
@@ -107,9 +110,9 @@ class ApprovePromotionOperator(HITLBranchOperator):
 
         if "error" in event:
             return super().execute_complete(context, event)
-        note = _note(event.get("params_input"))
         with failing_clearly():
             assert_own_bundle(context)
+            note = _note(event.get("params_input"))
             store, run = open_store(), run_reference(context)
             evidence = judged_evidence(store, run)
             answer = Approval(
@@ -142,12 +145,23 @@ def _words(answer: Approval) -> str:
 
 
 def _note(form: Any) -> str | None:
-    """Return the note of a form, on one line, or None when it holds none."""
-    from include.retraining.redaction import redact
+    """Return the note of a form, on one line, or None when it holds none.
+
+    Raises:
+        ParameterError: when it holds what looks like a secret: nothing of it is kept.
+    """
+    from include.retraining.reasons import NO_SECRETS, looks_secret
     from include.retraining.wording import cut
 
     text = form.get(NOTE) if isinstance(form, dict) else None
-    return cut(redact(text), 500) or None if isinstance(text, str) else None
+    if not isinstance(text, str):
+        return None
+    if looks_secret(text):
+        raise ParameterError(
+            f"note: the answer does not count; {NO_SECRETS}. Clear `approve_promotion` to be "
+            "asked again"
+        )
+    return cut(text, NOTE_LENGTH) or None
 
 
 def _name(user: Any) -> str | None:

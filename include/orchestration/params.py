@@ -6,6 +6,7 @@ another DAG) may skip it.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Mapping
 from datetime import UTC, date, datetime, timedelta
@@ -16,11 +17,14 @@ from airflow.sdk import Context, Param
 
 from include.retraining.exceptions import ParameterError
 from include.retraining.reasons import REASON_HINT, REASON_LENGTH, REASON_PATTERN, refusal
+from include.retraining.redaction import redact
 
 if TYPE_CHECKING:
     from include.retraining.manifest import Params
 
 OLDEST_DAYS = 400
+MOST_BYTES = 4096
+"""All that a form can hold is far below; what is above was not typed into it."""
 # Folded in the form until someone opens them: a usual run needs neither.
 OTHER_DATA = "Data of another day"
 BY_FORCE = "Although nothing changed"
@@ -109,15 +113,20 @@ def resolve_params(
 
 
 def refuse_unknown(given: Mapping[str, Any], allowed: Collection[str]) -> None:
-    """Refuse a parameter that the form does not have.
+    """Refuse a parameter that the form does not have, and parameters that are too long in all.
 
     Raises:
-        ParameterError: naming it and those that are allowed.
+        ParameterError: naming it and those that are allowed, or the size.
     """
+    size = len(json.dumps(dict(given), default=str))
+    if size > MOST_BYTES:
+        raise ParameterError(
+            f"the parameters have {size:,} characters as JSON; allowed are {MOST_BYTES:,}"
+        )
     unknown = sorted(set(given) - set(allowed))
     if unknown:
         raise ParameterError(
-            f"unknown parameter {unknown[0][:60]!r}; allowed: {', '.join(allowed)}"
+            f"unknown parameter {redact(unknown[0][:60])!r}; allowed: {', '.join(allowed)}"
         )
 
 
@@ -165,6 +174,6 @@ def reason_text(value: Any) -> str | None:
 
 
 def shown(value: Any) -> str:
-    """Return a typed value short enough for a message."""
-    text = repr(value)
+    """Return a typed value short enough for a message, without what looks like a secret in it."""
+    text = redact(repr(value))
     return text if len(text) <= 60 else f"{text[:57]}..."

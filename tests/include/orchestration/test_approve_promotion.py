@@ -165,18 +165,25 @@ def test_the_answer_is_kept_and_leads_on(
     assert task.branch == [branch]
 
 
-def test_a_long_note_is_cut_and_a_secret_in_it_masked(
-    store: Store, task: Task, context: Any
-) -> None:
+def test_a_long_note_is_cut(store: Store, task: Task, context: Any) -> None:
     """A note is for people to read, in the record, the log and Slack."""
     run = plant(store)
-    note = "password=hunter22 " + "x" * 2000
-    task.execute_complete(context_of(context, run), event("Approve", {"note": note}, ADA))
+    task.execute_complete(context_of(context, run), event("Approve", {"note": "x " * 999}, ADA))
     kept = find_answer(store, run.paths, 0)
     assert kept is not None
     assert kept.note is not None
-    assert "hunter22" not in kept.note
     assert len(kept.note) == 500
+
+
+@pytest.mark.fault("L02")
+def test_a_secret_in_a_note_is_refused(store: Store, task: Task, context: Any) -> None:
+    """The answer does not count, nothing of it is kept, and the error does not repeat it."""
+    run = plant(store)
+    given = event("Approve", {"note": "password=hunter22"}, ADA)
+    with pytest.raises(AirflowFailException, match="looks like a secret") as refused:
+        task.execute_complete(context_of(context, run), given)
+    assert "hunter22" not in str(refused.value)
+    assert find_answer(store, run.paths, 0) is None
 
 
 def test_a_retry_goes_on_with_the_answer_that_was_kept(

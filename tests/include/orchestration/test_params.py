@@ -10,7 +10,7 @@ import pytest
 from airflow.sdk.exceptions import ParamValidationError
 
 from include.orchestration.params import read_params, resolve_params, run_params
-from include.retraining.exceptions import ParameterError
+from include.retraining.exceptions import ParameterError, RegistryError
 from include.retraining.registry import checked_reason
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -89,12 +89,12 @@ def test_today_is_the_models_today() -> None:
         ({"reason": 5}, r"reason: must be a text"),
         ({"reason": "a\n"}, r"reason: must be one line .+ line break"),
         ({"reason": "a\u202eb"}, r"character that cannot be seen"),
-        ({"reason": "<!channel>"}, r"reason: must be .+without < > .+; this one is '<!channel>'"),
-        ({"reason": "$(id)"}, r"this one is '\$\(id\)'"),
-        ({"reason": "; rm -rf /"}, r"this one is '; rm"),
-        ({"reason": "{{ conn.store }}"}, r"this one is"),
-        ({"reason": "`id`"}, r"this one is"),
-        ({"reason": "a\\b|c"}, r"this one is"),
+        ({"reason": "<!channel>"}, r"reason: must be .+without < > .+; this one holds < >"),
+        ({"reason": "$(id)"}, r"this one holds \$"),
+        ({"reason": "; rm -rf /"}, r"this one holds ;"),
+        ({"reason": "{{ conn.store }}"}, r"this one holds { }"),
+        ({"reason": "`id`"}, r"this one holds"),
+        ({"reason": "a\\b|c"}, r"this one holds"),
     ],
 )
 def test_bad_values_are_refused_in_one_line(given: dict[str, Any], says: str) -> None:
@@ -102,6 +102,50 @@ def test_bad_values_are_refused_in_one_line(given: dict[str, Any], says: str) ->
     with pytest.raises(ParameterError, match=says) as error:
         resolve(given)
     assert "\n" not in str(error.value)
+
+
+SECRET_REASONS = [
+    "the key is AKIAIOSFODNN7EXAMPLE",
+    "they know password=hunter22 now",
+    "Password: hunter22",
+    "use AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI",
+    "sent to https://hooks.slack.com/services/T0/B0/abcdef",
+    "as postgresql://user:hunter22@db/x says",
+    "token xoxb-123456789-abcdef",
+    "ghp_abcdefghijklmnopqrstuvwxyz0123456789",
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.sig-nature",
+    "AIzaSy0123456789012345678901234567890ab",
+    "Bearer abc.def-ghi/jkl",
+    "AccountKey=Zm9vYmFyc2VjcmV0",
+]
+
+
+@pytest.mark.fault("L02")
+@pytest.mark.parametrize("reason", SECRET_REASONS)
+def test_a_secret_in_a_reason_is_refused(reason: str) -> None:
+    """The form refuses it before Airflow keeps it; code says why and does not repeat it."""
+    with pytest.raises(ParamValidationError):
+        run_params()["reason"].resolve(reason)
+    with pytest.raises(ParameterError, match=r"looks like a secret.+ say in words") as refused:
+        resolve({"reason": reason})
+    assert reason[-8:] not in str(refused.value)
+    with pytest.raises(RegistryError, match="looks like a secret"):
+        checked_reason("ada", reason)
+
+
+@pytest.mark.fault("L02")
+def test_a_key_without_a_name_is_refused_by_code() -> None:
+    """What no form can tell from a word is refused all the same, and a digest is no key."""
+    with pytest.raises(ParameterError, match="looks like a secret"):
+        resolve({"reason": "it is wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"})
+    assert resolve({"reason": f"back to {'0123456789abcdef' * 4}"}).reason
+
+
+@pytest.mark.fault("T09")
+def test_parameters_of_many_megabytes_are_refused() -> None:
+    """All parameters together are bounded, whatever their names."""
+    with pytest.raises(ParameterError, match=r"the parameters have 5,000,0.. characters as JSON"):
+        resolve({"x": "y" * 5_000_000})
 
 
 @pytest.mark.parametrize(
@@ -112,6 +156,7 @@ def test_bad_values_are_refused_in_one_line(given: dict[str, Any], says: str) ->
         "très bien",
         "Ada's \"fix\": 50 % off, isn't it? ROC = 0.7 & falling!",
         "データが壊れている",
+        "the secret's owner asked: rotate the token, then wait",
     ],
 )
 def test_reasons_are_kept(reason: str) -> None:
