@@ -9,7 +9,11 @@ from airflow.sdk import CronTriggerTimetable
 from croniter import croniter  # type: ignore[import-untyped]
 
 from include.retraining.config import ModelConfig
+from include.retraining.cron import schedule_problem
 from include.retraining.exceptions import ConfigError
+
+CLOCK_CHANGE = timedelta(hours=2)
+"""More than any zone puts its clocks forward or back."""
 
 
 def timetable(config: ModelConfig) -> CronTriggerTimetable | None:
@@ -25,11 +29,9 @@ def timetable(config: ModelConfig) -> CronTriggerTimetable | None:
     schedule = config.trigger.schedule
     if schedule is None:
         return None
-    if not croniter.is_valid(schedule):
-        raise ConfigError(
-            f"include/models/{config.name}.yaml: trigger.schedule: {schedule!r} is not a time that "
-            "comes; allowed: five fields, for example '0 6 * * 1-5' for 6:00 on weekdays"
-        )
+    problem = schedule_problem(schedule)
+    if problem is not None:
+        raise ConfigError(f"include/models/{config.name}.yaml: trigger.schedule: {problem}")
     return CronTriggerTimetable(
         schedule, timezone=config.trigger.timezone, run_immediately=timedelta(0)
     )
@@ -49,5 +51,21 @@ def due_times(config: ModelConfig, before: datetime, count: int) -> tuple[dateti
     schedule = config.trigger.schedule
     if schedule is None:
         return ()
-    ticks = croniter(schedule, before.astimezone(ZoneInfo(config.trigger.timezone)))
-    return tuple(ticks.get_prev(datetime) for _ in range(count))
+    # Airflow's own walk, forwards as its scheduler goes: at the change of the clocks croniter by
+    # itself sees other times, and so does a walk backwards.
+    from airflow.timetables.base import TimeRestriction
+    from airflow.timetables.trigger import CronTriggerTimetable as Followed
+    from pendulum import instance
+
+    zone = ZoneInfo(config.trigger.timezone)
+    ticks = croniter(schedule, before.astimezone(zone))
+    start = [ticks.get_prev(datetime) for _ in range(count + 1)][-1] - CLOCK_CHANGE
+    followed = Followed(schedule, timezone=config.trigger.timezone)
+    since = TimeRestriction(earliest=instance(start), latest=None, catchup=True)
+    last, dues = None, list[datetime]()
+    while (
+        due := followed.next_dagrun_info(last_automated_data_interval=last, restriction=since)
+    ) is not None and due.run_after < before:
+        dues.append(due.run_after)
+        last = due.data_interval
+    return tuple(dues[: -count - 1 : -1])

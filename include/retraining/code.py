@@ -11,9 +11,10 @@ import hashlib
 import importlib
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from include.retraining.config import ModelConfig
@@ -97,7 +98,7 @@ def load_model_code(config: ModelConfig) -> ModelCode:
     """Import a model's Python file and check what it defines.
 
     Raises:
-        ConfigError: naming the file, what is wrong, and what it must define.
+        ConfigError: every problem, a line each: the file, what is wrong, what it must define.
     """
     where = f"include/models/{config.name}.py"
     model_file(config.name)
@@ -106,21 +107,28 @@ def load_model_code(config: ModelConfig) -> ModelCode:
     except Exception as error:
         text = " ".join(str(error).split())[:300]
         raise ConfigError(f"{where}: cannot be imported: {type(error).__name__}: {text}") from error
-    contract = getattr(module, "Contract", None)
-    if not (isinstance(contract, type) and hasattr(contract, "to_schema")):
-        raise ConfigError(f"{where}: must define `Contract`, a pandera DataFrameModel")
-    features = _checked_features(getattr(module, "FEATURES", None), config, where)
-    entry_point = config.training.entry_point
+    problems = list(_problems(module, config))
+    if problems:
+        raise ConfigError("\n".join(f"{where}: {problem}" for problem in problems))
+    features, entry_point = tuple(module.FEATURES), config.training.entry_point
     if entry_point is None:
         check_scripts(config, features)
-        return ModelCode(contract, features, None)
-    build = getattr(module, entry_point, None)
-    if not callable(build):
-        raise ConfigError(
-            f"{where}: must define the function {entry_point!r} that "
-            f"training.entry_point of {config.name}.yaml names"
+        return ModelCode(module.Contract, features, None)
+    return ModelCode(module.Contract, features, getattr(module, entry_point))
+
+
+def _problems(module: ModuleType, config: ModelConfig) -> Iterator[str]:
+    """Yield what is wrong with what a model's Python file defines."""
+    contract = getattr(module, "Contract", None)
+    if not (isinstance(contract, type) and hasattr(contract, "to_schema")):
+        yield "must define `Contract`, a pandera DataFrameModel"
+    yield from _feature_problems(getattr(module, "FEATURES", None), config)
+    entry_point = config.training.entry_point
+    if entry_point is not None and not callable(getattr(module, entry_point, None)):
+        yield (
+            f"must define the function {entry_point!r} that training.entry_point of "
+            f"{config.name}.yaml names"
         )
-    return ModelCode(contract, features, build)
 
 
 def read_scripts(model: str) -> dict[str, bytes]:
@@ -173,15 +181,16 @@ def check_scripts(config: ModelConfig, features: tuple[str, ...]) -> None:
         raise ConfigError(f"{where}.py: FEATURES: {ROW!r} is the column that numbers the rows")
 
 
-def _checked_features(features: Any, config: ModelConfig, where: str) -> tuple[str, ...]:
+def _feature_problems(features: Any, config: ModelConfig) -> Iterator[str]:
     if (
         not isinstance(features, tuple | list)
         or not features
         or not all(isinstance(name, str) for name in features)
     ):
-        raise ConfigError(f"{where}: must define `FEATURES`, a tuple of column names")
+        yield "must define `FEATURES`, a tuple of column names"
+        return
     if len(set(features)) != len(features):
-        raise ConfigError(f"{where}: FEATURES: a column is named twice")
+        yield "FEATURES: a column is named twice"
     data = config.data
     reasons = {
         **dict.fromkeys(data.never_features, "gives the label away (data.never_features)"),
@@ -189,10 +198,9 @@ def _checked_features(features: Any, config: ModelConfig, where: str) -> tuple[s
         data.label: "is the label",
         data.key: "is the key",
     }
-    for name in features:
+    for name in dict.fromkeys(features):
         if name in reasons:
-            raise ConfigError(f"{where}: FEATURES: {name!r} {reasons[name]}")
-    return tuple(features)
+            yield f"FEATURES: {name!r} {reasons[name]}"
 
 
 def _model_digest(model: str) -> str:

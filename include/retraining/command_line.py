@@ -98,7 +98,9 @@ def _parser() -> argparse.ArgumentParser:
     command("watch", commands.watch, text, reads="environment")
     text = "check models' YAML and Python files"
     added = command("validate-config", commands.validate_config, text, reads="files")
-    added.add_argument("files", nargs="*", type=Path, metavar="FILE", help="default: every model")
+    added.add_argument(
+        "files", nargs="*", type=Path, metavar="NAME|FILE", help="default: every model"
+    )
     added.add_argument(
         "--write-schema", action="store_true", help="write include/models/schema.json too"
     )

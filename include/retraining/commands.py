@@ -7,7 +7,6 @@ import getpass
 import os
 import sys
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from include.retraining import tables
@@ -166,10 +165,13 @@ def promote(chosen: argparse.Namespace) -> Result:
 def gate_replay(chosen: argparse.Namespace) -> Result:
     """Judge the last runs again by other rules."""
     from include.retraining.config import load_model, parse_policy
+    from include.retraining.config_check import read_text
     from include.retraining.replay import replay
 
     store = _registry(chosen).store
-    policy = parse_policy(_text(chosen.policy), load_model(chosen.name), where=str(chosen.policy))
+    policy = parse_policy(
+        read_text(chosen.policy), load_model(chosen.name), where=str(chosen.policy)
+    )
     replayed = replay(store, chosen.name, policy, limit=chosen.limit)
     return Result(replayed, lambda: tables.replayed(replayed))
 
@@ -242,34 +244,29 @@ def watch(chosen: argparse.Namespace) -> Result:  # noqa: ARG001 it takes nothin
 
 def validate_config(chosen: argparse.Namespace) -> Result:
     """Check models' YAML and, for those that are installed, their Python files."""
-    from include.retraining.config import (
-        MODELS_FOLDER,
-        load_model,
-        model_names,
-        parse_model,
-        write_schema,
-    )
+    from include.retraining.config import MODELS_FOLDER, model_names, write_schema
+    from include.retraining.config_check import check
 
     if chosen.write_schema:
         write_schema()
-    problems: list[str] = []
-    checked: list[str] = []
-    for path in chosen.files or [MODELS_FOLDER / f"{name}.yaml" for name in model_names()]:
-        try:
-            if path.resolve().parent == MODELS_FOLDER.resolve():
-                from include.retraining.code import load_model_code
-
-                load_model_code(load_model(path.stem))
-            else:
-                parse_model(_text(path), where=str(path))
-            checked.append(str(path))
-        except ConfigError as error:
-            problems.append(str(error))
+    files = chosen.files or [MODELS_FOLDER / f"{name}.yaml" for name in model_names()]
+    checked = [check(file) for file in files]
+    problems = [problem for one in checked for problem in one.problems]
     if problems:
         raise ConfigError("\n".join(problems))
     if not checked:
         raise ConfigError(f"there is no model in {MODELS_FOLDER}")
-    return Result({"valid": checked}, lambda: [f"{name}: valid" for name in checked])
+    warnings = {one.where: list(one.warnings) for one in checked if one.warnings}
+    value = {
+        "valid": [one.where for one in checked],
+        **({"warnings": warnings} if warnings else {}),
+    }
+    lines = [
+        line
+        for one in checked
+        for line in (f"{one.where}: valid", *(f"  warning: {text}" for text in one.warnings))
+    ]
+    return Result(value, lambda: lines)
 
 
 def _serves(registry: Registry, entry: PromotionEntry | None) -> str:
@@ -323,10 +320,3 @@ def _registry(chosen: argparse.Namespace) -> Registry:
 
         load_model(chosen.name)
     return registry
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from error

@@ -100,41 +100,66 @@ class ModelConfig(Section):
         return value
 
     @model_validator(mode="after")
-    def _due_at_all(self) -> ModelConfig:
-        by_the_clock = self.deadline is not None and isinstance(
-            parse_deadline(self.deadline), TimeOfDay
-        )
-        if by_the_clock and self.trigger.schedule is None:
-            raise ValueError("deadline: a time of day needs a trigger.schedule: no run is ever due")
+    def _consistent(self) -> ModelConfig:
+        problems = list(self._contradictions())
+        if problems:
+            raise ValueError("\n".join(problems))
         return self
 
-    @model_validator(mode="after")
-    def _consistent(self) -> ModelConfig:
+    def _contradictions(self) -> Iterator[str]:
+        """Yield where two sections do not fit each other."""
         allowed = METRICS[self.problem]
         for metric in self.gates.metrics:
             if metric not in allowed:
                 near = get_close_matches(metric, allowed, n=1)
                 hint = f" (did you mean {near[0]!r}?)" if near else ""
-                raise ValueError(
+                yield (
                     f"gates: {metric!r} is not a metric for a {self.problem} problem{hint}; "
                     f"allowed: {', '.join(sorted(allowed))}"
                 )
         if (self.problem == "binary") != (self.data.positive is not None):
-            raise ValueError("data.positive: give it for a binary problem, and only there")
+            yield "data.positive: give it for a binary problem, and only there"
         if self.data.label_rate is not None and self.problem != "binary":
-            raise ValueError("data.label_rate: only a binary problem has one")
+            yield "data.label_rate: only a binary problem has one"
         if self.gates.fairness and self.problem != "binary":
-            raise ValueError("gates.fairness: selection rates need a binary problem")
+            yield "gates.fairness: selection rates need a binary problem"
         attributes = [attribute.name for attribute in self.data.protected]
         if len(set(attributes)) != len(attributes):
-            raise ValueError("data.protected: a name is used twice")
+            yield "data.protected: a name is used twice"
         for rule in self.gates.fairness:
             if rule.attribute not in attributes:
-                raise ValueError(
+                yield (
                     f"gates.fairness: {rule.attribute!r} is not a protected attribute; "
                     f"allowed: {', '.join(attributes) or 'none are declared'}"
                 )
-        return self
+        by_the_clock = self.deadline is not None and isinstance(
+            parse_deadline(self.deadline), TimeOfDay
+        )
+        if by_the_clock and self.trigger.schedule is None:
+            yield "deadline: a time of day needs a trigger.schedule: no run is ever due"
+        yield from self._unreachable()
+
+    def _unreachable(self) -> Iterator[str]:
+        """Yield addresses that the trigger or a job elsewhere cannot reach."""
+        places = {"trigger.flag": self.trigger.flag, "data.location": self.data.location}
+        schemes = {
+            scheme for place in places.values() if (scheme := place.partition("://")[0]) != place
+        }
+        if len(schemes) > 1:
+            yield (
+                "trigger.flag and data.location: one is on a disk and the other in a bucket; both "
+                "must be file:// addresses, or both s3:// ones"
+            )
+        elsewhere = [
+            step for step, used in self.compute if getattr(used, "backend", "local") != "local"
+        ]
+        for field, place in places.items():
+            if place.startswith("file://") and elsewhere:
+                yield (
+                    f"{field}: {place!r} is on the worker's disk, which compute.{elsewhere[0]} "
+                    "cannot read from where it runs: allowed there are s3:// addresses, or paths "
+                    "relative to a store that is none of file://"
+                )
 
     @property
     def dag_id(self) -> str:
@@ -275,8 +300,9 @@ def _explain(error: ValidationError, where: str) -> Iterator[str]:
             message = "is missing"
         elif problem["type"] != "value_error":
             message = f"{message}, is {cut(repr(problem['input']), 200)}"
-        # A rule across sections names its field itself.
-        yield f"{where}: {field}: {message}" if field else f"{where}: {message}"
+        # A rule across sections names its field itself, and may tell of several.
+        for line in message.split("\n"):
+            yield f"{where}: {field}: {line}" if field else f"{where}: {line}"
 
 
 def _without_tags(location: list[str]) -> list[str]:

@@ -221,4 +221,9 @@ def _more(version: VersionManifest) -> str:
 
 
 def _commit(sha: str | None) -> str:
-    return code(sha[:12]) if sha else "unknown"
+    """Return a commit, shortened, with all that is said of it behind its digits."""
+    if not sha:
+        return "unknown"
+    digits, mark, rest = sha.partition("-")
+    words = " (with changes that are in no commit)" if rest == "dirty" else ""
+    return f"{code(digits[:12] + mark + rest)}{words}"

@@ -52,9 +52,18 @@ GOOD: dict[str, Any] = {
 }
 
 
-def changed(path: str, value: Any) -> dict[str, Any]:
+PODS = {
+    "backend": "kubernetes",
+    "image": f"training@sha256:{'0' * 64}",
+    "namespace": "jobs",
+    "cpu": 1,
+    "memory": "1GiB",
+}
+
+
+def changed(path: str, value: Any, values: dict[str, Any] = GOOD) -> dict[str, Any]:
     """The good configuration with one field changed, added, or removed (`...`)."""
-    values = json.loads(json.dumps(GOOD))
+    values = json.loads(json.dumps(values))
     *parents, last = [int(part) if part.isdigit() else part for part in path.split(".")]
     at = values
     for part in parents:
@@ -395,6 +404,46 @@ def test_a_policy_that_does_not_fit(values: dict[str, Any], says: str) -> None:
 
 
 # The schema.
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"trigger.flag": "file:///in/_SUCCESS"}, None),
+        ({"trigger.flag": "file:///in/_SUCCESS", "data.location": "file:///in"}, None),
+        (
+            {"trigger.flag": "file:///in/_SUCCESS", "data.location": "s3://bucket/in"},
+            "trigger.flag and data.location: one is on a disk and the other in a bucket",
+        ),
+        ({"data.location": "s3://bucket/in", "compute": {"train_model": PODS}}, None),
+        (
+            {"data.location": "file:///in", "compute": {"train_model": PODS}},
+            "data.location: 'file:///in' is on the worker's disk, which compute.train_model cannot",
+        ),
+    ],
+)
+def test_a_place_that_a_job_or_the_trigger_cannot_reach_is_refused(
+    changes: dict[str, Any], says: str | None
+) -> None:
+    """A disk of the worker's is read by jobs on the worker only."""
+    values = GOOD
+    for path, value in changes.items():
+        values = changed(path, value, values)
+    if says is None:
+        parse(values)
+    else:
+        with pytest.raises(ConfigError, match=re.escape(says)):
+            parse(values)
+
+
+def test_every_contradiction_is_told_at_once() -> None:
+    """Sections that do not fit each other are one line each."""
+    values = changed("problem", "regression")
+    with pytest.raises(ConfigError) as caught:
+        parse(values)
+    lines = str(caught.value).split("\n")
+    for field in ("gates: 'accuracy'", "data.positive", "data.label_rate", "gates.fairness"):
+        assert any(line.startswith(f"{WHERE}: {field}") for line in lines), lines
 
 
 def test_the_schema_is_in_step() -> None:

@@ -445,6 +445,10 @@ def test_validate_config(run: Run, tmp_path: Path) -> None:
     code, out, _ = run("validate-config")
     assert code == 0
     assert "loan_approval.yaml: valid" in out
+    code, out, _ = run("validate-config", "loan_approval")
+    assert (code, out) == (0, "include/models/loan_approval.yaml: valid\n")
+    code, _, err = run("validate-config", "loan_aproval")
+    assert (code, "did you mean 'loan_approval'?" in err) == (1, True)
     good, bad = tmp_path / "good.yaml", tmp_path / "bad.yaml"
     good.write_text(yaml.safe_dump(CONFIG.model_dump(mode="json")))
     assert run("validate-config", str(good))[0] == 0

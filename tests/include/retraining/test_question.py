@@ -97,6 +97,16 @@ def test_without_an_address_the_commits_are_named(store: Store) -> None:
     assert "compare" not in body
 
 
+def test_code_that_is_in_no_commit_is_said(store: Store) -> None:
+    """Whoever approves sees that the commit is not all that ran."""
+    asked = question(store, 1)
+    manifest = asked.evidence.manifest
+    code = CODE.model_copy(update={"git_sha": f"{NEW}-dirty"})
+    manifest = manifest.model_copy(update={"code": code})
+    body = replace(asked, evidence=asked.evidence._replace(manifest=manifest)).body(None)
+    assert f"Commit `{NEW[:12]}-dirty` (with changes that are in no commit)." in body
+
+
 def test_other_code_is_said(store: Store) -> None:
     """Digests tell whether the code differs, also where no commit is known."""
     decide(store, plant_run(store, 1))

@@ -1,0 +1,132 @@
+"""What can be known about a model before its first run is said by `validate-config`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from include.retraining.config_check import Checked, check_model
+from include.retraining.cron import schedule_problem
+from tests.include.retraining.toys import Toy, model_file
+
+pytestmark = pytest.mark.usefixtures("toy_files")
+
+
+@pytest.fixture
+def toy(make_toy: Any) -> Toy:
+    """A model whose files are as they should be."""
+    return make_toy()
+
+
+@pytest.fixture
+def toy_files(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its YAML is read where its test says."""
+    from include.retraining import config_check
+
+    monkeypatch.setattr(config_check, "load_model", lambda _: toy.config)
+
+
+def problems(toy: Toy) -> list[str]:
+    """What is said about a model, without the name of its files."""
+    return [line.replace(f"include/models/{toy.name}", "toy") for line in checked(toy).problems]
+
+
+def checked(toy: Toy) -> Checked:
+    """What is said about a model."""
+    return check_model(toy.name, "toy.yaml")
+
+
+def test_a_model_that_fits_its_contract_is_valid(toy: Toy):
+    """Nothing is said about it."""
+    assert checked(toy) == Checked("toy.yaml")
+
+
+COLUMNS = {
+    "data": {
+        "key": "idd",
+        "label": "yy",
+        "split": {"by": "time", "column": "day", "holdout_days": 3},
+        "protected": [{"name": "sex", "one_hot": ["female", "male"]}],
+        "freshness": {"column": "dayy", "max_age_days": 3},
+    },
+    "gates": {"slices": [{"column": "region", "max_drop": 0.1}]},
+}
+
+
+def test_every_column_that_is_named_and_not_declared_is_told_at_once(toy: Toy):
+    """Label, key, split, freshness, protected columns, slices and features, with their fields."""
+    toy.changes = COLUMNS
+    toy.write_model(model_file("binary").replace('("a", "b")', '("a", "bb", "c")'))
+    said = "the contract does not declare"
+    assert problems(toy) == [
+        f"toy.yaml: data.key: {said} 'idd' (did you mean 'id'?)",
+        f"toy.yaml: data.label: {said} 'yy' (did you mean 'y'?)",
+        f"toy.yaml: data.split.column: {said} 'day'",
+        f"toy.yaml: data.freshness.column: {said} 'dayy'",
+        f"toy.yaml: data.protected.sex.one_hot: {said} 'female'",
+        f"toy.yaml: data.protected.sex.one_hot: {said} 'male'",
+        f"toy.yaml: gates.slices.0.column: {said} 'region'",
+        f"toy.py: FEATURES: {said} 'bb' (did you mean 'b'?)",
+        f"toy.py: FEATURES: {said} 'c'",
+    ]
+
+
+def test_all_that_is_wrong_with_a_python_file_is_told_with_the_schedule(toy: Toy):
+    """A second run of the command finds nothing new."""
+    toy.changes = {"trigger": {"schedule": "0 6 31 2 *"}}
+    toy.write_model("FEATURES = ('a', 'y', 'id')\n")
+    entry_point = (
+        "toy.py: must define the function 'build_estimator' that training.entry_point of "
+        f"{toy.name}.yaml names"
+    )
+    assert [line.partition("; allowed")[0] for line in problems(toy)] == [
+        "toy.yaml: trigger.schedule: '0 6 31 2 *' never comes",
+        "toy.py: must define `Contract`, a pandera DataFrameModel",
+        "toy.py: FEATURES: 'y' is the label",
+        "toy.py: FEATURES: 'id' is the key",
+        entry_point,
+    ]
+
+
+REGEX = "    m: float = pa.Field(alias=PATTERN, regex=True)\n\n    class Config:"
+
+
+def test_a_pattern_declares_the_columns_it_matches(toy: Toy):
+    """A column of `FEATURES` may be declared by a regular expression, which must be one."""
+    text = model_file("binary").replace('("a", "b")', '("a", "b", "m_1", "n")')
+    toy.write_model(text.replace("    class Config:", REGEX.replace("PATTERN", "'m_[0-9]'")))
+    assert problems(toy) == ["toy.py: FEATURES: the contract does not declare 'n'"]
+    toy.write_model(text.replace("    class Config:", REGEX.replace("PATTERN", "'m_['")))
+    (line,) = problems(toy)
+    assert "'m_[' is no regular expression" in line
+
+
+def test_a_contract_that_could_not_be_applied_is_told(toy: Toy):
+    """What a run would say of the contract itself is said before it."""
+    toy.write_model(model_file("binary").replace("strict = False", "coerce = True"))
+    (line,) = problems(toy)
+    assert "toy.py: Contract: coerce is not allowed" in line
+    toy.write_model(model_file("binary").replace("a: float", "a: 'nothing'"))
+    (line,) = problems(toy)
+    assert line.startswith("toy.py: Contract: is not valid: ")
+
+
+@pytest.mark.parametrize(
+    ("schedule", "said"),
+    [
+        ("0 6 * * 1-5", None),
+        ("@weekly", None),
+        ("0 0 L * *", None),
+        ("61 * * * *", "is not a time that comes"),
+        ("*/0 * * * *", "is not a time that comes"),
+        ("a b c d e", "is not a time that comes"),
+        ("0 0 30 2 *", "never comes"),
+        ("R * * * *", "is drawn by chance"),
+        ("H 6 * * *", "is drawn by chance"),
+    ],
+)
+def test_a_schedule_is_one_that_airflow_can_follow(schedule: str, said: str | None):
+    """Five fields that look well may still be no time, or one that never comes."""
+    found = schedule_problem(schedule)
+    assert found is None if said is None else said in str(found)
