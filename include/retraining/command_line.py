@@ -77,7 +77,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     added.add_argument("--limit", type=_positive, default=20, help="how many (default: 20)")
     command("reproduce", commands.reproduce, "train a run again and compare", reads="RUN")
-    added = command("gc", commands.collect, "say what no one needs; remove it with --delete")
+    added = command(
+        "gc", commands.collect, "say what no one needs; --delete removes it, half a minute later"
+    )
     added.add_argument("name", nargs="?", metavar="NAME", help="one model (default: all)")
     added.add_argument("--delete", action="store_true", help="remove it")
     added.add_argument(

@@ -24,6 +24,7 @@ from include.retraining.compute import BatchCompute
 from include.retraining.manifest import RunManifest, read_manifest
 from include.retraining.results import StepFailed, StepFailure, read_failure, read_result
 from include.retraining.storage import Store
+from include.retraining.training_claim import TrainingClaims
 from tests.batch_api import HOST_LOST, RUN, SECRET, SUCCEED, BatchApi, End, Fault, Plan, batch_api
 from tests.crash_points import PROCESSES, Points
 
@@ -537,6 +538,29 @@ def test_one_job_for_all_steps(
     assert len(batch.submissions()) == 1
     assert batch.submissions()[0]["tags"]["retraining-step"] == "validate+train+evaluate"
     assert "fitting" in capsys.readouterr().out
+
+
+def test_a_job_that_finds_another_run_training_waits_instead_of_failing(
+    store: Store, planned: dict[str, Any], batch: BatchApi
+) -> None:
+    """Its task submits nothing while another run's training beats, and trains when that is over."""
+    run(job, planned)
+    manifest = plan_of(store, planned)
+    claims = TrainingClaims(store, manifest.model, manifest.version, beat_seconds=0.2)
+    with claims.hold(run_id="backfill__1", plan="another", attempt="job-001"):
+        wait = deferred(job("train"), planned)
+        assert wait.method_name == "look_at_training"
+        assert len(batch.submissions()) == 1
+        # One that did not look is submitted, hears the beat and ends at once.
+        unaware = job("train")
+        unaware.wait_for_other_training = lambda *_: None  # type: ignore[method-assign]
+        wait = deferred(unaware, planned)
+        with pytest.raises(TaskDeferred) as again:
+            resume(wait, lambda: job("train"), planned, event_of(wait.trigger))
+        assert again.value.method_name == "look_at_training"
+    run(lambda: job("train"), planned)
+    assert len(batch.submissions()) == 3
+    assert not read_result(store, run_reference(planned).paths, manifest, "train").adopted
 
 
 def test_a_step_is_done_though_the_job_failed_later(

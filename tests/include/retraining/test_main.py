@@ -21,7 +21,7 @@ from include.retraining.outbox import waiting
 from include.retraining.records import Outcome, close_run, decision_keys
 from include.retraining.registry import Registry, initialise
 from include.retraining.storage import OPTIONS_VARIABLE, URI_VARIABLE, Store
-from tests.include.retraining.gate_checks import STRICT_POLICY
+from tests.include.retraining.gate_checks import GOOD_REPORT, STRICT_POLICY
 from tests.planted import (
     CONFIG,
     MODEL,
@@ -333,6 +333,36 @@ def test_promote_unjudged_is_for_a_lost_champion_only(store: Store, run: Run, kn
         assert code == 1
         assert expected in err
     assert len(json.loads(run("history", MODEL, "--json")[1])) == 2
+
+
+def test_promote_unjudged_passes_over_no_refusal(store: Store, run: Run, known: None) -> None:
+    """A version that lost against the best of the last ten is refused, whatever the champion is."""
+    lost = {
+        "champion.error": "its files are lost",
+        "champion.scores": None,
+        "best": GOOD_REPORT["best"],
+        "challenger.metrics.accuracy": 0.8,
+        "best.comparison.difference": -0.05,
+        "best.comparison.lower": -0.07,
+        "best.comparison.upper": -0.03,
+    }
+    record = decide(store, plant_run(store, 9, report=lost))
+    assert record.outcome is Outcome.CANNOT_JUDGE
+    words = ("promote", MODEL, "--unjudged-champion", "--reason", "please", "--version")
+    code, _, err = run(*words, version_name(9))
+    assert (code, "against best of the last ten" in err) == (1, True)
+
+
+def test_promote_unjudged_is_for_what_serves_today(store: Store, run: Run, known: None) -> None:
+    """A verdict against a generation that no longer serves is none against today's."""
+    lost = {"champion.error": "its files are lost", "champion.scores": None}
+    late = decide(store, plant_run(store, 9, report=lost))
+    decide(store, plant_run(store, 10))
+    words = ("promote", MODEL, "--unjudged-champion", "--reason", "please", "--version")
+    code, _, err = run(*words, version_name(9))
+    assert code == 1
+    assert "was judged against generation 2, and the log is at 3 by now" in err
+    assert f"clear run {late.run_id}" in err
 
 
 def test_a_reason_is_one_short_line(store: Store, run: Run, known: None) -> None:
