@@ -40,6 +40,7 @@ from include.orchestration.flag_sensor import FlagSensor
 from include.orchestration.job_task import job_task
 from include.orchestration.known_executors import check_executors
 from include.orchestration.model_page import model_page
+from include.orchestration.noting import note_cleared
 from include.orchestration.params import run_params
 from include.orchestration.plan_run import PlanRunOperator
 from include.orchestration.run_deadline import run_deadline
@@ -72,7 +73,12 @@ def retrain(config: ModelConfig) -> DAG:
         on_success_callback=close_ended_run,
         # Infrastructure errors only: whatever would fail again fails at once. The time between two
         # tries is Airflow's own setting, core.default_task_retry_delay: five minutes.
-        default_args={"owner": config.owner, "retries": 2, "on_failure_callback": close_ended_run},
+        default_args={
+            "owner": config.owner,
+            "retries": 2,
+            "on_execute_callback": note_cleared,
+            "on_failure_callback": close_ended_run,
+        },
     ) as dag:
         compute = config.compute
         approval = "approve_promotion" if config.approval == "required" else None
@@ -86,7 +92,11 @@ def retrain(config: ModelConfig) -> DAG:
             when_new="validate_data",
             when_unchanged="no_change",
         )
-        no_change = EmptyOperator(task_id="no_change", task_display_name="Nothing changed")
+        no_change = EmptyOperator(
+            task_id="no_change",
+            task_display_name="Nothing changed",
+            on_execute_callback=None,  # with one, it would take a worker to do nothing
+        )
         validate_data = job_task(
             "validate",
             compute,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.standard.operators.hitl import HITLBranchOperator
 from airflow.sdk import Context, Param
 
+from include.orchestration.branching import LeadsOn
 from include.orchestration.bundle import assert_own_bundle
 from include.orchestration.failing import failing_clearly
 from include.orchestration.links import answer_url, repository_url, run_url
@@ -30,7 +31,7 @@ NOTE = "note"
 NOTE_LENGTH = 500
 
 
-class ApprovePromotionOperator(HITLBranchOperator):
+class ApprovePromotionOperator(LeadsOn, HITLBranchOperator):
     """Shows the evidence, waits for Approve or Reject, and keeps the answer in the store.
 
     No answer in time is a Reject. A dry run asks nobody: it cannot promote. The answer is no

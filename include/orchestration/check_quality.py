@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow.sdk import BaseBranchOperator, Context
 
+from include.orchestration.branching import LeadsOn
 from include.orchestration.bundle import assert_own_bundle
 from include.orchestration.failing import failing_clearly
 from include.orchestration.lineage import NamesLineage
@@ -14,7 +15,7 @@ from include.orchestration.run_reference import run_reference
 from include.orchestration.store_connection import open_store
 
 
-class CheckQualityOperator(NamesLineage, BaseBranchOperator):
+class CheckQualityOperator(LeadsOn, NamesLineage, BaseBranchOperator):
     """Judges the evaluation; only a PASS leads to the promotion.
 
     The first task that has all of a run's verified evidence, so the one that says to OpenLineage

@@ -15,6 +15,7 @@ from include.orchestration.telling import tell, tell_directly, tell_of_missing_c
 from include.retraining.exceptions import RetrainingError
 
 if TYPE_CHECKING:
+    from include.retraining.manifest import Flag
     from include.retraining.records import DecisionRecord, Outcome, RunRef
     from include.retraining.steps import JobStep
     from include.retraining.storage import Store
@@ -37,8 +38,10 @@ class _End(NamedTuple):
     outcome: Outcome
     reason: str
     task: str | None
-    failure: str
+    failure: str | None
     """The kind of the first cause."""
+    flag: Flag | None = None
+    """The flag of a delivery that is refused: this decision consumes it."""
 
 
 def close_and_tell(context: Context, outcome: Outcome, reason: str, **facts: Any) -> DecisionRecord:
@@ -74,7 +77,13 @@ def close_ended_run(context: Context) -> None:
         store, run = open_store(), run_reference(context)
         end = _what_happened(store, run, context)
         record = close_run(
-            store, run, end.outcome, end.reason, failed_task=end.task, failure=end.failure
+            store,
+            run,
+            end.outcome,
+            end.reason,
+            failed_task=end.task,
+            failure=end.failure,
+            flag=end.flag,
         )
         tell(store, record, context)
     except RetrainingError as error:
@@ -113,12 +122,17 @@ def say_that_card_is_missing(context: Context) -> None:
 
 def _what_happened(store: Store, run: RunRef, context: Context) -> _End:
     """Return how a run ended that has no record."""
+    from include.retraining.cleared import NOT_RUN, ran_again, standing
     from include.retraining.first_cause import VAGUE, first_cause
     from include.retraining.manifest import current_plan
     from include.retraining.records import Outcome
 
     ti: Any = context.get("ti")
     task = None if ti is None else ti.task_id
+    if context.get("reason") in {"success", "task_failure"} and not ran_again(store, run):
+        stands = standing(store, run, NOT_RUN)
+        if stands is not None:
+            return _End(stands.outcome, stands.reason, stands.failed_task, stands.failure)
     if context.get("reason") == "success":
         return _End(Outcome.FAILED, "the run ended without a decision", None, "no_decision")
     exception = context.get("exception")
@@ -140,15 +154,21 @@ def _what_happened(store: Store, run: RunRef, context: Context) -> _End:
         reason = f"{name} ended without saying why: it was killed, or a person marked it failed"
     kind = "killed" if kind == "job_killed" else kind
     outcome = Outcome.DATA_REJECTED if kind in _DATA_KINDS else Outcome.FAILED
-    return _End(outcome, reason, task, kind)
+    refused = getattr(_cause(exception), "flag", None) if outcome is Outcome.DATA_REJECTED else None
+    return _End(outcome, reason, task, kind, refused)
 
 
 def explained(exception: Any) -> tuple[str, str]:
     """Return the kind and the sentence of what a task raised."""
-    cause = exception.__cause__ if isinstance(exception, AirflowFailException) else exception
+    cause = _cause(exception)
     if isinstance(cause, RetrainingError):
         return cause.kind, str(cause)
     text = " ".join(str(exception).split())[:500]
     if isinstance(exception, AirflowFailException):
         return "error", text
     return "error", f"{type(exception).__name__}: {text}"
+
+
+def _cause(exception: Any) -> Any:
+    """Return the core's error behind a failure without a retry, else the exception itself."""
+    return exception.__cause__ if isinstance(exception, AirflowFailException) else exception

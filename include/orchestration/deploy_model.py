@@ -25,7 +25,8 @@ class DeployModelOperator(NamesLineage, BaseOperator):
     """Promotes, tells people, and emits the event that scoring DAGs listen to.
 
     A dry run, a run that another was faster than, and one whose model is on hold promote nothing:
-    the task ends as skipped, without an event. An approval that does not count is red.
+    the task ends as skipped, without an event. An approval that does not count is red. A task that
+    was killed behind its promotion emits the event when it is cleared, if its version serves still.
     """
 
     def __init__(self, *, model: str, **kwargs: Any) -> None:
@@ -40,7 +41,7 @@ class DeployModelOperator(NamesLineage, BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Promote and return what serves now."""
-        from include.retraining.decide import deploy
+        from include.retraining.decide import deploy, serves_by
         from include.retraining.layout import promotion_key, version_folder
         from include.retraining.manifest import current_plan, read_manifest
         from include.retraining.planning import changed_since
@@ -61,7 +62,10 @@ class DeployModelOperator(NamesLineage, BaseOperator):
         tell(store, record, context)
         if record.outcome is Outcome.APPROVAL_REJECTED:
             raise AirflowFailException(record.reason)
-        if record.outcome is not Outcome.PROMOTED or record.serving is None:
+        # Of a run that had promoted before it was cleared, consumers may never have heard: who is
+        # told twice sees the generation that it has.
+        is_told_again = record.outcome is Outcome.NO_CHANGE and serves_by(store, run)
+        if record.serving is None or not (record.outcome is Outcome.PROMOTED or is_told_again):
             raise AirflowSkipException(record.reason)
         version = f"{store.uri}/{version_folder(record.model, record.serving.version)}"
         entry = f"{store.uri}/{promotion_key(record.model, record.serving.generation)}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseBranchOperator, Context
 
+from include.orchestration.branching import LeadsOn
 from include.orchestration.bundle import IMAGE_VARIABLE, assert_own_bundle, git_sha
 from include.orchestration.closing import close_and_tell
 from include.orchestration.failing import failing_clearly
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from include.retraining.manifest import RunManifest
 
 
-class PlanRunOperator(BaseBranchOperator):
+class PlanRunOperator(LeadsOn, BaseBranchOperator):
     """Writes the run manifest; goes on to the jobs only when an earlier run gives no answer."""
 
     def __init__(

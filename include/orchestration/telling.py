@@ -14,6 +14,7 @@ from include.retraining.config import Alerts, load_model
 from include.retraining.exceptions import NotSent, RetrainingError
 
 if TYPE_CHECKING:
+    from include.retraining.announcing import LinksOf
     from include.retraining.notices import Links, Notice
     from include.retraining.records import DecisionRecord
     from include.retraining.storage import Store
@@ -27,11 +28,10 @@ def tell(store: Store, record: DecisionRecord, context: Context) -> None:
     A notice that cannot be sent stays in the store's outbox, and the log says so. Once one went
     through, those that wait there are sent too.
     """
+    from include.retraining.announcing import with_owner
     from include.retraining.decision_notice import notice_for
 
-    if record.owner is None:  # a run that ended before it was planned
-        record = record.model_copy(update={"owner": _owner(record.model)})
-    notice = notice_for(record, links_of(store, record, context))
+    notice = notice_for(with_owner(record), links_of(store, record, context))
     if notice is not None:
         tell_notice(store, notice)
 
@@ -84,7 +84,7 @@ def _send_what_waits(store: Store) -> None:
     from include.retraining.outbox import deliver_waiting
 
     try:
-        late = deliver_waiting(store, send_notice)
+        late = deliver_waiting(store, send_notice, links_of=links_without_log(store))
     except Exception as error:  # noqa: BLE001 one that still cannot be sent goes on waiting
         log.warning("a notice still waits in the outbox: %s: %s", type(error).__name__, error)
     else:
@@ -130,6 +130,18 @@ def _owner(model: str) -> str | None:
         return load_model(model).owner
     except RetrainingError:
         return None
+
+
+def links_without_log(store: Store, repository: str | None = None) -> LinksOf:
+    """Return where a message goes about a decision that another process recorded."""
+    from include.retraining.layout import RunPaths
+    from include.retraining.notices import Links
+
+    return lambda record: Links(
+        run=run_url(record.dag_id, record.run_id),
+        record=f"{store.uri}/{RunPaths(record.model, record.run).decision(record.clear)}",
+        repository=repository,
+    )
 
 
 def links_of(store: Store, record: DecisionRecord, context: Context) -> Links:

@@ -71,7 +71,7 @@ def close_dead_run(store: Store, ended: EndedRun, context: Context) -> bool:
     run = ended.run
     if find_decision(store, run) is not None:
         return False
-    if ended.state == DELETED and has_decided(store, run.paths):
+    if ended.state == DELETED and run.clear == 0 and has_decided(store, run.paths):
         return False
     outcome, reason, failure = _ending(store, ended)
     record = close_run(store, run, outcome, reason, failure=failure)
@@ -84,6 +84,7 @@ def close_dead_run(store: Store, ended: EndedRun, context: Context) -> bool:
 
 def _ending(store: Store, ended: EndedRun) -> tuple[Any, str, str | None]:
     """Return outcome, reason and the kind of the first cause."""
+    from include.retraining.cleared import NOT_RUN, ran_again, standing
     from include.retraining.first_cause import first_cause
     from include.retraining.manifest import current_plan
     from include.retraining.records import Outcome
@@ -91,6 +92,9 @@ def _ending(store: Store, ended: EndedRun) -> tuple[Any, str, str | None]:
     if ended.state == DELETED:
         reason = "the run is no longer in Airflow: a person deleted it before it had decided"
         return Outcome.CANCELLED, reason, None
+    stands = None if ran_again(store, ended.run) else standing(store, ended.run, NOT_RUN)
+    if stands is not None:
+        return stands.outcome, stands.reason, stands.failure
     if ended.state == "success":
         reason = "the run ended without a decision: a person marked it, or tasks of it, as done"
         return Outcome.FAILED, reason, "no_decision"

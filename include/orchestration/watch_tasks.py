@@ -24,12 +24,20 @@ Found = TypeVar("Found")
 
 
 def resend_notices() -> int:
-    """Send the messages that Slack did not take when they were new; return how many went out."""
-    from include.orchestration.telling import send_notice
+    """Send the messages that wait in the outbox; return how many went out.
+
+    Those that Slack did not take when they were new, and those of decisions whose process was
+    killed before it told them.
+    """
+    from include.orchestration.links import repository_url
+    from include.orchestration.telling import links_without_log, send_notice
     from include.retraining.outbox import deliver_waiting
 
+    context = get_current_context()
     with failing_clearly():
-        return deliver_waiting(_open(), send_notice)
+        store = _open()
+        links_of = links_without_log(store, repository_url(context))
+        return deliver_waiting(store, send_notice, links_of=links_of)
 
 
 def close_dead_runs() -> list[str]:

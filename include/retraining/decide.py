@@ -8,6 +8,7 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from include.retraining.approval import Approval, find_approval, why_not_approved
+from include.retraining.cleared import standing
 from include.retraining.config import ModelConfig
 from include.retraining.exceptions import EvidenceError, Held, RegistryError, Superseded
 from include.retraining.gate import Answer, Verdict, judge
@@ -80,7 +81,8 @@ def deploy(store: Store, run: RunRef, *, actor: str, changed: str | None = None)
 
     Returns:
         The record: PROMOTED, SUPERSEDED, HELD, APPROVAL_REJECTED (approved without a note),
-        DRY_RUN, or what the run was closed with before.
+        DRY_RUN, or what the run was closed with before. Of a cleared run that no verdict lets
+        promote, one that repeats what was decided.
 
     Raises:
         EvidenceError: when the verdict is missing, does not follow from the evidence, or is a no,
@@ -93,6 +95,17 @@ def deploy(store: Store, run: RunRef, *, actor: str, changed: str | None = None)
     if closed is not None:
         # Not `return closed`: closing once more puts the correction that the log may ask for.
         return close_run(store, run, closed.outcome, closed.reason)
+    if run.clear > 0 and not _has_passed(store, run):
+        stands = standing(store, run, "the promotion was cleared, and the gate had not passed it")
+        if stands is not None:
+            return close_run(
+                store,
+                run,
+                stands.outcome,
+                stands.reason,
+                failed_task=stands.failed_task,
+                failure=stands.failure,
+            )
     evidence = judged_evidence(store, run)
     verdict = evidence.verdict
     if not verdict.passed:
@@ -120,6 +133,12 @@ def deploy(store: Store, run: RunRef, *, actor: str, changed: str | None = None)
         reason = f"the run had promoted this version, as generation {entry.generation}, before"
         return close_run(store, run, Outcome.NO_CHANGE, f"{reason} it was cleared")
     return close_run(store, run, Outcome.PROMOTED, verdict.headline)
+
+
+def serves_by(store: Store, run: RunRef) -> bool:
+    """Return whether what serves now was promoted by this run, in whichever of its clears."""
+    champion = Registry(store, run.model).champion()
+    return champion is not None and champion.run_id == run.run_id
 
 
 def abort(store: Store, run: RunRef) -> DecisionRecord:
@@ -257,11 +276,24 @@ def _approval(store: Store, evidence: Evidence, run: RunRef) -> Approval | None:
 
 def _require_same(evidence: Evidence, run: RunRef, store: Store) -> None:
     """Refuse a stored verdict that does not follow from the evidence."""
-    # A clear that does not reach back to the judgement goes on with the one there is.
-    keys = [evidence.paths.verdict(clear) for clear in range(run.clear, -1, -1)]
-    key = next((key for key in keys if store.exists(key)), None)
+    key, own = _newest_verdict(store, evidence.paths, run), evidence.paths.verdict(run.clear)
     if key is None:
-        raise EvidenceError(f"{store.uri}/{keys[0]}: the run was not judged; clear check_quality")
+        raise EvidenceError(f"{store.uri}/{own}: the run was not judged; clear check_quality")
     if Verdict.from_bytes(store.read(key), where=key) != evidence.verdict:
         raise EvidenceError(f"{store.uri}/{key}: the verdict does not follow from the evaluation")
-    store.create(keys[0], evidence.verdict.to_bytes())
+    store.create(own, evidence.verdict.to_bytes())
+
+
+def _newest_verdict(store: Store, paths: RunPaths, run: RunRef) -> str | None:
+    """Return where the verdict lies that a run goes on with, or None where it was not judged.
+
+    A clear that does not reach back to the judgement goes on with the one there is.
+    """
+    keys = (paths.verdict(clear) for clear in range(run.clear, -1, -1))
+    return next((key for key in keys if store.exists(key)), None)
+
+
+def _has_passed(store: Store, run: RunRef) -> bool:
+    """Return whether the newest verdict on a run is a yes. Whether it is sound is asked later."""
+    key = _newest_verdict(store, current_plan(store, run.paths), run)
+    return key is not None and Verdict.from_bytes(store.read(key), where=key).passed

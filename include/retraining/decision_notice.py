@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from include.retraining.decision_record import DecisionRecord, Outcome
+from include.retraining.decision_record import PROMOTES, DecisionRecord, Outcome
 from include.retraining.decision_words import HAPPENED
 from include.retraining.notices import Kind, Links, Notice, alert, serving_words
 
@@ -179,6 +179,16 @@ def kind_of(outcome: Outcome) -> Kind | None:
     return _TEXTS[outcome].kind if outcome in _TEXTS else None
 
 
+def event_of(outcome: Outcome) -> str | None:
+    """Return the word for the message about an outcome; None where there is none."""
+    return _TEXTS[outcome].event if outcome in _TEXTS else None
+
+
+def notice_key(record: DecisionRecord, event: str) -> str:
+    """Return the name of a message about a decision, the same whoever tells it."""
+    return f"{record.model}.{record.run}.{record.clear:03d}.{event}"
+
+
 def notice_for(record: DecisionRecord, links: Links) -> Notice | None:
     """Return the message about a decision, or None when there is nothing to tell (no change)."""
     if record.outcome not in _TEXTS:
@@ -197,6 +207,13 @@ def notice_for(record: DecisionRecord, links: Links) -> Notice | None:
     if record.outcome is Outcome.PROMOTED and record.previous is None:
         step = "Nothing to do: it is the first."
     task = f" in `{record.failed_task}`" if record.failed_task else ""
+    if record.outcome is Outcome.PROMOTED:
+        task = ""
+    if record.outcome is Outcome.PROMOTED and record.failed_task == PROMOTES:  # killed behind it
+        step = (
+            f"It serves, and DAGs that wait for the asset `{record.model}_champion` were not told: "
+            f"clear `{record.failed_task}` in the run, which tells them and changes nothing."
+        )
     return _about(
         record,
         links,
@@ -239,7 +256,7 @@ def _about(
     return alert(
         event=event,
         kind=kind,
-        key=f"{record.model}.{record.run}.{record.clear:03d}.{event}",
+        key=notice_key(record, event),
         title=record.title or record.model.replace("_", " ").capitalize(),
         model=record.model,
         headline=headline,

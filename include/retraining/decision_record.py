@@ -33,6 +33,9 @@ class Outcome(StrEnum):
     CANCELLED = "cancelled"
 
 
+PROMOTES = "deploy_model"
+"""The task that promotes, and that alone can emit the asset event for those who consume."""
+
 # A decision on the data itself: the same flag does not start another, and the same fingerprint
 # under the same policy and champion need not be decided again.
 FINISHED = frozenset({

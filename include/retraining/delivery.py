@@ -11,12 +11,14 @@ put into a manifest is refused before anything is read when it could leave the d
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from fnmatch import fnmatchcase
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, StringConstraints
 
 from include.retraining.config import ModelConfig
 from include.retraining.delivery_listing import is_temporary, what_lies_there
@@ -31,16 +33,22 @@ DATA_ENDINGS = (".csv", ".parquet")
 
 
 class ListedFile(Document):
-    """One file that a producer's manifest lists."""
+    """One file that a producer's manifest lists. What else a producer says of it is its own."""
+
+    model_config = ConfigDict(extra="ignore")
 
     name: str
     size: Annotated[int, Field(ge=0)]
     """Bytes."""
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    sha256: (
+        Annotated[str, StringConstraints(to_lower=True, pattern=r"^[0-9A-Fa-f]{64}$")] | None
+    ) = None
 
 
 class ProducerManifest(Document):
-    """A flag that lists the delivery's files."""
+    """A flag that lists the delivery's files. Keys that are not ours are the producer's own."""
+
+    model_config = ConfigDict(extra="ignore")
 
     files: Annotated[tuple[ListedFile, ...], Field(max_length=MAX_LISTED_FILES)]
 
@@ -104,14 +112,15 @@ def inspect_delivery(
 
     Raises:
         DeliveryError: for what no waiting can heal: a manifest that lists a path outside the
-            delivery, a symbolic link, CSV beside Parquet.
+            delivery, a symbolic link, CSV beside Parquet. It says which flag named the delivery.
         StorageError: when the store refuses or does not answer.
     """
     flag: Flag | None = None
     try:
         flag, written = _look_at_flag(store, config, date)
         _refuse_consumed(flag, consumed)
-        files = _complete_files(store, config, date, written)
+        with _refusing(flag):
+            files = _complete_files(store, config, date, written)
     except _Waiting as reason:
         return DeliveryState(is_complete=False, reason=str(reason), flag=flag)
     total = sum(file.size for file in files)
@@ -132,7 +141,8 @@ def pin_delivery(store: Store, config: ModelConfig, date: date) -> Delivery:
     """
     try:
         flag, written = _look_at_flag(store, config, date)
-        files = _complete_files(store, config, date, written)
+        with _refusing(flag):
+            files = _complete_files(store, config, date, written)
         place = _data_place(store, config, date)
     except _Waiting as reason:
         location = _address(store, _dated(config.data.location, date))
@@ -308,6 +318,16 @@ def _look_at_flag(store: Store, config: ModelConfig, date: date) -> tuple[Flag, 
         is_consumable="{date}" not in config.trigger.flag,
     )
     return flag, info
+
+
+@contextmanager
+def _refusing(flag: Flag) -> Iterator[None]:
+    """Say of a delivery that is refused which flag named it."""
+    try:
+        yield
+    except DeliveryError as error:
+        error.flag = flag
+        raise
 
 
 def _refuse_consumed(flag: Flag, consumed: str | None) -> None:

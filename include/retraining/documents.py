@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from include.retraining.exceptions import EvidenceError
 
+FIRST_FORMAT = 1
+
 
 def sha256_of(data: bytes) -> str:
     """Return the SHA-256 of ``data`` in hex."""
@@ -95,10 +97,11 @@ class Document(BaseModel):
             where: the key, for the error.
 
         Raises:
-            EvidenceError: naming the key and what is wrong with it.
+            EvidenceError: naming the key and what is wrong with it; for a format that this code
+                does not know, which one it is and which are known.
         """
         try:
-            parse_json(data)
+            cls._require_known_format(parse_json(data), where)
             return cls.model_validate_json(data)
         except ValidationError as error:
             first = error.errors()[0]
@@ -106,3 +109,24 @@ class Document(BaseModel):
             raise EvidenceError(f"{where}: {field}: {first['msg']}") from error
         except ValueError as error:
             raise EvidenceError(f"{where}: not a readable {cls.__name__}: {error}") from error
+
+    @classmethod
+    def _require_known_format(cls, value: Any, where: str) -> None:
+        """Refuse a document of a format that a later release writes, whatever its fields say.
+
+        A kind of document without a field `format` has had one format so far. What a producer
+        writes (`extra="ignore"`) is not ours to number.
+        """
+        if not isinstance(value, dict) or cls.model_config.get("extra") == "ignore":
+            return
+        declared = cls.model_fields.get("format")
+        if declared is not None and declared.is_required():
+            return  # it numbers something else
+        newest = FIRST_FORMAT if declared is None else declared.default
+        found = value.get("format", newest)
+        if type(found) is not int or not FIRST_FORMAT <= found <= newest:
+            known = f"{FIRST_FORMAT}" if newest == FIRST_FORMAT else f"{FIRST_FORMAT} to {newest}"
+            raise EvidenceError(
+                f"{where}: format: found {json.dumps(found)[:20]}, known here is {known}: it was "
+                "written by another release; read it with that one, or update this one"
+            )

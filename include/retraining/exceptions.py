@@ -55,9 +55,18 @@ class ParameterError(PermanentError):
 
 
 class DeliveryError(PermanentError):
-    """A delivery cannot be accepted."""
+    """A delivery cannot be accepted.
+
+    Attributes:
+        flag: the flag that named it (`manifest.Flag`), where no waiting heals what is wrong: the
+            decision on it consumes the flag. None where the producer may still be writing.
+    """
 
     kind = "delivery"
+
+    def __init__(self, message: str, *, flag: object = None) -> None:
+        super().__init__(message)
+        self.flag = flag
 
 
 class DataRejected(PermanentError):

@@ -8,6 +8,7 @@ models/NAME/versions/VERSION/ATTEMPT/…            the files
 models/NAME/versions/VERSION/claim-001.json       who trains it, its beat, and that it has ended
 models/NAME/versions/VERSION/removal.json         that `gc` removes it
 models/NAME/runs/RUN/begun.json                   that the run began, before it is planned
+models/NAME/runs/RUN.cleared-CLEAR.json           that it was cleared and goes on
 models/NAME/runs/RUN/manifest.json                what the run pinned
 models/NAME/runs/RUN/validate.json …              each step's result, with its failures beside it
 models/NAME/runs/RUN/jobs/001.json …              the jobs elsewhere: claimed, started, reported
@@ -122,6 +123,10 @@ class RunPaths:
     def begun(self) -> str:
         """That the run began, whatever became of it; of its first plan's folder."""
         return f"{RunPaths(self.model, self.first_plan).folder}/begun.json"
+
+    def goes_on(self, clear: int) -> str:
+        """That a task of a cleared run began; beside the folders, so that their listing has it."""
+        return f"models/{self.model}/runs/{self.first_plan}.cleared-{clear:03d}.json"
 
     @property
     def manifest(self) -> str:

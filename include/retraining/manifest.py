@@ -65,6 +65,13 @@ class Code(Document):
     """The commit, where the bundle or the image knows it. Recorded, not part of the fingerprint."""
     image: str | None = None
     """The image, where jobs run in one. Recorded, not part of the fingerprint."""
+    wiring_digest: str | None = None
+    """SHA-256 over `dags/` and `include/orchestration/`, which a promotion compares. Not part of
+    the fingerprint; None without them, and in what was planned before it was recorded."""
+
+
+# Of the code, what cannot change a model.
+RECORDED_ONLY = frozenset({"git_sha", "image", "wiring_digest"})
 
 
 class Params(Document):

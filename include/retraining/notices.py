@@ -87,7 +87,15 @@ class Notice(Document):
     """All of it for a notification or where blocks are not shown. Escaped for Slack."""
     blocks: tuple[dict[str, Any], ...] = ()
     """Slack's Block Kit, the header first."""
+    record: str | None = None
+    """The decision record that an announcement will tell (`announcing`); None of a notice that says
+    what it has to say."""
     created_at: datetime
+
+    @property
+    def is_announcement(self) -> bool:
+        """Whether it says nothing yet."""
+        return self.record is not None
 
     @property
     def colour(self) -> str:

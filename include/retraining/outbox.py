@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
+from include.retraining.announcing import LinksOf, spoken
 from include.retraining.documents import Document
 from include.retraining.exceptions import EvidenceError, NotSent, StorageError
 from include.retraining.layout import OUTBOX
@@ -92,10 +93,18 @@ def post(store: Store, notice: Notice) -> None:
     store.create(_key(notice.key), notice.to_bytes())
 
 
-def deliver_waiting(store: Store, send: Callable[[Notice], None]) -> int:
+def deliver_waiting(
+    store: Store, send: Callable[[Notice], None], *, links_of: LinksOf | None = None
+) -> int:
     """Send every notice that was written, is not sent, and whose time has come.
 
-    One that cannot be sent holds no other back.
+    One that cannot be sent holds no other back. Announcements are told once their decision is
+    recorded, and dropped when another was.
+
+    Args:
+        store: with the outbox.
+        send: as in `deliver`.
+        links_of: where a message made from an announcement takes a person.
 
     Returns:
         How many were sent.
@@ -106,9 +115,13 @@ def deliver_waiting(store: Store, send: Callable[[Notice], None]) -> int:
         StorageError: when the outbox cannot be listed.
     """
     sent, problems = 0, []
-    for notice in list(waiting(store)):
+    for key in _unmarked(store):
         try:
-            sent += deliver(store, notice, send)
+            notice = _stored(store, key, links_of)
+            if notice is None:
+                _mark(store, key)
+            elif not notice.is_announcement:
+                sent += deliver(store, notice, send)
         except Exception as problem:  # noqa: BLE001 it is told below
             problems.append(problem)
     if problems:
@@ -119,13 +132,22 @@ def deliver_waiting(store: Store, send: Callable[[Notice], None]) -> int:
 
 
 def waiting(store: Store) -> Iterator[Notice]:
-    """Yield the notices in the outbox that are not marked as sent, by name."""
+    """Yield the notices in the outbox that are to be sent and not marked as sent, by name."""
+    for key in _unmarked(store):
+        notice = _stored(store, key)
+        if notice is not None and not notice.is_announcement:
+            yield notice
+
+
+def _unmarked(store: Store) -> list[str]:
     names = [info.key.removeprefix(f"{OUTBOX}/") for info in store.children(OUTBOX)[1]]
     found = [match for name in names if (match := _NOTICE_NAME.fullmatch(name))]
     sent = {match["key"] for match in found if match["sent"]}
-    for match in found:
-        if match["number"] is None and match["sent"] is None and match["key"] not in sent:
-            yield _stored(store, match["key"])
+    return [
+        match["key"]
+        for match in found
+        if match["number"] is None and match["sent"] is None and match["key"] not in sent
+    ]
 
 
 def sent_before(store: Store, before: datetime) -> Iterator[ObjectInfo]:
@@ -151,9 +173,11 @@ def last_problem(store: Store, key: str) -> Retry | None:
     return _noted(store, key, _tries(store, key))
 
 
-def _stored(store: Store, key: str) -> Notice:
+def _stored(store: Store, key: str, links_of: LinksOf | None = None) -> Notice | None:
+    """Return a notice as `announcing.spoken` does."""
     try:
-        return Notice.from_bytes(store.read(_key(key)), where=_key(key))
+        notice = Notice.from_bytes(store.read(_key(key)), where=_key(key))
+        return spoken(store, notice, links_of)
     except EvidenceError as error:  # one damaged notice must not hold the others back
         notice = alert(
             event="outbox",

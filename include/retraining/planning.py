@@ -30,6 +30,7 @@ from include.retraining.manifest import (
 from include.retraining.records import DecisionRecord, Outcome, decisions
 from include.retraining.registry import Registry, newer_data_serves
 from include.retraining.storage import Store
+from include.retraining.wiring import check_same_wiring, wiring_digest
 
 # How a version comes to serve: by the gate, or by a person where the champion cannot be scored.
 SERVED_BY = frozenset({Outcome.PROMOTED, Outcome.NO_CHANGE, Outcome.CANNOT_JUDGE})
@@ -147,10 +148,12 @@ def hopeless(store: Store, manifest: RunManifest) -> str | None:
 def changed_since(manifest: RunManifest) -> str | None:
     """Return what changed in this tree since a run was planned, or None when nothing did.
 
-    Compares the code, the training lock, and what the decision reads of the model's YAML.
+    Compares the code with its wiring (`wiring.FOLDERS`), the training lock, and what the decision
+    reads of the model's YAML.
     """
     try:
         check_same_code(manifest.code, manifest.model, trains=False)
+        check_same_wiring(manifest.code)
         config = load_model(manifest.model).model_dump(mode="json")
     except (CodeChanged, ConfigError, NotFound) as error:
         return str(error)
@@ -174,6 +177,7 @@ def last_peaks(store: Store, model: str) -> dict[str, int]:
 def _code(config: ModelConfig, *, git_sha: str | None, image: str | None) -> Code:
     """Return the code of a run: ours, with the Python and the image that will train."""
     code = current_code(config.name, git_sha=git_sha, image=image)
+    code = code.model_copy(update={"wiring_digest": wiring_digest()})
     trains_in = config.compute.train_model
     if isinstance(trains_in, ImageCompute):
         code = code.model_copy(update={"python": trains_in.python, "image": trains_in.image})
@@ -210,6 +214,7 @@ def _essence(manifest: RunManifest) -> dict[str, Any]:
         "fingerprint": manifest.fingerprint,
         "location": manifest.delivery.location,
         "params": manifest.params,
+        "wiring": manifest.code.wiring_digest,
         "champion": manifest.champion,
         **{name: manifest.config.get(name) for name in DECIDING_SECTIONS},
     }

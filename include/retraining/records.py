@@ -7,16 +7,16 @@ failed, a correction is put beside the record, and every reader takes that.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 
 from include.retraining import layout
+from include.retraining.announcing import announcement
 from include.retraining.approval import Approval, find_approval
 from include.retraining.compute_used import compute_used
-from include.retraining.decision_record import FINISHED, DecisionRecord, Outcome
+from include.retraining.decision_record import FINISHED, PROMOTES, DecisionRecord, Outcome
 from include.retraining.documents import Document, sha256_of
 from include.retraining.exceptions import EvidenceError, RegistryError
 from include.retraining.layout import RunPaths, run_key
@@ -29,8 +29,10 @@ from include.retraining.manifest import (
     current_plan,
     find_manifest,
 )
+from include.retraining.outbox import post
 from include.retraining.promotion_log import PromotionLog, serving_of
 from include.retraining.promotions import PromotionEntry
+from include.retraining.record_files import correction_key, decision_keys, read_record
 from include.retraining.redaction import redact
 from include.retraining.report import EvaluationReport
 from include.retraining.results import ValidateResult
@@ -52,7 +54,6 @@ __all__ = [
 ]
 
 REASON_LENGTH = 1000
-_RECORD_NAME = re.compile(r"(.+\.[0-9]{3,})(\.corrected)?\.json")
 AnyDocument = TypeVar("AnyDocument", bound=Document)
 
 
@@ -88,7 +89,8 @@ def close_run(
     """Write a run's terminal record, unless it has one, and return the one it has.
 
     Safe to call any number of times, from anywhere, with any outcome: the first record stays, and a
-    run that promoted is recorded as promoted whatever the caller believes.
+    run that promoted is recorded as promoted whatever the caller believes. What people must know of
+    waits in the outbox before the record is there.
 
     Args:
         store: where the run left what it has.
@@ -110,9 +112,13 @@ def close_run(
         reason = cut(redact(reason, store.options), REASON_LENGTH)
         fresh = _gather(store, run, outcome, reason)
         known = {"failed_task": failed_task, "params": fresh.params or params}
-        known["failure"] = None if fresh.outcome is Outcome.PROMOTED else failure
+        if fresh.outcome is Outcome.PROMOTED:
+            failure = None
+            if outcome is not Outcome.PROMOTED:  # who promoted did not get to say so
+                known["failed_task"] = failed_task or PROMOTES
+        known["failure"] = failure
         fresh = fresh.model_copy(update={**known, "flag": flag or fresh.flag})
-        record = fresh if store.create(key, fresh.to_bytes()) else read_record(store, key)
+        record = fresh if _write(store, key, key, fresh) else read_record(store, key)
     if record is None:
         raise EvidenceError(f"{store.uri}/{key}: the record vanished while it was written")
     return _corrected(store, run, key, record)
@@ -134,27 +140,6 @@ def decisions(store: Store, model: str, *, limit: int | None = None) -> Iterator
         record = read_record(store, key)
         if record is not None:
             yield as_the_log_says(store, record)
-
-
-def decision_keys(store: Store, model: str) -> list[str]:
-    """Return the keys of a model's decision records, that of the run due last first."""
-    folder = layout.decisions_folder(model)
-    names = (info.key.removeprefix(f"{folder}/") for info in store.children(folder)[1])
-    runs = {match[1] for name in names if (match := _RECORD_NAME.fullmatch(name))}
-    return [f"{folder}/{run}.json" for run in sorted(runs, reverse=True)]
-
-
-def read_record(store: Store, key: str) -> DecisionRecord | None:
-    """Return the record under a key or the correction beside it, without asking the log.
-
-    Raises:
-        EvidenceError: when it cannot be read.
-    """
-    data = store.read_if_present(key)
-    if data is None:
-        return None
-    corrected = store.read_if_present(_correction_key(key))
-    return DecisionRecord.from_bytes(data if corrected is None else corrected, where=key)
 
 
 def consumed_flag(store: Store, model: str, flag_uri: str, *, for_run: str) -> str | None:
@@ -206,8 +191,20 @@ def _corrected(store: Store, run: RunRef, key: str, record: DecisionRecord) -> D
     # The record may have been written before there was a verdict or an evaluation to show.
     now = _gather(store, run, told.outcome, told.reason)
     corrected = now.model_copy(update={"reason": told.reason, "failed_task": record.failed_task})
-    store.create(_correction_key(key), corrected.to_bytes())
+    _write(store, correction_key(key), key, corrected)
     return read_record(store, key) or corrected
+
+
+def _write(store: Store, key: str, record_key: str, record: DecisionRecord) -> bool:
+    """Put a record, or the correction of one, if there is none; its notice is in the outbox first.
+
+    So a process that is killed between the two leaves nothing that is never told, and what it left
+    tells nothing that was not recorded (`announcing`).
+    """
+    notice = announcement(record, record_key)
+    if notice is not None:
+        post(store, notice)
+    return store.create(key, record.to_bytes())
 
 
 def _as_promoted(
@@ -358,7 +355,3 @@ def _read(kind: type[AnyDocument], store: Store, key: str) -> AnyDocument | None
         return None if data is None else kind.from_bytes(data, where=key)
     except EvidenceError:
         return None  # as above
-
-
-def _correction_key(key: str) -> str:
-    return f"{key.removesuffix('.json')}.corrected.json"

@@ -14,7 +14,13 @@ from include.retraining.config_sections import COMMAND
 from include.retraining.documents import Document, sha256_of
 from include.retraining.exceptions import ArtifactError, NotFound, StorageError
 from include.retraining.layout import version_folder, version_manifest_key
-from include.retraining.manifest import Code, PinnedFile, RunManifest, version_of
+from include.retraining.manifest import (
+    RECORDED_ONLY,
+    Code,
+    PinnedFile,
+    RunManifest,
+    version_of,
+)
 from include.retraining.plain_files import SAFE_NAME, SAFE_PATH, plain_files
 from include.retraining.storage import Store
 
@@ -148,8 +154,8 @@ def check_provenance(version: VersionManifest, run: RunManifest) -> None:
     Raises:
         ArtifactError: naming what differs.
     """
-    trained_with = version.code.model_dump(exclude={"git_sha", "image"})
-    pinned = run.code.model_dump(exclude={"git_sha", "image"})
+    trained_with = version.code.model_dump(exclude={*RECORDED_ONLY})
+    pinned = run.code.model_dump(exclude={*RECORDED_ONLY})
     pairs = {
         "the fingerprint": (version.fingerprint, run.fingerprint),
         "the seed": (version.seed, run.seed),

@@ -21,6 +21,7 @@ from include.retraining.storage import Store
 
 NEWEST = 10
 """How many runs of a model are looked at although they have a record: they may be cleared."""
+_GOES_ON = re.compile(r"(?P<run>.+)\.cleared-(?P<clear>[0-9]{3,})\.json")
 
 
 class Begun(Document):
@@ -43,7 +44,7 @@ class KnownRun(NamedTuple):
 
 
 def note_begun(store: Store, run: RunRef, *, airflow: str) -> None:
-    """Note that a run began, unless it is noted.
+    """Note that a run began, or that it goes on after it was cleared, unless it is noted.
 
     Args:
         store: the store.
@@ -61,22 +62,32 @@ def note_begun(store: Store, run: RunRef, *, airflow: str) -> None:
         airflow=airflow,
     )
     store.create(run.paths.begun, begun.to_bytes())
+    if run.clear > 0:
+        store.create(run.paths.goes_on(run.clear), begun.to_bytes())
 
 
 def runs_to_look_at(store: Store, model: str, *, newest: int = NEWEST) -> Iterator[KnownRun]:
-    """Yield a model's newest runs, and every older one that has no record; the newest first.
+    """Yield a model's newest runs, and every older one with a clear that has no record.
 
-    Which clear of a run is the last is Airflow's to say: here it is 0.
+    The newest come first. Which clear of a run is the last is Airflow's to say: here it is the last
+    that is known to have begun and has no record, else 0.
     """
-    folder = RunPaths(model, "").folder.rstrip("/")
-    runs = {RunPaths(model, name).first_plan for name in store.children(folder)[0]}
-    recorded = {
-        re.sub(r"\.[0-9]{3,}(\.corrected)?\.json$", "", info.key.rpartition("/")[2])
+    folders, notes = store.children(RunPaths(model, "").folder.rstrip("/"))
+    runs = {RunPaths(model, name).first_plan for name in folders}
+    ended = {
+        re.sub(r"(\.corrected)?\.json$", "", info.key.rpartition("/")[2])
         for info in store.children(layout.decisions_folder(model))[1]
     }
+    recorded = {name.rpartition(".")[0] for name in ended}
+    going_on = {
+        match["run"]: int(match["clear"])  # sorted by name: the last one stays
+        for info in notes
+        if (match := _GOES_ON.fullmatch(info.key.rpartition("/")[2]))
+        and f"{match['run']}.{match['clear']}" not in ended
+    }
     for number, run in enumerate(sorted(runs, reverse=True)):
-        if number < newest or run not in recorded:
-            found = _begun(store, RunPaths(model, run))
+        if number < newest or run not in recorded or run in going_on:
+            found = _begun(store, RunPaths(model, run), clear=going_on.get(run, 0))
             if found is not None:
                 yield found
 
@@ -89,7 +100,7 @@ def plans_of(store: Store, run: RunRef) -> list[RunPaths]:
     return plans
 
 
-def _begun(store: Store, paths: RunPaths) -> KnownRun | None:
+def _begun(store: Store, paths: RunPaths, *, clear: int) -> KnownRun | None:
     """Return a run that began; None for one that left nothing that says which it is."""
     try:
         data = store.read_if_present(paths.begun)
@@ -106,7 +117,7 @@ def _begun(store: Store, paths: RunPaths) -> KnownRun | None:
         dag_id=begun.dag_id,
         run_id=begun.run_id,
         run_after=begun.run_after,
-        clear=0,
+        clear=clear,
         cause=begun.cause,
     )
     return KnownRun(run, begun.airflow)

@@ -20,6 +20,7 @@ from include.orchestration.closing import (
     say_that_card_is_missing,
 )
 from include.orchestration.failing import failing_clearly
+from include.orchestration.noting import note_cleared
 from include.orchestration.run_reference import run_reference
 from include.retraining.config import Alerts, load_model
 from include.retraining.exceptions import (
@@ -29,9 +30,10 @@ from include.retraining.exceptions import (
     ParameterError,
     StorageError,
 )
+from include.retraining.manifest import Flag
 from include.retraining.notices import Kind, Notice
 from include.retraining.outbox import waiting
-from include.retraining.records import DecisionRecord, Outcome, decisions
+from include.retraining.records import DecisionRecord, Outcome, consumed_flag, decisions
 from include.retraining.results import StepFailure, write_failure
 from include.retraining.storage import Store
 
@@ -339,3 +341,64 @@ def test_each_kind_may_have_its_channel(
         close_and_tell(context(run_id="b"), Outcome.REJECTED, "not better")
         assert ["it broke" in text for text in page.texts] == [True]
     assert ["not better" in text for text in slack.texts] == [True]
+
+
+@pytest.mark.fault("A10")
+def test_a_refused_delivery_is_decided_on_once(
+    store: Store, slack: SlackReceiver, context: Any
+) -> None:
+    """The refusal consumes its flag: the next run does not find it new and refuse it again."""
+    config = load_model(MODEL)
+    flag = Flag(uri=f"{store.uri}/{config.trigger.flag}", identity="5-9", is_consumable=True)
+    refused = failure(DeliveryError("ready.json: lists no files", flag=flag))
+    close_ended_run(context(task_id="wait_for_data", exception=refused))
+    assert only_record(store).outcome is Outcome.DATA_REJECTED
+    assert consumed_flag(store, MODEL, flag.uri, for_run="the next") == "5-9"
+
+
+@pytest.mark.fault("I09")
+@pytest.mark.parametrize("reason", ["success", "task_failure"])
+def test_a_cleared_run_of_which_nothing_ran_again_keeps_its_decision(
+    store: Store, slack: SlackReceiver, context: Any, reason: str
+) -> None:
+    """Airflow skips a skipped task again, and ends the run: what was decided stands (I09)."""
+    close_and_tell(context(), Outcome.CANNOT_JUDGE, "the champion is lost", failure="artifact")
+    close_ended_run(context(clear=1, reason=reason))
+    newest, first = decisions(store, MODEL)
+    assert (newest.clear, newest.outcome, newest.failure) == (1, first.outcome, first.failure)
+    assert newest.reason.endswith("stands: the champion is lost")
+
+
+def test_a_cleared_run_that_went_on_is_closed_for_what_it_did(
+    store: Store, slack: SlackReceiver, context: Any
+) -> None:
+    """A task of it began, as its callback notes; then its process was killed."""
+    close_and_tell(context(), Outcome.REJECTED, "not better")
+    note_cleared(context(task_id="train_model"))
+    assert not store.exists(run_reference(context()).paths.goes_on(0))
+    note_cleared(context(task_id="train_model", clear=1))
+    close_ended_run(context(task_id="train_model", clear=1, reason="task_failure"))
+    newest = next(decisions(store, MODEL))
+    assert (newest.clear, newest.outcome) == (1, Outcome.FAILED)
+
+
+@pytest.mark.fault("F16")
+def test_a_run_of_which_every_task_was_skipped_has_a_record_that_says_so(
+    store: Store, slack: SlackReceiver, context: Any
+) -> None:
+    """Airflow calls it a success: people are told that nothing was decided (F16)."""
+    close_ended_run(context(reason="success"))
+    assert (only_record(store).outcome, only_record(store).failure) == (
+        Outcome.FAILED,
+        "no_decision",
+    )
+    assert len(slack.messages) == 1
+
+
+def test_a_store_that_does_not_answer_stops_no_cleared_task(
+    store_is: Callable[..., None], context: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The note is for the watch; the task itself says what ails the store."""
+    store_is(f"file://{tmp_path}/gone")
+    note_cleared(context(clear=1))
+    assert "could not be noted that the run goes on" in caplog.text

@@ -291,6 +291,20 @@ def a_cleared_promotion_goes_on_with_its_verdict(code: Any, store: Store) -> Non
     assert Registry(store, MODEL).head() == 1
 
 
+def a_skipped_promotion_that_is_cleared_changes_no_decision(code: Any, store: Store) -> None:
+    """Without a yes of the gate the decision of before stands, and is recorded as it was (I09)."""
+    run = plant_run(store, 1, report={"baseline.metrics.accuracy": 0.9})
+    rejected = _decide(code, store, run)
+    record = code.deploy(store, run_ref(1, clear=1), actor="dag")
+    assert (record.outcome.value, record.clear) == ("rejected", 1)
+    assert record.reason.endswith(f"what was decided before stands: {rejected.reason}")
+    assert _serving(store) is None
+    planned = plant_run(store, 2, evaluated=False)
+    code.close_run(store, planned, code.outcome("no_change"), "nothing is new")
+    again = code.deploy(store, run_ref(2, clear=1), actor="dag")
+    assert again.outcome.value == "no_change"
+
+
 def nothing_is_recorded_as_promoted_that_was_not(code: Any, store: Store) -> None:
     """Closing a run as promoted without an entry in the log is an error (H11)."""
     run = plant_run(store, 1)
@@ -348,6 +362,7 @@ CHECKS: tuple[Callable[[Any, Store], None], ...] = (
     deploy_needs_a_verdict,
     deploy_judges_again,
     deploy_refuses_a_no,
+    a_skipped_promotion_that_is_cleared_changes_no_decision,
     the_registry_refuses_a_no,
     the_registry_refuses_another_verdict,
     altered_evidence_decides_nothing,

@@ -43,6 +43,7 @@ FAULTS = {
     "a_damaged_version_is_not_promoted": "M04",
     "a_promotion_is_recorded_once": "F17",
     "a_promotion_is_recorded_as_one": "H11",
+    "a_skipped_promotion_that_is_cleared_changes_no_decision": "I09",
     "an_empty_place_has_no_first_model": "F08",
     "nothing_is_recorded_as_promoted_that_was_not": "H11",
     "older_data_does_not_replace_newer": "G16",

@@ -20,6 +20,7 @@ from include.retraining.delivery import (
 )
 from include.retraining.documents import sha256_of
 from include.retraining.exceptions import DeliveryError, StorageError
+from include.retraining.manifest import Flag
 from include.retraining.storage import Store, StoreRefused
 from tests.include.retraining import apples
 from tests.include.retraining.apples import DAY, FLAG, FOLDER
@@ -306,7 +307,6 @@ def test_a_manifest_that_leaves_the_delivery_is_refused(folder_store: Store, nam
         (b'{"files": [{"name": "a.csv", "size": true}]}', "valid integer"),
         (b'{"files": [{"name": "a.csv", "size": -1}]}', "greater than or equal to 0"),
         (b'{"files": [{"name": "a.csv", "size": NaN}]}', "NaN"),
-        (b'{"files": [{"name": "a.csv", "size": 4, "url": "x"}]}', "not permitted"),
         (b'{"files": [{"name": "a.csv", "size": 4, "sha256": "ABC"}]}', "match pattern"),
         (b'{"file": "a.csv"}', "required"),
         (b'{"files": [{"name": "a.csv", "size": 4}]} {}', "not a readable"),
@@ -468,3 +468,23 @@ def test_a_store_that_denies_access_is_not_waited_for(s3_options):
         with pytest.raises(StoreRefused, match="denied access"):
             look(Store("s3://bucket", {**s3_options, "AWS_ENDPOINT_URL": endpoint}))
         server.shutdown()
+
+
+def test_what_else_a_producer_says_is_its_own(folder_store: Store):
+    """Keys of the producer's, a format of its own and a digest in capitals refuse no delivery."""
+    digest = sha256_of(b"a\n1\n")
+    folder_store.write(f"{FOLDER}/a.csv", b"a\n1\n")
+    listed = {"name": "a.csv", "size": 4, "sha256": digest.upper(), "rows": 1}
+    written = {"files": [listed], "produced_by": "etl 7", "format": "v9"}
+    folder_store.write(MANIFEST, json.dumps(written).encode())
+    delivery = pin_delivery(folder_store, apples.config(LISTED), DAY)
+    assert [file.sha256 for file in delivery.files] == [digest]
+
+
+def test_a_refusal_says_which_flag_named_the_delivery(folder_store: Store):
+    """The decision on a delivery that no waiting heals can consume its flag."""
+    folder_store.write(MANIFEST, b'{"files": []}')
+    with pytest.raises(DeliveryError) as caught:
+        look(folder_store, **LISTED)
+    assert isinstance(caught.value.flag, Flag)
+    assert caught.value.flag.uri.endswith(MANIFEST)

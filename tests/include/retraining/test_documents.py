@@ -6,9 +6,14 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ConfigDict
 
+from include.retraining.decision_record import DecisionRecord
 from include.retraining.documents import Document, canonical_json, parse_json, sha256_of
 from include.retraining.exceptions import EvidenceError
+from include.retraining.manifest import RunManifest
+from include.retraining.promotions import PromotionEntry
+from include.retraining.versions import VersionManifest
 
 
 class Score(Document):
@@ -128,3 +133,56 @@ def test_canonical_json_refuses_what_json_has_not(value: Any):
     """A fingerprint over NaN would be a fingerprint over nothing."""
     with pytest.raises(ValueError, match="JSON compliant"):
         canonical_json(value)
+
+
+class Numbered(Document):
+    """A document that had two formats so far."""
+
+    format: int = 2
+    name: str = "a"
+
+
+@pytest.mark.parametrize("found", [b"1", b"2"])
+def test_every_format_so_far_is_read(found: bytes):
+    """What an earlier release wrote, and what this one writes, is read."""
+    assert Numbered.from_bytes(b'{"format": ' + found + b"}", where="x").name == "a"
+    assert Numbered.from_bytes(b"{}", where="x").format == 2
+
+
+@pytest.mark.parametrize("found", [b"3", b"0", b"-1", b"true", b'"2"', b"2.0", b"null"])
+def test_a_format_that_is_not_known_is_refused_whatever_else_it_holds(found: bytes):
+    """The error names the object, the format that was found and those that are known."""
+    data = b'{"format": ' + found + b', "field_of_tomorrow": 1}'
+    with pytest.raises(EvidenceError, match=r"runs/x.json: format: found .*known here is 1 to 2"):
+        Numbered.from_bytes(data, where="runs/x.json")
+
+
+def test_a_document_without_a_number_has_the_first_format():
+    """A later release numbers what has no number yet: that is refused as such too."""
+    with pytest.raises(EvidenceError, match="format: found 2, known here is 1:"):
+        Score.from_bytes(b'{"name": "a", "value": 0.1, "format": 2}', where="x")
+
+
+def test_what_a_producer_numbers_is_not_ours():
+    """A document that ignores what it does not know ignores a format of somebody else's."""
+
+    class Theirs(Document):
+        model_config = ConfigDict(extra="ignore")
+        name: str
+
+    assert Theirs.from_bytes(b'{"name": "a", "format": 7}', where="x").name == "a"
+
+
+def test_every_kind_of_stored_document_refuses_a_format_of_tomorrow():
+    """No kind of document with a number reads one that it does not know."""
+    fields = {kind: kind.model_fields.get("format") for kind in _kinds(Document)}
+    newest_of = {kind: one.default for kind, one in fields.items() if one and not one.is_required()}
+    assert {DecisionRecord, PromotionEntry, RunManifest, VersionManifest} <= newest_of.keys()
+    for kind, newest in newest_of.items():
+        with pytest.raises(EvidenceError, match="format: found"):
+            kind.from_bytes(b'{"format": %d}' % (newest + 1), where="x")
+
+
+def _kinds(parent: type[Document]) -> list[type[Document]]:
+    below = parent.__subclasses__()
+    return below + [deeper for kind in below for deeper in _kinds(kind)]

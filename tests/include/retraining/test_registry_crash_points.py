@@ -14,8 +14,11 @@ import pytest
 
 from include.retraining import layout
 from include.retraining.decide import _judge_evidence, abort, check_quality, deploy
+from include.retraining.decision_notice import event_of, notice_key
 from include.retraining.exceptions import RegistryError, RetrainingError, StorageError
-from include.retraining.records import Outcome, close_run, consumed_flag
+from include.retraining.notices import Notice
+from include.retraining.outbox import deliver_waiting
+from include.retraining.records import DecisionRecord, Outcome, RunRef, close_run, consumed_flag
 from include.retraining.registry import Registry, initialise
 from include.retraining.storage import Store
 from tests.crash_points import PROCESSES, count_points, kill_at, litter
@@ -136,12 +139,28 @@ def make_store(any_store: Store, tmp_path: Path) -> Callable[[], Store]:
     return make
 
 
-@pytest.mark.fault("A10", "G02", "G13", "N01")
+def told_of(store: Store, run: RunRef) -> list[str]:
+    """Send what waits in the outbox, and return the names of what was told of a run."""
+    told: list[Notice] = []
+    deliver_waiting(store, told.append)
+    assert all(notice.text for notice in told)
+    return [notice.key for notice in told if run.paths.run in notice.key]
+
+
+def key_of(record: DecisionRecord) -> str:
+    """Return the name of the message about a decision."""
+    return notice_key(record, str(event_of(record.outcome)))
+
+
+@pytest.mark.fault("A10", "G02", "G13", "H01", "N01")
 @pytest.mark.parametrize("name", FLOWS)
 def test_killed_at_every_point(
     name: str, make_store: Callable[[], Store], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Killed before or after any write or flush, and repeated, each flow ends well (G02, N01)."""
+    """Killed before or after any write or flush, and repeated, each flow ends well (G02, N01).
+
+    What was decided in the end is told, once, whoever was killed; nothing else is (H01).
+    """
     prepare, flow, recovery, head, outcomes = FLOWS[name]
     # The test's own process is not killed and need not wait for the disk.
     monkeypatch.setattr("os.fsync", lambda descriptor: None)
@@ -168,6 +187,8 @@ def test_killed_at_every_point(
             assert head in {None, Registry(store, MODEL).head()}, where
             expected = 2 if record.outcome is Outcome.PROMOTED else 1
             assert head is not None or Registry(store, MODEL).head() == expected, where
+            assert told_of(store, run_ref(2)) == [key_of(record)], where
+            assert told_of(store, run_ref(2)) == [], where
 
 
 @pytest.mark.fault("G13")

@@ -48,6 +48,22 @@ def test_old_runs_are_looked_at_until_they_have_a_record(store: Store) -> None:
     assert has_decided(store, run_ref(1).paths)
 
 
+def test_an_old_run_that_was_cleared_is_looked_at_until_that_clear_has_a_record(
+    store: Store,
+) -> None:
+    """However many runs came since: its first record says nothing of what began again."""
+    for number in (1, 2, 3):
+        note_begun(store, run_ref(number), airflow=AIRFLOW)
+        close_run(store, run_ref(number), Outcome.FAILED, "it broke")
+    for clear in (1, 2):
+        note_begun(store, run_ref(1, clear=clear), airflow=AIRFLOW)
+    seen = [(run.run_id, run.clear) for run, _ in runs_to_look_at(store, MODEL, newest=1)]
+    assert seen == [("scheduled__3", 0), ("scheduled__1", 2)]
+    for clear in (1, 2):
+        close_run(store, run_ref(1, clear=clear), Outcome.FAILED, "it broke again")
+    assert [run.run_id for run, _ in runs_to_look_at(store, MODEL, newest=1)] == ["scheduled__3"]
+
+
 def test_a_damaged_note_hides_no_other_run(store: Store) -> None:
     """What cannot be read is left out."""
     note_begun(store, run_ref(1), airflow=AIRFLOW)
