@@ -32,6 +32,11 @@ class RefuseConfiguration(BaseOperator):
             raise ConfigError(self.error)
 
 
+def dag_id_of(name: str) -> str:
+    """Return the id of the DAG of a model's file, which may have any name."""
+    return DAG_PREFIX + re.sub(r"[^\w.-]", "_", name)
+
+
 def unreadable_model(name: str, error: str) -> DAG:
     """Return the DAG of a model that cannot be read: red once a day, and saying why.
 
@@ -39,7 +44,7 @@ def unreadable_model(name: str, error: str) -> DAG:
     all away.
     """
     with DAG(
-        dag_id=DAG_PREFIX + re.sub(r"[^\w.-]", "_", name),  # a file may have any name
+        dag_id=dag_id_of(name),
         doc_md=f"# {name}: its configuration is wrong\n\n```\n{error}\n```\n",
         schedule="@daily",
         catchup=False,

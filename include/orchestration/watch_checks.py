@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import Context
 
+from include.orchestration.known_executors import check_executors
 from include.orchestration.links import dag_url, repository_url
 from include.orchestration.run_reference import reference_to
 from include.orchestration.telling import tell_notice
-from include.orchestration.timetable import due_times
+from include.orchestration.timetable import due_times, timetable
+from include.orchestration.unreadable_model import dag_id_of
 from include.orchestration.watch_airflow import is_paused, newest_runs
 from include.retraining.config import ModelConfig, load_model
 from include.retraining.deadline import TimeOfDay, parse_deadline
-from include.retraining.exceptions import RegistryError
+from include.retraining.exceptions import ConfigError, RegistryError
 
 if TYPE_CHECKING:
     from include.retraining.notices import Links
@@ -30,13 +32,25 @@ def check_model(store: Store, name: str, context: Context) -> list[str]:
     """
     from include.retraining.notices import Links
     from include.retraining.watch_alarms import settle
-    from include.retraining.watch_checks import CONDITIONS, DAMAGED, damaged_log, problems
+    from include.retraining.watch_checks import (
+        CONDITIONS,
+        CONFIGURATION,
+        DAMAGED,
+        damaged_log,
+        problems,
+        wrong_configuration,
+    )
 
-    now, config = datetime.now(UTC), load_model(name)
-    links = Links(run=dag_url(config.dag_id), repository=repository_url(context))
+    now = datetime.now(UTC)
+    links = Links(run=dag_url(dag_id_of(name)), repository=repository_url(context))
     looked_at: tuple[str, ...] = CONDITIONS
     try:
+        config = _usable(name)
         found = problems(look(store, config, links, now))
+    except ConfigError as error:
+        serving = _serving(store, name)
+        found = [wrong_configuration(name, str(error), links, serving=serving)]
+        looked_at = (CONFIGURATION,)
     except RegistryError as error:
         found, looked_at = [damaged_log(config, str(error), links)], (DAMAGED,)
     settle(
@@ -49,6 +63,29 @@ def check_model(store: Store, name: str, context: Context) -> list[str]:
         links=links,
     )
     return [f"{alarm.condition}: {alarm.why}" for alarm in found]
+
+
+def _usable(name: str) -> ModelConfig:
+    """Return a model's configuration, if its DAG can be made from it.
+
+    Raises:
+        ConfigError: when it cannot: then its DAG only says why.
+    """
+    config = load_model(name)
+    check_executors(config)
+    timetable(config)
+    return config
+
+
+def _serving(store: Store, name: str) -> str:
+    from include.retraining.notices import serving_now
+    from include.retraining.promotion_log import PromotionLog
+
+    try:
+        log = PromotionLog(store, name)
+        return serving_now(log, log.champion())
+    except RegistryError:
+        return "unknown"
 
 
 def look(store: Store, config: ModelConfig, links: Links, now: datetime) -> Sight:

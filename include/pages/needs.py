@@ -39,6 +39,7 @@ _CONDITIONS = {
     "no_decision": "nothing was decided for two intervals",
     "too_old": "what serves is too old",
     "late": "a run is late",
+    "configuration": "its configuration is wrong",
     "promotion_log": "the promotion log is damaged",
 }
 

@@ -207,7 +207,11 @@ def load_model(name: str, folder: Path = MODELS_FOLDER) -> ModelConfig:
         raise NotFound(
             f"no model {name!r}{hint} (there are: {', '.join(model_names(folder)) or 'none'})"
         )
-    config = parse_model(path.read_text(encoding="utf-8"), where=f"include/models/{path.name}")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeError) as error:
+        raise ConfigError(f"include/models/{path.name}: cannot be read: {error}") from error
+    config = parse_model(text, where=f"include/models/{path.name}")
     if config.name != name:
         raise ConfigError(
             f"include/models/{path.name}: name: is {config.name!r}, must be {name!r} as the file"

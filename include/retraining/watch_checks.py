@@ -14,7 +14,8 @@ from include.retraining.promotions import PromotionEntry
 from include.retraining.watch_alarms import NOWHERE, Alarm
 
 DAMAGED = "promotion_log"
-CONDITIONS = ("paused", "no_decision", "too_old", "late", DAMAGED)
+CONFIGURATION = "configuration"
+CONDITIONS = ("paused", "no_decision", "too_old", "late", DAMAGED, CONFIGURATION)
 DUES = 3
 """How many times that a run was due are looked at: two whole intervals lie between three."""
 
@@ -85,6 +86,32 @@ def damaged_log(config: ModelConfig, why: str, links: Links) -> Alarm:
         model=config.name,
         owner=config.owner,
         serving="unknown",
+        links=links,
+    )
+
+
+def wrong_configuration(model: str, why: str, links: Links, *, serving: str) -> Alarm:
+    """Return the alarm of a model whose YAML is wrong, so that its DAG only says so.
+
+    Args:
+        model: the name of its file.
+        why: what is wrong, a line for each problem.
+        links: where to look.
+        serving: what serves meanwhile, in words.
+    """
+    first, *others = why.splitlines()
+    more = f" (and {len(others)} more)" if others else ""
+    return Alarm(
+        condition=CONFIGURATION,
+        title=model.replace("_", " ").capitalize(),
+        headline="it is not retrained any more: its configuration is wrong",
+        why=f"{first}{more}",
+        step=f"Run `python -m include.retraining validate-config {model}` and mend what it names, "
+        "or take back the last commit that touched it.",
+        over="its configuration can be read again",
+        runbook=CONFIGURATION,
+        model=model,
+        serving=serving,
         links=links,
     )
 
