@@ -1,4 +1,4 @@
-"""`python -m benchmarks [parse] [small] [backends] [ui] [large]`: measure, and print one table."""
+"""`python -m benchmarks [PART …]`: measure the parts, and print one table."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import backends, large, parse, small, ui
+from benchmarks import backends, large, parse, small, ui, validate
 from benchmarks.measuring import Row
 
 PARTS = {
     "parse": parse.measure,
+    "validate": validate.measure,
     "small": small.measure,
     "backends": backends.measure,
     "ui": ui.measure,
