@@ -6,13 +6,14 @@ import logging
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow.sdk import Context
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from include.orchestration.run_reference import run_reference
 from include.orchestration.stop_jobs import RUN_ENDED, stop_jobs
 from include.orchestration.store_connection import open_store
 from include.orchestration.telling import tell, tell_directly, tell_of_missing_card
 from include.retraining.exceptions import RetrainingError
+from include.retraining.foreign_errors import withheld
 
 if TYPE_CHECKING:
     from include.retraining.manifest import Flag
@@ -115,7 +116,9 @@ def say_that_card_is_missing(context: Context) -> None:
         store, run = open_store(), run_reference(context)
         record = find_decision(store, run)
         if record is not None and record.outcome is not Outcome.FAILED:
-            tell_of_missing_card(store, record, context)
+            exception = context.get("exception")
+            problem = "the task was killed" if exception is None else explained(exception)[1]
+            tell_of_missing_card(store, record, context, problem)
     except RetrainingError as error:
         log.error("nobody was told of the missing card: %s", error)  # noqa: TRY400 one clear line
 
@@ -166,7 +169,9 @@ def explained(exception: Any) -> tuple[str, str]:
     text = " ".join(str(exception).split())[:500]
     if isinstance(exception, AirflowFailException):
         return "error", text
-    return "error", f"{type(exception).__name__}: {text}"
+    if isinstance(exception, AirflowException):  # Airflow's own words, which know of no row
+        return "error", f"{type(exception).__name__}: {text}"
+    return "error", withheld(exception, log)
 
 
 def _cause(exception: Any) -> Any:

@@ -36,11 +36,12 @@ def tell(store: Store, record: DecisionRecord, context: Context) -> None:
         tell_notice(store, notice)
 
 
-def tell_of_missing_card(store: Store, record: DecisionRecord, context: Context) -> None:
+def tell_of_missing_card(
+    store: Store, record: DecisionRecord, context: Context, problem: str
+) -> None:
     """Say that a decision stands and that its model card could not be made."""
     from include.retraining.decision_notice import card_notice
 
-    problem = " ".join(str(context.get("exception") or "the task was killed").split())
     tell_notice(store, card_notice(record, links_of(store, record, context), problem))
 
 

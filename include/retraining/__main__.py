@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 
 from include.retraining.exceptions import RetrainingError
+from include.retraining.exhaustion import exhausted
 from include.retraining.redaction import redact
 from include.retraining.steps import JOB_STEPS
 
@@ -33,6 +34,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RetrainingError as error:
         print(redact(str(error)), file=sys.stderr)
         return 1 if error.is_permanent else os.EX_TEMPFAIL
+    except Exception as error:
+        ran_out = exhausted(error)
+        if ran_out is None:
+            raise
+        print(ran_out.message, file=sys.stderr)
+        return os.EX_TEMPFAIL
 
 
 def _run_job(words: Sequence[str]) -> int:

@@ -105,6 +105,10 @@ CAUSES: dict[str, tuple[str, str]] = {
             "it, and clear `plan_run` in the run."
         ),
     ),
+    "disk_full": (
+        "the disk is full",
+        "Make room where the reason says, then clear `{task}` in the run.",
+    ),
     "timeout": (
         "timeout",
         (

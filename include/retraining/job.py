@@ -25,6 +25,7 @@ from include.retraining.attempts import Attempts
 from include.retraining.code import check_same_code
 from include.retraining.config import ModelConfig
 from include.retraining.exceptions import EvidenceError, RetrainingError
+from include.retraining.exhaustion import exhausted
 from include.retraining.foreign_errors import IN_THE_LOG, kind_and_place
 from include.retraining.layout import RunPaths
 from include.retraining.manifest import RunManifest, read_manifest
@@ -252,12 +253,13 @@ def _log_cause(step: JobStep, error: RetrainingError) -> None:
 
 def _fail(step: JobStep, attempt: str, job: Job | None, error: Exception) -> int:
     """Say in one line and in the store why a step failed; return the exit code."""
-    if isinstance(error, RetrainingError):
+    ran_out = exhausted(error)
+    if ran_out is not None:
+        kind, is_permanent, message = ran_out.kind, False, ran_out.message
+        traceback.print_exception(error)
+    elif isinstance(error, RetrainingError):
         kind, is_permanent, message = error.kind, error.is_permanent, str(error)
         _log_cause(step, error)
-    elif isinstance(error, MemoryError):
-        kind, is_permanent = "out_of_memory", False
-        message = "out of memory: give the step more (compute.….memory) or a larger machine"
     else:
         traceback.print_exc()
         kind, is_permanent = "error", True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +18,8 @@ from include.retraining.exceptions import (
     NotFound,
     TrainingError,
 )
+from include.retraining.exhaustion import exhausted
+from include.retraining.foreign_errors import withheld
 from include.retraining.holdout import HoldoutRows
 from include.retraining.manifest import Serving
 from include.retraining.predictions import Array, Predictions, predict
@@ -24,6 +27,8 @@ from include.retraining.promotions import PromotionEntry
 from include.retraining.registry import Registry
 from include.retraining.storage import MissingObject, Store
 from include.retraining.versions import VersionManifest, load_estimator, read_version
+
+log = logging.getLogger(__name__)
 
 Role = Literal["challenger", "champion", "best", "baseline"]
 
@@ -106,9 +111,10 @@ def let_predict(
         latency = measure_latency(estimator, rows)
     except TrainingError as failed:  # its command's
         return replace(opponent, error=f"it cannot predict: {failed}")
-    except Exception as raised:  # noqa: BLE001 whatever its code raises, it still is the champion
-        text = " ".join(str(raised).split())[:300]
-        return replace(opponent, error=f"it cannot predict: {type(raised).__name__}: {text}")
+    except Exception as raised:  # whatever its code raises, it still is the champion
+        if exhausted(raised) is not None:
+            raise  # which says nothing of the version
+        return replace(opponent, error=f"it cannot predict: {withheld(raised, log)}")
     return replace(opponent, predictions=predictions, latency_ms=latency)
 
 

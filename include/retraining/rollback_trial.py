@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from itertools import islice
 
@@ -20,6 +21,8 @@ from include.retraining.exceptions import (
     StorageError,
     TrainingError,
 )
+from include.retraining.exhaustion import exhausted
+from include.retraining.foreign_errors import withheld
 from include.retraining.layout import RunPaths
 from include.retraining.manifest import RunManifest, current_plan, read_manifest
 from include.retraining.predictions import Predictions, predict
@@ -28,6 +31,8 @@ from include.retraining.records import DecisionRecord, decisions
 from include.retraining.split import holdout_mask
 from include.retraining.storage import Store
 from include.retraining.versions import VersionManifest, load_estimator, read_version
+
+log = logging.getLogger(__name__)
 
 RUNS_LOOKED_AT = 20
 DELIVERIES_TRIED = 3
@@ -64,11 +69,12 @@ def try_version(store: Store, config: ModelConfig, version: str) -> str:
         return f"version {version} verifies and loads; it was not tried on data: {where}"
     try:
         _require_answers(predict(estimator, rows, manifest.problem))
-    except TrainingError as error:  # its command's
+    except TrainingError as error:  # its command's, or what it gives
         raise ArtifactError(f"version {version} does not answer: {error}") from error
     except Exception as error:  # whatever the model's code raises, it does not answer
-        text = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        raise ArtifactError(f"version {version} does not answer: {text}") from error
+        if exhausted(error) is not None:
+            raise  # which says nothing of the version
+        raise ArtifactError(f"version {version} does not answer: {withheld(error, log)}") from error
     return (
         f"version {version} verifies, loads and answers on {len(rows):,} rows of the holdout of "
         f"run {where}"
@@ -116,4 +122,4 @@ def _require_answers(answers: Predictions) -> None:
     numbers = [answers.values] if answers.values.dtype.kind == "f" else []
     numbers += [] if answers.probabilities is None else [answers.probabilities]
     if not all(np.isfinite(array).all() for array in numbers):
-        raise ValueError("it gives values that are no finite numbers")
+        raise TrainingError("it gives values that are no finite numbers")

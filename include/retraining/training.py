@@ -26,6 +26,7 @@ from include.retraining.config import ModelConfig, TimeSplit
 from include.retraining.dataset import read_dataset
 from include.retraining.documents import sha256_of
 from include.retraining.exceptions import ArtifactError, TrainingError
+from include.retraining.exhaustion import exhausted
 from include.retraining.external import (
     ExternalModel,
     TrainingTask,
@@ -33,6 +34,7 @@ from include.retraining.external import (
     train_model,
     write_files,
 )
+from include.retraining.foreign_errors import IN_THE_LOG, kind_and_place
 from include.retraining.job import Job
 from include.retraining.layout import version_manifest_key
 from include.retraining.manifest import PinnedFile, RunManifest
@@ -210,7 +212,7 @@ def _fit(
     entry_point = config.training.entry_point
     random.seed(seed)  # for estimators that draw from a global generator, whatever they are given
     np.random.seed(seed)
-    with model_errors(config, f"{entry_point}({seed})"):
+    with model_errors(config, f"{entry_point}({seed})", has_data=False):
         estimator = build_estimator(seed)
     returned = f"include/models/{config.name}.py: {entry_point}() returned "
     returned += type(estimator).__name__
@@ -227,13 +229,21 @@ def _fit(
 
 
 @contextmanager
-def model_errors(config: ModelConfig, doing: str) -> Iterator[None]:
-    """Turn whatever a model's own code raises into one line that names the place in its file."""
+def model_errors(config: ModelConfig, doing: str, *, has_data: bool = True) -> Iterator[None]:
+    """Turn whatever a model's own code raises into one line that names the place in its file.
+
+    Args:
+        config: the model's.
+        doing: what it was asked to do.
+        has_data: whether it was given rows, so that its words may hold cells of them.
+    """
     try:
         yield
-    except (MemoryError, TrainingError):
-        raise  # the job's own word for the one says what to do; the other names its command
+    except TrainingError:
+        raise  # it names its command
     except (Exception, SystemExit) as error:
+        if exhausted(error) is not None:
+            raise  # the job's own word for it says what to do
         where = f"include/models/{config.name}.py"
         own = str(sys.modules[f"include.models.{config.name}"].__file__)
         frames = [
@@ -241,8 +251,8 @@ def model_errors(config: ModelConfig, doing: str) -> Iterator[None]:
         ]
         if frames:
             where = f"{where} line {frames[-1].lineno}, in {frames[-1].name}"
-        text = " ".join(str(error).split())[:500]
-        raise TrainingError(f"{where}: {doing} failed: {type(error).__name__}: {text}") from error
+        text = f"; {IN_THE_LOG}" if has_data else f": {' '.join(str(error).split())[:500]}"
+        raise TrainingError(f"{where}: {doing} failed: {type(error).__name__}{text}") from error
 
 
 def save(estimator: Any, path: Path, trusted: tuple[str, ...]) -> None:
@@ -258,10 +268,9 @@ def save(estimator: Any, path: Path, trusted: tuple[str, ...]) -> None:
         skops.io.dump(estimator, path)
         needed = set(skops.io.get_untrusted_types(file=path))
     except Exception as error:
-        text = " ".join(str(error).split())[:500]
         raise ArtifactError(
             f"{type(estimator).__name__} cannot be saved with skops (pickle is not used, on "
-            f"purpose): {type(error).__name__}: {text}"
+            f"purpose): {kind_and_place(error)}; {IN_THE_LOG}"
         ) from error
     if unknown := needed - set(trusted) - REVIEWED_TYPES:
         raise ArtifactError(unreviewed_types("the trained model", unknown))

@@ -13,6 +13,8 @@ from typing import Any
 from include.retraining.config_sections import COMMAND
 from include.retraining.documents import Document, sha256_of
 from include.retraining.exceptions import ArtifactError, NotFound, StorageError
+from include.retraining.exhaustion import exhausted
+from include.retraining.foreign_errors import kind_and_place
 from include.retraining.layout import version_folder, version_manifest_key
 from include.retraining.manifest import (
     RECORDED_ONLY,
@@ -310,7 +312,11 @@ def load_saved(data: bytes, where: str, trusted: Collection[str]) -> Any:
         unknown = set(needed) - set(trusted) - REVIEWED_TYPES
         raise ArtifactError(unreviewed_types(where, unknown)) from error
     except Exception as error:  # skops raises whatever a damaged file leads it to
-        raise ArtifactError(f"{where}: not a readable skops file: {error}") from error
+        if exhausted(error) is not None:
+            raise
+        raise ArtifactError(
+            f"{where}: not a readable skops file: {kind_and_place(error)}"
+        ) from error
 
 
 def unreviewed_types(where: str, types: Collection[str]) -> str:

@@ -297,7 +297,8 @@ def test_a_missing_card_is_told_and_the_decision_stands(
         say_that_card_is_missing(failed)
     (message,) = slack.messages
     assert "the model card could not be made" in message["text"]
-    assert "no font &lt;x&gt;" in message["text"]
+    assert "RuntimeError; what it says is in the task's log only" in message["text"]
+    assert "no font" not in str(message)
     assert only_record(store).outcome is Outcome.NO_CHANGE
 
 

@@ -254,22 +254,40 @@ def test_a_champion_with_types_no_longer_reviewed_is_reported(make_toy: MakeToy)
 
 
 def test_a_champion_that_cannot_predict_is_reported(
-    make_toy: MakeToy, monkeypatch: pytest.MonkeyPatch
+    make_toy: MakeToy, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
-    """Whatever a champion's code raises becomes its error."""
+    """Whatever a champion's code raises becomes its error; its words stay in the task's log."""
     toy, job = served(make_toy)
     from include.retraining import opponents
 
     def load(store, manifest, trusted):
         class Broken:
             def predict(self, rows):
-                raise KeyError("a column")
+                raise KeyError("Jane Doe")
 
         return Broken()
 
     monkeypatch.setattr(opponents, "load_estimator", load)
     toy.evaluate(job)
-    assert toy.report(job).champion.error == "it cannot predict: KeyError: 'a column'"
+    error = toy.report(job).champion.error
+    assert error.startswith("it cannot predict: KeyError at include/retraining/predictions.py line")
+    assert "Jane Doe" not in error
+    assert "Jane Doe" in caplog.text
+
+
+def test_memory_that_ran_out_says_nothing_of_a_champion(
+    make_toy: MakeToy, monkeypatch: pytest.MonkeyPatch
+):
+    """The step is tried again: the champion is not called one that cannot predict."""
+    toy, job = served(make_toy)
+    from include.retraining import opponents
+
+    def predict(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(opponents, "predict", predict)
+    with pytest.raises(MemoryError):
+        toy.evaluate(job)
 
 
 @pytest.mark.fault("F08")
@@ -396,7 +414,7 @@ def test_a_challenger_that_cannot_predict_names_the_place(
         raise ValueError("no such\ncolumn")
 
     monkeypatch.setattr(evaluation, "predict", fail)
-    with pytest.raises(TrainingError, match="predicting the holdout failed: ValueError: no such c"):
+    with pytest.raises(TrainingError, match=r"predicting the holdout failed: ValueError; what it"):
         evaluate(job)
 
 

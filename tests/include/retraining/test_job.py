@@ -106,6 +106,10 @@ def test_a_step_whose_result_does_not_verify_is_done_again(
         (StoreNotInitialised("no marker"), 1, "store_not_initialised"),
         (MemoryError("no more"), 75, "out_of_memory"),
         (pa.ArrowMemoryError("no more"), 75, "out_of_memory"),
+        (RuntimeError("can't start new thread"), 75, "out_of_memory"),
+        (OSError(28, "No space left on device", "/tmp/x"), 75, "disk_full"),
+        (OSError("Error writing bytes: No space left on device"), 75, "disk_full"),
+        (StorageError("put failed: No space left on device (os error 28)"), 75, "disk_full"),
         (ZeroDivisionError("division by\nzero"), 1, "error"),
     ],
 )
