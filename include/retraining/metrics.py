@@ -32,12 +32,22 @@ def _log_loss(sample: Sample) -> float:
 
 def _roc_auc_ovr(sample: Sample) -> float:
     chances = _probabilities(sample)
+    if chances.shape[1] == 2:  # one class against the other is the other against the one
+        return float(sk.roc_auc_score(sample.labels, chances[:, 1]))
     labels = np.arange(chances.shape[1])
     return float(sk.roc_auc_score(sample.labels, chances, multi_class="ovr", labels=labels))
 
 
 def _averaged(function: Callable[..., float], average: str) -> Metric:
-    return lambda s: function(s.labels, s.values, average=average, zero_division=0)
+    """Average over the classes that the labels hold, whatever else is predicted."""
+
+    def compute(sample: Sample) -> float:
+        held = None if average == "binary" else np.unique(sample.labels)
+        return float(
+            function(sample.labels, sample.values, average=average, labels=held, zero_division=0)
+        )
+
+    return compute
 
 
 _CLASSIFIER: dict[str, Metric] = {

@@ -22,7 +22,7 @@ from include.retraining.exhaustion import exhausted
 from include.retraining.foreign_errors import withheld
 from include.retraining.holdout import HoldoutRows
 from include.retraining.manifest import Serving
-from include.retraining.predictions import Array, Predictions, predict
+from include.retraining.predictions import Array, Predictions, class_names, predict
 from include.retraining.promotions import PromotionEntry
 from include.retraining.registry import Registry
 from include.retraining.storage import MissingObject, Store
@@ -125,6 +125,9 @@ def _unfit(manifest: VersionManifest, holdout: HoldoutRows, problem: str) -> str
         return f"it reads columns that this delivery lacks: {', '.join(missing)}"
     if manifest.problem != problem:
         return f"it was made for a {manifest.problem} problem, this one is {problem}"
+    unanswered = _unknown_classes(manifest, holdout)
+    if unanswered is not None:
+        return unanswered
     oldest, until = holdout.oldest, manifest.split.train_until
     if oldest is not None and until is not None and until >= oldest:
         return (
@@ -132,6 +135,27 @@ def _unfit(manifest: VersionManifest, holdout: HoldoutRows, problem: str) -> str
             f"{oldest.isoformat()}: it has seen what it would be scored on"
         )
     return None
+
+
+def _unknown_classes(manifest: VersionManifest, holdout: HoldoutRows) -> str | None:
+    """Return why a version cannot answer for some classes that the challenger can, or None.
+
+    A class that nobody was trained on counts against everybody alike.
+    """
+    if manifest.problem == "regression":
+        return None
+    values, counts = np.unique(holdout.labels, return_counts=True)
+    rows_of = dict(zip(class_names(values), counts, strict=True))
+    learnable = set(class_names(np.unique(holdout.train_labels))) & set(rows_of)
+    unknown = learnable - set(manifest.classes or ())
+    if not unknown:
+        return None
+    rows = sum(int(rows_of[name]) for name in unknown)
+    return (
+        f"it does not know {len(unknown):,} of the {len(values):,} classes of the holdout's labels "
+        f"({rows:,} of {holdout.rows:,} rows): they are new, or written otherwise than when it was "
+        "trained"
+    )
 
 
 def measure_latency(estimator: Any, rows: pd.DataFrame) -> float:

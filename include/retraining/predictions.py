@@ -41,8 +41,9 @@ class Sample:
     """Labels and predictions of the same rows in the form that metrics take.
 
     Binary: labels and values are 1 for the positive class and 0 for any other, probabilities are
-    those of the positive class. Multiclass: labels and values are positions in one list of classes,
-    probabilities have a column for each of them. Regression: numbers, no probabilities.
+    those of the positive class. Multiclass: labels and values are positions in the list of classes
+    that the labels hold, probabilities have a column for each of them; the value of a class that no
+    label holds is the list's length. Regression: numbers, no probabilities.
     """
 
     problem: str
@@ -181,7 +182,7 @@ def as_sample(
         predictions: for the same rows.
         problem: `binary`, `multiclass` or `regression`.
         positive: for a binary problem, the class that means yes.
-        classes: for a multiclass problem, every class that labels or predictions hold.
+        classes: for a multiclass problem, every class that the labels hold.
     """
     probabilities = predictions.probabilities
     if problem == "regression":
@@ -193,15 +194,34 @@ def as_sample(
             probabilities = np.zeros(len(labels)) if column is None else probabilities[:, column]
         is_yes = (predictions.values == positive).astype(np.int8)
         return Sample(problem, (labels == positive).astype(np.int8), is_yes, probabilities)
-    index = pd.Index(list(classes or ()), dtype=object)
+    return _sample_of_classes(labels, predictions, classes or ())
+
+
+def _sample_of_classes(
+    labels: Array, predictions: Predictions, classes: tuple[Class, ...]
+) -> Sample:
+    """Return the sample of a multiclass problem, with the probabilities of these classes only.
+
+    A prediction of a class that is left out has the position behind the last one: it is wrong.
+    Where classes are left out, the probabilities of the others are divided by their sum, which
+    makes them those of a row that is known to be of one of these.
+    """
+    index = pd.Index(list(classes), dtype=object)
+    probabilities = predictions.probabilities
     if probabilities is not None:
+        columns = index.get_indexer(pd.Index(list(predictions.classes or ()), dtype=object))
         spread = np.zeros((len(labels), len(index)))
-        spread[:, index.get_indexer(pd.Index(list(known), dtype=object))] = probabilities
+        spread[:, columns[columns >= 0]] = probabilities[:, columns >= 0]
+        if (columns < 0).any():
+            total = spread.sum(axis=1, keepdims=True)
+            even = np.full_like(spread, 1 / max(len(index), 1))
+            spread = np.divide(spread, total, where=total != 0, out=even)
         probabilities = spread
+    values = index.get_indexer(pd.Index(predictions.values, dtype=object))
     return Sample(
-        problem,
+        "multiclass",
         index.get_indexer(pd.Index(labels, dtype=object)),
-        index.get_indexer(pd.Index(predictions.values, dtype=object)),
+        np.where(values < 0, len(index), values),
         probabilities,
     )
 

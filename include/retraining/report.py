@@ -17,6 +17,9 @@ class Holdout(Document):
     """SHA-256 over the keys and labels, in order: two scores compare only if this agrees."""
     rows_in_training: int
     """Keys that are also in the training part; anything but 0 is a leak."""
+    left_out_classes: tuple[int | str, ...] = ()
+    """For a multiclass problem, the classes that a version knows and no row of the holdout has:
+    they take part in nobody's scores."""
 
 
 class Comparison(Document):

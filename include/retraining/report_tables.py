@@ -52,6 +52,12 @@ def opponent_lines(report: EvaluationReport) -> list[str]:
     lines = [_against(name, opponent, report.metric) for name, opponent in found if opponent]
     if report.champion is None:
         lines.append("Nothing served when it was evaluated: there is no champion to compare with.")
+    left_out = len(report.holdout.left_out_classes)
+    if left_out:
+        lines.append(
+            f"{left_out:,} {'class has' if left_out == 1 else 'classes have'} no row in the "
+            "holdout, and no part in anybody's scores."
+        )
     return lines
 
 

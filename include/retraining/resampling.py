@@ -87,10 +87,10 @@ def _correlation(tables: Array) -> Array:
 
 
 def _macro(per_class: Callable[[Array], Array]) -> Callable[[Array], Array]:
-    """Average over the classes that a resample's labels or predictions hold."""
+    """Average over the classes that a resample's labels hold."""
 
     def compute(tables: Array) -> Array:
-        present = tables.sum(axis=1) + tables.sum(axis=2) > 0
+        present = tables.sum(axis=2) > 0
         return np.asarray((per_class(tables) * present).sum(axis=1) / present.sum(axis=1))
 
     return compute

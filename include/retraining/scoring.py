@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -57,7 +57,7 @@ def make_report(
     Raises:
         ConfigError: when a slice column has too many different values.
     """
-    classes = _all_classes(config, holdout, entrants)
+    classes = _scored_classes(config, holdout)
     scored = {
         one.role: _score(one, one.predictions, config, holdout, classes)
         for one in entrants
@@ -84,7 +84,10 @@ def make_report(
         metric=config.gates.metric,
         split=holdout.split,
         holdout=Holdout(
-            rows=holdout.rows, digest=holdout.digest, rows_in_training=holdout.rows_in_training
+            rows=holdout.rows,
+            digest=holdout.digest,
+            rows_in_training=holdout.rows_in_training,
+            left_out_classes=_left_out(classes, entrants),
         ),
         challenger=challenger.scores,
         baseline=scored["baseline"].scores,
@@ -97,17 +100,23 @@ def make_report(
     )
 
 
-def _all_classes(
-    config: ModelConfig, holdout: HoldoutRows, entrants: Sequence[Entrant]
-) -> tuple[Class, ...] | None:
-    """Return every class that labels or versions know, for a multiclass problem."""
+def _scored_classes(config: ModelConfig, holdout: HoldoutRows) -> tuple[Class, ...] | None:
+    """Return the classes of a multiclass problem that have a row in the holdout."""
     if config.problem != "multiclass":
         return None
-    found = set(class_names(np.unique(holdout.labels)))
-    for entrant in entrants:
-        if entrant.predictions is not None:
-            found |= set(entrant.predictions.classes or ())
-    return tuple(sorted(found, key=lambda value: (isinstance(value, str), value)))
+    return _sorted(class_names(np.unique(holdout.labels)))
+
+
+def _left_out(classes: tuple[Class, ...] | None, entrants: Sequence[Entrant]) -> tuple[Class, ...]:
+    """Return the classes that somebody knows and that have no row in the holdout."""
+    if classes is None:
+        return ()
+    known = {name for one in entrants if one.predictions for name in one.predictions.classes or ()}
+    return _sorted(known - set(classes))
+
+
+def _sorted(classes: Iterable[Class]) -> tuple[Class, ...]:
+    return tuple(sorted(classes, key=lambda value: (isinstance(value, str), value)))
 
 
 def _score(
