@@ -45,6 +45,7 @@ class CheckQualityOperator(LeadsOn, NamesLineage, BaseBranchOperator):
         from include.retraining.decide import check_quality
         from include.retraining.layout import version_folder
         from include.retraining.manifest import current_plan, read_manifest
+        from include.retraining.visible_text import visible
 
         with failing_clearly():
             assert_own_bundle(context)
@@ -58,11 +59,15 @@ class CheckQualityOperator(LeadsOn, NamesLineage, BaseBranchOperator):
             self.log.info("%s %s: %s", gate.answer, gate.gate, gate.reason)
         ti = context["ti"]
         ti.xcom_push(key="verdict", value=str(verdict.answer))
-        ti.xcom_push(key="headline", value=verdict.headline)
+        ti.xcom_push(key="headline", value=visible(verdict.headline))
         ti.xcom_push(
             key="gates",
             value={
-                gate.gate: {"answer": str(gate.answer), "value": gate.value, "limit": gate.limit}
+                visible(gate.gate): {
+                    "answer": str(gate.answer),
+                    "value": gate.value,
+                    "limit": gate.limit,
+                }
                 for gate in verdict.gates
             },
         )

@@ -18,6 +18,7 @@ from include.retraining.manifest import Serving
 from include.retraining.promotion_log import PromotionLog, serving_of
 from include.retraining.promotions import PromotionEntry
 from include.retraining.redaction import redact
+from include.retraining.visible_text import visible
 from include.retraining.wording import cut
 
 __all__ = ["Kind", "Links", "Notice", "alert", "escaped", "serving_now", "serving_words"]
@@ -205,7 +206,9 @@ def _places(links: Links, runbook: str) -> dict[str, str]:
         "record": links.record,
         "runbook": page,
     }
-    return {name: escaped(place).replace("|", "%7C") for name, place in places.items() if place}
+    return {
+        name: escaped(visible(place)).replace("|", "%7C") for name, place in places.items() if place
+    }
 
 
 def _place(name: str, place: str) -> str:

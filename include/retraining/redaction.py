@@ -13,6 +13,7 @@ from functools import lru_cache
 from include.retraining.secret_forms import forms_of
 from include.retraining.secret_names import PATTERN, is_secret_name
 from include.retraining.storage import OPTIONS_VARIABLE
+from include.retraining.visible_text import visible
 
 MASK = "***"
 _SHAPES = (
@@ -45,6 +46,7 @@ _BASIC = re.compile(r"(?i)(?<=\bbasic )[A-Za-z0-9+/_-]{6,}={0,2}")
 def redact(text: str, options: Mapping[str, str] | None = None) -> str:
     """Return ``text`` with everything masked that looks like a secret or is one of ours.
 
+    What cannot be seen is dropped or shown by its number before: no secret hides behind it.
     Masked are credentials in addresses, webhooks, well-known token shapes, what follows a name such
     as `password=`, and the values of the store's options that name a secret.
 
@@ -52,7 +54,7 @@ def redact(text: str, options: Mapping[str, str] | None = None) -> str:
         text: what people will read.
         options: of the store (`Store.options`); those of a job's environment are always masked.
     """
-    text = mask_own(text, options or {})
+    text = mask_own(visible(text), options or {})
     for shape in _SHAPES:
         text = shape.sub(MASK, text)
     text = _BASIC.sub(lambda found: MASK if _is_login(found[0]) else found[0], text)
@@ -61,7 +63,7 @@ def redact(text: str, options: Mapping[str, str] | None = None) -> str:
 
 def holds_secret(text: str) -> bool:
     """Return whether something in ``text`` looks like a secret, or is one of ours."""
-    return redact(text) != text
+    return redact(text) != visible(text)
 
 
 def mask_own(text: str, options: Mapping[str, str]) -> str:

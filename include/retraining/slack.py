@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 TIMEOUT_SECONDS = 10.0
 """How long sending may take in all, another try included."""
 PAUSE_SECONDS = 1.0
+NO_PREVIEWS = {"unfurl_links": False, "unfurl_media": False}
+"""Slack fetches no address that a message holds: a reason may hold anybody's."""
 # The webhook or its channel is gone: https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
 _REVOKED = frozenset({403, 404, 410})
 _BAD_REQUEST = 400
@@ -59,10 +61,11 @@ def send(
 def message_of(notice: Notice) -> dict[str, Any]:
     """Return what Slack is sent: the header, then the rest beside a bar in the kind's colour."""
     if not notice.blocks:
-        return {"text": notice.text}
+        return {"text": notice.text, **NO_PREVIEWS}
     header, *rest = notice.blocks
     return {
         "text": notice.text,
+        **NO_PREVIEWS,
         "blocks": [header],
         "attachments": [{"color": notice.colour, "blocks": rest}],
     }
@@ -83,7 +86,7 @@ def quiet_logger() -> logging.Logger:
 def _post(client: WebhookClient, body: dict[str, Any], end: float) -> None:
     answer = _within(end, lambda: client.send_dict(body))
     if answer.status_code == _BAD_REQUEST and "blocks" in body:
-        answer = _within(end, lambda: client.send_dict({"text": body["text"]}))
+        answer = _within(end, lambda: client.send_dict({"text": body["text"], **NO_PREVIEWS}))
     if answer.status_code == 200:
         return
     said = redact(" ".join(str(answer.body).split())[:200])

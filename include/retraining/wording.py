@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from include.retraining.visible_text import visible
+
 
 def metric_name(metric: str) -> str:
     """Return a scorer's name in words: `neg_mean_absolute_error` is `mean absolute error`."""
@@ -67,6 +69,6 @@ def signed(value: float) -> str:
 
 
 def cut(text: str, length: int) -> str:
-    """Return ``text`` on one line, cut to ``length`` characters."""
-    line = " ".join(text.split())
+    """Return ``text`` on one line that can be seen, cut to ``length`` characters."""
+    line = " ".join(visible(text).split())
     return line if len(line) <= length else line[: length - 1].rstrip() + "…"
