@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -133,7 +134,8 @@ def expectations(
     for name, is_used in changing.items():
         if is_used:
             raise ConfigError(f"{where}: {name} is not allowed: training reads what was delivered")
-    needed = (config.data.key, config.data.label, *code.features)
+    together = chain.from_iterable(unique_sets(schema))
+    needed = dict.fromkeys((config.data.key, config.data.label, *code.features, *together))
     unchecked = [name for name in needed if not is_declared(schema, name)]
     if unchecked:
         raise ConfigError(f"{where}: does not declare {', '.join(unchecked)}")

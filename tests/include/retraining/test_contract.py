@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pandera.api.base.checks import CheckResult
+from pandera.typing.pandas import Index
 
 from include.retraining import canary
 from include.retraining.canary import refused_canaries
@@ -628,6 +629,19 @@ def broken_contracts() -> dict[str, type[Any]]:
         sold: int
         weight: float
 
+    class Together(Apples):
+        """Wants a column that it does not declare to be unique."""
+
+        class Config:
+            """As pandera has it."""
+
+            unique: ClassVar = ["apple_id", "tree"]
+
+    class Indexed(Apples):
+        """Wants an index."""
+
+        number: Index[int]
+
     class Unknown(Apples):
         """Has a type nobody knows."""
 
@@ -640,6 +654,8 @@ def broken_contracts() -> dict[str, type[Any]]:
         "a parser is not allowed": Parsing,
         "does not declare apple_id, sold, weight, colour": Empty,
         "does not declare colour": Partial,
+        "does not declare tree": Together,
+        "an index is not allowed": Indexed,
         "is not valid": Unknown,
     }
 
