@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date
@@ -63,6 +64,7 @@ from include.retraining.violations import (
 )
 
 MOST_TOLD = 50
+MOST_NAMED = 1_000
 
 
 def check_contract(
@@ -143,24 +145,37 @@ def expectations(
 
 
 def rule_names(expected: Expectations) -> tuple[str, ...]:
-    """Return the name of every rule that is applied."""
+    """Return the name of every rule that is applied; of thousands of columns how many it is for."""
     schema, data = expected.schema, expected.config.data
-    names = [f"{name}: {PRESENT}" for name in expected.columns]
+    rules = [(name, PRESENT) for name in expected.columns]
     for name, column in schema.columns.items():
-        names += [f"{name}: {MATCHED}"] if column.regex and column.required else []
-        names += [f"{name}: type {column.dtype}"] if column.dtype else []
-        names += [f"{name}: {check_name(check)}" for check in column.checks]
-    names += [f"{name}: {NOT_NULL}" for name in _not_nullable(expected)]
-    names += [f"{name}: {UNIQUE}" for name in _unique(expected)]
+        rules += [(name, MATCHED)] if column.regex and column.required else []
+        rules += [(name, f"type {column.dtype}")] if column.dtype else []
+        rules += [(name, check_name(check)) for check in column.checks]
+    rules += [(name, NOT_NULL) for name in _not_nullable(expected)]
+    rules += [(name, UNIQUE) for name in _unique(expected)]
+    names = _named(rules)
     names += [check_name(check) for check in schema.checks]
     names += [f"{' and '.join(columns)}: {UNIQUE_TOGETHER}" for columns in unique_sets(schema)]
     names += [f"columns: {ORDERED}"] if schema.ordered else []
     names += [f"numbers: {FINITE}", f"rows: at least {data.min_rows:,}", f"{data.label}: classes"]
-    names += [f"{name}: yes or no" for item in data.protected for name in item.one_hot or ()]
     names += ["volume"] if data.volume and expected.earlier_rows else []
     names += ["label rate"] if data.label_rate else []
     names += ["freshness"] if data.freshness else []
     return tuple(names)
+
+
+def _named(rules: list[tuple[str, str]]) -> list[str]:
+    """Return each column with its rule, or of very many how many columns keep a rule."""
+    if len(rules) <= MOST_NAMED:
+        return [f"{name}: {rule}" for name, rule in rules]
+    columns: dict[str, list[str]] = defaultdict(list)
+    for name, rule in rules:
+        columns[rule].append(name)
+    return [
+        f"{len(names):,} columns: {rule}" if len(names) > 1 else f"{names[0]}: {rule}"
+        for rule, names in columns.items()
+    ]
 
 
 def find_violations(frame: pd.DataFrame, expected: Expectations) -> list[Violation]:
