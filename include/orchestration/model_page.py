@@ -52,9 +52,11 @@ def gate_lines(gates: GatePolicy) -> list[str]:
     """Return a model's gates in words, one a line."""
     lines = [f"`{gates.metric}` better than a naive baseline"]
     lines += [f"`{metric}` at least {value:g}" for metric, value in gates.minimum.items()]
+    margin = gates.champion.margin
+    most = "their own score is uncertain by" if margin is None else f"{margin:g}"
     lines.append(
         f"`{gates.metric}` not worse than the champion, nor than the best of the last ten, by more "
-        f"than {gates.champion.margin:g} (95 % bound)"
+        f"than {most} (95 % bound)"
     )
     for rule in gates.slices:
         if rule.minimum is not None:

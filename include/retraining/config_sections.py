@@ -209,9 +209,10 @@ class Training(Section):
 class ChampionGate(Section):
     """How the challenger must compare with what serves."""
 
-    margin: Annotated[Limit, Field(ge=0)] = 0.0
+    margin: Annotated[Limit, Field(ge=0)] | None = None
     """How much lower the decision metric may be: the paired 95 % bound of the difference must lie
-    above minus this margin."""
+    above minus this margin. null: what the champion's own score is uncertain by on the holdout, at
+    most half of its lead over the naive baseline (docs/margins.md). 0 asks to be better."""
 
 
 class SliceGate(Section):

@@ -16,12 +16,12 @@ from include.retraining.documents import sha256_of
 from include.retraining.external import cost_with_commands
 from include.retraining.holdout import HoldoutRows, read_holdout
 from include.retraining.job import Job
+from include.retraining.naive_baseline import naive_baseline
 from include.retraining.opponents import (
     Entrant,
     find_opponents,
     let_predict,
     measure_latency,
-    naive_baseline,
 )
 from include.retraining.predictions import predict, prediction_columns
 from include.retraining.results import EvaluateResult, Output, find_result, read_result
@@ -71,7 +71,13 @@ def evaluate(job: Job) -> EvaluateResult:
             let_predict(store, opponent, holdout, problem=config.problem, trusted=trusted)
             for opponent in opponents
         ),
-        naive_baseline(holdout.train_labels, config.problem, holdout.rows),
+        naive_baseline(
+            holdout.train_labels,
+            holdout.rows,
+            problem=config.problem,
+            metric=config.gates.metric,
+            positive=config.data.positive,
+        ),
     ]
     report = make_report(run, config, holdout, entrants)
     table = predictions_table(holdout, entrants, config)

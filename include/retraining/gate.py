@@ -17,7 +17,9 @@ from typing import NamedTuple
 
 from include.retraining.config import GatePolicy
 from include.retraining.gate_groups import judge_fairness, judge_slices
+from include.retraining.gate_lead import judge_data, judge_lead
 from include.retraining.gate_ranges import numbers_in_range
+from include.retraining.margin import margin_against, why_never_met
 from include.retraining.metric_ranges import METRICS
 from include.retraining.report import EvaluationReport, Opponent
 from include.retraining.verdict import (
@@ -35,7 +37,6 @@ from include.retraining.verdict import (
 )
 from include.retraining.versions import SplitUsed
 from include.retraining.wording import (
-    above,
     apart,
     at_least_words,
     cut,
@@ -170,17 +171,6 @@ def _minimum(report: EvaluationReport, policy: GatePolicy) -> Iterator[GateResul
         )
 
 
-def _beats_baseline(report: EvaluationReport, policy: GatePolicy) -> Iterator[GateResult]:
-    def explain(value: float, limit: float, must: str) -> str:
-        ours, theirs = apart(*(metric_value(policy.metric, score) for score in (value, limit)))
-        bound = f"{above(policy.metric)} the naive baseline's {theirs}"
-        return f"{metric_name(policy.metric)} is {ours}, {must}{bound}"
-
-    challenger = report.challenger.metrics.get(policy.metric)
-    baseline = report.baseline.metrics.get(policy.metric)
-    yield held("better than baseline", challenger, baseline, better_than, explain)
-
-
 def _against_champion(report: EvaluationReport, policy: GatePolicy) -> Iterator[GateResult]:
     if report.champion is None:
         yield result("against champion", Answer.NOT_JUDGED, "nothing serves yet")
@@ -220,9 +210,12 @@ def _against(
             return found
         is_doubt = better_than(pair.difference, limit)
         doubt = "not enough evidence that it is not worse: " if is_doubt else ""
-        return f"{doubt}{found}; the lower end must be above {signed(limit)}"
+        never = opponent.comparison and why_never_met(opponent.comparison, margin.value)
+        more = f" ({never})" if never else ""
+        return f"{doubt}{found}; the lower end must be above {signed(limit)}{more}"
 
-    return held(f"against {who}", pair.lower, -policy.champion.margin, better_than, explain)
+    margin = margin_against(opponent, report, policy)
+    return held(f"against {who}", pair.lower, -margin.value, better_than, explain)
 
 
 class _Pair(NamedTuple):
@@ -313,7 +306,8 @@ _RULES = (
     _no_leak,
     _new_version,
     _minimum,
-    _beats_baseline,
+    judge_lead,
+    judge_data,
     _against_champion,
     _against_best,
     judge_slices,

@@ -92,7 +92,8 @@ def limits_out_of_range(policy: GatePolicy) -> Iterator[str]:
     decision = range_of(policy.metric)
     for metric, least in sorted(policy.minimum.items()):
         yield from _no_value(f"gates.minimum.{metric}", metric, least, range_of(metric))
-    yield from _no_difference("gates.champion.margin", policy.champion.margin, policy.metric)
+    if policy.champion.margin is not None:
+        yield from _no_difference("gates.champion.margin", policy.champion.margin, policy.metric)
     for at, rule in enumerate(policy.slices):
         if rule.minimum is not None:
             yield from _no_value(

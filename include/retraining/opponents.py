@@ -1,4 +1,4 @@
-"""Who is scored: the challenger, the champion, the best champion of late, a naive baseline."""
+"""Who is scored: the challenger, the champion, the best champion of late."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from sklearn.dummy import DummyClassifier, DummyRegressor
 
 from include.retraining.exceptions import (
     ArtifactError,
@@ -23,7 +22,7 @@ from include.retraining.foreign_errors import withheld
 from include.retraining.holdout import HoldoutRows
 from include.retraining.manifest import Serving
 from include.retraining.predictions import Array, Predictions, class_names, predict
-from include.retraining.promotions import PromotionEntry
+from include.retraining.promotions import JudgedScore, PromotionEntry
 from include.retraining.registry import Registry
 from include.retraining.storage import MissingObject, Store
 from include.retraining.versions import VersionManifest, load_estimator, read_version
@@ -46,6 +45,10 @@ class Entrant:
     latency_ms: float | None = None
     error: str | None = None
     """Why there are no predictions."""
+    judged: JudgedScore | None = None
+    """What an opponent scored in the run that promoted it."""
+    answers: str | None = None
+    """For the baseline: what it always says."""
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -72,7 +75,8 @@ def find_opponents(store: Store, model: str, metric: str) -> list[Entrant]:
 
 
 def _opponent(store: Store, role: Role, entry: PromotionEntry) -> Entrant:
-    entrant = Entrant(role, Serving(version=entry.version, generation=entry.generation))
+    serving = Serving(version=entry.version, generation=entry.generation)
+    entrant = Entrant(role, serving, judged=entry.judged)
     try:
         manifest = read_version(store, entry.model, entry.version, digest=entry.version_digest)
     except (ArtifactError, EvidenceError, NotFound) as error:
@@ -172,25 +176,3 @@ def measure_latency(estimator: Any, rows: pd.DataFrame) -> float:
         estimator.predict(batch)
         took.append(time.perf_counter() - started)
     return round(float(np.median(took)) * 1000, 3)
-
-
-def naive_baseline(labels: Array, problem: str, rows: int) -> Entrant:
-    """Return someone who knows nothing but the training labels.
-
-    It predicts the most frequent class, with the classes' shares as probabilities; the mean for a
-    regression.
-
-    Args:
-        labels: of the training part.
-        problem: the kind of label.
-        rows: how many rows to predict.
-    """
-    nothing = pd.DataFrame(index=range(rows))
-    if problem == "regression":
-        naive = DummyRegressor().fit(np.zeros((len(labels), 1)), labels)
-    else:
-        # The classes with their counts as weights give the same fit as millions of rows.
-        classes, counts = np.unique(labels, return_counts=True)
-        naive = DummyClassifier(strategy="prior")
-        naive.fit(np.zeros((len(classes), 1)), classes, sample_weight=counts)
-    return Entrant("baseline", predictions=predict(naive, nothing, problem))

@@ -20,6 +20,19 @@ class PromotionKind(StrEnum):
     """By a person, because the champion could no longer be scored. History starts anew here."""
 
 
+class JudgedScore(Document):
+    """What a version scored when it was judged, to be held against what it scores later."""
+
+    metric: str
+    value: float
+    standard_error: float
+    """In the metric's unit."""
+    baseline: float
+    """What the naive baseline scored on the same rows."""
+    rows: int
+    """Of that holdout."""
+
+
 class PromotionEntry(Document):
     """One entry: from here on, this version serves."""
 
@@ -41,6 +54,9 @@ class PromotionEntry(Document):
     metric: str | None
     value: float | None
     """The decision metric on the holdout of its own run."""
+    judged: JudgedScore | None = None
+    """That score with its error; None for a version that was promoted unjudged, or before this
+    was kept."""
     data_date: str
     """ISO date of the data that the version was trained on."""
     run_id: str | None

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from include.retraining.documents import Document
 from include.retraining.manifest import Serving
+from include.retraining.promotions import JudgedScore
 from include.retraining.versions import SplitUsed
 
 
@@ -44,6 +45,12 @@ class Scores(Document):
     """The version's name; `baseline` for the naive baseline."""
     holdout_digest: str
     metrics: dict[str, float | None]
+    standard_error: float | None = None
+    """Of the decision metric on these rows; null where it could not be told, and in a report from
+    before it was kept."""
+    answers: str | None = None
+    """Of the naive baseline: what it always says. Null for a version, and in a report from before
+    the baseline was fitted to the metric."""
     latency_ms_per_1000_rows: float | None = None
     model_bytes: int | None = None
 
@@ -58,6 +65,8 @@ class Opponent(Document):
     comparison: Comparison | None
     error: str | None = None
     """Why there are no scores: what is missing, altered or cannot be loaded."""
+    judged: JudgedScore | None = None
+    """What it scored in the run that promoted it, where its entry in the promotion log says so."""
 
 
 class SliceScores(Document):
@@ -116,3 +125,23 @@ class EvaluationReport(Document):
     """The best of the last ten champions, unless it is the champion itself."""
     slices: tuple[SliceScores, ...]
     fairness: tuple[Fairness, ...]
+    against_baseline: Comparison | None = None
+    """The challenger minus the naive baseline. Null where there is no interval, and in a report
+    from before there was one."""
+
+    @property
+    def judged_score(self) -> JudgedScore | None:
+        """What is kept of the score with a promotion; None where a part of it is missing."""
+        value, baseline = (
+            scores.metrics.get(self.metric) for scores in (self.challenger, self.baseline)
+        )
+        error = self.challenger.standard_error
+        if value is None or baseline is None or error is None:
+            return None
+        return JudgedScore(
+            metric=self.metric,
+            value=value,
+            standard_error=error,
+            baseline=baseline,
+            rows=self.holdout.rows,
+        )

@@ -31,6 +31,7 @@ from include.retraining.report import (
     Scores,
     SliceScores,
 )
+from include.retraining.standard_error import standard_error
 
 MAX_SLICE_VALUES = 100
 
@@ -59,7 +60,7 @@ def make_report(
     """
     classes = _scored_classes(config, holdout)
     scored = {
-        one.role: _score(one, one.predictions, config, holdout, classes)
+        one.role: _score(one, one.predictions, config, holdout, classes, seed=run.seed)
         for one in entrants
         if one.predictions is not None
     }
@@ -71,6 +72,7 @@ def make_report(
             scores=scored[one.role].scores if one.role in scored else None,
             comparison=_compare(challenger, scored.get(one.role), config.gates.metric, run.seed),
             error=one.error,
+            judged=one.judged,
         )
         for one in entrants
         if one.serving is not None
@@ -92,6 +94,7 @@ def make_report(
         challenger=challenger.scores,
         baseline=scored["baseline"].scores,
         champion=opponents.get("champion"),
+        against_baseline=_compare(challenger, scored["baseline"], config.gates.metric, run.seed),
         best=opponents.get("best"),
         slices=_score_slices(
             holdout, challenger.sample, champion.sample if champion else None, config
@@ -125,6 +128,8 @@ def _score(
     config: ModelConfig,
     holdout: HoldoutRows,
     classes: tuple[Class, ...] | None,
+    *,
+    seed: int,
 ) -> Scored:
     sample = as_sample(
         holdout.labels,
@@ -138,6 +143,8 @@ def _score(
         version=manifest.version if manifest else entrant.role,
         holdout_digest=holdout.digest,
         metrics={metric: compute(metric, sample) for metric in config.gates.metrics},
+        standard_error=standard_error(config.gates.metric, sample, seed=seed),
+        answers=entrant.answers,
         latency_ms_per_1000_rows=entrant.latency_ms,
         model_bytes=manifest.model_bytes if manifest else None,
     )

@@ -31,7 +31,12 @@ def _opponent(version: str, generation: int, score: float, low: float, high: flo
     return {
         "serving": {"version": version, "generation": generation},
         "split": dict(SPLIT),
-        "scores": {"version": version, "holdout_digest": ROWS, "metrics": {"accuracy": score}},
+        "scores": {
+            "version": version,
+            "holdout_digest": ROWS,
+            "metrics": {"accuracy": score},
+            "standard_error": 0.016,
+        },
         "comparison": {
             "metric": "accuracy",
             "holdout_digest": ROWS,
@@ -40,6 +45,13 @@ def _opponent(version: str, generation: int, score: float, low: float, high: flo
             "upper": high,
             "method": "McNemar",
             "rows": 500,
+        },
+        "judged": {
+            "metric": "accuracy",
+            "value": score,
+            "standard_error": 0.02,
+            "baseline": 0.58,
+            "rows": 400,
         },
     }
 
@@ -68,10 +80,25 @@ GOOD_REPORT: dict[str, Any] = {
         "version": "challenger",
         "holdout_digest": ROWS,
         "metrics": {"accuracy": 0.86, "roc_auc": 0.9},
+        "standard_error": 0.015,
         "latency_ms_per_1000_rows": 20.0,
         "model_bytes": 1_000_000,
     },
-    "baseline": {"version": "baseline", "holdout_digest": ROWS, "metrics": {"accuracy": 0.6}},
+    "baseline": {
+        "version": "baseline",
+        "holdout_digest": ROWS,
+        "metrics": {"accuracy": 0.6},
+        "answers": "one class",
+    },
+    "against_baseline": {
+        "metric": "accuracy",
+        "holdout_digest": ROWS,
+        "difference": 0.86 - 0.6,
+        "lower": 0.21,
+        "upper": 0.31,
+        "method": "McNemar",
+        "rows": 500,
+    },
     "champion": _opponent("champion", 3, 0.84, 0.005, 0.035),
     "best": _opponent("best", 2, 0.85, 0.001, 0.019),
     "slices": [
@@ -193,7 +220,24 @@ def scored(score: float) -> dict[str, Any]:
         changes[f"{who}.comparison.difference"] = difference
         changes[f"{who}.comparison.lower"] = difference - 0.015
         changes[f"{who}.comparison.upper"] = difference + 0.015
-    return changes
+    return changes | against_baseline(score)
+
+
+def against_baseline(score: float, baseline: float = 0.6) -> dict[str, Any]:
+    """Scores of challenger and naive baseline, with an interval of their difference 0.1 wide."""
+    return {
+        "challenger.metrics.accuracy": score,
+        "baseline.metrics.accuracy": baseline,
+        "against_baseline.difference": score - baseline,
+        "against_baseline.lower": score - baseline - 0.05,
+        "against_baseline.upper": score - baseline + 0.05,
+    }
+
+
+def _then(value: float, **changes: float) -> dict[str, Any]:
+    """What the champion, which scores 0.84 here with the baseline at 0.6, scored when judged."""
+    changes = {"value": value, **changes}
+    return {f"champion.judged.{name}": number for name, number in changes.items()}
 
 
 def _bound(who: str, lower: float) -> dict[str, Any]:
@@ -265,8 +309,177 @@ CASES = [
     ),
     Case("as good as the baseline", FAIL, {"baseline.metrics.accuracy": 0.86}, fault="F03"),
     Case(
-        "a hair above the baseline", PASS, {"baseline.metrics.accuracy": 0.8599999999},
+        "a hair above the baseline, before there were intervals",
+        PASS,
+        {
+            "baseline.metrics.accuracy": 0.8599999999,
+            "baseline.answers": None,
+            "against_baseline": None,
+        },
         fault="F03",
+    ),
+    Case(
+        "as good as the baseline, before there were intervals",
+        FAIL,
+        {"baseline.metrics.accuracy": 0.86, "baseline.answers": None, "against_baseline": None},
+    ),
+    Case(
+        "above the baseline by chance",
+        FAIL,
+        against_baseline(0.86, 0.82),
+        gates={"better than baseline": FAIL},
+        says="above the naive baseline's 0.82 by 0.04, 95 % interval -0.01 to +0.09: that may be "
+        "chance",
+    ),
+    Case(
+        "the bound exactly at the baseline", FAIL, {"against_baseline.lower": 0.0}, fault="F03"
+    ),
+    Case("the bound a hair above the baseline", PASS, {"against_baseline.lower": 1e-9}),
+    Case("no interval above the baseline", CANNOT, {"against_baseline": None}, says="no interval"),
+    Case(
+        "an interval above the baseline on other rows",
+        CANNOT,
+        {"against_baseline.holdout_digest": "other"},
+        says="on other rows",
+    ),
+    Case(
+        "an interval above the baseline by another metric",
+        CANNOT,
+        {"against_baseline.metric": "roc_auc"},
+        says="of roc_auc, not of accuracy",
+    ),
+    Case(
+        "an interval above another baseline", CANNOT, {"baseline.metrics.accuracy": 0.5},
+        says="do not belong together",
+    ),
+    Case(
+        "an interval above the baseline upside down", CANNOT, {"against_baseline.upper": 0.1},
+        says="not a number",
+    ),
+    # The data changed, not the model: 0.84 ± 0.031 here, with 0.6 for the naive baseline.
+    Case(
+        "the champion is far worse than when it was judged",
+        CANNOT,
+        _then(0.95, baseline=0.4),
+        gates={"against the champion's own score": CANNOT, "against champion": PASS},
+        says="the data changed, not the model: the champion's accuracy is 0.84 here and was 0.95 "
+        "± 0.039 when it was judged; its lead over the naive baseline is +0.24 and was +0.55",
+    ),
+    Case("the champion is worse by what chance allows", PASS, _then(0.94, baseline=0.3)),
+    Case(
+        "the champion is a hair worse than chance allows",
+        CANNOT,
+        _then(0.9405, baseline=0.3),
+    ),
+    Case("champion and naive baseline are both far worse", PASS, _then(0.95, baseline=0.5)),
+    Case(
+        "less than half of the champion's lead is left",
+        CANNOT,
+        _then(0.95, baseline=0.4699),
+    ),
+    Case("half of the champion's lead is left", PASS, _then(0.95, baseline=0.4701)),
+    Case("the champion is far better than when it was judged", PASS, _then(0.7, baseline=0.1)),
+    Case(
+        "a champion from before its score was kept",
+        PASS,
+        {"champion.judged": None},
+        gates={"against the champion's own score": NOT},
+    ),
+    Case(
+        "a champion that was judged by another metric",
+        PASS,
+        {"champion.judged.metric": "roc_auc"},
+        gates={"against the champion's own score": NOT},
+    ),
+    Case(
+        "a champion whose score here has no error",
+        CANNOT,
+        {"champion.scores.standard_error": None},
+        gates={"against the champion's own score": CANNOT},
+    ),
+    Case(
+        "first of its model has no champion whose data changed",
+        PASS,
+        NO_RIVALS,
+        gates={"against the champion's own score": "absent"},
+    ),
+    # The margin that nobody set: 1.96 errors of the champion's score, at most half of its lead.
+    Case(
+        "within what the champion's score is uncertain by",
+        PASS,
+        _bound("champion", -0.0313),
+        {"champion.margin": None},
+    ),
+    Case(
+        "beyond what the champion's score is uncertain by",
+        FAIL,
+        _bound("champion", -0.0314),
+        {"champion.margin": None},
+    ),
+    Case(
+        "within half of the champion's lead",
+        PASS,
+        _bound("champion", -0.1199) | {"champion.scores.standard_error": 0.1},
+        {"champion.margin": None},
+    ),
+    Case(
+        "beyond half of the champion's lead",
+        FAIL,
+        _bound("champion", -0.1201) | {"champion.scores.standard_error": 0.1},
+        {"champion.margin": None},
+    ),
+    Case(
+        "the best has a margin of its own",
+        FAIL,
+        _bound("best", -0.02) | {"best.scores.standard_error": 0.01},
+        {"champion.margin": None},
+    ),
+    Case(
+        "a champion that is no better than naive leaves no margin",
+        FAIL,
+        {
+            **_bound("champion", -0.001),
+            "champion.scores.metrics.accuracy": 0.5,
+            "champion.comparison.difference": 0.36,
+            "champion.judged": None,
+            "best": None,
+        },
+        {"champion.margin": None},
+    ),
+    Case(
+        "a champion that is worse than naive asks for no lead",
+        PASS,
+        {
+            **_bound("champion", 0.001),
+            "champion.scores.metrics.accuracy": 0.5,
+            "champion.comparison.difference": 0.36,
+            "champion.comparison.upper": 0.5,
+            "champion.judged": None,
+            "best": None,
+            "slices": [],
+        },
+        {"champion.margin": None, "slices": []},
+    ),
+    Case(
+        "without an error of the champion's score there is no margin",
+        FAIL,
+        _bound("champion", -0.001)
+        | {"champion.scores.standard_error": None, "champion.judged": None},
+        {"champion.margin": None},
+    ),
+    Case(
+        "the margin is narrower than the interval",
+        FAIL,
+        _bound("champion", -0.02),
+        says="an equal version could not pass: the interval is ± 0.04 with 500 rows, and the "
+        "margin is 0.01: about 8,000 rows would do",
+    ),
+    Case(
+        "no margin at all",
+        FAIL,
+        _bound("champion", -0.02),
+        {"champion.margin": 0.0},
+        says="which asks to be better, not only not worse",
     ),
     Case(
         "below the baseline",

@@ -4,7 +4,6 @@ import io
 import json
 from collections.abc import Callable
 
-import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
@@ -25,8 +24,6 @@ from include.retraining.exceptions import (
 from include.retraining.gate import Answer, judge
 from include.retraining.job import Job
 from include.retraining.metrics import METRICS
-from include.retraining.opponents import naive_baseline
-from include.retraining.predictions import as_sample
 from include.retraining.split import holdout_mask
 from include.retraining.storage import Store
 from include.retraining.versions import load_estimator, read_version
@@ -483,14 +480,3 @@ def test_an_evaluation_repeats_itself(make_toy: MakeToy):
     assert first.champion.comparison == second.champion.comparison
     assert first.holdout == second.holdout
     assert first.challenger.metrics == second.challenger.metrics
-
-
-@pytest.mark.parametrize("labels", [np.array([1, 1, 0]), np.array(["x", "x", "y"], dtype=object)])
-def test_the_baseline_knows_the_training_labels_only(labels: np.ndarray):
-    """It predicts the most frequent training label, with the labels' shares."""
-    found = naive_baseline(labels, "binary", 4).predictions
-    assert found.values.tolist() == [labels[0]] * 4
-    sample = as_sample(
-        np.array([labels[0]] * 4), found, problem="binary", positive=labels[0], classes=None
-    )
-    assert sample.probabilities == pytest.approx([2 / 3] * 4)

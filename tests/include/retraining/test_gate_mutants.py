@@ -26,7 +26,15 @@ from tests.include.retraining.decide_checks import CHECKS
 from tests.include.retraining.gate_checks import CASES, check
 
 # The gate and what stands around it, each after those that it imports.
-GATE = ("verdict", "metric_ranges", "gate_groups", "gate_ranges", "gate")
+GATE = (
+    "verdict",
+    "metric_ranges",
+    "gate_groups",
+    "gate_ranges",
+    "gate_lead",
+    "margin",
+    "gate",
+)
 MODULES = (
     *GATE,
     "decision_record",
@@ -129,7 +137,8 @@ MUTANTS = (
             "_no_leak",
             "_new_version",
             "_minimum",
-            "_beats_baseline",
+            "judge_lead",
+            "judge_data",
             "_against_champion",
             "_against_best",
             "judge_slices",
@@ -152,7 +161,7 @@ MUTANTS = (
     ),
     Mutant(
         "the challenger is compared with itself as baseline",
-        "gate",
+        "gate_lead",
         "baseline = report.baseline.metrics.get(policy.metric)",
         "baseline = report.challenger.metrics.get(policy.metric)",
     ),
@@ -175,9 +184,12 @@ MUTANTS = (
         'yield _against("best of the last ten", report.champion, report, policy)',
     ),
     Mutant(
-        "the margin's sign is flipped", "gate", "-policy.champion.margin", "policy.champion.margin"
+        "the margin's sign is flipped",
+        "gate",
+        "pair.lower, -margin.value",
+        "pair.lower, margin.value",
     ),
-    Mutant("the margin is ignored", "gate", "-policy.champion.margin", "-0.0"),
+    Mutant("the margin is ignored", "gate", "pair.lower, -margin.value", "pair.lower, -0.0"),
     Mutant(
         "the difference in place of its lower bound",
         "gate",
@@ -260,6 +272,124 @@ MUTANTS = (
         "a champion's score has no range", "gate_ranges", "opponent.scores is not None:", "False:"
     ),
     Mutant("limits have no range", "gate_ranges", "in limits_out_of_range(policy)", "in ()"),
+    # The lead over the naive baseline.
+    Mutant(
+        "a point above the baseline is enough",
+        "gate_lead",
+        "if report.baseline.answers is None or by_score.answer is not Answer.PASS:",
+        "if True:",
+    ),
+    Mutant(
+        "the difference from the baseline in place of its lower bound",
+        "gate_lead",
+        "(finite(baseline) or 0.0) + between.lower",
+        "(finite(baseline) or 0.0) + between.difference",
+    ),
+    Mutant(
+        "what cannot be compared with the baseline passes",
+        "gate_lead",
+        "        yield result(BASELINE_GATE, Answer.CANNOT_JUDGE, text)",
+        "        yield result(BASELINE_GATE, Answer.PASS, text)",
+    ),
+    Mutant(
+        "another metric is compared with the baseline",
+        "gate_lead",
+        "if between.metric != policy.metric:",
+        "if False:",
+    ),
+    Mutant(
+        "other rows are compared with the baseline",
+        "gate_lead",
+        "if between.holdout_digest != report.holdout.digest:",
+        "if False:",
+    ),
+    Mutant(
+        "a comparison with another baseline counts",
+        "gate_lead",
+        "if gap > 1e-9 * max(1.0, abs(ours), abs(theirs)):",
+        "if False:",
+    ),
+    Mutant(
+        "data that changed is a mere no",
+        "gate_lead",
+        "answer = Answer.CANNOT_JUDGE if is_far",
+        "answer = Answer.FAIL if is_far",
+    ),
+    Mutant(
+        "data that changed passes",
+        "gate_lead",
+        "answer = Answer.CANNOT_JUDGE if is_far",
+        "answer = Answer.PASS if is_far",
+    ),
+    Mutant(
+        "the champion's own error alone says what is far",
+        "gate_lead",
+        "math.hypot(error, error_then)",
+        "error",
+    ),
+    Mutant(
+        "another mix of classes is taken for other data",
+        "gate_lead",
+        " and lead < KEPT * lead_then",
+        "",
+    ),
+    Mutant(
+        "chance is taken for other data",
+        "gate_lead",
+        "score_then - score > allowed and lead",
+        "lead",
+    ),
+    Mutant(
+        "a champion that does better is taken for other data",
+        "gate_lead",
+        "score_then - score > allowed",
+        "abs(score_then - score) > allowed",
+    ),
+    Mutant(
+        "a score by another metric is held against this one",
+        "gate_lead",
+        "if then is None or then.metric != policy.metric:",
+        "if then is None:",
+    ),
+    Mutant(
+        "a champion without an error of its score passes",
+        "gate_lead",
+        "        yield result(DATA_GATE, Answer.CANNOT_JUDGE, text)",
+        "        yield result(DATA_GATE, Answer.NOT_JUDGED, text)",
+    ),
+    # The margin that nobody set.
+    Mutant(
+        "the margin that was set is overruled",
+        "margin",
+        "if policy.champion.margin is not None:",
+        "if False:",
+    ),
+    Mutant(
+        "the margin may take the whole lead",
+        "margin",
+        "MOST_OF_LEAD = 0.5",
+        "MOST_OF_LEAD = 1.0",
+    ),
+    Mutant(
+        "the margin may take more than the lead",
+        "margin",
+        "min(Z_95 * error, MOST_OF_LEAD * (theirs - naive))",
+        "Z_95 * error",
+    ),
+    Mutant(
+        "the margin does not narrow with the error",
+        "margin",
+        "min(Z_95 * error, MOST_OF_LEAD * (theirs - naive))",
+        "MOST_OF_LEAD * (theirs - naive)",
+    ),
+    Mutant("the margin is two errors wider", "margin", "Z_95 * error,", "2 * Z_95 * error,"),
+    Mutant("a margin may be negative", "margin", "max(0.0, min(", "max(-1.0, min("),
+    Mutant(
+        "the challenger's error makes its own margin",
+        "margin",
+        "error = finite(scores.standard_error) if scores else None",
+        "error = finite(report.challenger.standard_error)",
+    ),
     # Slices and fairness.
     Mutant(
         "a slice that is missing passes",

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from include.retraining.config import METRICS, GatePolicy
 from include.retraining.gate import Answer, judge
+from include.retraining.promotions import JudgedScore
 from include.retraining.report import (
     Comparison,
     EvaluationReport,
@@ -50,23 +51,34 @@ SCORES = _any(
     version=st.sampled_from(["a", "b", "challenger"]),
     holdout_digest=DIGEST,
     metrics=st.dictionaries(METRIC, st.none() | ANY_NUMBER),
+    standard_error=st.none() | ANY_NUMBER,
+    answers=st.none() | TEXT,
     latency_ms_per_1000_rows=st.none() | ANY_NUMBER,
     model_bytes=st.none() | ANY_INTEGER,
+)
+COMPARISONS = st.none() | _any(
+    Comparison,
+    metric=METRIC,
+    holdout_digest=DIGEST,
+    difference=ANY_NUMBER,
+    lower=ANY_NUMBER,
+    upper=ANY_NUMBER,
+    method=TEXT,
+    rows=ANY_INTEGER,
 )
 OPPONENTS = st.none() | _any(
     Opponent,
     serving=st.just(make_report().champion.serving),  # type: ignore[union-attr]
     split=st.none() | SPLITS,
     scores=st.none() | SCORES,
-    comparison=st.none()
+    comparison=COMPARISONS,
+    judged=st.none()
     | _any(
-        Comparison,
+        JudgedScore,
         metric=METRIC,
-        holdout_digest=DIGEST,
-        difference=ANY_NUMBER,
-        lower=ANY_NUMBER,
-        upper=ANY_NUMBER,
-        method=TEXT,
+        value=ANY_NUMBER,
+        standard_error=ANY_NUMBER,
+        baseline=ANY_NUMBER,
         rows=ANY_INTEGER,
     ),
     error=st.none() | TEXT,
@@ -112,6 +124,7 @@ REPORTS = _any(
     challenger=SCORES,
     baseline=SCORES,
     champion=OPPONENTS,
+    against_baseline=COMPARISONS,
     best=OPPONENTS,
     slices=st.lists(SLICES, max_size=3).map(tuple),
     fairness=st.lists(FAIRNESS, max_size=2).map(tuple),
@@ -121,7 +134,7 @@ POLICIES: st.SearchStrategy[GatePolicy] = st.fixed_dictionaries({
     "minimum": st.dictionaries(METRIC, st.floats(-2, 2), max_size=2),
     "min_holdout_rows": st.integers(1, 1000),
     "min_group_rows": st.integers(1, 100),
-    "champion.margin": st.floats(0, 1),
+    "champion.margin": st.none() | st.floats(0, 1),
     "slices": st.sampled_from([[], [{"column": "region", "minimum": 0.5, "max_drop": 0.1}]]),
 }).map(make_policy)
 
@@ -142,6 +155,8 @@ RULES = [
     ("challenger.metrics.accuracy", lambda value: 0.8 <= value <= 1 + 1e-9),
     ("challenger.metrics.roc_auc", lambda value: 0.7 <= value <= 1 + 1e-9),
     ("baseline.metrics.accuracy", lambda value: -1e-9 <= value < 0.86),
+    ("against_baseline.lower", lambda value: 0.6 + value > 0.6 and value <= 0.31),
+    ("champion.judged.value", lambda value: 0.5 * (value - 0.58) <= 0.84 - 0.6),
     ("champion.comparison.lower", lambda value: -0.01 < value <= 0.035),
     ("best.comparison.lower", lambda value: -0.01 < value <= 0.019),
     ("slices.0.challenger", lambda value: 0.84 - 0.05 <= value <= 1 + 1e-9),
@@ -159,7 +174,9 @@ def test_one_number_decides(path: str, is_good: Any, value: float) -> None:
     # The decision metric is also half of each difference: without rivals it stands alone.
     is_alone = path == "challenger.metrics.accuracy"
     assume(not is_alone or value > 0.6)
-    rivals = {"champion": None, "best": None} if is_alone else {}
+    rivals: dict[str, Any] = {"champion": None, "best": None} if is_alone else {}
+    if path.endswith(("challenger.metrics.accuracy", "baseline.metrics.accuracy")):
+        rivals |= {"baseline.answers": None}  # from before the two had an interval
     verdict = judge(make_report({path: value, **rivals}), make_policy(), report_digest="d")
     assert verdict.passed == is_good(value), verdict.headline
 
