@@ -15,6 +15,7 @@ from include.retraining.exceptions import (
 )
 from include.retraining.registry import Registry, initialise
 from include.retraining.storage import Store
+from tests.include.retraining.gate_checks import against_baseline
 from tests.include.retraining.promoting import promote, promote_days
 from tests.planted import MODEL, plant_run, version_name
 
@@ -49,7 +50,7 @@ def test_best_of_last(folder: Store) -> None:
                 "champion.comparison.upper": 1.0,
             }
         )
-        run = plant_run(folder, day, report={"challenger.metrics.accuracy": score, **rivals})
+        run = plant_run(folder, day, report={**against_baseline(score), **rivals})
         promote(folder, run)
     registry = Registry(folder, MODEL)
     found = {n: registry.best_of_last("accuracy", n) for n in (1, 2, 3, 4, 10)}
