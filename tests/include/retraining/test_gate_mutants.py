@@ -573,8 +573,8 @@ MUTANTS = (
     Mutant(
         "older data replaces newer",
         "registry",
-        "if date < champion.data_date and not is_forced:",
-        "if False:",
+        "if date >= champion.data_date or is_forced:",
+        "if True:",
     ),
     Mutant(
         "who is slower promotes all the same",
