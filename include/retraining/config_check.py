@@ -22,6 +22,7 @@ from include.retraining.config import (
     load_model,
     parse_model,
 )
+from include.retraining.config_gates import gate_warnings
 from include.retraining.exceptions import ConfigError, NotFound
 
 
@@ -146,6 +147,7 @@ def _warnings(config: ModelConfig) -> Iterator[str]:
     """Yield what works and may not be meant."""
     if config.trigger.schedule is not None and find_spec("croniter") is None:
         yield "trigger.schedule: not checked: croniter, by which Airflow reads it, is not installed"
+    yield from gate_warnings(config)
 
 
 def read_text(path: Path) -> str:

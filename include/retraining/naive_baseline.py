@@ -7,10 +7,10 @@ import pandas as pd
 from sklearn.dummy import DummyClassifier, DummyRegressor
 
 from include.retraining.opponents import Entrant
-from include.retraining.predictions import Array, Class, Predictions, Sample, predict
-from include.retraining.resampling import weighted_metric
+from include.retraining.predictions import Array, Class, Predictions, predict
 
 _OF_ABSOLUTE_ERRORS = frozenset({"neg_mean_absolute_error", "neg_median_absolute_error"})
+_OF_THE_POSITIVE = frozenset({"f1", "precision", "recall"})
 _OF_PROBABILITIES = frozenset({
     "average_precision",
     "neg_brier_score",
@@ -26,8 +26,8 @@ def naive_baseline(
     """Return someone who knows nothing but the training labels, and makes the best of them.
 
     What it always says fits the decision metric: the median where errors are absolute, the mean for
-    any other regression, and of the classes the one that scores best on the training labels. Its
-    probabilities are the classes' shares.
+    any other regression, the positive class where only that one counts (F1), else the most frequent
+    class. Its probabilities are the classes' shares.
 
     Args:
         labels: of the training part, as `label_values` returns them.
@@ -50,24 +50,9 @@ def naive_baseline(
     if metric in _OF_PROBABILITIES:
         told = "the classes' shares in the training labels"
         return Entrant("baseline", predictions=found, answers=told)
-    numbers = np.arange(len(classes))
-    if problem == "binary":
-        numbers = (classes == positive).astype(np.int64)
-    best = _best_class(numbers, counts, problem, metric)
-    values = np.repeat(classes[[best]], rows)
-    told = f"one class, of all the one with the best {metric} on the training labels"
-    constant = Predictions(values, found.probabilities, found.classes)
+    # Of every other metric of classes the commonest class is the best constant, or none is better.
+    is_told_yes = metric in _OF_THE_POSITIVE and positive in classes
+    told = "the positive class" if is_told_yes else "the most frequent training label"
+    best = classes == positive if is_told_yes else [counts.argmax()]
+    constant = Predictions(np.repeat(classes[best], rows), found.probabilities, found.classes)
     return Entrant("baseline", predictions=constant, answers=told)
-
-
-def _best_class(numbers: Array, counts: Array, problem: str, metric: str) -> int:
-    """Return the position of the class that is best to tell everybody; of equals the commonest."""
-
-    def scored(at: int) -> float:
-        always = np.full_like(numbers, numbers[at])
-        score = weighted_metric(metric, Sample(problem, numbers, always, None))
-        found = score(counts[None, :].astype(float)).item()
-        return found if np.isfinite(found) else -np.inf
-
-    by_frequency = sorted(range(len(counts)), key=lambda at: -counts[at])
-    return max(by_frequency, key=scored)

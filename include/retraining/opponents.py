@@ -21,7 +21,7 @@ from include.retraining.exhaustion import exhausted
 from include.retraining.foreign_errors import withheld
 from include.retraining.holdout import HoldoutRows
 from include.retraining.manifest import Serving
-from include.retraining.predictions import Array, Predictions, class_names, predict
+from include.retraining.predictions import Predictions, class_names, predict
 from include.retraining.promotions import JudgedScore, PromotionEntry
 from include.retraining.registry import Registry
 from include.retraining.storage import MissingObject, Store
