@@ -50,7 +50,8 @@ class ChildProcess:
             folder: its working directory.
             environment: its whole environment.
             timeout_seconds: seconds after which it is ended.
-            memory_bytes: limit of its address space; None for none.
+            memory_bytes: limit of its own memory, for each process of it: what it allocates, not
+                what it only maps or reserves; None for none.
         """
         self.stopped_because: str | None = None
         self._timeout_seconds = timeout_seconds
@@ -127,8 +128,11 @@ class ChildProcess:
         name = signal.Signals(-self.exit_code).name
         unit = 1 if sys.platform == "darwin" else 1024
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
-        suspicion = ", most likely out of memory" if name == "SIGKILL" else ""
-        limit = f" of {self._memory_bytes / 2**30:g} GiB allowed" if self._memory_bytes else ""
+        # A library that is refused memory may also give up by itself, or run into nothing.
+        is_limited = self._memory_bytes is not None
+        signs = {"SIGKILL", "SIGABRT", "SIGSEGV"} if is_limited else {"SIGKILL"}
+        suspicion = ", most likely out of memory" if name in signs else ""
+        limit = f" of {self._memory_bytes / 2**30:.3g} GiB allowed" if self._memory_bytes else ""
         return f"killed ({name}){suspicion}: it used up to {peak / 2**30:.2f} GiB{limit}"
 
     def _check_clock_and_parent(self) -> None:
@@ -149,7 +153,7 @@ class ChildProcess:
             log.warning("memory has no effect: only Linux can limit a process that runs")
             return
         with suppress(ProcessLookupError):  # it has ended already
-            resource.prlimit(self.pid, resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+            resource.prlimit(self.pid, resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
 
 
 def _read(descriptor: int) -> bytes:

@@ -14,6 +14,7 @@ from airflow.sdk import Context
 from include.orchestration.bundle import assert_own_bundle
 from include.orchestration.child_process import ChildProcess, Orphaned
 from include.orchestration.failing import failing_clearly
+from include.orchestration.job_limits import limited, log_limit, memory_limit
 from include.orchestration.run_reference import attempt_word, run_reference
 from include.orchestration.step_failure import failure_reason, leave_failure
 from include.orchestration.store_connection import StoreAddress, open_store, store_address
@@ -100,13 +101,12 @@ class LocalJobOperator(WaitsForOtherTraining):
         """
         command = [sys.executable, "-m", "include.retraining", self.step]
         command += ["--run", run_uri, "--attempt", attempt, "--watch-parent"]
-        mib = compute.memory_mib
         child = self._child = ChildProcess(
             command,
             folder=root,
             environment=job_environment(address, compute),
             timeout_seconds=compute.timeout_seconds,
-            memory_bytes=None if mib is None else mib * 2**20,
+            memory_bytes=memory_limit(compute.memory_mib),
         )
         self.log.info("process %d: %s", child.pid, " ".join(command[1:]))
         return follow(child, self.step, self.log, options=address.options)
@@ -129,6 +129,8 @@ def follow(
 ) -> tuple[int, str]:
     """Log what a child says until it has ended; return its exit code and its last line.
 
+    Beyond the log's limit only the end is logged.
+
     Args:
         child: the process, just started.
         what: it does, for the error.
@@ -138,13 +140,14 @@ def follow(
     Raises:
         JobKilled: when it was ended from outside, saying by what.
     """
-    from include.retraining.redaction import mask_own
+    from include.retraining.redaction import masking
 
+    # Airflow masks a task's log, and not what LocalExecutor repeats on its own output.
+    masked = masking(options)
     line = ""
     try:
-        for text in child.lines():
-            # Airflow masks a task's log, and not what LocalExecutor repeats on its own output.
-            line = mask_own(text, options)
+        for text in limited(child.lines(), log_limit()):
+            line = masked(text)
             log.info("%s", line)
     except Orphaned:
         child.end()

@@ -15,12 +15,13 @@ from include.orchestration.child_process import ChildProcess
 from include.orchestration.deploy_model import champion_asset
 from include.orchestration.end_with_supervisor import end_with_supervisor
 from include.orchestration.failing import failing_clearly
+from include.orchestration.job_limits import memory_limit
 from include.orchestration.local_job import follow, job_environment
 from include.orchestration.store_connection import StoreAddress, open_store, store_address
 from include.orchestration.telling_by_hand import tell_by_hand
 from include.retraining.compute import LocalCompute
 from include.retraining.config import load_model
-from include.retraining.exceptions import ArtifactError, EvidenceError, StorageError
+from include.retraining.exceptions import ArtifactError, EvidenceError, InfrastructureError
 
 if TYPE_CHECKING:
     from include.retraining.rollback_plan import RollbackPlan
@@ -78,7 +79,7 @@ class TryVersionOperator(BaseOperator):
             plan = read_plan(context, self.plan_task)
             exit_code, line = self._run(root, store_address(), plan)
             if exit_code == EXIT_RETRY:
-                raise StorageError(line)
+                raise InfrastructureError(line)
             if exit_code != 0:
                 raise ArtifactError(line)
         return line
@@ -95,6 +96,7 @@ class TryVersionOperator(BaseOperator):
             folder=root,
             environment=job_environment(address, LocalCompute()),
             timeout_seconds=TRY_SECONDS,
+            memory_bytes=memory_limit(None),
         )
         what = f"version {plan.target.version}"
         return follow(self._child, what, self.log, options=address.options)

@@ -94,7 +94,7 @@ class StepCompute(Section):
         """What the step may use, for a person. Only once it is resolved."""
         cpu = "all CPUs" if self.cpu is None else f"{fixed_cpus(self.cpu):g} CPUs"
         gpu = getattr(self, "gpu", 0)
-        parts = [cpu, *([f"{gpu} GPUs"] if gpu else []), self.memory or "no limit of memory"]
+        parts = [cpu, *([f"{gpu} GPUs"] if gpu else []), self.memory or "memory of the worker"]
         return f"{getattr(self, 'backend', '')}, {', '.join(map(str, parts))}"
 
 

@@ -10,6 +10,7 @@ carry the same event id.
 from __future__ import annotations
 
 import re
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -25,6 +26,8 @@ from include.retraining.wording import cut
 
 CLAIM_SECONDS = 60
 """How old a claim must be before its sender counts as dead; none takes longer than 10 s."""
+WAITING_SECONDS = 45.0
+"""How long those that wait may hold up whoever sends them, all together."""
 FIRST_PAUSE_SECONDS = 30.0
 LONGEST_PAUSE_SECONDS = 15 * 60.0
 LONGEST_RETRY_AFTER_SECONDS = 3600.0
@@ -94,28 +97,38 @@ def post(store: Store, notice: Notice) -> None:
 
 
 def deliver_waiting(
-    store: Store, send: Callable[[Notice], None], *, links_of: LinksOf | None = None
+    store: Store,
+    send: Callable[[Notice], None],
+    *,
+    links_of: LinksOf | None = None,
+    seconds: float = WAITING_SECONDS,
 ) -> int:
     """Send every notice that was written, is not sent, and whose time has come.
 
-    One that cannot be sent holds no other back. Announcements are told once their decision is
-    recorded, and dropped when another was.
+    One that cannot be sent holds no other back, and all together hold nobody up: what is left when
+    the time is up goes on waiting, and comes first next time, as failed ones pause. Announcements
+    are told once their decision is recorded, and dropped when another was.
 
     Args:
         store: with the outbox.
         send: as in `deliver`.
         links_of: where a message made from an announcement takes a person.
+        seconds: after which no other is begun.
 
     Returns:
         How many were sent.
 
     Raises:
-        NotSent: when some could not be sent, saying how many and the first problem. Those that
-            could were.
+        NotSent: when some could not be sent or begun, saying how many and the first problem.
         StorageError: when the outbox cannot be listed.
     """
-    sent, problems = 0, []
+    sent, left = 0, 0
+    problems: list[Exception] = []
+    end = time.monotonic() + seconds
     for key in _unmarked(store):
+        if time.monotonic() >= end:
+            left += 1
+            continue
         try:
             notice = _stored(store, key, links_of)
             if notice is None:
@@ -124,10 +137,10 @@ def deliver_waiting(
                 sent += deliver(store, notice, send)
         except Exception as problem:  # noqa: BLE001 it is told below
             problems.append(problem)
-    if problems:
-        raise NotSent(
-            f"{len(problems)} notices could not be sent, {sent} were: {_words(problems[0])}"
-        ) from problems[0]
+    if problems or left:
+        late = f", {left} were not begun within {seconds:g} s" if left else ""
+        first = f": {_words(problems[0])}" if problems else ""
+        raise NotSent(f"{len(problems)} notices could not be sent, {sent} were{late}{first}")
     return sent
 
 

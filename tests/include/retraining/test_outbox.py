@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -249,3 +250,25 @@ def test_a_damaged_notice_holds_nothing_back(folder: Store) -> None:
     assert "a notice in the outbox cannot be read" in sent[0].text
     assert "outbox/a.json" in sent[0].text
     assert sent[1] == notice
+
+
+@pytest.mark.fault("H03")
+def test_a_hundred_that_wait_share_one_time_limit(folder: Store) -> None:
+    """Slack that does not answer holds the watch once, not once for each message; none is lost."""
+    for number in range(100):
+        folder.create(f"outbox/m{number:03d}.json", make_notice(f"m{number:03d}").to_bytes())
+    tried: list[str] = []
+
+    def hang(notice: Notice) -> None:
+        tried.append(notice.key)
+        time.sleep(0.05)
+        raise NotSent("Slack did not answer in time")
+
+    with pytest.raises(
+        NotSent, match=r"not be sent, 0 were, \d+ were not begun within 0.2 s: Slack"
+    ):
+        deliver_waiting(folder, hang, seconds=0.2)
+    assert 1 <= len(tried) < 10
+    sent: list[Notice] = []
+    assert deliver_waiting(folder, sent.append) == 100 - len(tried)
+    assert not {notice.key for notice in sent} & set(tried)

@@ -61,7 +61,7 @@ def test_what_cannot_be_seen_is_dropped(unseen: str) -> None:
     ],
 )
 def test_control_characters_are_shown_by_their_number(text: str, shown: str) -> None:
-    """What a database or a terminal would take amiss is shown as its number, in a gate's name too."""
+    """What a database or a terminal would take amiss is shown as its number, in names too."""
     assert visible(text) == redact(text) == shown
     assert cut(text, 80) == " ".join(shown.split())
 
