@@ -25,6 +25,9 @@ class Predictions:
     """For a classifier that gives them: a row per row, a column per class."""
     classes: tuple[Class, ...] | None
     """For a classifier, its classes in the order of its probabilities."""
+    scores: Array | None = None
+    """For a classifier of two classes without probabilities, what its `decision_function` gives:
+    the higher, the more it is the second class."""
 
 
 @runtime_checkable
@@ -50,16 +53,34 @@ class Sample:
     labels: Array
     values: Array
     probabilities: Array | None
+    scores: Array | None = None
+    """Binary: what `decision_function` says for the positive class, where there are no
+    probabilities."""
 
     @property
     def rows(self) -> int:
         """The number of rows."""
         return len(self.labels)
 
+    @property
+    def ranking(self) -> Array:
+        """What puts a binary problem's rows in order: probabilities, else scores.
+
+        Raises:
+            ValueError: when there are neither.
+        """
+        found = self.scores if self.probabilities is None else self.probabilities
+        if found is None:
+            raise ValueError("the model gives neither probabilities nor decision_function()")
+        return found
+
     def take(self, chosen: Array) -> Sample:
         """Return some of the rows, by position or by a mask."""
-        probabilities = None if self.probabilities is None else self.probabilities[chosen]
-        return Sample(self.problem, self.labels[chosen], self.values[chosen], probabilities)
+        probabilities, scores = (
+            None if column is None else column[chosen]
+            for column in (self.probabilities, self.scores)
+        )
+        return Sample(self.problem, self.labels[chosen], self.values[chosen], probabilities, scores)
 
 
 def label_values(labels: pd.Series[Any], problem: str) -> Array:
@@ -112,9 +133,15 @@ def predict(estimator: Any, rows: pd.DataFrame, problem: str) -> Predictions:
                 f"predict_proba() gave {probabilities.shape} values for {len(rows)} rows and "
                 f"{len(classes)} classes"
             )
+    scores = None
+    if probabilities is None and len(classes) == 2 and hasattr(estimator, "decision_function"):
+        # As scikit-learn's scorers of a ranking do, for LinearSVC and its like.
+        scores = np.asarray(estimator.decision_function(rows), dtype=np.float64)
+        if scores.shape != (len(rows),):
+            raise ValueError(f"decision_function() gave {scores.shape} values for {len(rows)} rows")
     if values.dtype.kind == "b":
         values = values.astype(np.int64)
-    return Predictions(values, probabilities, classes)
+    return Predictions(values, probabilities, classes, scores)
 
 
 def prediction_columns(
@@ -123,9 +150,12 @@ def prediction_columns(
     """Return predictions as the columns of the table that a run keeps.
 
     `ROLE` holds the values, `ROLE_probability` the probability of a binary problem's positive
-    class, `ROLE_probability_CLASS` those of several classes.
+    class, `ROLE_probability_CLASS` those of several classes, `ROLE_score` the decision function
+    where there are no probabilities.
     """
     columns = {role: predictions.values}
+    if predictions.scores is not None:
+        columns[f"{role}_score"] = predictions.scores
     if predictions.probabilities is None or predictions.classes is None:
         return columns
     for number, name in enumerate(predictions.classes):
@@ -192,8 +222,11 @@ def as_sample(
         if probabilities is not None:
             column = known.index(positive) if positive in known else None
             probabilities = np.zeros(len(labels)) if column is None else probabilities[:, column]
+        scores = predictions.scores
+        if scores is not None and known[1] != positive:
+            scores = -scores
         is_yes = (predictions.values == positive).astype(np.int8)
-        return Sample(problem, (labels == positive).astype(np.int8), is_yes, probabilities)
+        return Sample(problem, (labels == positive).astype(np.int8), is_yes, probabilities, scores)
     return _sample_of_classes(labels, predictions, classes or ())
 
 

@@ -31,11 +31,18 @@ class Comparison(Document):
     """The rows both were scored on."""
     difference: float
     lower: float
-    """Lower end of the 95 % interval."""
+    """Lower end of the interval."""
     upper: float
     method: str
-    """`paired bootstrap` or `McNemar`, with its size."""
+    """How the interval was made, and from how many rows that differ."""
     rows: int
+    level: float = 0.95
+    """Of the interval: 0.95 for the first try on these rows, closer to 1 for a later one."""
+    rarest: int | None = None
+    """For a classifier, the rows of the class that has the fewest."""
+    narrowest: float | None = None
+    """For a metric of predicted classes, half the 95 % interval of two versions that decide every
+    row alike: with these rows, no smaller difference can be excluded."""
 
 
 class Scores(Document):

@@ -70,7 +70,7 @@ def make_report(
             serving=one.serving,
             split=one.manifest.split if one.manifest else None,
             scores=scored[one.role].scores if one.role in scored else None,
-            comparison=_compare(challenger, scored.get(one.role), config.gates.metric, run.seed),
+            comparison=_compare(challenger, scored.get(one.role), config.gates.metric),
             error=one.error,
             judged=one.judged,
         )
@@ -151,20 +151,11 @@ def _score(
     return Scored(sample, scores)
 
 
-def _compare(ours: Scored, theirs: Scored | None, metric: str, seed: int) -> Comparison | None:
+def _compare(ours: Scored, theirs: Scored | None, metric: str) -> Comparison | None:
     if theirs is None:
         return None
-    mine, other = ours.scores.metrics[metric], theirs.scores.metrics[metric]
-    if mine is None or other is None:
-        return None
-    return compare(
-        metric,
-        ours.sample,
-        theirs.sample,
-        difference=mine - other,
-        seed=seed,
-        holdout_digest=ours.scores.holdout_digest,
-    )
+    digest = ours.scores.holdout_digest
+    return compare(metric, ours.sample, theirs.sample, holdout_digest=digest)
 
 
 def _score_slices(
