@@ -60,12 +60,12 @@ _CLASSIFIER: dict[str, Metric] = {
 METRICS: dict[str, dict[str, Metric]] = {
     "binary": {
         **_CLASSIFIER,
-        "average_precision": lambda s: sk.average_precision_score(s.labels, _probabilities(s)),
+        "average_precision": lambda s: sk.average_precision_score(s.labels, s.ranking),
         "f1": _averaged(sk.f1_score, "binary"),
         "neg_brier_score": lambda s: -sk.brier_score_loss(s.labels, _probabilities(s)),
         "precision": _averaged(sk.precision_score, "binary"),
         "recall": _averaged(sk.recall_score, "binary"),
-        "roc_auc": lambda s: sk.roc_auc_score(s.labels, _probabilities(s)),
+        "roc_auc": lambda s: sk.roc_auc_score(s.labels, s.ranking),
     },
     "multiclass": {
         **_CLASSIFIER,
