@@ -9,7 +9,7 @@ from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import stdtrit
+from scipy.special import stdtrit  # type: ignore[import-untyped]
 
 from include.retraining.influence import TABLE_METRICS, influence
 from include.retraining.metrics import compute
@@ -136,7 +136,7 @@ def _small_sample(sample: Sample) -> Array:
     else:
         _, place, by_class = np.unique(sample.labels, return_inverse=True, return_counts=True)
         counts = by_class[place]
-    return np.sqrt(counts / np.maximum(counts - 1, 1))
+    return np.asarray(np.sqrt(counts / np.maximum(counts - 1, 1)))
 
 
 def _mcnemar(challenger: Sample, opponent: Sample, tail: float) -> tuple[float, float, str]:

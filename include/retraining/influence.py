@@ -227,8 +227,11 @@ def _average_precision(labels: Array, scores: Array) -> Array:
     yes = np.bincount(place, is_yes, len(levels))
     found, drawn = np.cumsum(yes), np.cumsum(np.bincount(place, minlength=len(levels)))
     precision, positives = found / drawn, yes.sum()
+
+    def at_or_below(values: Array) -> Array:
+        return np.asarray(np.cumsum(values[::-1])[::-1])
+
     # A row moves the precision at its own score and at all below.
-    at_or_below = lambda values: np.cumsum(values[::-1])[::-1]  # noqa: E731 two lines, two uses
     right = at_or_below(yes * (1 - precision) / drawn)[place]
     wrong = at_or_below(-yes * precision / drawn)[place]
     own = precision[place] - (precision @ yes) / positives

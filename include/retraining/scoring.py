@@ -60,7 +60,7 @@ def make_report(
     """
     classes = _scored_classes(config, holdout)
     scored = {
-        one.role: _score(one, one.predictions, config, holdout, classes, seed=run.seed)
+        one.role: _score(one, one.predictions, config, holdout, classes)
         for one in entrants
         if one.predictions is not None
     }
@@ -94,7 +94,7 @@ def make_report(
         challenger=challenger.scores,
         baseline=scored["baseline"].scores,
         champion=opponents.get("champion"),
-        against_baseline=_compare(challenger, scored["baseline"], config.gates.metric, run.seed),
+        against_baseline=_compare(challenger, scored["baseline"], config.gates.metric),
         best=opponents.get("best"),
         slices=_score_slices(
             holdout, challenger.sample, champion.sample if champion else None, config
@@ -128,8 +128,6 @@ def _score(
     config: ModelConfig,
     holdout: HoldoutRows,
     classes: tuple[Class, ...] | None,
-    *,
-    seed: int,
 ) -> Scored:
     sample = as_sample(
         holdout.labels,
@@ -143,7 +141,7 @@ def _score(
         version=manifest.version if manifest else entrant.role,
         holdout_digest=holdout.digest,
         metrics={metric: compute(metric, sample) for metric in config.gates.metrics},
-        standard_error=standard_error(config.gates.metric, sample, seed=seed),
+        standard_error=standard_error(config.gates.metric, sample),
         answers=entrant.answers,
         latency_ms_per_1000_rows=entrant.latency_ms,
         model_bytes=manifest.model_bytes if manifest else None,
