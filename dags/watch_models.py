@@ -7,9 +7,8 @@ another:
 - **Close dead runs**: a run that was killed or marked failed as a whole gets its decision record
   and its message.
 - **Stop lost jobs** on AWS Batch or Kubernetes whose run has ended.
-- **Look at the models**: a wrong configuration, paused, nothing decided for two intervals, what serves
-  is too old, late by
-  the clock. Each is told once, and again when it is over.
+- **Look at the models**: a wrong configuration, paused, nothing decided for two intervals, what
+  serves is too old, late by the clock. Each is told once, and again when it is over.
 - **Leave a mark** in the store, by which `python -m include.retraining watch`, outside of Airflow,
   sees that this DAG works.
 

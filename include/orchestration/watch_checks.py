@@ -37,6 +37,7 @@ def check_model(store: Store, name: str, context: Context) -> list[str]:
         CONFIGURATION,
         DAMAGED,
         damaged_log,
+        damaged_record,
         problems,
         wrong_configuration,
     )
@@ -46,7 +47,11 @@ def check_model(store: Store, name: str, context: Context) -> list[str]:
     looked_at: tuple[str, ...] = CONDITIONS
     try:
         config = _usable(name)
-        found = problems(look(store, config, links, now))
+        sight = look(store, config, links, now)
+        lost = _compare(store, sight)
+        found = problems(sight)
+        if lost is not None:
+            found.append(damaged_record(config, lost, sight.serving, links))
     except ConfigError as error:
         serving = _serving(store, name)
         found = [wrong_configuration(name, str(error), links, serving=serving)]
@@ -86,6 +91,20 @@ def _serving(store: Store, name: str) -> str:
         return serving_now(log, log.champion())
     except RegistryError:
         return "unknown"
+
+
+def _compare(store: Store, sight: Sight) -> str | None:
+    """Compare what the last look saw of the log and the records with what is there."""
+    from include.retraining.chain import remember_newest
+    from include.retraining.layout import RunPaths
+
+    newest = sight.newest
+    key = None
+    if newest is not None:
+        key = RunPaths(newest.model, newest.run).decision(newest.clear)
+    return remember_newest(
+        store, sight.config.name, champion=sight.champion, newest=key, now=sight.now
+    )
 
 
 def look(store: Store, config: ModelConfig, links: Links, now: datetime) -> Sight:

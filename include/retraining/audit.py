@@ -71,6 +71,8 @@ class AuditRow(Document):
     model_digest: str | None = None
     """Of the model's own code."""
     lock_digest: str | None = None
+    wiring_digest: str | None = None
+    """Of `dags/` and `include/orchestration/`."""
     python: str | None = None
     fingerprint: str | None = None
     """Of all that can change the model: files, code, configuration, seed."""

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from include.retraining.approval import Approval, find_approval, why_not_approved
+from include.retraining.chain import require_newest_entry
 from include.retraining.cleared import standing
 from include.retraining.config import ModelConfig
 from include.retraining.exceptions import EvidenceError, Held, RegistryError, Superseded
@@ -88,7 +89,7 @@ def deploy(store: Store, run: RunRef, *, actor: str, changed: str | None = None)
         EvidenceError: when the verdict is missing, does not follow from the evidence, or is a no,
             or when a person must approve it and was not asked.
         ArtifactError: when the version's files are not what its manifest says.
-        RegistryError: when the promotion log is unreadable.
+        RegistryError: when the promotion log is unreadable, or lacks an entry that was seen.
         StorageError: when the store refuses or does not answer.
     """
     closed = find_decision(store, run)
@@ -116,6 +117,7 @@ def deploy(store: Store, run: RunRef, *, actor: str, changed: str | None = None)
     obstacle = _obstacle(evidence, approval, changed)
     if obstacle is not None:
         return close_run(store, run, *obstacle)
+    require_newest_entry(store, run.model)
     asked_for = evidence.manifest.params.reason
     try:
         entry = Registry(store, run.model).promote(

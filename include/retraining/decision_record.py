@@ -12,6 +12,7 @@ from include.retraining.compute_used import ComputeUsed
 from include.retraining.documents import Document
 from include.retraining.manifest import Cause, Code, Delivery, Flag, Params, Serving
 from include.retraining.report import EvaluationReport
+from include.retraining.seen import Seen
 from include.retraining.verdict import Verdict
 
 
@@ -98,3 +99,7 @@ class DecisionRecord(Document):
     """The kind of the first cause, where the run broke: `out_of_memory`, `timeout`, …"""
     approval: Approval | None = None
     """What a person said where one must approve."""
+    after: tuple[Seen, ...] = ()
+    """The records that were written last before this one (`chain`)."""
+    log_head: Seen | None = None
+    """The newest entry of the promotion log when this was written."""

@@ -5,6 +5,8 @@ A producer writes its files first and a flag last. The flag is a plain file (`re
 
     {"files": [{"name": "part-0.csv", "size": 123, "sha256": "…"}]}
 
+What else a producer writes into a manifest is its own and is not read.
+
 A flag is never proof: every look goes to the files themselves. What a person or a program can
 put into a manifest is refused before anything is read when it could leave the delivery's folder.
 """

@@ -15,6 +15,7 @@ from typing import TypeVar
 from include.retraining import layout
 from include.retraining.announcing import announcement
 from include.retraining.approval import Approval, find_approval
+from include.retraining.chain import newest_entry, newest_records
 from include.retraining.compute_used import compute_used
 from include.retraining.decision_record import FINISHED, PROMOTES, DecisionRecord, Outcome
 from include.retraining.documents import Document, sha256_of
@@ -270,6 +271,9 @@ def _gather(store: Store, run: RunRef, outcome: Outcome, reason: str) -> Decisio
         serving=None if champion is None else serving_of(champion),
         serving_since=since,
     )
+    newest = newest_records(store, run.model)
+    held = {"after": tuple(newest), "log_head": newest_entry(store, run.model, newest)}
+    record = record.model_copy(update=held)
     manifest = _manifest(store, paths)
     return record if manifest is None else _with_pins(store, paths, record, manifest)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from include.retraining import layout, versions
+from include.retraining.chain import examine_records
 from include.retraining.documents import sha256_of
 from include.retraining.exceptions import (
     ArtifactError,
@@ -51,6 +52,8 @@ class LogCheck:
     """How many can be read."""
     versions: int
     """Distinct versions whose files were checked."""
+    records: int
+    """Decision records that were checked, with what they hold of the log and of one another."""
     problems: tuple[str, ...]
 
 
@@ -58,7 +61,7 @@ class Registry(PromotionLog):
     """One model's promotion log, and the rules for adding to it."""
 
     def verify(self) -> LogCheck:
-        """Check the chain and the files of every version that ever served, and raise for neither.
+        """Check the log, the versions that ever served and the records, and raise for none.
 
         What is damaged hides nothing else: all that can be read is checked.
 
@@ -68,7 +71,7 @@ class Registry(PromotionLog):
         try:
             entries, problems = self.examine()
         except StoreNotInitialised as error:
-            return LogCheck(self.model, None, 0, 0, (str(error),))
+            return LogCheck(self.model, None, 0, 0, 0, (str(error),))
         champion = None
         with suppress(RegistryError):  # it is one of the problems
             champion = self.serving()
@@ -78,9 +81,13 @@ class Registry(PromotionLog):
                 self._require_version(entry.version, entry.version_digest)
             except (ArtifactError, EvidenceError, NotFound, MissingObject) as error:
                 problems.append(f"version {entry.version}: {error}")
+        records, damaged = examine_records(self.store, self.model)
+        named = {problem.partition(": ")[0] for problem in problems}
+        problems += [one for one in damaged if one.partition(": ")[0] not in named]
         strangers = [name for name in self.names() if not ENTRY_NAME.fullmatch(name)]
         problems += [f"{self.folder}/{name} is not an entry of the log" for name in strangers]
-        return LogCheck(self.model, champion, len(entries), len(served), tuple(problems))
+        counts = (len(entries), len(served), records)
+        return LogCheck(self.model, champion, *counts, tuple(problems))
 
     def promote(
         self,

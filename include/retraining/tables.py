@@ -136,7 +136,10 @@ def check(found: LogCheck) -> Iterable[str]:
     """Yield what a check of the promotion log found."""
     yield from found.problems
     state = f"{len(found.problems)} problems" if found.problems else "sound"
-    yield f"{found.model}: {found.entries} entries, {found.versions} versions: {state}"
+    yield (
+        f"{found.model}: {found.entries} entries, {found.versions} versions, {found.records} "
+        f"records: {state}"
+    )
 
 
 def replayed(found: Sequence[Replayed]) -> Iterable[Any]:

@@ -16,6 +16,7 @@ from include.retraining.documents import Document
 from include.retraining.exceptions import EvidenceError
 from include.retraining.layout import watch_key
 from include.retraining.notices import Kind, Links, Notice, alert
+from include.retraining.seen import Seen
 from include.retraining.storage import Store
 
 NOWHERE = Links()
@@ -60,6 +61,20 @@ class Watched(Document):
     since: datetime
     """When it was looked at first: what was due before is not its matter."""
     raised: dict[str, Raised] = Field(default_factory=dict)
+    head: Seen | None = None
+    """Of a model: the newest entry of its promotion log (`chain.remember_newest`)."""
+    record: Seen | None = None
+    """Of a model: the decision record of the run that was due last."""
+
+
+def find_watched(store: Store, place: str) -> Watched | None:
+    """Return what is known of a place; None where nothing is, or it cannot be read."""
+    key = watch_key(place)
+    data = store.read_if_present(key)
+    try:
+        return None if data is None else Watched.from_bytes(data, where=key)
+    except EvidenceError:
+        return None  # a damaged file is replaced: what still is wrong is told a second time
 
 
 def watched(store: Store, place: str, *, now: datetime) -> Watched:
@@ -70,15 +85,11 @@ def watched(store: Store, place: str, *, now: datetime) -> Watched:
         place: `models/NAME`, or `airflow`.
         now: the time.
     """
-    key = watch_key(place)
-    data = store.read_if_present(key)
-    try:
-        if data is not None:
-            return Watched.from_bytes(data, where=key)
-    except EvidenceError:
-        pass  # a damaged file is replaced: what still is wrong is told a second time
+    known = find_watched(store, place)
+    if known is not None:
+        return known
     fresh = Watched(since=now)
-    store.write(key, fresh.to_bytes())
+    store.write(watch_key(place), fresh.to_bytes())
     return fresh
 
 

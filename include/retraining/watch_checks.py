@@ -116,6 +116,24 @@ def wrong_configuration(model: str, why: str, links: Links, *, serving: str) -> 
     )
 
 
+def damaged_record(config: ModelConfig, why: str, serving: str, links: Links) -> Alarm:
+    """Return the alarm of a model one of whose decision records is gone or was altered."""
+    return Alarm(
+        condition=DAMAGED,
+        title=config.title,
+        headline="a decision record is missing or was altered",
+        why=why,
+        step=f"Run `python -m include.retraining verify {config.name}`: it names each record that "
+        "is not as it was.",
+        over="the decision record is as it was",
+        runbook=DAMAGED,
+        model=config.name,
+        owner=config.owner,
+        serving=serving,
+        links=links,
+    )
+
+
 @dataclass(frozen=True)
 class _Found:
     condition: str

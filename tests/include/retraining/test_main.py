@@ -171,7 +171,7 @@ def test_why(store: Store, run: Run) -> None:
 
 def test_verify(store: Store, run: Run) -> None:
     """`verify` ends with 0 while all is sound, and names what is not."""
-    assert run("verify", MODEL) == (0, f"{MODEL}: 2 entries, 2 versions: sound\n", "")
+    assert run("verify", MODEL) == (0, f"{MODEL}: 2 entries, 2 versions, 4 records: sound\n", "")
     store.write(f"models/{MODEL}/versions/{version_name(1)}/0-1/model.skops", b"x")
     code, out, _ = run("verify", MODEL)
     assert code == 1
