@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 
 from include.orchestration.find_connection import Answer, ask_backends
 from include.orchestration.store_connection import STORE_CONNECTION, store_address
-from include.retraining.compute import BatchCompute, KubernetesCompute
+from include.retraining.compute import BatchCompute, KubernetesCompute, LocalCompute
 from include.retraining.config import MODELS_FOLDER, ModelConfig, load_model, model_names
 from include.retraining.config_sections import DEFAULT_CONNECTION
-from include.retraining.exceptions import ConfigError, RetrainingError
+from include.retraining.exceptions import RetrainingError
 
 EVERY_MODEL = "every model"
 # The hooks do without these: the role that AWS gives to the machine, the pod's service account.
@@ -73,7 +73,7 @@ def _needs_of(config: ModelConfig, file: Path) -> Iterator[Need]:
             yield Need(compute.connection, kind_of, f"{where}: compute.{step}.connection")
 
 
-def problems(needed: list[Need]) -> list[str]:
+def problems(needed: list[Need], folder: Path = MODELS_FOLDER) -> list[str]:
     """Return what is wrong with a connection that is needed; nothing when it is as it must be."""
     conn_id, kind, _ = needed[0]
     answers = ask_backends(conn_id)
@@ -90,20 +90,54 @@ def problems(needed: list[Need]) -> list[str]:
             f"it is in {found[0].place} and in {others} too: that copy would be used whenever "
             f"{found[0].place} does not answer; remove it there"
         )
-    return said + _wrong_content(kind, found[0].connection)
+    return said + _wrong_content(kind, found[0].connection, folder)
 
 
-def _wrong_content(kind: str, connection: Any) -> list[str]:
+def _wrong_content(kind: str, connection: Any, folder: Path) -> list[str]:
     if kind == "store":
         try:
-            store_address()
-        except ConfigError as error:
+            address = store_address(seconds=_longest_on_the_worker(folder))
+        except RetrainingError as error:
             return [str(error)]
-    elif connection.conn_type != kind:
+        return _unreachable(address.uri, folder)
+    if connection.conn_type != kind:
         return [f"its type is {connection.conn_type!r}, must be {kind!r}"]
-    elif kind == "slackwebhook" and not connection.password:
+    if kind == "slackwebhook" and not connection.password:
         return ["it has no password: that is where the webhook's path (T…/B…/…) belongs"]
     return []
+
+
+def _longest_on_the_worker(folder: Path) -> float:
+    """Return the most seconds that a job on the worker may take: it is given the store's keys."""
+    models = (load_model(name, folder) for name in model_names(folder))
+    return max(
+        (
+            compute.timeout_seconds
+            for model in models
+            for _, compute in model.compute
+            if isinstance(compute, LocalCompute)
+        ),
+        default=0,
+    )
+
+
+def _unreachable(uri: str, folder: Path) -> list[str]:
+    """Return what is wrong with a store on a disk for jobs that run elsewhere."""
+    if not uri.startswith("file://"):
+        return []
+    fields = [
+        f"include/models/{name}.yaml: compute.{step}"
+        for name in model_names(folder)
+        for step, compute in load_model(name, folder).compute
+        if isinstance(compute, BatchCompute | KubernetesCompute)
+    ]
+    if not fields:
+        return []
+    problem = (
+        f"{uri} is a folder of this machine, which jobs elsewhere do not see: name a bucket, or "
+        f"let them run with `backend: local` ({', '.join(fields)})"
+    )
+    return [problem]
 
 
 def how_to_make(need: Need, answers: list[Answer]) -> str:
@@ -141,7 +175,7 @@ def report(folder: Path = MODELS_FOLDER) -> tuple[str, bool]:
     """
     lines, are_well = [], True
     for conn_id, needed in needs(folder).items():
-        found = problems(needed)
+        found = problems(needed, folder)
         are_well = are_well and not found
         lines.append(f"{conn_id}: {'there' if not found else '; '.join(found)}")
         if found:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Context
 
+from include.orchestration.cluster_connection import check_cluster
 from include.orchestration.failing import failing_clearly
 from include.orchestration.local_job import thread_limits
 from include.orchestration.remote_job import RemoteStep, job_command, open_step
@@ -67,6 +68,7 @@ class KubernetesJobOperator(WaitsForOtherTraining):
                 self._tidy(step)
                 return
             self.wait_for_other_training(step.store, step.manifest)
+            check_cluster(self.compute)
             compute = resolve(self.compute, step.manifest.delivery.total_bytes)
             claim, is_new = step.attempts.next_job(
                 self.step,

@@ -60,11 +60,12 @@ class LocalJobOperator(WaitsForOtherTraining):
 
         with failing_clearly(), self.waiting_for_other_training():
             root = assert_own_bundle(context)
-            address, store = store_address(), open_store()
+            store = open_store()
             paths = current_plan(store, run_reference(context).paths)
             manifest = read_manifest(store, paths)
             self.wait_for_other_training(store, manifest)
             compute = resolve(self.compute, manifest.delivery.total_bytes)
+            address = store_address(seconds=compute.timeout_seconds)
             attempt = attempt_word(context)
             try:
                 exit_code, last_line = self._run(

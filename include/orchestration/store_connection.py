@@ -8,6 +8,7 @@ from airflow.sdk import Connection
 from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
+from include.orchestration.aws_store import aws_options
 from include.orchestration.find_connection import why_missing
 from include.retraining.exceptions import ConfigError
 from include.retraining.secret_forms import forms_of
@@ -18,13 +19,6 @@ if TYPE_CHECKING:
 
 STORE_CONNECTION = "store"
 
-# The fields of an AWS connection's extra that obstore has a setting for.
-_AWS_EXTRA = {
-    "region_name": "AWS_REGION",
-    "endpoint_url": "AWS_ENDPOINT_URL",
-    "aws_session_token": "AWS_SESSION_TOKEN",
-}
-
 
 class StoreAddress(NamedTuple):
     """Where the store is and the settings that open it."""
@@ -34,15 +28,19 @@ class StoreAddress(NamedTuple):
     """obstore's settings by their environment names. Values are secrets."""
 
 
-def store_address() -> StoreAddress:
+def store_address(*, seconds: float = 0) -> StoreAddress:
     """Read the connection `store`.
 
-    Its extra holds `uri`. A connection of type `aws` gives its login, password, region_name,
-    endpoint_url and aws_session_token; any other type gives `options`, a mapping of obstore's
-    environment names.
+    Its extra holds `uri`, and may hold `options`, a mapping of obstore's environment names. A
+    connection of type `aws` gives what `aws_options` makes of it too: keys, role, region, server.
+
+    Args:
+        seconds: how long what it gives must open the store: a job cannot ask anew.
 
     Raises:
-        ConfigError: when there is no such connection, or it names no store.
+        ConfigError: when there is no such connection, or it names no store, or says what would not
+            be followed.
+        StorageError: when AWS does not answer who may ask.
     """
     try:
         connection = Connection.get(STORE_CONNECTION)
@@ -58,7 +56,9 @@ def store_address() -> StoreAddress:
             "the Airflow connection 'store' names no store: its extra must hold "
             '{"uri": "s3://bucket/prefix"} (or file:///folder)'
         )
-    options = _aws_options(connection) if connection.conn_type == "aws" else _options(extra)
+    options = _options(extra)
+    if connection.conn_type == "aws":
+        options = aws_options(connection, seconds=seconds)
     for name, value in options.items():
         if is_secret_name(name):
             for form in forms_of(value):
@@ -77,21 +77,6 @@ def open_store() -> Store:
 
     address = store_address()
     return registry.open_store(address.uri, address.options)
-
-
-def _aws_options(connection: Connection) -> dict[str, str]:
-    options = {}
-    if connection.login:
-        options["AWS_ACCESS_KEY_ID"] = connection.login
-    if connection.password:
-        options["AWS_SECRET_ACCESS_KEY"] = connection.password
-    extra = connection.extra_dejson
-    for field, name in _AWS_EXTRA.items():
-        if extra.get(field):
-            options[name] = str(extra[field])
-    if options.get("AWS_ENDPOINT_URL", "").startswith("http://"):
-        options["AWS_ALLOW_HTTP"] = "true"
-    return options
 
 
 def _options(extra: dict[str, object]) -> dict[str, str]:

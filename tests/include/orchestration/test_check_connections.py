@@ -18,7 +18,7 @@ from tests.e2e.backends import everywhere, on_batch, on_kubernetes
 from tests.include.orchestration.airflow_settings import Settings, secrets_manager
 from tests.vault_server import vault_server
 
-STORE = {"conn_type": "generic", "extra": {"uri": "file:///srv/store"}}
+STORE = {"conn_type": "generic", "extra": {"uri": "s3://bucket/prefix"}}
 SLACK = {"conn_type": "slackwebhook", "password": "T/B/X"}
 BATCH = {"conn_type": "aws", "extra": {"region_name": "eu-west-3"}}
 
@@ -65,6 +65,19 @@ def test_all_there_is_well(folder: Path, airflow: Settings) -> None:
     text, are_well = report(folder)
     assert are_well, text
     assert text.splitlines() == [f"{conn_id}: there" for conn_id in needs(folder)]
+
+
+def test_a_store_on_a_disk_is_told_where_jobs_run_elsewhere(
+    folder: Path, airflow: Settings
+) -> None:
+    """A job on AWS Batch or in a pod sees no folder of this machine."""
+    disk = {"conn_type": "generic", "extra": {"uri": "file:///srv/store"}}
+    airflow.set(variables(store=disk, slack_alerts=SLACK, slack_urgent=SLACK, batch=BATCH))
+    text, are_well = report(folder)
+    assert not are_well
+    assert "file:///srv/store is a folder of this machine" in text
+    assert "include/models/in_a_pod.yaml: compute.train_model" in text
+    assert "diabetes_progression" not in text.partition("needed by")[0]
 
 
 def test_what_is_missing_is_named_with_its_place_and_how_to_make_it(

@@ -8,12 +8,15 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
+from include.orchestration.cluster_connection import check_cluster
 from include.orchestration.run_reference import run_reference
+from include.retraining.exceptions import ConfigError
 from include.retraining.manifest import read_manifest
 from include.retraining.results import StepFailed, read_result
 from include.retraining.storage import Store
@@ -76,6 +79,26 @@ def test_a_step_that_is_done_asks_for_no_pod(planned: dict[str, Any], api: Kuber
     run(job, planned)
     job().execute(planned)
     assert len(api.submissions()) == 1
+
+
+def test_without_a_way_to_the_cluster_the_connection_is_named_at_once(
+    planned: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is asked of a cluster that is not there, and no try is made again."""
+    monkeypatch.delenv("AIRFLOW_CONN_KUBERNETES_DEFAULT", raising=False)
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    message = "there is no Airflow connection 'kubernetes_default' .*AIRFLOW_CONN_KUBERNETES_DEFA"
+    with pytest.raises(AirflowFailException, match=message):
+        job().execute(planned)
+    compute = job().compute
+    kubeconfig = tmp_path / "config"
+    kubeconfig.write_text("")
+    monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+    check_cluster(compute)
+    with pytest.raises(ConfigError, match="no Airflow connection 'other'"):
+        check_cluster(compute.model_copy(update={"connection": "other"}))
 
 
 def test_a_card_is_no_evidence(planned: dict[str, Any], api: KubernetesApi) -> None:

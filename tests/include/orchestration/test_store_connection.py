@@ -26,7 +26,6 @@ def test_an_aws_connection_becomes_obstores_settings(store_is: StoreIs) -> None:
             "region_name": "eu-west-1",
             "endpoint_url": "http://127.0.0.1:9000",
             "aws_session_token": "token",
-            "role_arn": "of no interest",
         },
     )
     address = store_address()
