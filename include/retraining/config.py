@@ -175,7 +175,7 @@ class ModelConfig(Section):
     def training_view(self) -> dict[str, Any]:
         """The parts of the YAML that can change the trained model."""
         data = self.data.model_dump(mode="json")
-        names = ("key", "label", "positive", "protected", "never_features", "split")
+        names = ("key", "label", "positive", "protected", "never_features", "split", "csv")
         return {
             "problem": self.problem,
             "data": {name: data[name] for name in names},

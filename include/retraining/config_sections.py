@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from include.retraining.config_trigger import refuse_escaping
+from include.retraining.csv_dialect import CsvDialect
 from include.retraining.documents import canonical_json
 from include.retraining.kinds import Kind
 from include.retraining.section import Count, Limit, Name, Section, Text
@@ -103,8 +104,10 @@ class Data(Section):
     location: Text
     """The delivery's folder, given like the flag; it may hold `{date}`."""
     files: tuple[Text, ...] = ("*.csv", "*.parquet")
-    """Names or patterns of the data files, directly in that folder, ending in `.csv` or `.parquet`.
-    Without effect when the flag is a JSON manifest: then the names it lists count."""
+    """Names or patterns of the data files in that folder, ending in `.csv`, `.csv.gz` or
+    `.parquet`. Without effect when the flag is a JSON manifest: then the names it lists count."""
+    csv: CsvDialect = CsvDialect()
+    """How CSV files are written (docs/csv.md)."""
     key: ColumnName
     """The column that names a row: unique, never missing, the same in every delivery."""
     label: ColumnName
@@ -147,8 +150,8 @@ class Data(Section):
         for pattern in value:
             if "/" in pattern or "\\" in pattern or pattern.startswith("."):
                 raise ValueError(f"{pattern!r}: files lie directly in the delivery's folder")
-            if not pattern.endswith((".csv", ".parquet")):
-                raise ValueError(f"{pattern!r}: allowed endings are .csv and .parquet")
+            if not pattern.endswith((".csv", ".csv.gz", ".parquet")):
+                raise ValueError(f"{pattern!r}: allowed endings are .csv, .csv.gz and .parquet")
         return value
 
 

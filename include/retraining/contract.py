@@ -13,12 +13,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 from itertools import chain
-from typing import Any
 
 import numpy as np
 import pandas as pd
-import pandera.pandas as pa
-from pandera.engines.pandas_engine import Engine
 
 from include.retraining.code import ModelCode
 from include.retraining.config import ModelConfig
@@ -47,6 +44,7 @@ from include.retraining.frame_rules import (
     violated_columns,
     violated_uniqueness,
 )
+from include.retraining.type_rules import type_hint, type_rule, wrong_types
 from include.retraining.violations import (
     FINITE,
     MATCHED,
@@ -196,7 +194,7 @@ def find_violations(frame: pd.DataFrame, expected: Expectations) -> list[Violati
     found += [Violation(name, SINGLE) for name in nested]
     frame = frame.drop(columns=nested) if nested else frame
     found += _violated_rows(frame, expected)
-    wrong = _wrong_types(frame, expected.schema)
+    wrong = wrong_types(frame, expected.schema)
     found += _violated_types(frame, expected, wrong)
     found += _violated_checks(frame, expected, wrong)
     found += violated_uniqueness(frame, expected)
@@ -232,8 +230,8 @@ def _violated_types(
     frame: pd.DataFrame, expected: Expectations, wrong: Sequence[str]
 ) -> Iterator[Violation]:
     for name in wrong:
-        declared, found = expected.schema.columns[name].dtype, frame[name].dtype
-        rule = f"must be of type {declared}, is {found}"
+        declared = expected.schema.columns[name].dtype
+        rule = type_rule(declared, frame[name])
         not_number = np.zeros(len(frame), dtype=bool)
         if re.match(r"int|uint|float", str(declared)) and not is_number(frame[name]):
             numbers = pd.to_numeric(frame[name], errors="coerce")
@@ -241,7 +239,7 @@ def _violated_types(
         if not_number.any():
             yield rows_breaking(frame, expected, name, rule, not_number)
         else:
-            yield Violation(name, rule)
+            yield Violation(name, rule + type_hint(declared, frame[name]))
 
 
 def _violated_checks(
@@ -275,29 +273,3 @@ def _not_nullable(expected: Expectations) -> tuple[str, ...]:
 def _unique(expected: Expectations) -> tuple[str, ...]:
     declared = [name for name, column in expected.schema.columns.items() if column.unique]
     return tuple(dict.fromkeys((expected.config.data.key, *declared)))
-
-
-def _wrong_types(frame: pd.DataFrame, schema: pa.DataFrameSchema) -> list[str]:
-    """Return the columns whose type is not the declared one, nor fits into it without loss."""
-    wrong = []
-    for name, column in schema.columns.items():
-        if column.dtype is None or name not in frame.columns:
-            continue
-        values = frame[name]
-        accepted = column.dtype.check(Engine.dtype(values.dtype), values)
-        if not np.all(accepted) and not _fits(values, str(column.dtype)):
-            wrong.append(name)
-    return wrong
-
-
-def _fits(values: pd.Series[Any], declared: str) -> bool:
-    """Return whether a difference in type comes from the file's format alone.
-
-    A CSV column of numbers is read as integers when no cell has a point; an all-empty column as
-    floats; times have whatever unit the writer chose.
-    """
-    if declared.startswith("float"):
-        return pd.api.types.is_integer_dtype(values.dtype)
-    if declared == "datetime64[ns]":
-        return isinstance(values.dtype, np.dtype) and values.dtype.kind == "M"
-    return False

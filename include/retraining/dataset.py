@@ -7,11 +7,9 @@ turned into a frame column by column, so that a delivery is never in memory twic
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import os
 import tempfile
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,85 +17,80 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from include.retraining.delivery import open_location, refuse_link
-from include.retraining.exceptions import DataChanged, DataRejected
+from include.retraining.column_types import all_fitted, to_frame
+from include.retraining.csv_file import checked_columns, read_csv
+from include.retraining.delivery import is_csv_name, open_location, refuse_link
+from include.retraining.exceptions import ConfigError, DataChanged, DataRejected
 from include.retraining.manifest import Delivery, PinnedFile
 from include.retraining.parquet_file import open_parquet, read_columns
+from include.retraining.reading import Reading
 from include.retraining.storage import MissingObject, Store
 
 
 def read_dataset(
-    store: Store, delivery: Delivery, columns: Sequence[str] | None = None
+    store: Store, delivery: Delivery, reading: Reading, columns: Sequence[str] | None = None
 ) -> pd.DataFrame:
     """Read the columns of a delivery; rows in the order of the files, a fresh index.
 
     Args:
         store: where relative addresses start.
         delivery: as pinned.
+        reading: as what the columns are read.
         columns: which to read and in which order; None for all.
 
     Raises:
         DataChanged: when a file is not the one that was pinned, naming it.
-        DataRejected: when a file cannot be parsed, names a column twice, or lacks one.
+        DataRejected: when a file cannot be parsed, names a column twice, lacks one or holds a cell
+            that is not of its column's type; or when there are no rows.
+        ConfigError: when the files are CSV and the contract gives a feature no type.
         StorageError: when the store refuses or does not answer.
     """
     place, folder = open_location(store, delivery.location)
-    if delivery.files[0].name.endswith(".parquet"):
-        return _read_parquet(place, folder, delivery, columns)
-    return _read_csv(place, folder, delivery, columns)
-
-
-def _read_parquet(
-    store: Store, folder: str, delivery: Delivery, columns: Sequence[str] | None
-) -> pd.DataFrame:
-    tables = []
+    is_csv = is_csv_name(delivery.files[0].name)
+    if is_csv:
+        _require_types(reading)
+    tables: list[pa.Table] = []
     for file in delivery.files:
-        with _verified(store, folder, file) as path:
-            parquet = open_parquet(path, file.name)
-            names = _checked_columns(parquet.schema_arrow.names, columns, file)
-            tables.append(read_columns(parquet, names, file.name))
+        with _verified(place, folder, file) as path:
+            if is_csv:
+                table = read_csv(path, file.name, reading, columns)
+            else:
+                parquet = open_parquet(path, file.name)
+                names = checked_columns(parquet.schema_arrow.names, columns, file.name)
+                table = read_columns(parquet, names, file.name)
+        tables.append(all_fitted(table, reading.types))
+    del table  # or its columns could not be freed while they are converted
     _refuse_other_columns(delivery, [table.column_names for table in tables])
+    return to_frame(_joined(tables, delivery), reading.types)
+
+
+def _joined(tables: list[pa.Table], delivery: Delivery) -> pa.Table:
+    """Return the rows of all files, and let go of the files."""
+    if not any(table.num_rows for table in tables):
+        raise DataRejected(f"the delivery has no rows: {_of_files(delivery)}")
+    # A part without rows says nothing of the types that the contract leaves open.
+    parts = [table for table in tables if table.num_rows]
+    tables.clear()
     try:
-        table = pa.concat_tables(tables, promote_options="permissive")
+        return pa.concat_tables(parts, promote_options="permissive")
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise DataRejected(f"the files disagree on a column's type: {_one_line(error)}") from error
-    tables.clear()  # or the columns could not be freed while they are converted
-    return _to_frame(table)
 
 
-def _to_frame(table: pa.Table) -> pd.DataFrame:
-    """Convert a table that nobody else holds, freeing each column once it is converted."""
-    # The pandas metadata may turn a column into the index: a delivery has columns only.
-    frame: pd.DataFrame = table.replace_schema_metadata().to_pandas(
-        self_destruct=True, split_blocks=True, ignore_metadata=True
-    )
-    return frame
+def _require_types(reading: Reading) -> None:
+    untyped = [name for name in reading.features if reading.types.of(name) is None]
+    if untyped:
+        raise ConfigError(
+            f"include/models/{reading.model}.py: Contract: gives no type to "
+            f"{', '.join(untyped[:5])}, which the model reads: a cell of a CSV file is text until "
+            f"a type converts it; declare `{untyped[0]}: float`, or `str` for text"
+        )
 
 
-def _read_csv(
-    store: Store, folder: str, delivery: Delivery, columns: Sequence[str] | None
-) -> pd.DataFrame:
-    frames = []
-    for file in delivery.files:
-        with _verified(store, folder, file) as path, _explained(file):
-            with path.open(encoding="utf-8-sig", newline="") as text:
-                header = next(csv.reader(text), [])
-            names = _checked_columns(header, columns, file)
-            frames.append(_parse_csv(path, None if columns is None else names, file)[names])
-    _refuse_other_columns(delivery, [list(frame.columns) for frame in frames])
-    return pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
-
-
-def _parse_csv(path: Path, columns: list[str] | None, file: PinnedFile) -> pd.DataFrame:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", pd.errors.ParserWarning)
-        try:
-            # One inference per column (in chunks, a column could hold two types), and no index:
-            # pandas would take the first cell of rows that are too long for one.
-            return pd.read_csv(path, usecols=columns, low_memory=False, index_col=False)
-        except pd.errors.ParserWarning as warning:
-            text = f"{file.name}: rows have more cells than the header has names"
-            raise DataRejected(text) from warning
+def _of_files(delivery: Delivery) -> str:
+    count = len(delivery.files)
+    who = delivery.files[0].name if count == 1 else f"each of its {count} files"
+    return f"{who} holds the names of the columns only"
 
 
 @contextmanager
@@ -151,39 +144,6 @@ def _changed(file: PinnedFile) -> str:
 
 def _touched(status: os.stat_result) -> tuple[int, int, int]:
     return status.st_ino, status.st_size, status.st_mtime_ns
-
-
-@contextmanager
-def _explained(file: PinnedFile) -> Iterator[None]:
-    """Turn a parser's errors into ours, in one line that names the file."""
-    try:
-        yield
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error) as error:
-        raise DataRejected(f"{file.name}: is not readable as CSV: {_one_line(error)}") from error
-    except UnicodeDecodeError as error:
-        where = f"byte {error.start:,}"
-        raise DataRejected(f"{file.name}: is not text in UTF-8 ({where})") from error
-
-
-def _checked_columns(
-    present: Sequence[str], wanted: Sequence[str] | None, file: PinnedFile
-) -> list[str]:
-    """Return the columns to read of those that a file has.
-
-    Raises:
-        DataRejected: when a name is there twice or a wanted one is not there.
-    """
-    if not present:
-        raise DataRejected(f"{file.name}: has no columns")
-    if "" in present:
-        raise DataRejected(f"{file.name}: column {list(present).index('') + 1} has no name")
-    twice = sorted({name for name in present if list(present).count(name) > 1})
-    if twice:
-        raise DataRejected(f"{file.name}: has the column {twice[0]!r} more than once")
-    missing = [name for name in wanted or () if name not in present]
-    if missing:
-        raise DataRejected(f"{file.name}: lacks the column {missing[0]!r}")
-    return list(present if wanted is None else wanted)
 
 
 def _refuse_other_columns(delivery: Delivery, found: list[list[str]]) -> None:

@@ -31,7 +31,8 @@ from include.retraining.storage import MissingFolder, MissingObject, ObjectInfo,
 
 MAX_LISTED_FILES = 1000
 MAX_MANIFEST_BYTES = 2**20
-DATA_ENDINGS = (".csv", ".parquet")
+CSV_ENDINGS = (".csv", ".csv.gz")
+DATA_ENDINGS = (*CSV_ENDINGS, ".parquet")
 
 
 class ListedFile(Document):
@@ -163,6 +164,11 @@ def pin_delivery(store: Store, config: ModelConfig, date: date) -> Delivery:
     return Delivery(location=place.uri, flag=flag, files=tuple(pinned))
 
 
+def is_csv_name(name: str) -> bool:
+    """Return whether a file of this name is CSV; any other is Parquet."""
+    return name.endswith(CSV_ENDINGS)
+
+
 def open_location(store: Store, location: str) -> tuple[Store, str]:
     """Return the store and the folder of a delivery's address.
 
@@ -217,8 +223,7 @@ def _complete_files(
         files = _matching_files(config, lies_there, folders, place)
     else:
         files = _listed_files(listed, present)
-    endings = {file.name.rsplit(".", 1)[-1] for file in files}
-    if len(endings) > 1:
+    if len({is_csv_name(file.name) for file in files}) > 1:
         raise DeliveryError(f"{place.uri}: CSV and Parquet files are mixed; deliver one kind")
     for file in files:
         refuse_link(place.store, place.key(file.name))
@@ -301,7 +306,7 @@ def _problem_with_name(name: str) -> str | None:
     if is_temporary(name):
         return "is the name of a temporary or hidden file"
     if not name.endswith(DATA_ENDINGS):
-        return "must end in .csv or .parquet"
+        return "must end in .csv, .csv.gz or .parquet"
     return None
 
 

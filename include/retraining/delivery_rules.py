@@ -12,6 +12,7 @@ import pandas as pd
 
 from include.retraining.config import TimeSplit
 from include.retraining.one_hot import RULE, membership
+from include.retraining.predictions import is_class
 from include.retraining.split import times_or_missing
 from include.retraining.violations import Expectations, Violation, is_number, rows_breaking
 
@@ -35,7 +36,7 @@ def violated_label(frame: pd.DataFrame, expected: Expectations) -> Iterator[Viol
         return
     if classes > 2:
         yield Violation(name, f"has {classes:,} different values, a binary label has two")
-    rate = float((label == config.data.positive).mean())
+    rate = float(is_class(label.to_numpy(), config.data.positive).mean())
     if rate == 0:
         yield Violation(name, f"no row has the positive value {config.data.positive!r}")
     limits = config.data.label_rate

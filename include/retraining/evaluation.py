@@ -6,7 +6,9 @@ import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from io import BytesIO
+from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -26,6 +28,7 @@ from include.retraining.opponents import (
 from include.retraining.predictions import predict, prediction_columns
 from include.retraining.results import EvaluateResult, Output, find_result, read_result
 from include.retraining.scoring import make_report
+from include.retraining.split import key_texts
 from include.retraining.training import model_errors
 from include.retraining.versions import check_provenance, load_estimator, read_version
 
@@ -99,7 +102,10 @@ def predictions_table(
     holdout: HoldoutRows, entrants: Sequence[Entrant], config: ModelConfig
 ) -> bytes:
     """Return key, label and what each entrant predicts as Parquet; no features, no groups."""
-    columns = {"key": holdout.keys, "label": holdout.labels}
+    columns: dict[str, Any] = {
+        "key": key_texts(pd.Series(holdout.keys)),
+        "label": holdout.labels,
+    }
     for entrant in entrants:
         if entrant.predictions is not None:
             columns |= prediction_columns(

@@ -265,6 +265,10 @@ def _other_split(theirs: SplitUsed, ours: SplitUsed) -> str | None:
     for field in ("by", "salt", "holdout_fraction", "column", "holdout_days"):
         if getattr(theirs, field) != getattr(ours, field):
             return f"its holdout was chosen by another rule ({field} differs)"
+    for field, told in (("key", "key"), ("key_read", "how the key is read")):
+        before, now = getattr(theirs, field), getattr(ours, field)
+        if None not in {before, now} and before != now:  # a document of before says neither
+            return f"its holdout was chosen by another rule ({told} differs)"
     if ours.by == "time":
         if theirs.train_until is None or ours.train_until is None:
             return "it is not known until when it was trained"

@@ -16,7 +16,8 @@ from include.retraining.dataset import read_dataset
 from include.retraining.exceptions import DataRejected
 from include.retraining.manifest import RunManifest
 from include.retraining.predictions import Array, label_values, rows_digest
-from include.retraining.split import holdout_mask, keys_on_both_sides, split_used, times
+from include.retraining.reading import Reading, reading_of
+from include.retraining.split import holdout_mask, key_values, keys_on_both_sides, split_used, times
 from include.retraining.storage import Store
 from include.retraining.training import training_columns
 from include.retraining.versions import SplitUsed
@@ -47,7 +48,7 @@ class HoldoutRows:
     @cached_property
     def digest(self) -> str:
         """The SHA-256 over keys and labels, in order."""
-        return rows_digest(self.keys, self.labels)
+        return rows_digest(key_values(self.keys), self.labels)
 
 
 def read_holdout(
@@ -70,7 +71,7 @@ def read_holdout(
     columns = training_columns(config, code)
     columns += [rule.column for rule in config.gates.slices]
     columns += sorted(config.protected_columns)
-    frame = _read(store, run, list(dict.fromkeys(columns)), sorted(also))
+    frame = _read(store, run, reading_of(config, code), list(dict.fromkeys(columns)), sorted(also))
     mask = holdout_mask(frame, config)
     split = split_used(frame, mask, config)
     labels = label_values(frame[config.data.label], config.problem)
@@ -90,11 +91,13 @@ def read_holdout(
     )
 
 
-def _read(store: Store, run: RunManifest, columns: list[str], also: list[str]) -> pd.DataFrame:
+def _read(
+    store: Store, run: RunManifest, reading: Reading, columns: list[str], also: list[str]
+) -> pd.DataFrame:
     more = [name for name in also if name not in columns]
     if more:
         try:
-            return read_dataset(store, run.delivery, columns + more)
+            return read_dataset(store, run.delivery, reading.guessing(more), columns + more)
         except DataRejected as error:
             log.warning("the delivery lacks what an earlier version reads: %s", error)
-    return read_dataset(store, run.delivery, columns)
+    return read_dataset(store, run.delivery, reading, columns)

@@ -7,7 +7,7 @@ import pandas as pd
 from sklearn.dummy import DummyClassifier, DummyRegressor
 
 from include.retraining.opponents import Entrant
-from include.retraining.predictions import Array, Class, Predictions, predict
+from include.retraining.predictions import Array, Class, Predictions, is_class, predict
 
 _OF_ABSOLUTE_ERRORS = frozenset({"neg_mean_absolute_error", "neg_median_absolute_error"})
 _OF_THE_POSITIVE = frozenset({"f1", "precision", "recall"})
@@ -51,8 +51,9 @@ def naive_baseline(
         told = "the classes' shares in the training labels"
         return Entrant("baseline", predictions=found, answers=told)
     # Of every other metric of classes the commonest class is the best constant, or none is better.
-    is_told_yes = metric in _OF_THE_POSITIVE and positive in classes
+    is_yes = is_class(classes, positive)
+    is_told_yes = metric in _OF_THE_POSITIVE and bool(is_yes.any())
     told = "the positive class" if is_told_yes else "the most frequent training label"
-    best = classes == positive if is_told_yes else [counts.argmax()]
+    best = is_yes if is_told_yes else [counts.argmax()]
     constant = Predictions(np.repeat(classes[best], rows), found.probabilities, found.classes)
     return Entrant("baseline", predictions=constant, answers=told)

@@ -151,7 +151,7 @@ def _unknown_classes(manifest: VersionManifest, holdout: HoldoutRows) -> str | N
     values, counts = np.unique(holdout.labels, return_counts=True)
     rows_of = dict(zip(class_names(values), counts, strict=True))
     learnable = set(class_names(np.unique(holdout.train_labels))) & set(rows_of)
-    unknown = learnable - set(manifest.classes or ())
+    unknown = learnable - set(class_names(manifest.classes or ()))
     if not unknown:
         return None
     rows = sum(int(rows_of[name]) for name in unknown)

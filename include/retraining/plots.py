@@ -25,6 +25,7 @@ from sklearn.metrics import (
 )
 
 from include.retraining.config import ModelConfig
+from include.retraining.predictions import is_class
 from include.retraining.report import EvaluationReport, SliceScores
 from include.retraining.wording import cut, is_error, metric_name, metric_value, number
 
@@ -92,8 +93,8 @@ def _figure(width: float = 5.4, height: float = 4.2) -> Iterator[tuple[Any, list
 
 
 def _binary(table: pd.DataFrame, config: ModelConfig) -> Iterator[Plot]:
-    labels = (table["label"] == config.data.positive).to_numpy()
-    said_yes = (table["challenger"] == config.data.positive).to_numpy()
+    labels = is_class(table["label"].to_numpy(), config.data.positive)
+    said_yes = is_class(table["challenger"].to_numpy(), config.data.positive)
     yield _confusion(labels, said_yes, [False, True], ["no", "yes"])
     roles = [role for role in ("best", "champion", "challenger") if f"{role}_probability" in table]
     if not roles or labels.all() or not labels.any():

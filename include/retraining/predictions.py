@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -86,27 +88,54 @@ class Sample:
 def label_values(labels: pd.Series[Any], problem: str) -> Array:
     """Return a label column as an array: numbers for a regression, whole numbers or words else.
 
-    A class read as `1.0` or `True` is 1, so that two deliveries of one file agree.
+    A class that is `1`, `1.0`, `True` or the text "1" is 1, so that two deliveries of one file
+    agree. Where one class is a word, all are: an estimator cannot sort both.
     """
     values = labels.to_numpy()
     if problem == "regression":
         return values.astype(np.float64, copy=False)
+    return whole_or_words(values)
+
+
+def whole_or_words(values: Array) -> Array:
+    """Return values as whole numbers where all of them are, as words where one is none."""
     if values.dtype.kind in "bu":
         return values.astype(np.int64)
-    if values.dtype.kind == "f" and np.isfinite(values).all() and (values % 1 == 0).all():
-        return values.astype(np.int64)
-    return values
+    if values.dtype.kind == "i":
+        return values
+    codes, different = pd.factorize(values, use_na_sentinel=False)
+    classes = class_names(different)
+    if all(isinstance(name, int) for name in classes):
+        try:
+            return np.array(classes, dtype=np.int64)[codes]
+        except OverflowError:  # more digits than a number holds
+            pass
+    return np.array([str(name) for name in classes], dtype=object)[codes]
 
 
 def class_names(classes: Iterable[Any]) -> tuple[Class, ...]:
-    """Return an estimator's classes as plain whole numbers and words."""
-    return tuple(
-        int(value)
-        if isinstance(value, (bool, np.bool_, int, np.integer))
-        or (isinstance(value, (float, np.floating)) and float(value).is_integer())
-        else str(value)
-        for value in classes
-    )
+    """Return classes in their canonical form: plain whole numbers and words.
+
+    Two classes are one when their canonical forms are equal: `1`, `1.0`, `True` and "1" are; "01"
+    is a word of its own.
+    """
+    return tuple(_class_name(value) for value in classes)
+
+
+def _class_name(value: Any) -> Class:
+    if isinstance(value, (bool, np.bool_, int, np.integer)):
+        return int(value)
+    if isinstance(value, (float, np.floating, Decimal)) and float(value).is_integer():
+        return int(value)
+    text = str(value)
+    return int(text) if re.fullmatch(r"0|-?[1-9][0-9]{0,17}", text) else text
+
+
+def is_class(values: Array, name: Class | None) -> Array:
+    """Return which of some classes are the one that is named, in whatever form they come."""
+    codes, different = pd.factorize(values, use_na_sentinel=False)
+    (wanted,) = class_names([name])
+    return np.array([one == wanted for one in class_names(different)], dtype=bool)[codes]
 
 
 def predict(estimator: Any, rows: pd.DataFrame, problem: str) -> Predictions:
@@ -161,7 +190,7 @@ def prediction_columns(
     for number, name in enumerate(predictions.classes):
         if problem == "multiclass":
             columns[f"{role}_probability_{name}"] = predictions.probabilities[:, number]
-        elif name == positive:
+        elif class_names([name]) == class_names([positive]):
             columns[f"{role}_probability"] = predictions.probabilities[:, number]
     return columns
 
@@ -217,17 +246,19 @@ def as_sample(
     probabilities = predictions.probabilities
     if problem == "regression":
         return Sample(problem, labels, predictions.values, None)
-    known = predictions.classes or ()
+    known = class_names(predictions.classes or ())
     if problem == "binary":
+        (wanted,) = class_names([positive])
         if probabilities is not None:
-            column = known.index(positive) if positive in known else None
+            column = known.index(wanted) if wanted in known else None
             probabilities = np.zeros(len(labels)) if column is None else probabilities[:, column]
         scores = predictions.scores
-        if scores is not None and known[1] != positive:
+        if scores is not None and known[1] != wanted:
             scores = -scores
-        is_yes = (predictions.values == positive).astype(np.int8)
-        return Sample(problem, (labels == positive).astype(np.int8), is_yes, probabilities, scores)
-    return _sample_of_classes(labels, predictions, classes or ())
+        is_yes = is_class(predictions.values, positive).astype(np.int8)
+        truth = is_class(labels, positive).astype(np.int8)
+        return Sample(problem, truth, is_yes, probabilities, scores)
+    return _sample_of_classes(labels, predictions, class_names(classes or ()))
 
 
 def _sample_of_classes(
@@ -242,7 +273,7 @@ def _sample_of_classes(
     index = pd.Index(list(classes), dtype=object)
     probabilities = predictions.probabilities
     if probabilities is not None:
-        columns = index.get_indexer(pd.Index(list(predictions.classes or ()), dtype=object))
+        columns = _positions(index, np.array(predictions.classes or (), dtype=object))
         spread = np.zeros((len(labels), len(index)))
         spread[:, columns[columns >= 0]] = probabilities[:, columns >= 0]
         if (columns < 0).any():
@@ -250,13 +281,19 @@ def _sample_of_classes(
             even = np.full_like(spread, 1 / max(len(index), 1))
             spread = np.divide(spread, total, where=total != 0, out=even)
         probabilities = spread
-    values = index.get_indexer(pd.Index(predictions.values, dtype=object))
+    values = _positions(index, predictions.values)
     return Sample(
         "multiclass",
-        index.get_indexer(pd.Index(labels, dtype=object)),
+        _positions(index, labels),
         np.where(values < 0, len(index), values),
         probabilities,
     )
+
+
+def _positions(index: pd.Index[Any], values: Array) -> Array:
+    """Return where in a list of classes each value is; -1 where it is not."""
+    codes, different = pd.factorize(values, use_na_sentinel=False)
+    return index.get_indexer(pd.Index(class_names(different), dtype=object))[codes]
 
 
 def rows_digest(*columns: Array) -> str:

@@ -10,10 +10,12 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
+from include.retraining.code import load_model_code
 from include.retraining.config import ModelConfig, TimeSplit
 from include.retraining.dataset import read_dataset
 from include.retraining.exceptions import (
     ArtifactError,
+    ConfigError,
     DataChanged,
     DataRejected,
     EvidenceError,
@@ -27,6 +29,7 @@ from include.retraining.layout import RunPaths
 from include.retraining.manifest import RunManifest, current_plan, read_manifest
 from include.retraining.predictions import Predictions, predict
 from include.retraining.promotion_log import PromotionLog
+from include.retraining.reading import reading_of
 from include.retraining.records import DecisionRecord, decisions
 from include.retraining.split import holdout_mask
 from include.retraining.storage import Store
@@ -90,7 +93,7 @@ def _last_holdout(store: Store, version: VersionManifest) -> tuple[pd.DataFrame 
         for record in islice(evaluated, DELIVERIES_TRIED):
             try:
                 return _holdout(store, _plan_of(store, record), version), record.run_id
-            except (DataChanged, EvidenceError, NotFound, StorageError) as error:
+            except (ConfigError, DataChanged, EvidenceError, NotFound, StorageError) as error:
                 problems.append(f"run {record.run_id}: {error}")
             except ValidationError:
                 problems.append(f"run {record.run_id}: this code cannot read its configuration")
@@ -113,7 +116,8 @@ def _holdout(store: Store, run: RunManifest, version: VersionManifest) -> pd.Dat
     split = config.data.split
     column = split.column if isinstance(split, TimeSplit) else config.data.key
     names = list(dict.fromkeys((column, *version.features)))
-    frame = read_dataset(store, run.delivery, names)
+    reading = reading_of(config, load_model_code(config)).guessing(version.features)
+    frame = read_dataset(store, run.delivery, reading, names)
     rows: pd.DataFrame = frame.loc[holdout_mask(frame, config), list(version.features)]
     return rows.head(MOST_ROWS)
 

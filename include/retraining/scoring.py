@@ -114,7 +114,12 @@ def _left_out(classes: tuple[Class, ...] | None, entrants: Sequence[Entrant]) ->
     """Return the classes that somebody knows and that have no row in the holdout."""
     if classes is None:
         return ()
-    known = {name for one in entrants if one.predictions for name in one.predictions.classes or ()}
+    known = {
+        name
+        for one in entrants
+        if one.predictions
+        for name in class_names(one.predictions.classes or ())
+    }
     return _sorted(known - set(classes))
 
 

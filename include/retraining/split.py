@@ -4,9 +4,10 @@ By key, a row is in the holdout when its hash lies below the fraction of the has
 looks at nothing but the salt and the key, so a row stays where it is whatever else is delivered, in
 any order and any format. It is this, on unsigned 64-bit integers that wrap around:
 
-- a key that is a whole number of at most 18 digits counts as that number, whether it arrives as the
-  integer 12, the float 12.0 or the text "12"; any other key counts as the FNV-1a hash of its text
-  in UTF-8;
+- a key counts by its text as it stands in the file (`key_texts`). A text that is a whole number of
+  at most 18 digits, written without a sign, a point or zeros before it, counts as that number, so
+  that the integer 12 of one file and the text "12" of another are one key, and "0012" is not; any
+  other text counts as its FNV-1a hash in UTF-8;
 - `mix(mix(number + 0x9E3779B97F4A7C15) xor salt)`, where `salt` is the first eight bytes (big
   endian) of the SHA-256 of the configured salt and `mix` is the finalizer of SplitMix64.
 """
@@ -62,7 +63,14 @@ def split_used(frame: pd.DataFrame, mask: Mask, config: ModelConfig) -> SplitUse
     """Return how the holdout was chosen, for a version's manifest."""
     split = config.data.split
     if isinstance(split, KeySplit):
-        return SplitUsed(by="key", holdout_fraction=split.holdout_fraction, salt=split.salt)
+        keys = frame[config.data.key]
+        return SplitUsed(
+            by="key",
+            holdout_fraction=split.holdout_fraction,
+            salt=split.salt,
+            key=config.data.key,
+            key_read=_read_as(keys),
+        )
     newest = times(frame[split.column])[~mask].max()
     return SplitUsed(
         by="time",
@@ -76,6 +84,35 @@ def keys_on_both_sides(keys: pd.Series[Any], mask: Mask) -> int:
     """Return how many different keys are in the training part and in the holdout."""
     holdout = keys[mask]
     return int(holdout[holdout.isin(keys[~mask])].nunique())
+
+
+def key_texts(keys: pd.Series[Any]) -> pa.LargeStringArray:
+    """Return each key as the text that stands for it in a file: 12 for 12 and 12.0."""
+    if _is_whole(keys):
+        return pc.cast(pa.array(keys.to_numpy()), pa.large_string())
+    return pa.array(_texts(keys), type=pa.large_string())
+
+
+def key_values(keys: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return keys as whole numbers where all of them are, else as texts.
+
+    In whatever form they came: the same keys are the same values then, from CSV and from Parquet.
+    """
+    texts = key_texts(pd.Series(keys))
+    if pc.all(pc.match_substring_regex(texts, WHOLE_NUMBER)).as_py():
+        texts = pc.cast(texts, pa.int64())
+    values: npt.NDArray[Any] = texts.to_numpy(zero_copy_only=False)
+    return values
+
+
+def _read_as(keys: pd.Series[Any]) -> str:
+    """Return how keys became text: `text` as they were written, or by the type of their value.
+
+    A number with a point, or a time, is written differently by different programs.
+    """
+    if pd.api.types.is_float_dtype(keys.dtype):
+        return "float"
+    return "time" if pd.api.types.is_datetime64_any_dtype(keys.dtype) else "text"
 
 
 def key_hashes(keys: pd.Series[Any], salt: str) -> Hashes:
@@ -116,19 +153,23 @@ def _newest(when: pd.Series[pd.Timestamp], split: TimeSplit) -> Mask:
 
 def _numbers(keys: pd.Series[Any]) -> Hashes:
     """Return the number that each key counts as."""
-    if pd.api.types.is_integer_dtype(keys.dtype) and not keys.hasnans:
+    if _is_whole(keys):
         values = keys.to_numpy()
         if len(values) == 0 or (
             int(values.min()) > -LARGEST_WHOLE and int(values.max()) < LARGEST_WHOLE
         ):
             return values.astype(np.int64).view(np.uint64)
-    texts = pa.array(_texts(keys), type=pa.large_string())
+    texts = key_texts(keys)
     is_whole = pc.match_substring_regex(texts, WHOLE_NUMBER).to_numpy(zero_copy_only=False)
     numbers = np.empty(len(texts), dtype=np.uint64)
     wholes = pc.cast(texts.filter(pa.array(is_whole)), pa.int64()).to_numpy(zero_copy_only=False)
     numbers[is_whole] = wholes.astype(np.int64).view(np.uint64)
     numbers[~is_whole] = _fnv1a(texts.filter(pa.array(~is_whole)))
     return numbers
+
+
+def _is_whole(keys: pd.Series[Any]) -> bool:
+    return pd.api.types.is_integer_dtype(keys.dtype) and not keys.hasnans
 
 
 def _texts(keys: pd.Series[Any]) -> list[str]:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from include.retraining.predictions import Array, Class, Predictions
+from include.retraining.predictions import Array, Class, Predictions, class_names
 
 FORMAT = 1
 TASK_FILE = "task.json"
@@ -98,7 +98,8 @@ def read_predictions(
         return Predictions(values, None, classes)
     chances = np.column_stack([_chances(table[name]) for name in names])[order]
     if problem == "binary":
-        is_positive = np.array([name == positive for name in classes or ()])
+        (wanted,) = class_names([positive])
+        is_positive = np.array([name == wanted for name in class_names(classes or ())])
         chances = np.where(is_positive, chances, 1 - chances)
     _count(
         np.abs(chances.sum(axis=1) - 1) > SUM_TOLERANCE, PROBABILITY + "_…", "do not add up to 1"

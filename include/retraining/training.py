@@ -46,6 +46,7 @@ from include.retraining.predictions import (
     label_values,
     predict,
 )
+from include.retraining.reading import reading_of
 from include.retraining.results import Output, TrainResult, read_result
 from include.retraining.split import holdout_mask, split_used
 from include.retraining.storage import Store
@@ -145,7 +146,8 @@ def fit(store: Store, run: RunManifest, config: ModelConfig) -> Fitted:
     predictions. Nothing is written to the store.
     """
     code = load_model_code(config)
-    frame = read_dataset(store, run.delivery, training_columns(config, code))
+    reading = reading_of(config, code)
+    frame = read_dataset(store, run.delivery, reading, training_columns(config, code))
     mask = holdout_mask(frame, config)
     split = split_used(frame, mask, config)
     labels = label_values(frame[config.data.label], config.problem)[~mask]
@@ -194,7 +196,9 @@ def _run_command(
         label=config.data.label,
         labels=labels,
         classes=classes,
-        positive=config.data.positive,
+        positive=next(iter(class_names([config.data.positive])))
+        if config.problem == "binary"
+        else None,
         seed=seed,
     )
     log.info("training on %s rows", f"{len(rows):,}")

@@ -15,6 +15,8 @@ from include.retraining.contract import check_contract, expectations
 from include.retraining.dataset import read_dataset
 from include.retraining.exceptions import DataRejected
 from include.retraining.job import Job, cost
+from include.retraining.predictions import is_class
+from include.retraining.reading import reading_of
 from include.retraining.records import DecisionRecord, Outcome, decisions
 from include.retraining.results import ValidateResult
 from include.retraining.split import holdout_mask, keys_on_both_sides
@@ -34,7 +36,7 @@ def validate(job: Job) -> ValidateResult:
         StorageError: when the store refuses or does not answer.
     """
     code = load_model_code(job.config)
-    frame = read_dataset(job.store, job.manifest.delivery)
+    frame = read_dataset(job.store, job.manifest.delivery, reading_of(job.config, code))
     date = job.manifest.params.date
     earlier = earlier_rows(job.store, job.config.name, but_not=job.manifest.run_id)
     checks = check_contract(frame, job.config, code, run_date=date, earlier_rows=earlier)
@@ -78,4 +80,4 @@ def _is_accepted(record: DecisionRecord, but_not: str) -> bool:
 def _label_rate(label: pd.Series[Any], config: ModelConfig) -> float | None:
     if config.problem != "binary":
         return None
-    return float((label == config.data.positive).mean())
+    return float(is_class(label.to_numpy(), config.data.positive).mean())

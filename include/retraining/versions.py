@@ -42,6 +42,10 @@ class SplitUsed(Document):
     """`key` or `time`."""
     holdout_fraction: float | None = None
     salt: str | None = None
+    key: str | None = None
+    """The key that was hashed; None in a document of before it was noted."""
+    key_read: str | None = None
+    """How the key became text: `text`, `float` or `time` (`split.split_used`)."""
     column: str | None = None
     holdout_days: float | None = None
     train_until: datetime | None = None

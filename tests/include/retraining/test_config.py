@@ -120,7 +120,11 @@ MISTAKES = [
     ("trigger.sensor", "x", "trigger.sensor: is not a field; allowed: schedule, timezone, flag"),
     ("data.location", "C:\\x", "data.location: "),
     ("data.files", ["sub/x.csv"], "data.files: 'sub/x.csv': files lie directly"),
-    ("data.files", ["x.xlsx"], "data.files: 'x.xlsx': allowed endings are .csv and .parquet"),
+    (
+        "data.files",
+        ["x.xlsx"],
+        "data.files: 'x.xlsx': allowed endings are .csv, .csv.gz",
+    ),
     ("data.files", [".x.csv"], "data.files: "),
     ("data.positive", ..., "data.positive: give it for a binary problem"),
     (

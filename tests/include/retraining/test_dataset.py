@@ -6,18 +6,40 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pandera.pandas as pandera
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from include.retraining import dataset
+from include.retraining import csv_file, dataset
+from include.retraining.code import ModelCode
+from include.retraining.column_types import ColumnTypes
+from include.retraining.csv_dialect import CsvDialect
 from include.retraining.dataset import read_dataset
 from include.retraining.delivery import pin_delivery
 from include.retraining.exceptions import DataChanged, DataRejected, DeliveryError
 from include.retraining.manifest import Delivery
+from include.retraining.reading import Reading, reading_of
 from include.retraining.storage import Store
 from tests.include.retraining import apples
 from tests.include.retraining.apples import DAY, FLAG, FOLDER
+
+READING = Reading("apples", ColumnTypes({}), CsvDialect(), "apple_id")
+"""Nothing is declared: CSV is text."""
+
+
+class Apples(pandera.DataFrameModel):
+    """Types only."""
+
+    apple_id: int
+    sold: int
+    weight: float
+    colour: int
+    origin: str
+    note: str = pandera.Field(nullable=True)
+
+
+APPLES = reading_of(apples.config(), ModelCode(Apples, ("weight", "colour"), None))
 
 
 def land(store: Store, files: dict[str, bytes]) -> Delivery:
@@ -39,7 +61,7 @@ def rejection(store: Store, files: dict[str, bytes], columns: list[str] | None =
     """Why a delivery cannot be read."""
     delivery = land(store, files)
     with pytest.raises(DataRejected) as caught:
-        read_dataset(store, delivery, columns)
+        read_dataset(store, delivery, READING, columns)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -49,7 +71,7 @@ def test_a_delivery_is_read_as_it_was_written(any_store: Store, name: str):
     """Values, column order and types survive either format, and the index counts from 0."""
     frame = apples.harvest()
     apples.deliver(any_store, frame, name=name)
-    read = read_dataset(any_store, pin_delivery(any_store, apples.config(), DAY))
+    read = read_dataset(any_store, pin_delivery(any_store, apples.config(), DAY), APPLES)
     assert list(read.columns) == list(frame.columns)
     assert read.index.equals(pd.RangeIndex(len(frame)))
     pd.testing.assert_frame_equal(read, frame.convert_dtypes().astype(read.dtypes))
@@ -65,7 +87,7 @@ def test_many_files_are_one_frame(any_store: Store, name: str):
         as_csv = part.to_csv(index=False).encode()
         as_parquet = part.to_parquet(index=False)
         files[name.format(f"part-{number}")] = as_csv if name.endswith("csv") else as_parquet
-    read = read_dataset(any_store, land(any_store, files))
+    read = read_dataset(any_store, land(any_store, files), APPLES)
     assert read["apple_id"].tolist() == list(range(90))
     assert read["weight"].tolist() == frame["weight"].tolist()
     assert read.index.equals(pd.RangeIndex(90))
@@ -76,34 +98,15 @@ def test_only_wanted_columns_are_read_in_the_order_they_are_wanted(folder_store:
     """A step that needs two columns gets two."""
     apples.deliver(folder_store, name=name)
     delivery = pin_delivery(folder_store, apples.config(), DAY)
-    read = read_dataset(folder_store, delivery, ["weight", "apple_id"])
+    read = read_dataset(folder_store, delivery, READING, ["weight", "apple_id"])
     assert list(read.columns) == ["weight", "apple_id"]
-
-
-def test_a_numeric_frame_is_the_same_from_either_format(folder_store: Store):
-    """Integers with gaps are floats from Parquet too, as they are from CSV."""
-    frame = pd.DataFrame({"a": pd.array([1, None, 3], dtype="Int64"), "b": [1.5, 2.5, 3.5]})
-    csv = read_dataset(
-        folder_store, land(folder_store, {"d.csv": frame.to_csv(index=False).encode()})
-    )
-    folder_store.delete(f"{FOLDER}/d.csv")
-    parquet = read_dataset(folder_store, land(folder_store, {"d.parquet": frame.to_parquet()}))
-    assert csv.dtypes["a"] == parquet.dtypes["a"] == np.dtype("float64")
 
 
 def test_an_index_in_parquet_is_a_column(folder_store: Store):
     """What pandas would take as the index is data like any other."""
     frame = pd.DataFrame({"a": [1.0, 2.0]}, index=pd.Index([5, 6], name="apple_id"))
     delivery = land(folder_store, {"data.parquet": frame.to_parquet()})
-    assert set(read_dataset(folder_store, delivery).columns) == {"a", "apple_id"}
-
-
-def test_one_column_has_one_type(folder_store: Store):
-    """A column that turns to text after a million rows is text from the start."""
-    rows = 300_000
-    text = "a,b\n" + "1,2\n" * rows + "x,2\n"
-    read = read_dataset(folder_store, land(folder_store, {"data.csv": text.encode()}))
-    assert {type(value) for value in read["a"]} == {str}
+    assert set(read_dataset(folder_store, delivery, READING).columns) == {"a", "apple_id"}
 
 
 @pytest.mark.fault("A05")
@@ -115,7 +118,7 @@ def test_a_file_that_changed_is_never_parsed(any_store: Store, name: str, change
     delivery = pin_delivery(any_store, apples.config(), DAY)
     any_store.write(f"{FOLDER}/{name}", changed)
     with pytest.raises(DataChanged, match=rf"data changed during the run: {name}: it has \d+"):
-        read_dataset(any_store, delivery)
+        read_dataset(any_store, delivery, READING)
 
 
 @pytest.mark.fault("A05")
@@ -127,7 +130,7 @@ def test_one_flipped_bit_is_noticed(any_store: Store):
     data[len(data) // 2] ^= 1
     any_store.write(f"{FOLDER}/data.csv", bytes(data))
     with pytest.raises(DataChanged, match="SHA-256 differs"):
-        read_dataset(any_store, delivery)
+        read_dataset(any_store, delivery, READING)
 
 
 @pytest.mark.fault("A05")
@@ -137,7 +140,7 @@ def test_a_file_that_is_gone_is_told(any_store: Store):
     delivery = pin_delivery(any_store, apples.config(), DAY)
     any_store.delete(f"{FOLDER}/data.csv")
     with pytest.raises(DataChanged, match=r"data\.csv: it is gone"):
-        read_dataset(any_store, delivery)
+        read_dataset(any_store, delivery, READING)
 
 
 def test_a_wrong_digest_from_the_producer_is_told(any_store: Store):
@@ -147,7 +150,7 @@ def test_a_wrong_digest_from_the_producer_is_told(any_store: Store):
     any_store.write(f"{FOLDER}/delivery.json", listed.encode())
     config = apples.config({"trigger.flag": f"{FOLDER}/delivery.json"})
     with pytest.raises(DataChanged, match="SHA-256 differs"):
-        read_dataset(any_store, pin_delivery(any_store, config, DAY))
+        read_dataset(any_store, pin_delivery(any_store, config, DAY), READING)
 
 
 @pytest.mark.fault("A05")
@@ -160,19 +163,19 @@ def test_a_file_swapped_between_hashing_and_parsing_is_noticed(
     delivery = pin_delivery(folder_store, apples.config(), DAY)
     path = path_of(folder_store, "data.csv")
     other = path.read_bytes().replace(b"north", b"south")
-    read_csv = pd.read_csv
+    read_csv = csv_file.read_csv
 
-    def swap_then_read(*arguments: Any, **how_to: Any) -> pd.DataFrame:
+    def swap_then_read(*arguments: Any) -> pa.Table:
         if how == "rewritten":
             path.write_bytes(other)
         else:
             path.with_suffix(".new").write_bytes(other)
             path.with_suffix(".new").replace(path)
-        return read_csv(*arguments, **how_to)
+        return read_csv(*arguments)
 
-    monkeypatch.setattr(dataset.pd, "read_csv", swap_then_read)
+    monkeypatch.setattr(dataset, "read_csv", swap_then_read)
     with pytest.raises(DataChanged, match="written to while it was read"):
-        read_dataset(folder_store, delivery)
+        read_dataset(folder_store, delivery, READING)
 
 
 def test_a_link_put_in_place_of_a_file_is_refused(folder_store: Store, tmp_path: Path):
@@ -183,7 +186,7 @@ def test_a_link_put_in_place_of_a_file_is_refused(folder_store: Store, tmp_path:
     path.rename(tmp_path / "moved.csv")
     path.symlink_to(tmp_path / "moved.csv")
     with pytest.raises(DeliveryError, match="symbolic link"):
-        read_dataset(folder_store, delivery)
+        read_dataset(folder_store, delivery, READING)
 
 
 def test_a_download_leaves_nothing_behind(
@@ -194,9 +197,9 @@ def test_a_download_leaves_nothing_behind(
     store = Store(f"s3://{s3_bucket}", s3_options)
     apples.deliver(store)
     delivery = pin_delivery(store, apples.config(), DAY)
-    read_dataset(store, delivery)
+    read_dataset(store, delivery, READING)
     with pytest.raises(DataRejected):
-        read_dataset(store, delivery, ["no such column"])
+        read_dataset(store, delivery, READING, ["no such column"])
     assert list(tmp_path.iterdir()) == []
 
 
@@ -204,13 +207,7 @@ def test_a_download_leaves_nothing_behind(
     ("files", "message"),
     [
         ({"d.csv": b"a,b,a\n1,2,3\n"}, "d.csv: has the column 'a' more than once"),
-        ({"d.csv": b"a,b\n1,2\n1,2,3\n"}, "d.csv: is not readable as CSV: "),
-        ({"d.csv": b"a,b\n1,2,3\n4,5,6\n"}, "rows have more cells than the header has names"),
         ({"d.csv": b",b\n0,1\n"}, "d.csv: column 1 has no name"),
-        ({"d.csv": b"\n\n"}, "d.csv: has no columns"),
-        ({"d.csv": b"a,b\n\xff\xfe,2\n"}, "d.csv: is not text in UTF-8"),
-        ({"d.csv": b"\xff\xfea,b\n"}, "d.csv: is not text in UTF-8"),
-        ({"d.csv": b'a,b\n"1,2\n'}, "d.csv: is not readable as CSV"),
         ({"a.csv": b"a,b\n1,2\n", "b.csv": b"a,c\n1,2\n"}, "b.csv: its columns are not those of a"),
         ({"d.parquet": b"not parquet at all"}, "d.parquet: is not readable as Parquet"),
         ({"d.parquet": b"PAR1"}, "d.parquet: is not readable as Parquet"),
@@ -280,7 +277,7 @@ def test_a_disk_that_fails_is_not_the_fault_of_the_file(
     delivery = land(folder_store, {"d.parquet": parquet(pa.table({"a": [1]}))})
     monkeypatch.setattr(pq.ParquetFile, "read", fail)
     with pytest.raises(OSError, match="Input/output error"):
-        read_dataset(folder_store, delivery)
+        read_dataset(folder_store, delivery, READING)
 
 
 def test_a_repeated_parquet_column_is_told(folder_store: Store):
@@ -313,5 +310,5 @@ def test_files_that_disagree_on_a_type_are_told(folder_store: Store):
 def test_a_byte_order_mark_is_no_part_of_a_name(folder_store: Store):
     """A CSV written by Excel starts with a mark that is not data."""
     delivery = land(folder_store, {"d.csv": b"\xef\xbb\xbfa,b\n1,2\n"})
-    assert list(read_dataset(folder_store, delivery).columns) == ["a", "b"]
-    assert read_dataset(folder_store, delivery, ["a"])["a"].tolist() == [1]
+    assert list(read_dataset(folder_store, delivery, READING).columns) == ["a", "b"]
+    assert read_dataset(folder_store, delivery, READING, ["a"])["a"].tolist() == ["1"]

@@ -84,9 +84,9 @@ def test_columns_that_nobody_needs_are_not_read(make_toy: MakeToy, monkeypatch: 
     job = toy.plan()
     read, asked = training.read_dataset, []
 
-    def spy(store, delivery, columns=None):
+    def spy(store, delivery, reading, columns=None):
         asked.extend(columns)
-        return read(store, delivery, columns)
+        return read(store, delivery, reading, columns)
 
     monkeypatch.setattr(training, "read_dataset", spy)
     toy.train(job)
