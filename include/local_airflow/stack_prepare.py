@@ -18,6 +18,7 @@ from typing import Any
 from include.local_airflow.errors import LocalAirflowError
 from include.local_airflow.settings import read_settings
 from include.orchestration import check_connections
+from include.orchestration.weak_secrets import weakness
 from include.retraining import registry
 from include.retraining.exceptions import RetrainingError
 from include.retraining.storage import URI_VARIABLE
@@ -46,13 +47,17 @@ def prepare(environment: Mapping[str, str]) -> None:
         environment: with `RETRAINING_STORE` and the passwords.
 
     Raises:
-        LocalAirflowError: when a variable is missing, or the settings cannot be read.
+        LocalAirflowError: when a variable is missing or no secret, or the settings cannot be read.
         RetrainingError: when the place cannot be made a store.
     """
     needed = (URI_VARIABLE, *(password for _, password in USERS.values()))
     missing = [name for name in needed if not environment.get(name)]
     if missing:
         raise LocalAirflowError(f"nothing was prepared: set {', '.join(missing)} (make env does)")
+    for _, name in USERS.values():
+        problem = weakness(environment[name])
+        if problem is not None:
+            raise LocalAirflowError(f"nothing was prepared: {name} {problem}")
     wanted = settings_to_apply(SETTINGS, environment)
     _airflow("db", "migrate")
     for name, (role, password) in USERS.items():

@@ -1,7 +1,8 @@
 """Whether Airflow has every connection that the models need, before a run finds out.
 
 `python -m include.orchestration.check_connections`, with the settings of Airflow's servers, names
-each one that is missing, where it is needed and how to make it, and then exits with 1.
+each one that is missing, where it is needed and how to make it, and each secret that could not be
+masked or is a placeholder, and then exits with 1.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any, NamedTuple
 
 from include.orchestration.find_connection import Answer, ask_backends
 from include.orchestration.store_connection import STORE_CONNECTION, store_address
+from include.orchestration.weak_secrets import weak_fields
 from include.retraining.compute import BatchCompute, KubernetesCompute, LocalCompute
 from include.retraining.config import MODELS_FOLDER, ModelConfig, load_model, model_names
 from include.retraining.config_sections import DEFAULT_CONNECTION
@@ -90,7 +92,8 @@ def problems(needed: list[Need], folder: Path = MODELS_FOLDER) -> list[str]:
             f"it is in {found[0].place} and in {others} too: that copy would be used whenever "
             f"{found[0].place} does not answer; remove it there"
         )
-    return said + _wrong_content(kind, found[0].connection, folder)
+    connection = found[0].connection
+    return said + _wrong_content(kind, connection, folder) + weak_fields(connection)
 
 
 def _wrong_content(kind: str, connection: Any, folder: Path) -> list[str]:

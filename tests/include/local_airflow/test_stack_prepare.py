@@ -43,6 +43,13 @@ def test_nothing_is_done_while_something_is_missing() -> None:
         prepare({"ADMIN_PASSWORD": "x"})
 
 
+def test_a_password_that_everybody_knows_is_refused() -> None:
+    """It is not shown, and nothing is touched."""
+    given = {"RETRAINING_STORE": "file:///x", "ADMIN_PASSWORD": "airflow", "WATCHDOG_PASSWORD": "b"}
+    with pytest.raises(LocalAirflowError, match="ADMIN_PASSWORD is a word that everybody knows"):
+        prepare(given)
+
+
 def test_a_connection_that_a_model_lacks_is_named_and_the_stack_does_not_start(
     tmp_path: Path,
 ) -> None:
@@ -61,8 +68,8 @@ def test_a_connection_that_a_model_lacks_is_named_and_the_stack_does_not_start(
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
             "AIRFLOW_CONN_STORE": store_connection((tmp_path / "store").as_uri(), {}),
             "RETRAINING_STORE": (tmp_path / "store").as_uri(),
-            "ADMIN_PASSWORD": "a",
-            "WATCHDOG_PASSWORD": "b",
+            "ADMIN_PASSWORD": "correct horse",
+            "WATCHDOG_PASSWORD": "battery staple",
         },
         capture_output=True,
         text=True,

@@ -19,7 +19,7 @@ from tests.include.orchestration.airflow_settings import Settings, secrets_manag
 from tests.vault_server import vault_server
 
 STORE = {"conn_type": "generic", "extra": {"uri": "s3://bucket/prefix"}}
-SLACK = {"conn_type": "slackwebhook", "password": "T/B/X"}
+SLACK = {"conn_type": "slackwebhook", "password": "T0000/B0000/X"}
 BATCH = {"conn_type": "aws", "extra": {"region_name": "eu-west-3"}}
 
 

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import ParamValidationError
 
+from include.orchestration.by_hand import release_params, rollback_params
 from include.orchestration.params import read_params, resolve_params, run_params
 from include.retraining.exceptions import ParameterError, RegistryError
 from include.retraining.registry import checked_reason
+from include.retraining.secret_names import is_secret_name
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
@@ -139,6 +141,18 @@ def test_a_key_without_a_name_is_refused_by_code() -> None:
     with pytest.raises(ParameterError, match="looks like a secret"):
         resolve({"reason": "it is wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"})
     assert resolve({"reason": f"back to {'0123456789abcdef' * 4}"}).reason
+
+
+@pytest.mark.fault("T14")
+def test_no_form_asks_for_a_secret() -> None:
+    """A viewer sees the parameters of a run: no form has a field for a secret."""
+    for form in (run_params(), rollback_params(), release_params()):
+        for name, param in form.items():
+            assert not is_secret_name(name)
+            assert param.schema.get("format") != "password"
+            if "string" in param.schema["type"]:  # free text is bounded, and refuses secrets
+                is_bounded = {"enum", "format"} & set(param.schema) or "pattern" in param.schema
+                assert is_bounded, name
 
 
 @pytest.mark.fault("T09")
