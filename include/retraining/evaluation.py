@@ -18,6 +18,8 @@ from include.retraining.documents import sha256_of
 from include.retraining.external import cost_with_commands
 from include.retraining.holdout import HoldoutRows, read_holdout
 from include.retraining.job import Job
+from include.retraining.key_sketch import sketch_keys
+from include.retraining.looks import take_look
 from include.retraining.naive_baseline import naive_baseline
 from include.retraining.opponents import (
     Entrant,
@@ -82,7 +84,17 @@ def evaluate(job: Job) -> EvaluateResult:
             positive=config.data.positive,
         ),
     ]
-    report = make_report(run, config, holdout, entrants)
+    champion = opponents[0].serving if opponents else None
+    tried = take_look(  # before anybody knows a score
+        store,
+        run.model,
+        version=run.version,
+        holdout_digest=holdout.digest,
+        keys=sketch_keys(pd.Series(holdout.keys)),
+        generation=champion.generation if champion else 0,
+        run_id=run.run_id,
+    )
+    report = make_report(run, config, holdout, entrants, tried=tried)
     table = predictions_table(holdout, entrants, config)
     if find_result(store, job.paths, run, "evaluate") is not None:
         # Another attempt was faster: what its result names must stay as it is.

@@ -21,7 +21,8 @@ from include.retraining.gate_lead import judge_data, judge_lead
 from include.retraining.gate_ranges import numbers_in_range
 from include.retraining.margin import margin_against, why_never_met
 from include.retraining.metric_ranges import METRICS
-from include.retraining.report import EvaluationReport, Opponent
+from include.retraining.report import Comparison, EvaluationReport, Opponent
+from include.retraining.tries import MOST_TRIES, level_of, level_words, ordinal, try_words
 from include.retraining.verdict import (
     REFUSALS,
     Answer,
@@ -203,8 +204,8 @@ def _against(
         ours, theirs = (number(metric_value(policy.metric, s)) for s in (pair.ours, pair.theirs))
         found = (
             f"{metric_name(policy.metric)} is {ours}, the {who}'s {theirs}: "
-            f"{signed(pair.difference)}, 95 % interval {signed(lower)} to {signed(pair.upper)}, "
-            "plus is better"
+            f"{signed(pair.difference)}, {level_words(pair.level)} interval {signed(lower)} to "
+            f"{signed(pair.upper)}, plus is better{try_words(report.tried)}"
         )
         if not must:
             return found
@@ -226,6 +227,7 @@ class _Pair(NamedTuple):
     difference: float
     lower: float
     upper: float
+    level: float
 
 
 def _pair(opponent: Opponent, report: EvaluationReport, policy: GatePolicy) -> _Pair | None:
@@ -234,7 +236,8 @@ def _pair(opponent: Opponent, report: EvaluationReport, policy: GatePolicy) -> _
     between = opponent.comparison
     scores = (report.challenger.metrics, opponent.scores.metrics)
     numbers = [finite(metrics.get(policy.metric)) for metrics in scores]
-    numbers += [finite(number) for number in (between.difference, between.lower, between.upper)]
+    found = (between.difference, between.lower, between.upper, between.level)
+    numbers += [finite(number) for number in found]
     known = [number for number in numbers if number is not None]
     return _Pair(*known) if len(known) == len(numbers) else None
 
@@ -257,7 +260,22 @@ def _obstacle(opponent: Opponent, report: EvaluationReport, policy: GatePolicy) 
         return "it was scored on other rows"
     if between.metric != policy.metric:
         return f"the difference is of {cut(between.metric, 80)}, not of {policy.metric}"
-    return _other_split(opponent.split, report.split)
+    return _other_try(between, report) or _other_split(opponent.split, report.split)
+
+
+def _other_try(between: Comparison, report: EvaluationReport) -> str | None:
+    """Return why an interval is not the one that this try is held to, or None."""
+    tried, generation = report.tried, report.champion and report.champion.serving.generation
+    if tried is None:
+        number = 1  # from before tries were counted
+    elif not 1 <= tried.number <= MOST_TRIES or tried.generation != (generation or 0):
+        return "it is not known how many tries there were on these rows"
+    else:
+        number = tried.number
+    level, found = level_of(number), finite(between.level)
+    if found is None or found < level - 1e-12:
+        return f"the {ordinal(number)} try on these rows is held to a {level_words(level)} interval"
+    return None
 
 
 def _other_split(theirs: SplitUsed, ours: SplitUsed) -> str | None:

@@ -7,6 +7,7 @@ models/NAME/versions/VERSION/manifest.json        names the files of one attempt
 models/NAME/versions/VERSION/ATTEMPT/…            the files
 models/NAME/versions/VERSION/claim-001.json       who trains it, its beat, and that it has ended
 models/NAME/versions/VERSION/removal.json         that `gc` removes it
+models/NAME/looks/00000017.json                   which challenger was scored on which rows
 models/NAME/runs/RUN/begun.json                   that the run began, before it is planned
 models/NAME/runs/RUN.cleared-CLEAR.json           that it was cleared and goes on
 models/NAME/runs/RUN/manifest.json                what the run pinned
@@ -68,6 +69,16 @@ def model_folder(model: str) -> str:
 def promotion_key(model: str, generation: int) -> str:
     """Return the key of one entry of the promotion log."""
     return f"models/{model}/promotions/{generation:08d}.json"
+
+
+def looks_folder(model: str) -> str:
+    """Return the folder of the looks at a model's holdout."""
+    return f"models/{model}/looks"
+
+
+def look_key(model: str, number: int) -> str:
+    """Return the key of one look."""
+    return f"{looks_folder(model)}/{number:08d}.json"
 
 
 def version_folder(model: str, version: str) -> str:

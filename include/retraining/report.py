@@ -45,6 +45,15 @@ class Comparison(Document):
     row alike: with these rows, no smaller difference can be excluded."""
 
 
+class Try(Document):
+    """Which challenger this is on these rows."""
+
+    number: int
+    """Counted from 1, this one included, since the champion became one."""
+    generation: int
+    """The champion's; 0 when nothing serves."""
+
+
 class Scores(Document):
     """What one version scored. A metric that could not be computed is null."""
 
@@ -135,6 +144,9 @@ class EvaluationReport(Document):
     against_baseline: Comparison | None = None
     """The challenger minus the naive baseline. Null where there is no interval, and in a report
     from before there was one."""
+
+    tried: Try | None = None
+    """Null in a report from before tries were counted: then it is the first."""
 
     @property
     def judged_score(self) -> JudgedScore | None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from include.retraining.markdown import NOTHING, code, escaped, table
 from include.retraining.report import EvaluationReport, Opponent, Scores
+from include.retraining.tries import level_words, ordinal
 from include.retraining.verdict import REFUSALS, Answer, Verdict
 from include.retraining.versions import SplitUsed
 from include.retraining.wording import metric_name, metric_value, number, signed
@@ -52,6 +53,12 @@ def opponent_lines(report: EvaluationReport) -> list[str]:
     lines = [_against(name, opponent, report.metric) for name, opponent in found if opponent]
     if report.champion is None:
         lines.append("Nothing served when it was evaluated: there is no champion to compare with.")
+    if report.tried is not None and report.champion is not None:
+        tried = report.tried
+        lines.append(
+            f"It is the {ordinal(tried.number)} challenger on these rows since generation "
+            f"{tried.generation}: each further one is held to a wider interval."
+        )
     left_out = len(report.holdout.left_out_classes)
     if left_out:
         lines.append(
@@ -120,6 +127,6 @@ def _against(name: str, opponent: Opponent, metric: str) -> str:
         return f"Against the {name} it could not be compared{why}."
     return (
         f"Against the {name}, by {metric_name(metric)}, greater is better: "
-        f"**{signed(found.difference)}**, 95 % between {signed(found.lower)} and "
-        f"{signed(found.upper)} ({escaped(found.method)})."
+        f"**{signed(found.difference)}**, {level_words(found.level)} between "
+        f"{signed(found.lower)} and {signed(found.upper)} ({escaped(found.method)})."
     )

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from include.retraining.comparison import compare
+from include.retraining.comparison import TAIL, compare
 from include.retraining.config import ModelConfig
 from include.retraining.exceptions import ConfigError
 from include.retraining.fairness import audit_fairness, value_names
@@ -30,8 +30,10 @@ from include.retraining.report import (
     Opponent,
     Scores,
     SliceScores,
+    Try,
 )
 from include.retraining.standard_error import standard_error
+from include.retraining.tries import tail_of
 
 MAX_SLICE_VALUES = 100
 
@@ -45,7 +47,12 @@ class Scored:
 
 
 def make_report(
-    run: RunManifest, config: ModelConfig, holdout: HoldoutRows, entrants: Sequence[Entrant]
+    run: RunManifest,
+    config: ModelConfig,
+    holdout: HoldoutRows,
+    entrants: Sequence[Entrant],
+    *,
+    tried: Try | None = None,
 ) -> EvaluationReport:
     """Score every entrant on the same rows and compare the challenger with its opponents.
 
@@ -54,11 +61,13 @@ def make_report(
         config: the model's.
         holdout: the rows.
         entrants: the challenger, the baseline, and the opponents that there are.
+        tried: which try on these rows it is; the intervals against champions are of its level.
 
     Raises:
         ConfigError: when a slice column has too many different values.
     """
     classes = _scored_classes(config, holdout)
+    number = tried.number if tried else 1
     scored = {
         one.role: _score(one, one.predictions, config, holdout, classes)
         for one in entrants
@@ -70,7 +79,9 @@ def make_report(
             serving=one.serving,
             split=one.manifest.split if one.manifest else None,
             scores=scored[one.role].scores if one.role in scored else None,
-            comparison=_compare(challenger, scored.get(one.role), config.gates.metric),
+            comparison=_compare(
+                challenger, scored.get(one.role), config.gates.metric, tail_of(number)
+            ),
             error=one.error,
             judged=one.judged,
         )
@@ -100,6 +111,7 @@ def make_report(
             holdout, challenger.sample, champion.sample if champion else None, config
         ),
         fairness=audit_fairness(holdout.frame, challenger.sample, config),
+        tried=tried,
     )
 
 
@@ -154,11 +166,13 @@ def _score(
     return Scored(sample, scores)
 
 
-def _compare(ours: Scored, theirs: Scored | None, metric: str) -> Comparison | None:
+def _compare(
+    ours: Scored, theirs: Scored | None, metric: str, tail: float = TAIL
+) -> Comparison | None:
     if theirs is None:
         return None
     digest = ours.scores.holdout_digest
-    return compare(metric, ours.sample, theirs.sample, holdout_digest=digest)
+    return compare(metric, ours.sample, theirs.sample, holdout_digest=digest, tail=tail)
 
 
 def _score_slices(

@@ -244,6 +244,15 @@ def _bound(who: str, lower: float) -> dict[str, Any]:
     return {f"{who}.comparison.lower": lower}
 
 
+def tried(number: int, level: float) -> dict[str, Any]:
+    """Which try it is since the champion's generation, with intervals of a level."""
+    return {
+        "tried": {"number": number, "generation": 3},
+        "champion.comparison.level": level,
+        "best.comparison.level": level,
+    }
+
+
 NO_RIVALS: dict[str, Any] = {"champion": None, "best": None}
 
 CASES = [
@@ -663,6 +672,27 @@ CASES = [
             "best": None,
         },
     ),
+    # Which try it is.
+    Case("the first try", PASS, tried(1, 0.95), fault="F10"),
+    Case("a later try by its own interval", PASS, tried(17, 0.99984), fault="F10"),
+    Case(
+        "a later try by the first one's interval", CANNOT, tried(17, 0.95),
+        says="the 17th try on these rows is held to a 99.97 % interval", fault="F10",
+    ),
+    Case(
+        "a later try that does not pass says which it is", FAIL,
+        tried(17, 0.99984) | _bound("champion", -0.5) | {"best": None},
+        says="17th challenger on these rows since generation 3", fault="F10",
+    ),
+    Case("a wide interval in the first try", PASS, tried(1, 0.99)),
+    Case("an interval that is too narrow, without tries", CANNOT, tried(1, 0.9) | {"tried": None}),
+    Case(
+        "tries since another generation", CANNOT, tried(17, 0.99984) | {
+            "tried": {"number": 17, "generation": 2}
+        }, says="how many tries", fault="F10",
+    ),
+    Case("a try without a number", CANNOT, tried(0, 0.99984)),
+    Case("more tries than there can be", CANNOT, tried(10**400, 1.0)),
     # Small groups are not judged, which is neither a pass nor a refusal.
     Case(
         "a bad slice that is too small",

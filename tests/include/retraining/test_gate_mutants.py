@@ -241,6 +241,24 @@ MUTANTS = (
         "if _aware(theirs.train_until) > _aware(ours.train_until):",
         "if False:",
     ),
+    Mutant(
+        "a try is forgotten",
+        "gate",
+        "if found is None or found < level - 1e-12:",
+        "if False:",
+    ),
+    Mutant(
+        "every try is the first",
+        "gate",
+        "        number = tried.number\n",
+        "        number = 1\n",
+    ),
+    Mutant(
+        "tries since another generation count",
+        "gate",
+        "tried.generation != (generation or 0)",
+        "False",
+    ),
     Mutant("a comparison of other scores counts", "gate", "_contradicts(pair):", "False:"),
     Mutant(
         "the same version is promoted again",

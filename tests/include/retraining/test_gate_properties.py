@@ -20,6 +20,7 @@ from include.retraining.report import (
     Opponent,
     Scores,
     SliceScores,
+    Try,
 )
 from include.retraining.verdict import Verdict
 from include.retraining.versions import SplitUsed
@@ -126,6 +127,7 @@ REPORTS = _any(
     champion=OPPONENTS,
     against_baseline=COMPARISONS,
     best=OPPONENTS,
+    tried=st.none() | _any(Try, number=ANY_INTEGER, generation=ANY_INTEGER),
     slices=st.lists(SLICES, max_size=3).map(tuple),
     fairness=st.lists(FAIRNESS, max_size=2).map(tuple),
 )
