@@ -27,6 +27,7 @@ from include.retraining.opponents import (
     let_predict,
     measure_latency,
 )
+from include.retraining.prediction_checks import check_predictions
 from include.retraining.predictions import predict, prediction_columns
 from include.retraining.results import EvaluateResult, Output, find_result, read_result
 from include.retraining.scoring import make_report
@@ -69,6 +70,9 @@ def evaluate(job: Job) -> EvaluateResult:
             predictions=predict(estimator, rows, config.problem),
             latency_ms=measure_latency(estimator, rows),
         )
+    assert challenger.predictions is not None  # noqa: S101 just made
+    where = f"include/models/{config.name}.py: version {version.version}"
+    check_predictions(challenger.predictions, where=where, classes=version.classes)
     del estimator, rows
     entrants = [
         challenger,

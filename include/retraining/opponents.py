@@ -24,8 +24,9 @@ from include.retraining.manifest import Serving
 from include.retraining.predictions import Predictions, class_names, predict
 from include.retraining.promotions import JudgedScore, PromotionEntry
 from include.retraining.registry import Registry
+from include.retraining.rows_used import has_seen
 from include.retraining.storage import MissingObject, Store
-from include.retraining.versions import VersionManifest, load_estimator, read_version
+from include.retraining.versions import SplitUsed, VersionManifest, load_estimator, read_version
 
 log = logging.getLogger(__name__)
 
@@ -138,7 +139,15 @@ def _unfit(manifest: VersionManifest, holdout: HoldoutRows, problem: str) -> str
             f"it was trained on rows up to {until.isoformat()}, and the holdout begins at "
             f"{oldest.isoformat()}: it has seen what it would be scored on"
         )
-    return None
+    if manifest.rows_used is None or not _is_same_split(manifest.split, holdout.split):
+        return None
+    keys, rows = pd.Series(holdout.keys), holdout.frame[list(manifest.features)]
+    return has_seen(manifest.rows_used, keys, rows, holdout.labels)
+
+
+def _is_same_split(theirs: SplitUsed, ours: SplitUsed) -> bool:
+    """Return whether two splits by key put a key on the same side, as far as they say."""
+    return ours.by == "key" and theirs == ours
 
 
 def _unknown_classes(manifest: VersionManifest, holdout: HoldoutRows) -> str | None:

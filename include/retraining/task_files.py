@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from include.retraining.prediction_checks import add_up, are_chances
 from include.retraining.predictions import Array, Class, Predictions, class_names
 
 FORMAT = 1
@@ -32,8 +33,6 @@ ROW = "row"
 nobody's identity, and a number is read the same way in every language."""
 PREDICTION = "prediction"
 PROBABILITY = "probability"
-
-SUM_TOLERANCE = 1e-5
 
 
 def write_task(folder: Path, task: Mapping[str, Any]) -> None:
@@ -101,9 +100,7 @@ def read_predictions(
         (wanted,) = class_names([positive])
         is_positive = np.array([name == wanted for name in class_names(classes or ())])
         chances = np.where(is_positive, chances, 1 - chances)
-    _count(
-        np.abs(chances.sum(axis=1) - 1) > SUM_TOLERANCE, PROBABILITY + "_…", "do not add up to 1"
-    )
+    _count(~add_up(chances), PROBABILITY + "_…", "do not add up to 1")
     return Predictions(values, chances, classes)
 
 
@@ -169,7 +166,7 @@ def _values(cells: pd.Series[Any], classes: tuple[Class, ...] | None) -> Array:
 
 def _chances(cells: pd.Series[Any]) -> Array:
     chances = _numbers(cells)
-    _count(~((chances >= 0) & (chances <= 1)), str(cells.name), "are no numbers from 0 to 1")
+    _count(~are_chances(chances), str(cells.name), "are no numbers from 0 to 1")
     return chances
 
 

@@ -39,6 +39,7 @@ from include.retraining.job import Job
 from include.retraining.layout import version_manifest_key
 from include.retraining.manifest import PinnedFile, RunManifest
 from include.retraining.plain_files import plain_files
+from include.retraining.prediction_checks import check_answers_differ, check_predictions
 from include.retraining.predictions import (
     Array,
     class_names,
@@ -48,6 +49,7 @@ from include.retraining.predictions import (
 )
 from include.retraining.reading import reading_of
 from include.retraining.results import Output, TrainResult, read_result
+from include.retraining.rows_used import RowsUsed, rows_used
 from include.retraining.split import holdout_mask, split_used
 from include.retraining.storage import Store
 from include.retraining.task_files import FORMAT
@@ -72,7 +74,7 @@ from include.retraining.versions import (
 log = logging.getLogger(__name__)
 
 LIBRARIES = ("numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "skops")
-PROBE_ROWS = 100
+PROBE_ROWS = 1_000
 TOLERANCE = 1e-6
 """Threads add in any order, some in single precision: predictions this close are the same."""
 
@@ -85,10 +87,11 @@ class Fitted:
     features: tuple[str, ...]
     classes: tuple[int | str, ...] | None
     split: SplitUsed
+    used: RowsUsed
     train_rows: int
     train_seconds: float
     probe: pd.DataFrame
-    """A few rows it was fitted on, to compare it with its saved self."""
+    """Some rows it was fitted on, to compare it with its saved self."""
 
 
 def train(job: Job) -> TrainResult:
@@ -150,11 +153,12 @@ def fit(store: Store, run: RunManifest, config: ModelConfig) -> Fitted:
     frame = read_dataset(store, run.delivery, reading, training_columns(config, code))
     mask = holdout_mask(frame, config)
     split = split_used(frame, mask, config)
-    labels = label_values(frame[config.data.label], config.problem)[~mask]
+    labels = label_values(frame[config.data.label], config.problem)
     # One copy of the training part, and the whole delivery is let go before the fit.
-    rows = frame[list(code.features)]
+    keys, rows = frame[config.data.key], frame[list(code.features)]
     del frame
-    rows = rows[~mask]
+    used = rows_used(keys, rows, labels, mask)
+    rows, labels = rows[~mask], labels[~mask]
     classes = None if config.problem == "regression" else class_names(np.unique(labels))
     started = time.perf_counter()
     if code.build_estimator is None:
@@ -163,14 +167,21 @@ def fit(store: Store, run: RunManifest, config: ModelConfig) -> Fitted:
         estimator = _fit(config, code.build_estimator, run.seed, rows, labels)
     seconds = time.perf_counter() - started
     log.info("fitted in %.1f s", seconds)
-    if classes is not None and not isinstance(estimator, ExternalModel):
+    where = f"include/models/{config.name}.py: {config.training.entry_point}()"
+    if isinstance(estimator, ExternalModel):
+        where = f"training.commands.predict ({' '.join(estimator.command)})"
+    elif classes is not None:
         known = class_names(getattr(estimator, "classes_", ()))
         if set(known) != set(classes):
-            where = f"include/models/{config.name}.py: {config.training.entry_point}()"
             raise TrainingError(f"{where}: the fitted estimator does not know the label's classes")
         classes = known
-    probe = rows.head(PROBE_ROWS)
-    return Fitted(estimator, code.features, classes, split, len(rows), seconds, probe)
+    # Spread over all rows, which may be sorted by the label.
+    probe = rows.iloc[np.unique(np.linspace(0, len(rows) - 1, PROBE_ROWS).astype(int))]
+    with model_errors(config, "predicting rows of the training part"):
+        answers = predict(estimator, probe, config.problem)
+    check_predictions(answers, where=where, classes=classes)
+    check_answers_differ(answers, probe, where=where)
+    return Fitted(estimator, code.features, classes, split, used, len(rows), seconds, probe)
 
 
 def training_columns(config: ModelConfig, code: ModelCode) -> list[str]:
@@ -309,6 +320,7 @@ def _publish(job: Job, fitted: Fitted) -> tuple[VersionManifest, bool]:
             features=fitted.features,
             classes=fitted.classes,
             split=fitted.split,
+            rows_used=fitted.used,
             seed=run.seed,
             code=run.code,
             data=run.delivery.files,

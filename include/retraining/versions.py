@@ -24,6 +24,7 @@ from include.retraining.manifest import (
     version_of,
 )
 from include.retraining.plain_files import SAFE_NAME, SAFE_PATH, plain_files
+from include.retraining.rows_used import RowsUsed
 from include.retraining.storage import Store
 
 MODEL_FILE = "model.skops"
@@ -104,6 +105,8 @@ class VersionManifest(Document):
     predicts_by: PredictCommand | None = None
     """How it predicts, where it is no skops file: with the files below `model/`, by the command,
     which finds those below `scripts/` in its folder."""
+    rows_used: RowsUsed | None = None
+    """Sketches of the rows it was trained and first scored on; None in a version of before."""
 
     @property
     def folder(self) -> str:

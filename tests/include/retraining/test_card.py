@@ -133,7 +133,7 @@ def test_a_card_of_another_evaluation_is_refused(make_toy: MakeToy):
 def test_a_model_that_always_says_the_same_has_a_card(make_toy: MakeToy):
     """A challenger with one prediction for all still gets its card, under strict warnings."""
     toy = make_toy()
-    toy.write_model(model_file("binary", "DummyClassifier(strategy='constant', constant=0)"))
+    toy.write_model(model_file("binary", "LogisticRegression(C=1e-9, class_weight={0: 9, 1: 1})"))
     job, _ = toy.run()
     text, pictures, _ = card_of(toy, job)
     assert "FAIL" in text

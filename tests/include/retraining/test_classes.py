@@ -141,7 +141,7 @@ def _covers(module: Any) -> None:
     ):
         split = SimpleNamespace(train_until=None)
         manifest = SimpleNamespace(
-            features=("x",), problem="multiclass", classes=classes, split=split
+            features=("x",), problem="multiclass", classes=classes, split=split, rows_used=None
         )
         assert (module._unfit(manifest, holdout, "multiclass") is None) == is_fit, classes
     manifest.problem, holdout.labels = "regression", np.array([1.0, 2.0])

@@ -31,7 +31,7 @@ from tests.include.retraining.toys import Toy, make_frame, model_file
 
 MakeToy = Callable[..., Toy]
 
-BLIND = model_file("binary", "DummyClassifier(strategy='constant', constant=0)")
+BLIND = model_file("binary", "LogisticRegression(C=1e-9, class_weight={0: 9, 1: 1})")
 FAIR_AND_SLICED = {
     "data": {"protected": [{"name": "sex", "column": "sex", "labels": {"0": "f", "1": "m"}}]},
     "gates": {
@@ -383,20 +383,20 @@ def test_regression_has_no_groups_and_finite_scores(make_toy: MakeToy):
 
 
 @pytest.mark.fault("F01")
-def test_a_challenger_whose_predictions_are_no_numbers_has_no_scores(make_toy: MakeToy):
-    """NaN predictions become a null metric, and the report can still be stored and read."""
+def test_a_challenger_whose_predictions_are_no_numbers_is_not_scored(make_toy: MakeToy):
+    """NaN for rows of the holdout, and for none of the training part, ends the evaluation."""
     toy = make_toy("regression")
     trusted = f"include.models.{toy.name}.Lost"
     toy.changes = {"training": {"trusted_types": [trusted]}}
     lost = """
     class Lost(LinearRegression):
         def predict(self, rows):
-            return np.where(rows["a"] > 1, np.nan, 0.0)
+            values = super().predict(rows)
+            return values if len(rows) > 200 else np.where(rows["a"] > 1, np.nan, values)
     """
     toy.write_model(model_file("regression", "Lost()", more=lost))
-    _, report = toy.run()
-    assert report.challenger.metrics["r2"] is None
-    assert report.baseline.metrics["r2"] is not None
+    with pytest.raises(TrainingError, match=r"the predictions of \d+ of 125 rows are no finite"):
+        toy.run()
 
 
 def test_a_challenger_that_cannot_predict_names_the_place(
