@@ -6,7 +6,8 @@ a person releases that with the DAG `release_model`.
 
 1. Trigger it as it is: a **dry run** checks everything, tries the version, and says in the log of
    "Roll back" what would change. That task is then skipped.
-2. Trigger it again with **Dry run** switched off. It takes well under a minute.
+2. Trigger it again with **Dry run** switched off, and the **generation** that the dry run named: if
+   something else serves by then, nothing happens. It takes well under a minute.
 
 Leave the version empty for the champion before the one that serves. Any other version that served
 is named in `python -m include.retraining history NAME`. The reason is kept in the promotion log

@@ -41,6 +41,8 @@ class Request:
     asked_at: datetime
     """When the run started, or started again after a clear."""
     version: str | None = None
+    generation: int | None = None
+    """The generation that the person saw serve."""
     dry_run: bool = False
 
 
@@ -77,6 +79,14 @@ def rollback_params() -> dict[str, Param]:
             "were rolled back. The model's page under Models in the navigation has all that ever "
             "served.",
         ),
+        "generation": Param(
+            None,
+            type=["null", "integer"],
+            minimum=1,
+            title="Generation that serves now",
+            description="As the dry run says it, or the model's page: the rollback is made only "
+            "while that serves. Empty: what served when the run started, by the clock.",
+        ),
         "dry_run": Param(
             True,
             type="boolean",
@@ -112,6 +122,7 @@ def read_request(context: Context, form: dict[str, Param]) -> Request:
         due=dag_run.run_after,
         asked_at=dag_run.start_date or dag_run.run_after,
         version=_version(given.get("version")),
+        generation=_generation(given.get("generation")),
         dry_run="dry_run" in form and boolean("dry_run", given.get("dry_run", True)),
     )
 
@@ -132,5 +143,16 @@ def _version(value: Any) -> str | None:
     if not isinstance(value, str) or not re.match(VERSION_PATTERN, value):
         raise ParameterError(
             f"version: must be a version's name as the promotion log has it, is {shown(value)}"
+        )
+    return value
+
+
+def _generation(value: Any) -> int | None:
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ParameterError(
+            f"generation: must be a number, 1 or more, as the promotion log has it, is "
+            f"{shown(value)}"
         )
     return value

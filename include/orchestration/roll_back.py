@@ -46,6 +46,7 @@ class CheckRollbackOperator(BaseOperator):
                 load_model(request.model).name,
                 request.version,
                 request=request.name,
+                seen=request.generation,
                 asked_at=request.asked_at,
                 since=request.due,
             )
@@ -164,7 +165,11 @@ class RollBackOperator(BaseOperator):
         words = f"dry run, nothing was changed. It would be: {plan.words}; {tried}"
         self.log.info("%s", words)
         context["ti"].xcom_push(key="dry_run", value=words)
-        self.log.info("to do it, trigger %s again without dry run", request.name.partition("/")[0])
+        self.log.info(
+            "to do it, trigger %s again without dry run, with generation %d",
+            request.name.partition("/")[0],
+            plan.serving.generation,
+        )
         raise AirflowSkipException(words)
 
 

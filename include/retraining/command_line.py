@@ -116,6 +116,8 @@ def _add_changes(command: Callable[..., argparse.ArgumentParser]) -> None:
     )
     added.add_argument("--to", metavar="VERSION", help="default: the champion before")
     added.add_argument("--reason", required=True)
+    text = "the one that serves, as you saw it: nothing else is taken back"
+    added.add_argument("--generation", type=_positive, help=text)
     added.add_argument("--dry-run", action="store_true", help="say what it would change")
     text = "load a version that served and let it answer on the last holdout"
     added = command("try", commands.try_version, text, reads="NAME")

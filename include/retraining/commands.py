@@ -119,7 +119,7 @@ def rollback(chosen: argparse.Namespace) -> Result:
             return Result(made, lambda: lines)
         plan = plan_behind(registry, made)
         return _changed(made, lines, _told(registry, made, rolled_back, plan=plan, tried=""))
-    plan = plan_rollback(registry.store, chosen.name, chosen.to)
+    plan = plan_rollback(registry.store, chosen.name, chosen.to, seen=chosen.generation)
     tried = let_answer(registry.store, load_model(chosen.name), plan.target.version)
     if chosen.dry_run:
         lines = [f"Dry run, nothing was changed. It would be: {plan.words}.", f"Tried: {tried}."]
@@ -130,7 +130,7 @@ def rollback(chosen: argparse.Namespace) -> Result:
         reason=reason,
         seen=plan.serving.generation,
     )
-    lines = [_serves(registry, entry), f"Tried: {tried}."]
+    lines = [_serves(registry, entry), f"Tried: {tried}.", _no_event(chosen.name)]
     return _changed(entry, lines, _told(registry, entry, rolled_back, plan=plan, tried=tried))
 
 
@@ -159,7 +159,7 @@ def promote(chosen: argparse.Namespace) -> Result:
         reason=chosen.reason,
         trusted=load_model(chosen.name).training.trusted,
     )
-    return Result(entry, lambda: [_serves(registry, entry)])
+    return Result(entry, lambda: [_serves(registry, entry), _no_event(chosen.name)])
 
 
 def gate_replay(chosen: argparse.Namespace) -> Result:
@@ -280,6 +280,15 @@ def _changed(entry: PromotionEntry, lines: list[str], told: str) -> Result:
     """Return an entry that was made, and who hears of it."""
     value = {**entry.model_dump(mode="json"), "told": told}
     return Result(value, lambda: [*lines, told])
+
+
+def _no_event(model: str) -> str:
+    """Say who does not hear of a change that a command made."""
+    return (
+        "No asset event was emitted: a command cannot. DAGs that wait for the asset "
+        f"`{model}_champion` hear of it at the next promotion; until then trigger them yourself, "
+        "or tell who owns them."
+    )
 
 
 def _told(

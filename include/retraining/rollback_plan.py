@@ -40,6 +40,7 @@ def plan_rollback(
     version: str | None = None,
     *,
     request: str | None = None,
+    seen: int | None = None,
     asked_at: datetime | None = None,
     since: datetime | None = None,
 ) -> RollbackPlan:
@@ -52,7 +53,9 @@ def plan_rollback(
             person rolled back.
         request: what a person asks with (`PromotionEntry.request`): when it made its entry already,
             the plan is the one that led there.
-        asked_at: when the person asked. What serves must be what they saw then.
+        seen: the generation that the person saw serve; nothing else is taken back.
+        asked_at: when the person asked, where they did not say what they saw: an entry of later is
+            not taken back. Two machines' clocks are compared, so that it may refuse too much.
         since: from when on an entry made by the request may be there.
 
     Raises:
@@ -69,11 +72,16 @@ def plan_rollback(
     champion = log.champion()
     if champion is None:
         raise RegistryError(f"{model}: nothing serves yet, so there is nothing to roll back")
-    if asked_at is not None and champion.created_at > asked_at:
+    serves = (
+        f"{model}: version {champion.version} serves as generation {champion.generation} "
+        f"({champion.kind.value} by {champion.actor}, {champion.created_at:%Y-%m-%d %H:%M} UTC)"
+    )
+    if seen is not None and champion.generation != seen:
+        raise Superseded(f"{serves}, and you saw generation {seen}: look again before trying again")
+    if seen is None and asked_at is not None and champion.created_at > asked_at:
         raise Superseded(
-            f"{model}: version {champion.version} became generation {champion.generation} "
-            f"({champion.kind.value} by {champion.actor}) after you asked; look again before "
-            "trying again"
+            f"{serves}: by the promoter's clock it came after you asked. If it is what you saw, "
+            f"ask again with generation {champion.generation}"
         )
     if version == champion.version:
         raise RegistryError(f"{model}: version {version} serves already")

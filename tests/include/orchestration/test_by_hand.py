@@ -37,6 +37,16 @@ def test_a_version_may_be_left_empty(context: Contexts) -> None:
     assert named.version == "a1b2"
 
 
+def test_what_was_seen_may_be_named(context: Contexts) -> None:
+    """A generation is a number from 1, whoever sends it."""
+    form = rollback_params()
+    assert read_request(asked(context, **ASKED), form).generation is None
+    assert read_request(asked(context, **ASKED, generation=3), form).generation == 3
+    for wrong in (0, -1, True, "3", 2.5):
+        with pytest.raises(ParameterError, match="generation: must be a number, 1 or more"):
+            read_request(asked(context, **ASKED, generation=wrong), form)
+
+
 def test_a_release_has_no_dry_run(context: Contexts) -> None:
     """It is done when it is asked for; what a rollback asks is unknown to it."""
     assert read_request(asked(context, **ASKED), release_params()).dry_run is False

@@ -184,10 +184,16 @@ def test_rollback(store: Store, run: Run, known: None) -> None:
     """`rollback` lets an earlier version serve, in the name of who typed it."""
     started = time.monotonic()
     words = ("rollback", MODEL, "--to", version_name(1), "--reason", "complaints")
-    code, out, _ = run(*words)
+    code, _, err = run(*words, "--generation", "1")
+    assert (code, "you saw generation 1: look again" in err) == (1, True)
+    code, out, _ = run(*words, "--generation", "2")
     assert time.monotonic() - started < 60
     assert code == 0
     assert f"version {version_name(1)} (generation 3" in out
+    assert (
+        f"No asset event was emitted: a command cannot. DAGs that wait for the asset `{MODEL}_c"
+        in out
+    )
     entry = Registry(store, MODEL).champion()
     assert entry is not None
     assert (entry.actor, entry.reason) == (getpass.getuser(), "complaints")

@@ -97,8 +97,22 @@ def test_a_champion_that_the_person_did_not_see(store: Store) -> None:
     asked_at = datetime.now(UTC)
     assert plan_rollback(store, MODEL, asked_at=asked_at).target.version == version_name(2)
     roll_back(store, 2)
-    with pytest.raises(Superseded, match=r"generation 4 \(rollback by ada\) after you asked"):
+    with pytest.raises(Superseded, match=r"generation 4 \(rollback by ada, .*after you asked"):
         plan_rollback(store, MODEL, asked_at=asked_at)
+
+
+def test_what_a_person_saw_decides_and_no_clock(store: Store) -> None:
+    """A promoter whose clock is ahead holds up no rollback of the generation that was seen."""
+    promote(store, 1, 2, 3)
+    before = datetime.now(UTC) - timedelta(minutes=5)  # as if the promoter's were ahead of it
+    with pytest.raises(Superseded, match="ask again with generation 3"):
+        plan_rollback(store, MODEL, asked_at=before)
+    plan = plan_rollback(store, MODEL, seen=3, asked_at=before)
+    assert plan.target.version == version_name(2)
+    roll_back(store, 2)
+    later = datetime.now(UTC) + timedelta(minutes=5)
+    with pytest.raises(Superseded, match=r"serves as generation 4 .*you saw generation 3: look"):
+        plan_rollback(store, MODEL, seen=3, asked_at=later)
 
 
 def test_a_request_that_was_done_is_found_again(store: Store) -> None:
