@@ -18,7 +18,8 @@ from include.local_airflow import samples, show
 from include.local_airflow.api import RUN_ENDED, AirflowApi
 from include.local_airflow.errors import ApiRefused, LocalAirflowError
 from include.local_airflow.follow import FollowedRun, follow, wait_for_dags
-from include.local_airflow.ports import free_port
+from include.local_airflow.only_one import only_one
+from include.local_airflow.ports import LOOPBACK, free_port
 from include.local_airflow.processes import LocalAirflow
 from include.local_airflow.settings import apply_settings, read_settings
 from include.local_airflow.slack_receiver import SlackReceiver
@@ -75,6 +76,7 @@ def run_demo(root: Path, *, port: int, once: bool, console: Console) -> int:
         0 when every run ended as its decision record says, else 1.
     """
     with ExitStack() as stack:
+        stack.enter_context(only_one(root / ".local", f"http://{LOOPBACK}:{port}"))
         demo = _start(stack, root, port, console)
         runs = _start_runs(stack, demo)
         console.print("\nFollowing the runs:")

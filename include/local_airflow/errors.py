@@ -11,6 +11,10 @@ class PortTaken(LocalAirflowError):
     """Another program listens on a port that is needed."""
 
 
+class AlreadyRunning(LocalAirflowError):
+    """Another Airflow works in the same clone."""
+
+
 class ComponentEnded(LocalAirflowError):
     """A component of Airflow ended by itself."""
 
