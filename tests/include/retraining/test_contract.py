@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pandera.api.base.checks import CheckResult
 from pandera.typing.pandas import Index
 
-from include.retraining import canary
+from include.retraining import canary, contract_checks
 from include.retraining.canary import refused_canaries
 from include.retraining.code import ModelCode
 from include.retraining.contract import check_contract, expectations, find_violations, rule_names
@@ -583,6 +583,24 @@ def test_checks_that_columns_share_are_run_once(monkeypatch: pytest.MonkeyPatch)
     assert refusal(pd.concat([apples.harvest(), genes], axis=1), wide(names)).splitlines()[1:] == [
         "- gene_7: greater_than_or_equal_to(0): 1 row, for example key 4",
         "- gene_999: less_than_or_equal_to(9): 1 row, for example key 6",
+    ]
+
+
+@pytest.mark.parametrize("cells", [1, 450, 10**6])
+def test_what_is_found_does_not_depend_on_how_many_columns_are_looked_at_at_once(
+    monkeypatch: pytest.MonkeyPatch, cells: int
+):
+    """Columns one by one, two by two or all at once give the same violations."""
+    monkeypatch.setattr(contract_checks, "BLOCK_CELLS", cells)
+    names = [f"gene_{number}" for number in range(9)]
+    genes = pd.DataFrame(1.0, index=range(200), columns=names)
+    genes.loc[3, "gene_0"], genes.loc[[4, 5], "gene_8"] = np.inf, -1.0
+    genes.loc[6, "gene_4"] = np.nan
+    message = refusal(pd.concat([apples.harvest(), genes], axis=1), wide(names))
+    assert message.splitlines()[1:] == [
+        "- gene_0: must be finite: 1 row, for example key 3",
+        "- gene_8: greater_than_or_equal_to(0): 2 rows, for example key 4, 5",
+        "- gene_0: less_than_or_equal_to(9): 1 row, for example key 3",
     ]
 
 
