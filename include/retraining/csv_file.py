@@ -24,6 +24,7 @@ from include.retraining.exceptions import DataRejected
 from include.retraining.reading import Reading
 
 BLOCK_BYTES = 4 * 2**20
+MAX_COLUMNS = 100_000
 YES = ("True", "true", "TRUE", "1")
 NO = ("False", "false", "FALSE", "0")
 WHOLE_KEY = r"^(0|-?[1-9][0-9]{0,17})$"
@@ -72,16 +73,23 @@ def checked_columns(present: Sequence[str], wanted: Sequence[str] | None, name: 
     """Return the columns to read of those that a file has.
 
     Raises:
-        DataRejected: when a name is there twice or a wanted one is not there.
+        DataRejected: when a name is there twice or a wanted one is not there, or when there are
+            more columns than any step could work with.
     """
     if not present:
         raise DataRejected(f"{name}: has no columns")
+    if len(present) > MAX_COLUMNS:
+        raise DataRejected(
+            f"{name}: has {len(present):,} columns, allowed are {MAX_COLUMNS:,}: is its first line "
+            "a header, and are rows and columns the right way round?"
+        )
     counts = Counter(present)
     if "" in counts:
         raise DataRejected(f"{name}: column {list(present).index('') + 1} has no name")
-    twice = sorted(column for column, times in counts.items() if times > 1)
-    if twice:
-        raise DataRejected(f"{name}: has the column {twice[0]!r} more than once")
+    twice = next((column for column, times in counts.items() if times > 1), None)
+    if twice is not None:  # told by position: who left the header out has cells for names
+        places = [str(at) for at, column in enumerate(present, start=1) if column == twice]
+        raise DataRejected(f"{name}: columns {' and '.join(places[:5])} have the same name")
     missing = [column for column in wanted or () if column not in counts]
     if missing:
         raise DataRejected(f"{name}: lacks the column {missing[0]!r}")

@@ -60,7 +60,7 @@ def read_dataset(
                 table = read_columns(parquet, names, file.name)
         tables.append(all_fitted(table, reading.types))
     del table  # or its columns could not be freed while they are converted
-    _refuse_other_columns(delivery, [table.column_names for table in tables])
+    _refuse_other_columns(delivery, [table.column_names for table in tables], reading)
     return to_frame(_joined(tables, delivery), reading.types)
 
 
@@ -146,13 +146,19 @@ def _touched(status: os.stat_result) -> tuple[int, int, int]:
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def _refuse_other_columns(delivery: Delivery, found: list[list[str]]) -> None:
+def _refuse_other_columns(delivery: Delivery, found: list[list[str]], reading: Reading) -> None:
+    """Refuse files with different columns, naming those that the contract knows."""
     for file, names in zip(delivery.files, found, strict=True):
         differing = sorted(set(names) ^ set(found[0]))
         if differing:
+            known = [name for name in differing if reading.types.declares(name)]
+            told = known[:5]
+            if len(differing) > len(told):
+                unknown = "more" if told else "that the contract does not know"
+                told.append(f"{len(differing) - len(told):,} {unknown}")
             raise DataRejected(
                 f"{file.name}: its columns are not those of {delivery.files[0].name}: "
-                f"{', '.join(differing[:5])}"
+                f"{', '.join(told)}"
             )
 
 

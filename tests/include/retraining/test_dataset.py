@@ -206,7 +206,7 @@ def test_a_download_leaves_nothing_behind(
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({"d.csv": b"a,b,a\n1,2,3\n"}, "d.csv: has the column 'a' more than once"),
+        ({"d.csv": b"a,b,a\n1,2,3\n"}, "d.csv: columns 1 and 3 have the same name"),
         ({"d.csv": b",b\n0,1\n"}, "d.csv: column 1 has no name"),
         ({"a.csv": b"a,b\n1,2\n", "b.csv": b"a,c\n1,2\n"}, "b.csv: its columns are not those of a"),
         ({"d.parquet": b"not parquet at all"}, "d.parquet: is not readable as Parquet"),
@@ -216,6 +216,33 @@ def test_a_download_leaves_nothing_behind(
 def test_what_cannot_be_parsed_is_told(folder_store: Store, files: dict[str, bytes], message: str):
     """The file and the reason are named in one line."""
     assert message in rejection(folder_store, files)
+
+
+@pytest.mark.parametrize("name", ["d.csv", "d.parquet"])
+def test_far_too_many_columns_are_refused_by_their_number(
+    folder_store: Store, monkeypatch: pytest.MonkeyPatch, name: str
+):
+    """A header of a million names is told at once, instead of holding the step to its end."""
+    assert csv_file.MAX_COLUMNS == 100_000
+    monkeypatch.setattr(csv_file, "MAX_COLUMNS", 3)
+    data = b"a,b,c,d\n1,2,3,4\n"
+    if name == "d.parquet":
+        data = parquet(pa.table({column: [1] for column in "abcd"}))
+    message = rejection(folder_store, {name: data})
+    assert message.startswith(f"{name}: has 4 columns, allowed are 3: is its first line a header")
+
+
+def test_of_files_with_other_columns_those_of_the_contract_are_named(folder_store: Store):
+    """What the contract does not know is counted, as it may be a cell."""
+    reading = Reading("apples", ColumnTypes(dict.fromkeys(["apple_id", "sold"])), CsvDialect(), "x")
+    files = {"1.csv": b"apple_id,sold\n1,1\n", "2.csv": b"apple_id,Jane\n2,0\n"}
+    with pytest.raises(DataRejected, match=r"2\.csv: .* of 1\.csv: sold, 1 more$"):
+        read_dataset(folder_store, land(folder_store, files), reading)
+    files["2.csv"] = b"apple_id,sold,Jane\n2,0,0\n"
+    with pytest.raises(
+        DataRejected, match=r"2\.csv: .* of 1\.csv: 1 that the contract does not know$"
+    ):
+        read_dataset(folder_store, land(folder_store, files), reading)
 
 
 def test_a_truncated_parquet_file_is_told(folder_store: Store):
@@ -286,7 +313,7 @@ def test_a_repeated_parquet_column_is_told(folder_store: Store):
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink)
     message = rejection(folder_store, {"d.parquet": sink.getvalue().to_pybytes()})
-    assert "has the column 'a' more than once" in message
+    assert "d.parquet: columns 1 and 2 have the same name" in message
 
 
 @pytest.mark.parametrize(
