@@ -152,6 +152,7 @@ def test_a_kill_names_memory_as_the_likely_cause(tmp_path: Path) -> None:
     assert "of 4 GiB allowed" in child.cause_of_death()
 
 
+@pytest.mark.fault("M03")
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits a process that runs")
 def test_memory_is_limited(tmp_path: Path) -> None:
     """A child that asks for more than its limit is refused it."""

@@ -202,6 +202,19 @@ def test_a_killed_job_is_retried_and_leaves_word(
     assert "of 8 GiB allowed" in failure.message
 
 
+@pytest.mark.fault("C11")
+def test_a_long_output_is_cut_and_its_last_line_still_says_why(
+    planned: dict[str, Any], stub_python: StubPython, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log takes what the setting allows, and the end of the output counts as before."""
+    monkeypatch.setenv("RETRAINING_JOB_LOG_MIB", "1")
+    stub_python(
+        "for _ in range(300): print('x' * 10_000)\nprint('train failed (config): no seed')\nexit(1)"
+    )
+    with pytest.raises(AirflowFailException, match="train: no seed"):
+        job().execute(planned)
+
+
 @pytest.mark.fault("C08")
 def test_an_endless_job_is_ended(planned: dict[str, Any], stub_python: StubPython) -> None:
     """The time limit is the model's, and the error says it (C08)."""

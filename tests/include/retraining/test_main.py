@@ -643,3 +643,18 @@ def test_release(store: Store, run: Run, known: None) -> None:
     code, _, err = run("release", MODEL, "--reason", "again")
     assert code == 1
     assert "nothing is on hold" in err
+
+
+@pytest.mark.fault("M03")
+def test_memory_that_a_trial_takes_is_named(
+    store: Store, run: Run, known: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A version that is tried before a rollback and finds no memory may be tried again."""
+
+    def load(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("include.retraining.rollback_trial.load_estimator", load)
+    code, _, err = run("try", MODEL, "--version", version_name(1))
+    assert code == 75
+    assert err.startswith("out of memory: give the step more")
