@@ -31,7 +31,7 @@ from include.retraining.promotions import PromotionEntry, PromotionKind
 from include.retraining.reasons import refusal
 from include.retraining.removal import refuse_marked
 from include.retraining.report import EvaluationReport
-from include.retraining.storage import MissingObject
+from include.retraining.storage import MissingObject, StoreRefused
 from include.retraining.store_marker import initialise, open_store
 from include.retraining.verdict import Verdict
 from include.retraining.versions import VersionManifest
@@ -52,8 +52,9 @@ class LogCheck:
     """How many can be read."""
     versions: int
     """Distinct versions whose files were checked."""
-    records: int
-    """Decision records that were checked, with what they hold of the log and of one another."""
+    records: int | None
+    """Decision records that were checked, with what they hold of the log and of one another; None
+    for who may not read them, as one who only serves."""
     problems: tuple[str, ...]
 
 
@@ -81,13 +82,19 @@ class Registry(PromotionLog):
                 self._require_version(entry.version, entry.version_digest)
             except (ArtifactError, EvidenceError, NotFound, MissingObject) as error:
                 problems.append(f"version {entry.version}: {error}")
-        records, damaged = examine_records(self.store, self.model)
+        records, damaged = self._examine_records()
         named = {problem.partition(": ")[0] for problem in problems}
         problems += [one for one in damaged if one.partition(": ")[0] not in named]
         strangers = [name for name in self.names() if not ENTRY_NAME.fullmatch(name)]
         problems += [f"{self.folder}/{name} is not an entry of the log" for name in strangers]
         counts = (len(entries), len(served), records)
         return LogCheck(self.model, champion, *counts, tuple(problems))
+
+    def _examine_records(self) -> tuple[int | None, list[str]]:
+        try:
+            return examine_records(self.store, self.model)
+        except StoreRefused:  # the log and the versions could be read: it is this right that lacks
+            return None, []
 
     def promote(
         self,

@@ -136,10 +136,9 @@ def check(found: LogCheck) -> Iterable[str]:
     """Yield what a check of the promotion log found."""
     yield from found.problems
     state = f"{len(found.problems)} problems" if found.problems else "sound"
-    yield (
-        f"{found.model}: {found.entries} entries, {found.versions} versions, {found.records} "
-        f"records: {state}"
-    )
+    can_read = found.records is not None
+    records = f"{found.records} records" if can_read else "records not readable with these rights"
+    yield f"{found.model}: {found.entries} entries, {found.versions} versions, {records}: {state}"
 
 
 def replayed(found: Sequence[Replayed]) -> Iterable[Any]:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from include.retraining import layout
+from include.retraining import layout, registry, tables
 from include.retraining.chain import newest_records, remember_newest
 from include.retraining.decide import check_quality, deploy
 from include.retraining.decision_record import DecisionRecord
@@ -16,7 +16,7 @@ from include.retraining.promotion_log import PromotionLog
 from include.retraining.record_files import decision_keys
 from include.retraining.records import Outcome, close_run
 from include.retraining.registry import Registry, initialise
-from include.retraining.storage import Store
+from include.retraining.storage import Store, StoreRefused
 from include.retraining.watch_alarms import find_watched
 from tests.planted import MODEL, decide, plant_run, run_ref, version_name
 
@@ -180,3 +180,17 @@ def test_a_model_without_a_run_is_sound(any_store: Store) -> None:
     """Nothing was seen, so nothing is missing."""
     store = initialise(any_store.uri, any_store.options)
     assert (problems(store), watch(store)) == ((), None)
+
+
+def test_who_may_not_read_records_verifies_the_log(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One who only serves is told what was checked, and what was not."""
+
+    def refuse(store: Store, model: str) -> None:
+        raise StoreRefused("denied")
+
+    monkeypatch.setattr(registry, "examine_records", refuse)
+    check = Registry(store, MODEL).verify()
+    assert (check.entries, check.records, check.problems) == (2, None, ())
+    assert "records not readable" in "".join(tables.check(check))

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from include.retraining.__main__ import main
-from include.retraining.outbox import waiting
+from include.retraining.outbox import deliver_waiting, waiting
 from include.retraining.records import Outcome, close_run, decision_keys
 from include.retraining.registry import Registry, initialise
 from include.retraining.storage import OPTIONS_VARIABLE, URI_VARIABLE, Store
@@ -47,6 +47,7 @@ def store(folder_store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
         decide(made, plant_run(made, day, model_bytes=saved_model()))
     decide(made, plant_run(made, 3, report={"fairness.0.disparate_impact": 0.7123}))
     close_run(made, run_ref(4), Outcome.FAILED, "the trainer was killed", failed_task="train_model")
+    deliver_waiting(made, lambda notice: None)  # what these decided was told
     return made
 
 
