@@ -58,6 +58,9 @@ __all__ = [
     "write_schema",
 ]
 
+ONE_SIDED = frozenset({"precision", "recall"})
+"""Metrics of a binary problem that see one kind of error only."""
+
 MODELS_FOLDER = Path(__file__).parent.parent / "models"
 
 
@@ -253,6 +256,12 @@ def _validated(values: dict[Any, Any], where: str) -> ModelConfig:
         raise ConfigError("\n".join(_explain(error, where))) from error
     # Not a rule of the section: a plan of before is still read, and the gate judges its limits.
     senseless = [f"{where}: {line}" for line in limits_out_of_range(config.gates)]
+    if config.gates.metric in ONE_SIDED:
+        senseless.append(
+            f"{where}: gates.metric: {config.gates.metric} cannot decide: a model that says yes to "
+            "everybody, or to one row, has the best one; take f1, balanced_accuracy or "
+            f"average_precision, and give {config.gates.metric} in gates.minimum or gates.report"
+        )
     if senseless:
         raise ConfigError("\n".join(senseless))
     return config

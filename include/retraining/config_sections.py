@@ -224,9 +224,12 @@ class SliceGate(Section):
     column: ColumnName
     """The column whose values are the slices."""
     minimum: Limit | None = None
-    """The least value of the decision metric in each slice; give this, `max_drop` or both."""
+    """The least value of the decision metric in each slice, whatever the champion has and however
+    few rows it is measured by: an absolute floor. Give this, `max_drop` or both."""
     max_drop: Annotated[Limit, Field(ge=0)] | None = None
-    """How far below the champion the decision metric may lie in each slice."""
+    """How far below the champion the decision metric may lie in each slice. A slice refuses when it
+    lies further below and that is more than chance explains: its paired interval, widened for the
+    number of slices, ends below 0."""
     may_judge_nobody: bool = False
     """Whether the rule may pass when it judged no slice at all, because each has fewer rows than
     `min_group_rows`; without it, that cannot be judged."""
@@ -273,7 +276,8 @@ class GatePolicy(Section):
 
     metric: str
     """The decision metric: the name of a scikit-learn scorer that fits the problem. Greater is
-    better for each of them: errors are negated (`neg_…`)."""
+    better for each of them: errors are negated (`neg_…`). `recall` and `precision` see one kind of
+    error only and cannot decide; they may stand in `minimum` and `report`."""
     report: tuple[str, ...] = ()
     """Other metrics to report, without a rule."""
     minimum: dict[str, Limit] = Field(default_factory=dict)

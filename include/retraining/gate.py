@@ -45,6 +45,7 @@ from include.retraining.wording import (
     metric_value,
     number,
     signed,
+    undefined_words,
 )
 
 __all__ = ["Answer", "GateResult", "Verdict", "judge"]
@@ -169,6 +170,7 @@ def _minimum(report: EvaluationReport, policy: GatePolicy) -> Iterator[GateResul
             least,
             at_least,
             partial(at_least_words, metric, metric_name(metric)),
+            undefined=undefined_words(report.challenger, metric),
         )
 
 
@@ -254,6 +256,11 @@ def _obstacle(opponent: Opponent, report: EvaluationReport, policy: GatePolicy) 
     scores, between = opponent.scores, opponent.comparison
     if opponent.error is not None:
         return cut(opponent.error, 300)
+    undefined = undefined_words(report.challenger, policy.metric) or (
+        scores and undefined_words(scores, policy.metric)
+    )
+    if undefined:
+        return undefined
     if scores is None or between is None or opponent.split is None:
         return "it was not scored"
     if {scores.holdout_digest, between.holdout_digest} != {report.holdout.digest}:

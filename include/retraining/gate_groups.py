@@ -7,13 +7,13 @@ named.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 from include.retraining.config import FairnessGate, GatePolicy, SliceGate
 from include.retraining.report import EvaluationReport, Fairness, GroupRates, SliceScores
 from include.retraining.verdict import Answer, GateResult, at_least, at_most, finite, held, result
-from include.retraining.wording import apart, at_least_words, cut, metric_name
+from include.retraining.wording import apart, at_least_words, cut, metric_name, signed
 
 JUDGED_NOBODY = (
     ", so this rule judged nobody: take coarser groups or a lower gates.min_group_rows, or allow "
@@ -45,6 +45,10 @@ def _judge_slice(
     if scores.rows < policy.min_group_rows:
         yield _too_small(f"slice {name}", scores.rows, policy)
         return
+    if scores.undefined is not None:
+        text = f"{metric_name(policy.metric)} is not defined here: {cut(scores.undefined, 200)}"
+        yield result(f"slice {name}", Answer.NOT_JUDGED, text)
+        return
     what = f"{metric_name(policy.metric)} of {name}"
     if rule.minimum is not None:
         explain = partial(at_least_words, policy.metric, what)
@@ -55,8 +59,36 @@ def _judge_slice(
     elif rule.max_drop is not None:
         champion = finite(scores.champion)
         least = None if champion is None else champion - rule.max_drop
-        explain = partial(at_least_words, policy.metric, what)
-        yield held(f"slice {name} against champion", scores.challenger, least, at_least, explain)
+        yield held(
+            f"slice {name} against champion",
+            scores.challenger,
+            least,
+            partial(_not_shown_to_be_lower, scores),
+            _drop_words(scores, policy.metric, what),
+        )
+
+
+def _not_shown_to_be_lower(scores: SliceScores, value: float, least: float) -> bool:
+    """Return whether a slice is within its drop, or its lower score may be chance.
+
+    It is shown to be worse when its interval lies below 0. In a report from before slices had one,
+    the score alone decides, as it did then.
+    """
+    upper = finite(scores.upper)
+    return at_least(value, least) or (upper is not None and at_least(upper, 0.0))
+
+
+def _drop_words(scores: SliceScores, metric: str, what: str) -> Callable[..., str]:
+    """Return the sentence of a slice that is held against the champion's."""
+
+    def explain(value: float, limit: float, must: str) -> str:
+        upper = finite(scores.upper)
+        if must or upper is None or at_least(value, limit):
+            return at_least_words(metric, what, value, limit, must)
+        lower = at_least_words(metric, what, value, limit, "should be ")
+        return f"{lower}, which may be chance: the difference may be up to {signed(upper)}"
+
+    return explain
 
 
 def _somebody_judged(answers: Iterable[GateResult], rule: SliceGate) -> Iterator[GateResult]:

@@ -8,7 +8,16 @@ from collections.abc import Iterator
 from include.retraining.config import GatePolicy
 from include.retraining.report import Comparison, EvaluationReport
 from include.retraining.verdict import Answer, GateResult, better_than, finite, held, result
-from include.retraining.wording import above, apart, cut, metric_name, metric_value, number, signed
+from include.retraining.wording import (
+    above,
+    apart,
+    cut,
+    metric_name,
+    metric_value,
+    number,
+    signed,
+    undefined_words,
+)
 
 BASELINE_GATE = "better than baseline"
 DATA_GATE = "against the champion's own score"
@@ -32,7 +41,10 @@ def judge_lead(report: EvaluationReport, policy: GatePolicy) -> Iterator[GateRes
         bound = f"{above(policy.metric)} the naive baseline's {theirs}"
         return f"{metric_name(policy.metric)} is {ours}, {must}{bound}"
 
-    by_score = held(BASELINE_GATE, challenger, baseline, better_than, explain)
+    undefined = undefined_words(report.challenger, policy.metric) or undefined_words(
+        report.baseline, policy.metric
+    )
+    by_score = held(BASELINE_GATE, challenger, baseline, better_than, explain, undefined=undefined)
     if report.baseline.answers is None or by_score.answer is not Answer.PASS:
         yield by_score
         return

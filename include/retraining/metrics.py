@@ -86,13 +86,63 @@ METRICS: dict[str, dict[str, Metric]] = {
 }
 
 
-def compute(metric: str, sample: Sample) -> float | None:
-    """Return a metric, or None when it cannot be computed or is not a finite number.
+OF_CHANCES = frozenset({"neg_brier_score", "neg_log_loss", "roc_auc_ovr"})
+"""The metrics that need `predict_proba()`, as scikit-learn's scorers of these names do."""
+OF_RANKS = frozenset({"average_precision", "roc_auc"})
+"""Those that take `decision_function()` as well."""
+_OF_BOTH_CLASSES = frozenset({"balanced_accuracy", "matthews_corrcoef", *OF_RANKS})
+
+
+def why_undefined(metric: str, sample: Sample) -> str | None:
+    """Return why a metric means nothing on a sample, with its counts; None where it does.
+
+    scikit-learn gives 0 or 1 for some of these. A macro average counts a class that is never
+    predicted as 0, as scikit-learn does: its rows were all missed.
 
     Args:
         metric: a scorer's name that `config.METRICS` allows for the problem.
         sample: labels and predictions.
     """
+    if metric in OF_CHANCES and sample.probabilities is None:
+        return "the model gives no probabilities"
+    if metric in OF_RANKS and sample.probabilities is None and sample.scores is None:
+        return "the model gives neither probabilities nor decision_function()"
+    return _too_little(metric, sample)
+
+
+def _too_little(metric: str, sample: Sample) -> str | None:
+    is_one_class = len(np.unique(sample.labels)) < 2
+    found = None
+    if sample.problem == "regression":
+        if metric in {"r2", "explained_variance"} and is_one_class:
+            found = f"all {sample.rows:,} labels are the same"
+    elif sample.problem == "multiclass":
+        if metric in {"matthews_corrcoef", "roc_auc_ovr"} and is_one_class:
+            found = f"{sample.rows:,} rows, all of one class"
+    else:
+        positives, selected = int((sample.labels == 1).sum()), int((sample.values == 1).sum())
+        if (
+            (metric in _OF_BOTH_CLASSES and is_one_class)
+            or (metric == "recall" and positives == 0)
+            or (metric == "f1" and positives + selected == 0)
+        ):
+            found = f"{sample.rows:,} rows, {positives:,} positive"
+        elif metric == "precision" and selected == 0:
+            found = f"none of {sample.rows:,} rows is predicted positive"
+    return found
+
+
+def compute(metric: str, sample: Sample) -> float | None:
+    """Return a metric, or None when it cannot be computed or is not a finite number.
+
+    It is never 0 where it is not defined (`why_undefined`).
+
+    Args:
+        metric: a scorer's name that `config.METRICS` allows for the problem.
+        sample: labels and predictions.
+    """
+    if sample.rows == 0 or why_undefined(metric, sample) is not None:
+        return None
     with warnings.catch_warnings():
         # Undefined is NaN, and NaN is None here: the gate says so in its own words.
         warnings.simplefilter("ignore", UndefinedMetricWarning)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from pydantic import Field
+
 from include.retraining.documents import Document
 from include.retraining.manifest import Serving
 from include.retraining.promotions import JudgedScore
@@ -61,6 +63,8 @@ class Scores(Document):
     """The version's name; `baseline` for the naive baseline."""
     holdout_digest: str
     metrics: dict[str, float | None]
+    undefined: dict[str, str] = Field(default_factory=dict)
+    """Why a metric is null: what there is too little of, or what the model does not give."""
     standard_error: float | None = None
     """Of the decision metric on these rows; null where it could not be told, and in a report from
     before it was kept."""
@@ -95,6 +99,12 @@ class SliceScores(Document):
     """False under `min_group_rows`."""
     challenger: float | None
     champion: float | None
+    undefined: str | None = None
+    """Why the metric is not defined here, with its counts."""
+    difference: float | None = None
+    """The challenger's minus the champion's."""
+    upper: float | None = None
+    """Upper end of the difference's interval: of a 90 % one that all slices together keep."""
 
 
 class GroupRates(Document):

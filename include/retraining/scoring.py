@@ -14,7 +14,7 @@ from include.retraining.exceptions import ConfigError
 from include.retraining.fairness import audit_fairness, value_names
 from include.retraining.holdout import HoldoutRows
 from include.retraining.manifest import RunManifest
-from include.retraining.metrics import compute
+from include.retraining.metrics import compute, why_undefined
 from include.retraining.opponents import Entrant
 from include.retraining.predictions import (
     Class,
@@ -36,6 +36,9 @@ from include.retraining.standard_error import standard_error
 from include.retraining.tries import tail_of
 
 MAX_SLICE_VALUES = 100
+SLICES_TAIL = 0.05
+"""The chance that an equal challenger is found worse in any slice of a column, shared out among
+them (Bonferroni). Holm's step-down would refuse in the same cases: it only names more slices."""
 
 
 @dataclass(frozen=True)
@@ -158,6 +161,11 @@ def _score(
         version=manifest.version if manifest else entrant.role,
         holdout_digest=holdout.digest,
         metrics={metric: compute(metric, sample) for metric in config.gates.metrics},
+        undefined={
+            metric: reason
+            for metric in config.gates.metrics
+            if (reason := why_undefined(metric, sample)) is not None
+        },
         standard_error=standard_error(config.gates.metric, sample),
         answers=entrant.answers,
         latency_ms_per_1000_rows=entrant.latency_ms,
@@ -189,16 +197,30 @@ def _score_slices(
                 f"gates.slices: {column!r} has {len(values):,} different values in the holdout, "
                 f"a slice column has at most {MAX_SLICE_VALUES}"
             )
+        judged = int((counts >= config.gates.min_group_rows).sum())
         for value, count in zip(values, counts, strict=True):
             chosen = names == value
+            ours = challenger.take(chosen)
+            theirs = None if champion is None else champion.take(chosen)
+            between = theirs and compare(
+                metric,
+                ours,
+                theirs,
+                holdout_digest=holdout.digest,
+                tail=SLICES_TAIL / max(judged, 1),
+            )
             found.append(
                 SliceScores(
                     column=column,
                     value=str(value),
                     rows=int(count),
                     is_judged=bool(count >= config.gates.min_group_rows),
-                    challenger=compute(metric, challenger.take(chosen)),
-                    champion=None if champion is None else compute(metric, champion.take(chosen)),
+                    challenger=compute(metric, ours),
+                    champion=None if theirs is None else compute(metric, theirs),
+                    undefined=why_undefined(metric, ours)
+                    or (None if theirs is None else why_undefined(metric, theirs)),
+                    difference=between.difference if between else None,
+                    upper=between.upper if between else None,
                 )
             )
     return tuple(found)

@@ -38,6 +38,7 @@ from include.retraining.foreign_errors import IN_THE_LOG, kind_and_place
 from include.retraining.job import Job
 from include.retraining.layout import version_manifest_key
 from include.retraining.manifest import PinnedFile, RunManifest
+from include.retraining.metric_needs import require_answers
 from include.retraining.plain_files import plain_files
 from include.retraining.prediction_checks import check_answers_differ, check_predictions
 from include.retraining.predictions import (
@@ -235,11 +236,13 @@ def _fit(
     may_predict = hasattr(estimator, "predict") or hasattr(type(estimator), "predict")
     if not (hasattr(estimator, "fit") and may_predict):
         raise TrainingError(f"{returned}, must return an estimator with fit() and predict()")
+    require_answers(config, estimator, is_fitted=False)
     log.info("fitting %s on %s rows", type(estimator).__name__, f"{len(rows):,}")
     with model_errors(config, f"fit() of what {entry_point}() returned"):
         fitted = estimator.fit(rows, labels)
     if not hasattr(fitted, "predict"):
         raise TrainingError(f"{returned}, which has no predict() after fit()")
+    require_answers(config, fitted, is_fitted=True)
     return fitted
 
 

@@ -91,6 +91,7 @@ def held(
     explain: Callable[[float, float, str], str],
     *,
     otherwise: Answer = Answer.FAIL,
+    undefined: str | None = None,
 ) -> GateResult:
     """Hold a value against a limit.
 
@@ -101,6 +102,7 @@ def held(
         holds: `at_least`, `better_than`, `at_most` or `exactly`.
         explain: makes the sentence from value, limit, and `must be ` or nothing.
         otherwise: the answer when it does not hold.
+        undefined: why there is no value, where that is known.
 
     Returns:
         PASS, ``otherwise``, or CANNOT_JUDGE when a number is missing, NaN or infinite.
@@ -108,7 +110,7 @@ def held(
     value, limit = finite(value), finite(limit)
     if value is None or limit is None:
         what = "what was measured" if value is None else "what to hold it against"
-        reason = f"{what} is missing or not a number"
+        reason = undefined or f"{what} is missing or not a number"
         return result(gate, Answer.CANNOT_JUDGE, reason, value, limit)
     is_held = holds(value, limit)
     answer = Answer.PASS if is_held else otherwise

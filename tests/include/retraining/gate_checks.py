@@ -672,6 +672,37 @@ CASES = [
             "best": None,
         },
     ),
+    # Slices by their intervals.
+    Case(
+        "a slice that is lower by chance", PASS,
+        {"slices.0.challenger": 0.78, "slices.0.upper": 0.01},
+        gates={"slice region=north against champion": PASS},
+    ),
+    Case(
+        "a slice that is shown to be worse", FAIL,
+        {"slices.0.challenger": 0.78, "slices.0.upper": -0.01},
+        says="accuracy of region=north is 0.78, must be at least 0.79", fault="F14",
+    ),
+    Case("a slice that is worse by little", PASS, {"slices.0.challenger": 0.80,
+         "slices.0.upper": -0.01}),
+    Case("a slice whose interval ends at 0", PASS, {"slices.0.challenger": 0.78,
+         "slices.0.upper": 0.0}),
+    Case(
+        "a slice without a positive row", PASS,
+        {"slices.0.undefined": "48 rows, 0 positive", "slices.0.challenger": None},
+        gates={"slice region=north": NOT, "slice region=south": PASS},
+    ),
+    # What is not defined says why.
+    Case(
+        "the decision metric is not defined", CANNOT,
+        {"challenger.metrics.accuracy": None, "challenger.undefined": {"accuracy": "0 positive"}},
+        gates={"against champion": CANNOT}, says="accuracy is not defined: 0 positive",
+    ),
+    Case(
+        "the champion's metric is not defined", CANNOT,
+        {"champion.scores.metrics": {}, "champion.scores.undefined": {"accuracy": "no rows"}},
+        gates={"against champion": CANNOT},
+    ),
     # Which try it is.
     Case("the first try", PASS, tried(1, 0.95), fault="F10"),
     Case("a later try by its own interval", PASS, tried(17, 0.99984), fault="F10"),

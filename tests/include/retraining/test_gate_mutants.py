@@ -434,6 +434,24 @@ MUTANTS = (
         "champion + rule.max_drop",
     ),
     Mutant(
+        "a slice without its interval",
+        "gate_groups",
+        "at_least(value, least) or (upper is not None and at_least(upper, 0.0))",
+        "at_least(value, least)",
+    ),
+    Mutant(
+        "a slice's interval alone",
+        "gate_groups",
+        "at_least(value, least) or (upper",
+        "(upper",
+    ),
+    Mutant(
+        "what is not defined in a slice is a mere no",
+        "gate_groups",
+        'yield result(f"slice {name}", Answer.NOT_JUDGED, text)\n        return',
+        'yield result(f"slice {name}", Answer.FAIL, text)\n        return',
+    ),
+    Mutant(
         "small slices are judged",
         "gate_groups",
         "if scores.rows < policy.min_group_rows:",
