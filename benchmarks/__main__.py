@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import backends, large, parse, small, ui, validate
+from benchmarks import backends, large, margins, parse, small, ui, validate
 from benchmarks.measuring import Row
 
 PARTS = {
@@ -22,6 +22,7 @@ PARTS = {
     "backends": backends.measure,
     "ui": ui.measure,
     "large": large.measure,
+    "margins": margins.measure,
 }
 
 

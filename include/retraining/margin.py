@@ -51,9 +51,11 @@ def why_never_met(between: Comparison, margin: float) -> str | None:
     rows, half = finite(between.rows), finite(between.difference - between.lower)
     if rows is None or half is None or half < margin or half <= 0:
         return None
+    rarest = finite(between.rarest)
+    few = "" if rarest is None else f", {rarest:,.0f} of the rarest class,"
     found = (
         f"an equal version could not pass: the interval is ± {number(half, 2)} with {rows:,.0f} "
-        f"rows, and the margin is {number(margin, 2)}"
+        f"rows{few} and the margin is {number(margin, 2)}"
     )
     if margin <= 0:
         return f"{found}, which asks to be better, not only not worse"

@@ -10,7 +10,7 @@ from include.retraining.naive_baseline import naive_baseline
 from include.retraining.predictions import Sample, as_sample
 
 RARE = np.array([0] * 90 + [1] * 10)
-THREE = np.array(["b"] * 50 + ["a"] * 30 + ["c"] * 20, dtype=object)
+THREE = np.array(["b"] * 5000 + ["a"] * 3000 + ["c"] * 2000, dtype=object)
 
 
 @pytest.mark.parametrize("labels", [np.array([1, 1, 0]), np.array(["x", "x", "y"], dtype=object)])
@@ -56,6 +56,25 @@ def _check_best(
         chances = certain if problem == "binary" else np.eye(len(classes))[always]
         other = compute(metric, Sample(problem, sample.labels, always, chances))
         assert other is None or ours >= other - 1e-12
+
+
+@pytest.mark.parametrize("metric", ["f1_macro", "f1_weighted", "precision_macro"])
+def test_no_guess_at_random_is_better_for_several_classes(metric: str) -> None:
+    """Guessing by the classes' shares, or evenly, is no better than the baseline."""
+    labels = np.random.default_rng(1).choice(3, 20_000, p=[0.6, 0.3, 0.1])
+    found = naive_baseline(labels, len(labels), problem="multiclass", metric=metric, positive=None)
+    assert found.predictions is not None
+    random = np.random.default_rng(2)
+    scores = [
+        compute(metric, Sample("multiclass", labels, guess, None))
+        for guess in (
+            found.predictions.values,
+            random.permutation(labels),
+            random.integers(0, 3, len(labels)),
+        )
+    ]
+    assert all(score is not None for score in scores)
+    assert scores[0] > max(scores[1:]) - 0.01  # type: ignore[operator, type-var]
 
 
 def test_everybody_is_told_yes_where_that_is_best() -> None:
