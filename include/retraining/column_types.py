@@ -70,7 +70,8 @@ def _of_pandas(kind: Any) -> pa.DataType | None:
         case pd.DatetimeTZDtype():
             found = pa.timestamp(kind.unit, str(kind.tz))
         case pd.CategoricalDtype():
-            found = pa.string() if kind.categories is None else pa.array(kind.categories).type
+            known = pa.array([] if kind.categories is None else kind.categories).type
+            found = pa.string() if pa.types.is_null(known) or is_text(known) else known
         case _:
             plain = getattr(kind, "numpy_dtype", kind)
             if isinstance(plain, np.dtype) and plain.kind in "iufbMm":
@@ -93,6 +94,9 @@ def fitted(column: pa.ChunkedArray, dtype: Any) -> pa.ChunkedArray:
     wanted = arrow_type(dtype)
     if wanted is None:
         return column
+    if column.null_count == len(column) and column.type != wanted:
+        # Nothing is in it, and writers give such a column any type.
+        return pa.chunked_array([pa.nulls(len(column), wanted)])
     found = column
     if pa.types.is_dictionary(found.type):
         found = found.cast(found.type.value_type)
@@ -127,7 +131,7 @@ def _may_become(found: pa.DataType, wanted: pa.DataType) -> bool:
     elif types.is_duration(found):
         may = types.is_duration(wanted)
     else:
-        may = types.is_null(found) or (is_text(found) and is_text(wanted))
+        may = is_text(found) and is_text(wanted)
     return bool(may)
 
 
@@ -175,8 +179,9 @@ def _converted(column: pa.ChunkedArray, dtype: Any) -> Any:
         return None if _has_numpy_type(column.type) else pd.arrays.ArrowExtensionArray(column)
     if isinstance(kind, pd.CategoricalDtype):
         values = column.to_pandas()
-        categories = values.astype(kind)
-        return values if categories.isna().sum() > column.null_count else categories
+        known = kind.categories
+        is_known = known is None or (values.isin(known) | values.isna()).all()
+        return values.astype(kind) if is_known else values
     if isinstance(kind, pd.api.extensions.ExtensionDtype) and not isinstance(
         kind, (pd.StringDtype, pd.DatetimeTZDtype)
     ):

@@ -27,10 +27,10 @@ BLOCK_BYTES = 4 * 2**20
 MAX_COLUMNS = 100_000
 YES = ("True", "true", "TRUE", "1")
 NO = ("False", "false", "FALSE", "0")
-WHOLE_KEY = r"^(0|-?[1-9][0-9]{0,17})$"
+WHOLE_KEY = r"^(0|-?[1-9][0-9]*)$"
 UTC_OFFSET = r"(Z|[+-]00:?00)$"
 NOT_WHOLE = (
-    "of a key of type int, written with zeros before it, a sign, a point or more than 18 digits: "
+    "of a key of type int, written with zeros before it, a sign, a point or too many digits: "
     "declare str, and it stays as it is written"
 )
 NO_MOMENT = "no date or time like 2026-11-24"
@@ -197,9 +197,11 @@ def _converted(
     elif wanted is None or not pa.types.is_string(column.type):
         pass
     elif pa.types.is_integer(wanted):  # the key
-        is_whole = pc.match_substring_regex(column, WHOLE_KEY)
-        if pc.all(is_whole).as_py() is False:
-            return text.bad_cells(name, NOT_WHOLE, pc.invert(is_whole))
+        is_bad = pc.invert(pc.match_substring_regex(column, WHOLE_KEY))
+        if not pc.any(is_bad).as_py():
+            is_bad = _unconvertible(column, wanted)
+        if pc.any(is_bad).as_py():
+            return text.bad_cells(name, NOT_WHOLE, is_bad)
         converted = column.cast(wanted)
     elif pa.types.is_timestamp(wanted) or pa.types.is_date(wanted):
         moments, is_bad = _moments(column, wanted)
@@ -247,5 +249,8 @@ def _unconvertible(text: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArra
             halve(values[: len(values) // 2])
             halve(values[len(values) // 2 :])
 
-    halve(pc.unique(text))
+    try:
+        text.cast(wanted)
+    except pa.ArrowInvalid:
+        halve(pc.unique(text))
     return pc.is_in(text, value_set=pa.array(bad, pa.string()))

@@ -21,6 +21,8 @@ WORDS = {
     "Float64": "pd.Float64Dtype",
     "boolean": "pd.BooleanDtype",
 }
+EXACT = 2**53
+"""Up to this, a double holds every whole number."""
 
 
 def wrong_types(frame: pd.DataFrame, schema: pandera.DataFrameSchema) -> list[str]:
@@ -40,7 +42,9 @@ def _fits(values: pd.Series[Any], column: Any) -> bool:
     """Return whether a difference in type says nothing of the values."""
     declared = str(column.dtype)
     if declared.startswith("float"):
-        return pd.api.types.is_integer_dtype(values.dtype)
+        return pd.api.types.is_integer_dtype(values.dtype) and (
+            values.empty or bool(values.between(-EXACT, EXACT).all())
+        )
     if declared == "object":  # as text was before pandas had a type for it
         return isinstance(values.dtype, pd.StringDtype)
     if declared == "datetime64[ns]":  # times have whatever unit can hold them

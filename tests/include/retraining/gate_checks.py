@@ -639,6 +639,20 @@ CASES = [
             ("holdout_days", 7.0),
         )
     ),
+    *(
+        Case(
+            f"a champion of another {name}", CANNOT,
+            {f"split.{name}": now, f"champion.split.{name}": then}, says=says,
+        )
+        for name, now, then, says in (
+            ("key", "id", "account", "(key differs)"),
+            ("key_read", "text", "float", "(how the key is read differs)"),
+        )
+    ),
+    Case(
+        "a champion of before its key was noted", PASS,
+        {"split.key": "id", "split.key_read": "text"},
+    ),
     Case(
         "split by time, trained before the holdout",
         PASS,

@@ -328,6 +328,24 @@ MUTANTS = (
         "if False:",
     ),
     Mutant(
+        "a champion of another key is compared",
+        "gate",
+        'for field, told in (("key", "key"), ',
+        "for field, told in (",
+    ),
+    Mutant(
+        "how a key is read does not matter",
+        "gate",
+        '("key_read", "how the key is read")):',
+        "):",
+    ),
+    Mutant(
+        "a champion of before its key was noted is another's",
+        "gate",
+        "if None not in {before, now} and before != now:",
+        "if before != now:",
+    ),
+    Mutant(
         "data that changed is a mere no",
         "gate_lead",
         "answer = Answer.CANNOT_JUDGE if is_far",
