@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ from airflow.sdk.exceptions import ParamValidationError
 from include.orchestration.by_hand import release_params, rollback_params
 from include.orchestration.params import read_params, resolve_params, run_params
 from include.retraining.exceptions import ParameterError, RegistryError
+from include.retraining.reasons import REASON_PATTERN
 from include.retraining.registry import checked_reason
 from include.retraining.secret_names import is_secret_name
 
@@ -133,6 +135,13 @@ def test_a_secret_in_a_reason_is_refused(reason: str) -> None:
     assert reason[-8:] not in str(refused.value)
     with pytest.raises(RegistryError, match="looks like a secret"):
         checked_reason("ada", reason)
+
+
+def test_a_browser_reads_the_pattern_of_a_reason() -> None:
+    """Its flags `u` and `v` know no escape of a sign that needs none: not one is in the pattern."""
+    outside_classes = re.sub(r"\[(?:\\.|[^\]\\])*\]", "", REASON_PATTERN)
+    assert set(re.findall(r"\\(.)", outside_classes)) <= set("/.")
+    assert set(re.findall(r"\\(.)", REASON_PATTERN)) <= set("/.-sSxu{}$\\|")
 
 
 @pytest.mark.fault("L02")
