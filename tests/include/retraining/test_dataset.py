@@ -21,6 +21,7 @@ from include.retraining.exceptions import DataChanged, DataRejected, DeliveryErr
 from include.retraining.manifest import Delivery
 from include.retraining.reading import Reading, reading_of
 from include.retraining.storage import Store
+from include.retraining.type_rules import type_hint, type_rule
 from tests.include.retraining import apples
 from tests.include.retraining.apples import DAY, FLAG, FOLDER
 
@@ -339,3 +340,38 @@ def test_a_byte_order_mark_is_no_part_of_a_name(folder_store: Store):
     delivery = land(folder_store, {"d.csv": b"\xef\xbb\xbfa,b\n1,2\n"})
     assert list(read_dataset(folder_store, delivery, READING).columns) == ["a", "b"]
     assert read_dataset(folder_store, delivery, READING, ["a"])["a"].tolist() == ["1"]
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_part_without_rows_adds_none_and_a_delivery_without_rows_says_so(
+    folder_store: Store, ending: str
+):
+    """A header alone changes no type, and is no delivery."""
+    frame = apples.harvest(60)
+    files = {}
+    for name, part in {"1": frame.head(0).astype(object), "2": frame}.items():
+        written = part.to_csv(index=False).encode() if ending == "csv" else part.to_parquet()
+        files[f"{name}.{ending}"] = written
+    read = read_dataset(folder_store, land(folder_store, files), APPLES)
+    assert read["weight"].tolist() == frame["weight"].tolist()
+    folder_store.delete(f"{FOLDER}/2.{ending}")
+    with pytest.raises(DataRejected, match="the delivery has no rows"):
+        read_dataset(folder_store, pin_delivery(folder_store, apples.config(), DAY), APPLES)
+
+
+def test_a_decimal_is_named_as_such(folder_store: Store):
+    """What pandas would make objects of is still of its type when the contract looks at it."""
+    frame = apples.harvest(3)
+    table = pa.Table.from_pandas(frame)
+    at = table.column_names.index("weight")
+    table = table.set_column(at, "weight", table.column("weight").cast(pa.decimal128(12, 2)))
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink)
+    files = {"d.parquet": sink.getvalue().to_pybytes()}
+    read = read_dataset(folder_store, land(folder_store, files), APPLES)
+    declared = Apples.to_schema().columns["weight"].dtype
+    said = type_rule(declared, read["weight"]) + type_hint(declared, read["weight"])
+    assert said == (
+        "must be of type float, is decimal(12, 2): declare a decimal, or let the producer write a "
+        "double"
+    )
