@@ -9,7 +9,7 @@ from airflow.sdk import Context
 
 from include.orchestration.known_executors import check_executors
 from include.orchestration.links import dag_url, repository_url
-from include.orchestration.run_reference import reference_to
+from include.orchestration.run_reference import DAG_PREFIX, reference_to
 from include.orchestration.telling import tell_notice
 from include.orchestration.timetable import due_times, timetable
 from include.orchestration.unreadable_model import dag_id_of
@@ -60,7 +60,7 @@ def check_model(store: Store, name: str, context: Context) -> list[str]:
         found, looked_at = [damaged_log(config, str(error), links)], (DAMAGED,)
     settle(
         store,
-        f"models/{name}",
+        f"models/{dag_id_of(name).removeprefix(DAG_PREFIX)}",
         found,
         lambda notice: tell_notice(store, notice),
         looked_at=looked_at,

@@ -204,6 +204,11 @@ def load_model(name: str, folder: Path = MODELS_FOLDER) -> ModelConfig:
         ConfigError: naming file, field and what is allowed.
     """
     path = folder / f"{name}.yaml"
+    if not re.fullmatch(NAME_PATTERN, name) and name in model_names(folder):
+        raise ConfigError(
+            f"include/models/{path.name}: is no name for a model: small letters, digits and '_', "
+            "beginning with a letter, 2 to 48 characters"
+        )
     if not re.fullmatch(NAME_PATTERN, name) or not path.is_file():
         near = get_close_matches(name, model_names(folder), n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""

@@ -6,6 +6,7 @@ against each other, and the schedule against the clock.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ from include.retraining.config import (
 )
 from include.retraining.config_gates import gate_warnings
 from include.retraining.exceptions import ConfigError, NotFound
+from include.retraining.storage import URI_VARIABLE
+
+REMOTE = ("batch", "kubernetes")
 
 
 @dataclass(frozen=True)
@@ -148,6 +152,13 @@ def _warnings(config: ModelConfig) -> Iterator[str]:
     if config.trigger.schedule is not None and find_spec("croniter") is None:
         yield "trigger.schedule: not checked: croniter, by which Airflow reads it, is not installed"
     yield from gate_warnings(config)
+    store = os.environ.get(URI_VARIABLE, "")
+    elsewhere = [step for step, used in config.compute if getattr(used, "backend", "") in REMOTE]
+    if store.startswith("file://") and elsewhere:
+        yield (
+            f"compute.{elsewhere[0]}: a job that runs elsewhere does not see {store}, the store "
+            f"that {URI_VARIABLE} names"
+        )
 
 
 def read_text(path: Path) -> str:

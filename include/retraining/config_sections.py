@@ -113,7 +113,8 @@ class Data(Section):
     label: ColumnName
     """The column to predict."""
     positive: int | str | None = None
-    """The label's value that means yes: to be given for a binary problem, and only there."""
+    """The label's value that means yes: to be given for a binary problem, and only there. A word
+    that YAML reads as a truth value is put in quotes: `"yes"`, `"no"`, `"on"`, `"true"`."""
     protected: tuple[ProtectedAttribute, ...] = ()
     """Audited attributes; their values never appear in a message."""
     never_features: tuple[ColumnName, ...] = ()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from include.retraining.config import load_model
 from include.retraining.config_check import Checked, check_model
 from include.retraining.cron import schedule_problem
+from include.retraining.exceptions import ConfigError
+from tests.include.retraining.test_config import PODS
 from tests.include.retraining.toys import Toy, model_file
 
 pytestmark = pytest.mark.usefixtures("toy_files")
@@ -131,3 +135,21 @@ def test_a_schedule_is_one_that_airflow_can_follow(schedule: str, said: str | No
     """Five fields that look well may still be no time, or one that never comes."""
     found = schedule_problem(schedule)
     assert found is None if said is None else said in str(found)
+
+
+def test_a_store_that_a_job_elsewhere_does_not_see_is_a_warning(
+    toy: Toy, monkeypatch: pytest.MonkeyPatch
+):
+    """The store of this shell need not be that of Airflow."""
+    monkeypatch.setenv("RETRAINING_STORE", "file:///srv/store")
+    before = checked(toy).warnings
+    toy.changes = {"compute": {"train_model": PODS}}
+    (more,) = set(checked(toy).warnings) - set(before)
+    assert "compute.train_model: a job that runs elsewhere does not see file:///srv/store" in more
+
+
+def test_a_file_whose_name_is_no_models_is_told(tmp_path: Path):
+    """Its name is what is wrong, not that there is no such model."""
+    (tmp_path / "My-Model.yaml").write_text("name: My-Model\n")
+    with pytest.raises(ConfigError, match=r"My-Model\.yaml: is no name for a model"):
+        load_model("My-Model", tmp_path)
