@@ -46,6 +46,7 @@ def here(tmp_path_factory: pytest.TempPathFactory, switches: Path) -> Iterator[P
         values = {"deadline": "15s after start"}
         add_model(root, name, values=values, code=waiting_for(switches / name))
     add_model(root, "ended", values={"deadline": "15s after start"})
+    add_model(root, "breaks")
     add_model(root, "lost", values=everywhere(on_batch()), code=waiting_for(switches / "never"))
     # Due all the time, and the deadline of today has just passed.
     trigger = {"schedule": "*/10 * * * *", "timezone": "UTC"}
@@ -243,6 +244,19 @@ def test_a_damaged_promotion_log_is_told_and_hides_no_other_model(airflow: Stage
 
 
 @pytest.mark.fault("H10")
+def test_a_configuration_that_breaks_is_told_and_hides_no_other_model(airflow: Stage) -> None:
+    """The next look tells it, stays green, and tells when it is mended."""
+    file = airflow.airflow.root / "include" / "models" / "breaks.yaml"
+    good = file.read_text()
+    file.write_text(good.replace("seed:", "sead:"))
+    assert watch(airflow).state == "success"
+    (told,) = [text for text in airflow.slack.texts if "its configuration is wrong" in text]
+    assert "breaks.yaml: training.s" in told
+    file.write_text(good)
+    assert watch(airflow).state == "success"
+    assert [text for text in airflow.slack.texts if "configuration can be read again" in text]
+
+
 def test_someone_outside_tells_that_airflow_is_dead(airflow: Stage, tmp_path: Path) -> None:
     """Quiet when all is well; then a file breaks, and then nobody answers any more."""
     watch(airflow)
