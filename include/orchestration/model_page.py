@@ -53,7 +53,7 @@ def gate_lines(gates: GatePolicy) -> list[str]:
     lines = [f"`{gates.metric}` better than a naive baseline"]
     lines += [f"`{metric}` at least {value:g}" for metric, value in gates.minimum.items()]
     margin = gates.champion.margin
-    most = "their own score is uncertain by" if margin is None else f"{margin:g}"
+    most = "2.8 standard errors of their score" if margin is None else f"{margin:g}"
     lines.append(
         f"`{gates.metric}` not worse than the champion, nor than the best of the last ten, by more "
         f"than {most} (95 % bound)"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow.parquet as pq
@@ -13,6 +13,7 @@ from include.retraining.config import ModelConfig
 from include.retraining.exceptions import EvidenceError
 from include.retraining.layout import RunPaths
 from include.retraining.manifest import RunManifest
+from include.retraining.margin import margin_against, why_never_met
 from include.retraining.markdown import code, escaped, table
 from include.retraining.plots import SLICES_FILE, Plot, draw_plots
 from include.retraining.report import EvaluationReport, Fairness
@@ -129,7 +130,12 @@ def _purpose(content: Content) -> str:
 def _scores(content: Content) -> str:
     report = content.report
     lines = [
-        f"On the same {report.holdout.rows:,} rows of the holdout, which no training saw.",
+        f"On the same {report.holdout.rows:,} rows of the holdout, which no training saw."
+        + (
+            f" The naive baseline says {report.baseline.answers}."
+            if report.baseline.answers
+            else ""
+        ),
         scores_table(report),
         *opponent_lines(report),
     ]
@@ -199,9 +205,21 @@ def _limits(content: Content) -> str:
         if report.holdout.rows_in_training
         else "",
         "A ratio within its limit is no proof of fairness." if report.fairness else "",
+        *_margins_too_narrow(content),
         _how_it_predicts(content.version),
     ]
     return "\n".join(f"- {note}" for note in notes if note)
+
+
+def _margins_too_narrow(content: Content) -> Iterator[str]:
+    """Say against whom not even an equal version could pass, whatever this one did."""
+    report, policy = content.report, content.config.gates
+    for who, opponent in (("champion", report.champion), ("best of the last ten", report.best)):
+        if opponent is not None and opponent.comparison is not None:
+            margin = margin_against(opponent, report, policy)
+            never = why_never_met(opponent.comparison, margin.value)
+            if never is not None:
+                yield f"Against the {who}, {never}."
 
 
 def _how_it_predicts(version: VersionManifest) -> str:

@@ -215,8 +215,9 @@ class ChampionGate(Section):
 
     margin: Annotated[Limit, Field(ge=0)] | None = None
     """How much lower the decision metric may be: the paired 95 % bound of the difference must lie
-    above minus this margin. null: what the champion's own score is uncertain by on the holdout, at
-    most half of its lead over the naive baseline (docs/margins.md). 0 asks to be better."""
+    above minus this margin. null: 2.8 standard errors of the champion's own score on the
+    holdout, at most half of its lead over the naive baseline (docs/margins.md). 0 asks to be
+    better."""
 
 
 class SliceGate(Section):

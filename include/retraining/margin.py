@@ -11,6 +11,9 @@ from include.retraining.verdict import finite
 from include.retraining.wording import number
 
 Z_95 = 1.959963984540054
+Z_80 = 0.8416212335729143
+ERRORS = Z_95 + Z_80
+"""Standard errors by which an equal version passes in 80 %, as samples are planned for."""
 MOST_OF_LEAD = 0.5
 
 
@@ -24,11 +27,12 @@ class Margin(NamedTuple):
 def margin_against(opponent: Opponent, report: EvaluationReport, policy: GatePolicy) -> Margin:
     """Return the margin that holds against an opponent.
 
-    By default it is what the opponent's own score is uncertain by (half its 95 % interval), so that
-    it shrinks as the holdout grows, and at most half of the opponent's lead over the naive
-    baseline: the "fixed margin" of the FDA's guidance on non-inferiority trials (2016) keeps at
-    least half of the proven effect. Neither looks at the challenger. It is 0 in a report from
-    before scores had an error.
+    By default it is 2.8 standard errors of the opponent's own score on these rows. Of two versions
+    that err alike on half of them, the difference has no larger an error than one score, so an
+    equal version passes in at least 80 %. It shrinks as the holdout grows, and is at most half of
+    the opponent's lead over the naive baseline: the "fixed margin" of the FDA's guidance on
+    non-inferiority trials (2016) keeps at least half of the proven effect. Neither looks at the
+    challenger. It is 0 in a report from before scores had an error.
     """
     if policy.champion.margin is not None:
         return Margin(policy.champion.margin, is_default=False)
@@ -38,7 +42,7 @@ def margin_against(opponent: Opponent, report: EvaluationReport, policy: GatePol
     naive = finite(report.baseline.metrics.get(policy.metric))
     if error is None or theirs is None or naive is None:
         return Margin(0.0, is_default=True)
-    return Margin(max(0.0, min(Z_95 * error, MOST_OF_LEAD * (theirs - naive))), is_default=True)
+    return Margin(max(0.0, min(ERRORS * error, MOST_OF_LEAD * (theirs - naive))), is_default=True)
 
 
 def why_never_met(between: Comparison, margin: float) -> str | None:

@@ -85,6 +85,17 @@ def test_a_card_holds_what_a_reader_asks(make_toy: MakeToy):
     assert f"reproduce {job.manifest.run}" in text
 
 
+def test_a_margin_that_cannot_be_met_is_told(make_toy: MakeToy):
+    """The card says that no equal version could pass, and what the naive baseline says."""
+    toy = make_toy(gates={"champion": {"margin": 0.001}})
+    toy.promote(*toy.run())
+    toy.write_model(model_file("binary", "LogisticRegression(C=0.5)"))
+    job, _ = toy.run()
+    text, _, _ = card_of(toy, job)
+    assert "Against the champion, an equal version could not pass: the interval is" in text
+    assert "The naive baseline says the most frequent training label." in text
+
+
 def test_a_champion_that_could_not_be_scored_is_explained(make_toy: MakeToy):
     """The card says why there is no comparison."""
     toy = make_toy()

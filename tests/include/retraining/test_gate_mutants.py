@@ -409,16 +409,18 @@ MUTANTS = (
     Mutant(
         "the margin may take more than the lead",
         "margin",
-        "min(Z_95 * error, MOST_OF_LEAD * (theirs - naive))",
-        "Z_95 * error",
+        "min(ERRORS * error, MOST_OF_LEAD * (theirs - naive))",
+        "ERRORS * error",
     ),
     Mutant(
         "the margin does not narrow with the error",
         "margin",
-        "min(Z_95 * error, MOST_OF_LEAD * (theirs - naive))",
+        "min(ERRORS * error, MOST_OF_LEAD * (theirs - naive))",
         "MOST_OF_LEAD * (theirs - naive)",
     ),
-    Mutant("the margin is two errors wider", "margin", "Z_95 * error,", "2 * Z_95 * error,"),
+    Mutant(
+        "the margin is half as wide again", "margin", "ERRORS * error,", "1.5 * ERRORS * error,"
+    ),
     Mutant("a margin may be negative", "margin", "max(0.0, min(", "max(-1.0, min("),
     Mutant(
         "the challenger's error makes its own margin",
