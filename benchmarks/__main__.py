@@ -12,12 +12,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import backends, large, margins, parse, small, ui, validate
+from benchmarks import backends, gate, large, margins, parse, small, ui, validate
 from benchmarks.measuring import Row
 
 PARTS = {
     "parse": parse.measure,
     "validate": validate.measure,
+    "gate": gate.measure,
     "small": small.measure,
     "backends": backends.measure,
     "ui": ui.measure,
