@@ -29,7 +29,7 @@ def margin_against(opponent: Opponent, report: EvaluationReport, policy: GatePol
 
     By default it is 2.8 standard errors of the opponent's own score on these rows. Of two versions
     that err alike on half of them, the difference has no larger an error than one score, so an
-    equal version passes in at least 80 %. It shrinks as the holdout grows, and is at most half of
+    equal version passes in about 80 %. It shrinks as the holdout grows, and is at most half of
     the opponent's lead over the naive baseline: the "fixed margin" of the FDA's guidance on
     non-inferiority trials (2016) keeps at least half of the proven effect. Neither looks at the
     challenger. It is 0 in a report from before scores had an error.
