@@ -229,6 +229,7 @@ BROKEN = {
     "unknown_field": ("problem: regression", "problem: regression\ncolour: red", "colour"),
     "no_yaml": ("problem: regression", "problem: [", "not readable as YAML"),
     "impossible_time": ('"30 5 * * 1"', '"99 5 * * 1"', "'99 5 * * 1' is not a time that comes"),
+    "never_comes": ('"30 5 * * 1"', '"0 0 30 2 *"', "'0 0 30 2 *' never comes"),
     "unwatchable": (
         "flag: landing/",
         "flag: gs://bucket/",
@@ -240,7 +241,7 @@ BROKEN = {
         "train_model.executor: 'EdgeExecutor' is none of this Airflow's executors; there are: Lo",
     ),
     "no_text": ("problem: regression", "problem: \udcff", "utf-8"),
-    "Copy of (1)": ("problem: regression", "problem: regression", "no model 'Copy of (1)'"),
+    "Copy of (1)": ("problem: regression", "problem: regression", "is no name for a model"),
 }
 
 
