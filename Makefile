@@ -30,7 +30,7 @@ MADE := $(VENV)/.made-$(shell "$(PYTHON)" -c 'import sys; print("%d.%d" % sys.ve
 
 .DEFAULT_GOAL := help
 .PHONY: help run test coverage test-faults test-batch test-compose test-ui screenshots check lint fmt
-.PHONY: bench bench-small bench-backends bench-large bench-parse bench-ui bench-validate bench-gate
+.PHONY: bench bench-small bench-backends bench-large bench-parse bench-ui bench-validate bench-gate bench-margins
 .PHONY: env up down logs lock clean python engine compose chromium
 .DELETE_ON_ERROR:
 
@@ -83,7 +83,7 @@ fmt: $(VENV)/.dev-installed  ## Repair what the linter and the formatter can rep
 bench: $(VENV)/.dev-installed  ## Measure everything and print one table (half an hour)
 	@exec $(BIN)/python -m benchmarks
 
-bench-small bench-backends bench-large bench-parse bench-ui bench-validate bench-gate: bench-%: $(VENV)/.dev-installed
+bench-small bench-backends bench-large bench-parse bench-ui bench-validate bench-gate bench-margins: bench-%: $(VENV)/.dev-installed
 	@exec $(BIN)/python -m benchmarks $*
 
 bench-small:  ## Measure only: from a flag on disk to a promotion
@@ -92,6 +92,7 @@ bench-large:  ## Measure only: one and ten million rows
 bench-parse:  ## Measure only: parsing the DAG files
 bench-ui:  ## Measure only: the pages in Airflow's UI
 bench-gate:  ## Simulate only: how often the gate passes what is worse or refuses what is good
+bench-margins:  ## Simulate only: margins, baselines and deliveries whose data changed
 bench-validate:  ## Measure only: the contract's check by the shape of a delivery
 
 env:  ## Make .env with the secrets of docker-compose.yaml (PORT=8090 for another port)
