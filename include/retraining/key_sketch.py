@@ -9,25 +9,32 @@ that the split goes by, so that each side of a split has a sample of its own.
 from __future__ import annotations
 
 import base64
+import struct
 from dataclasses import dataclass
-from typing import Annotated, Any
+from itertools import pairwise
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
-import numpy.typing as npt
-import pandas as pd
 from pydantic import AfterValidator, Field
 
 from include.retraining.documents import Document
 
+# Whoever reads a version's manifest reads sketches: numpy and pandas are imported to make or to
+# compare them only, so that asking what serves costs no import of either.
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pandas as pd
+
+    Hashes = npt.NDArray[np.uint64]
+
 SIZE = 256
 HASH_KEY = "retrain-keys-k1!"  # 16 bytes, as SipHash takes; another one is another sketch
 
-Hashes = npt.NDArray[np.uint64]
-
 
 def _readable(text: str) -> str:
-    hashes = _decoded(text)
-    if len(hashes) > SIZE or not (hashes[:-1] < hashes[1:]).all():
+    data = base64.b64decode(text, validate=True)
+    hashes = struct.unpack(f">{len(data) // 8}Q", data) if len(data) % 8 == 0 else (1, 0)
+    if len(hashes) > SIZE or not all(before < after for before, after in pairwise(hashes)):
         raise ValueError(f"must be at most {SIZE} ascending hashes")
     return text
 
@@ -73,11 +80,15 @@ def sketch_keys(keys: pd.Series[Any]) -> KeySketch:
         keys: none missing. A key counts as its text; a whole number as its digits, whether it
             was read as an integer or a float.
     """
+    import pandas as pd
+
     return sketch_hashes(pd.util.hash_array(_texts(keys), hash_key=HASH_KEY, categorize=False))
 
 
 def sketch_hashes(hashes: Hashes) -> KeySketch:
     """Return the sketch of a set that is hashed already, evenly over 64 bits."""
+    import numpy as np
+
     different = np.unique(hashes)
     data = different[:SIZE].astype(">u8").tobytes()
     return KeySketch(keys=len(different), hashes=base64.b64encode(data).decode())
@@ -85,6 +96,8 @@ def sketch_hashes(hashes: Hashes) -> KeySketch:
 
 def overlap(ours: KeySketch, theirs: KeySketch) -> Overlap:
     """Return how many of our keys are among theirs."""
+    import numpy as np
+
     mine, other = _decoded(ours.hashes), _decoded(theirs.hashes)
     if not theirs.is_whole:
         mine = mine[mine <= other[-1]]  # beyond its last hash, a sketch says nothing
@@ -98,6 +111,8 @@ def similarity(ours: KeySketch, theirs: KeySketch) -> float:
     1 when they are the same keys, 0 when none is in both. Exact when both sets together have at
     most `SIZE` keys; else an estimate whose standard error is at most 0.5 / sqrt(SIZE) = 0.03.
     """
+    import numpy as np
+
     mine, other = _decoded(ours.hashes), _decoded(theirs.hashes)
     together = np.union1d(mine, other)
     # Up to here both sketches are complete, so that what is in one only is in one set only.
@@ -109,10 +124,14 @@ def similarity(ours: KeySketch, theirs: KeySketch) -> float:
 
 
 def _decoded(text: str) -> Hashes:
+    import numpy as np
+
     return np.frombuffer(base64.b64decode(text, validate=True), dtype=">u8").astype(np.uint64)
 
 
 def _texts(keys: pd.Series[Any]) -> npt.NDArray[np.object_]:
+    import numpy as np
+
     if keys.dtype.kind in "iu":
         return keys.to_numpy().astype(str).astype(object)
     words = [

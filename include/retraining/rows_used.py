@@ -16,22 +16,25 @@ say what a version has seen.
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
-import pandas as pd
 from pydantic import Field
 
 from include.retraining.documents import Document
 from include.retraining.key_sketch import (
     HASH_KEY,
-    Hashes,
     KeySketch,
     overlap,
     sketch_hashes,
     sketch_keys,
 )
-from include.retraining.predictions import Array
+
+# As in key_sketch.py: reading a version's manifest costs no import of numpy.
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from include.retraining.key_sketch import Hashes
+    from include.retraining.predictions import Array
 
 MANY_ALIKE = 0.5
 """Where more rows than this are alike by chance, nothing follows from rows that are alike."""
@@ -59,6 +62,8 @@ def rows_used(keys: pd.Series[Any], features: pd.DataFrame, labels: Array, mask:
         labels: their labels.
         mask: which of them are the holdout.
     """
+    import numpy as np
+
     content = content_hashes(features, labels)
     training, holdout = np.unique(content[~mask]), np.unique(content[mask])
     return RowsUsed(
@@ -103,6 +108,9 @@ def has_seen(
 
 def content_hashes(features: pd.DataFrame, labels: Array) -> Hashes:
     """Return a 64-bit hash of each row's cells, whichever file format they were read from."""
+    import numpy as np
+    import pandas as pd
+
     columns = [features[name] for name in features.columns] + [pd.Series(labels)]
     numbers = [_cell_hashes(column.reset_index(drop=True)) for column in columns]
     table = pd.DataFrame(dict(enumerate(numbers)))
@@ -111,6 +119,9 @@ def content_hashes(features: pd.DataFrame, labels: Array) -> Hashes:
 
 
 def _cell_hashes(column: pd.Series[Any]) -> Hashes:
+    import numpy as np
+    import pandas as pd
+
     if pd.api.types.is_bool_dtype(column.dtype) or pd.api.types.is_numeric_dtype(column.dtype):
         numbers = column.to_numpy(dtype=np.float64, na_value=np.nan)
         hashes = pd.util.hash_array(numbers + 0.0, hash_key=HASH_KEY)  # -0.0 is 0.0

@@ -324,6 +324,8 @@ def an_altered_log_promotes_nothing(code: Any, store: Store) -> None:
     store.write(key, intact.replace(b'"actor": "dag"', b'"actor": "eve"'))
     with pytest.raises(RetrainingError, match="altered"):
         code.deploy(store, run, actor="dag")
+    with pytest.raises(RetrainingError, match="does not follow the entry before it"):
+        code.registry(store, MODEL).entry(2)
     store.write(key, intact)
     assert Registry(store, MODEL).head() == 2
 

@@ -40,7 +40,9 @@ MODULES = (
     "decision_record",
     "promotion_log",
     "registry",
+    "record_files",
     "records",
+    "cleared",
     "decide",
 )
 

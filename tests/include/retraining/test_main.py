@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import importlib
 import json
 import os
 import subprocess
@@ -67,6 +68,8 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 @pytest.fixture
 def known(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the planted model be one of the repository's."""
+    # Imported before, or the replacement would stay in it for the tests that follow.
+    importlib.import_module("include.retraining.config_check")
     monkeypatch.setattr("include.retraining.config.load_model", lambda name: CONFIG)
 
 
@@ -354,7 +357,7 @@ def test_promote_unjudged_passes_over_no_refusal(store: Store, run: Run, known: 
         "champion.error": "its files are lost",
         "champion.scores": None,
         "best": GOOD_REPORT["best"],
-        "challenger.metrics.accuracy": 0.8,
+        "best.scores.metrics.accuracy": 0.91,
         "best.comparison.difference": -0.05,
         "best.comparison.lower": -0.07,
         "best.comparison.upper": -0.03,
@@ -363,7 +366,8 @@ def test_promote_unjudged_passes_over_no_refusal(store: Store, run: Run, known: 
     assert record.outcome is Outcome.CANNOT_JUDGE
     words = ("promote", MODEL, "--unjudged-champion", "--reason", "please", "--version")
     code, _, err = run(*words, version_name(9))
-    assert (code, "against best of the last ten" in err) == (1, True)
+    assert code == 1
+    assert "against best of the last ten" in err
 
 
 def test_promote_unjudged_is_for_what_serves_today(store: Store, run: Run, known: None) -> None:
