@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from copy import deepcopy
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -356,7 +357,7 @@ def test_promote_unjudged_passes_over_no_refusal(store: Store, run: Run, known: 
     lost = {
         "champion.error": "its files are lost",
         "champion.scores": None,
-        "best": GOOD_REPORT["best"],
+        "best": deepcopy(GOOD_REPORT["best"]),
         "best.scores.metrics.accuracy": 0.91,
         "best.comparison.difference": -0.05,
         "best.comparison.lower": -0.07,
