@@ -12,7 +12,6 @@ from functools import lru_cache
 
 from include.retraining.secret_forms import forms_of
 from include.retraining.secret_names import PATTERN, is_secret_name
-from include.retraining.storage import OPTIONS_VARIABLE
 from include.retraining.visible_text import visible
 
 MASK = "***"
@@ -80,6 +79,9 @@ def mask_own(text: str, options: Mapping[str, str]) -> str:
 
 def masking(options: Mapping[str, str]) -> Callable[[str], str]:
     """Return `mask_own` for the same options and many lines."""
+    # Forms ask for the shapes of secrets while a DAG file is parsed, and must not pay for obstore.
+    from include.retraining.storage import OPTIONS_VARIABLE
+
     pattern = _own_pattern(os.environ.get(OPTIONS_VARIABLE, "{}"), tuple(options.items()))
     return (lambda text: text) if pattern is None else (lambda text: pattern.sub(MASK, text))
 

@@ -109,11 +109,12 @@ class Moody(ClassifierMixin, BaseEstimator):
     def predict(self, rows):
         if getattr(Moody, "breaks", False):
             raise RuntimeError("out of order")
-        return np.resize(self.classes_, len(rows))
+        return self.classes_[(rows["a"] > 0).astype(int)]
 
     def predict_proba(self, rows):
-        value = np.nan if getattr(Moody, "is_lost", False) else 0.5
-        return np.full((len(rows), len(self.classes_)), value)
+        if getattr(Moody, "is_lost", False):
+            return np.full((len(rows), len(self.classes_)), np.nan)
+        return np.eye(len(self.classes_))[(rows["a"] > 0).astype(int)]
 """
 
 

@@ -43,6 +43,7 @@ def remember(store: Store, day: int, rows: int | None, outcome: Outcome = Outcom
         "cause": Cause(run_type="scheduled"),
         "rows": rows,
         "compute": {},
+        "after": (),
     }
     record = DecisionRecord(**values)
     store.write(RunPaths("apples", record.run).decision(0), record.to_bytes())
