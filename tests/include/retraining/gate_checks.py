@@ -484,6 +484,13 @@ CASES = [
         "rarest class, and the margin is 0.01: about 8,000 rows would do",
     ),
     Case(
+        "a margin that no number of rows can meet",
+        FAIL,
+        _bound("champion", -0.02),
+        {"champion.margin": 1e-9},
+        says="no number of rows that anybody has would do",
+    ),
+    Case(
         "no margin at all",
         FAIL,
         _bound("champion", -0.02),

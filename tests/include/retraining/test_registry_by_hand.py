@@ -16,7 +16,7 @@ from include.retraining.exceptions import (
 )
 from include.retraining.promotions import PromotionKind
 from include.retraining.registry import Registry, initialise
-from include.retraining.storage import Store
+from include.retraining.storage import Store, StoreRefused
 from tests.include.retraining.promoting import promote, promote_days
 from tests.invariants import check_invariants
 from tests.planted import MODEL, plant_run, plant_version, saved_model, version_name
@@ -199,6 +199,32 @@ def test_promote_unjudged(store: Store, real_model: bytes) -> None:
     promote_days(store, 4)
     assert registry.best_of_last("accuracy").version == version_name(4)  # type: ignore[union-attr]
     check_invariants(store, MODEL)
+
+
+def test_an_unjudged_promotion_is_for_the_generation_that_was_seen(
+    folder: Store, real_model: bytes
+) -> None:
+    """What was judged against another generation does not come behind the one that serves now."""
+    promote_days(folder, 1, 2)
+    plant_version(folder, 3, model_bytes=real_model)
+    registry = Registry(folder, MODEL)
+    with pytest.raises(Superseded, match="look again"):
+        registry.promote_unjudged(version_name(3), actor="ann", reason="x", seen=1)
+    assert registry.head() == 2
+
+
+def test_who_may_not_read_the_records_still_verifies_the_log(folder: Store) -> None:
+    """The pages' role sees the log and the versions; it is said that records were not read."""
+
+    class Refused(Store):
+        def children(self, prefix: str, *more: Any, **named: Any) -> Any:
+            if "/decisions" in prefix:
+                raise StoreRefused("denied")
+            return super().children(prefix, *more, **named)
+
+    promote_days(folder, 1)
+    found = Registry(Refused(folder.uri, folder.options), MODEL).verify()
+    assert (found.records, found.problems, found.entries) == (None, (), 1)
 
 
 def test_unjudged_promotions_that_are_refused(folder: Store, real_model: bytes) -> None:
