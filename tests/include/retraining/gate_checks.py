@@ -484,6 +484,17 @@ CASES = [
         "rarest class, and the margin is 0.01: about 8,000 rows would do",
     ),
     Case(
+        "clearly worse by an interval narrower than the margin",
+        FAIL,
+        {
+            "champion.scores.metrics.accuracy": 0.91,
+            "champion.comparison.difference": -0.05,
+            "champion.comparison.lower": -0.055,
+            "champion.comparison.upper": -0.045,
+        },
+        says="-0.055 to -0.045, plus is better; the lower end must be above -0.01",
+    ),
+    Case(
         "a margin that no number of rows can meet",
         FAIL,
         _bound("champion", -0.02),
