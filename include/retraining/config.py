@@ -267,9 +267,23 @@ def _validated(values: dict[Any, Any], where: str) -> ModelConfig:
             "everybody, or to one row, has the best one; take f1, balanced_accuracy or "
             f"average_precision, and give {config.gates.metric} in gates.minimum or gates.report"
         )
+    senseless += [f"{where}: {line}" for line in _told_or_senseless(config)]
     if senseless:
         raise ConfigError("\n".join(senseless))
     return config
+
+
+def _told_or_senseless(config: ModelConfig) -> Iterator[str]:
+    """Yield what would tell a protected value, and shares that no column can have."""
+    for rule in config.gates.slices:
+        if rule.column in config.protected_columns:
+            yield (
+                f"gates.slices: {rule.column!r} is protected, and messages name a slice by its "
+                "value: hold its groups to each other by gates.fairness"
+            )
+    rate = config.data.label_rate
+    if rate is not None and not 0 <= rate.min <= rate.max <= 1:
+        yield "data.label_rate: is a share of the rows, from 0 to 1, not a percentage"
 
 
 def parse_policy(text: str, config: ModelConfig, *, where: str) -> GatePolicy:

@@ -1,6 +1,7 @@
-"""docs/faults.md: what may break, what holds all the same, and what the last full run said of it.
+"""docs/faults.md: what may break, what holds all the same, and what the last run said of it.
 
 `python -m tests.faults.page` writes it from what `make test-faults` left in `.local/faults.json`.
+Of a case that the run left out (`FAULTS=quick`), the page keeps what an earlier run said, and when.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ TIERS = {
 INTRODUCTION = f"""\
 # What may break, and what holds all the same
 
-Made by `python -m tests.faults.page` from a full run of `make test-faults`; the cases are those of
-[catalogue.yaml](../tests/faults/catalogue.yaml). After a case the invariants of
+Made by `python -m tests.faults.page` from a run of `make test-faults`; the cases are those of
+[catalogue.yaml](../tests/faults/catalogue.yaml). A result with a commit beside it is of an earlier
+run: the last one left that case out, because it takes minutes. After a case the invariants of
 [invariants.py](../tests/invariants.py) must hold, whatever it broke.
 
 `make test-faults FAULTS=quick` leaves out what takes minutes, but for the ten cases that would do
@@ -103,12 +105,44 @@ def _is_row(line: str) -> bool:
     return line.startswith("| ") and line.count(" | ") == 5
 
 
+def earlier(page: str) -> dict[str, dict[str, Any]]:
+    """Return, by case, what a page says of it, with the commit at which it was run."""
+    said = re.search(r"^The run: .*, commit (\w+),", page, re.MULTILINE)
+    commit = said[1] if said else "unknown"
+    found = {}
+    for line in filter(_is_row, page.splitlines()):
+        *start, result, seconds = (cell.strip(" |") for cell in line.split(" | "))
+        if not seconds.isdigit() and seconds != "< 1":
+            continue  # a head
+        if result != "no test yet":
+            result = result if " at " in result else f"{result} at {commit}"
+            number = int(seconds) if seconds.isdigit() else 0
+            found[start[0].partition(" ")[0]] = {"result": result, "seconds": number}
+    return found
+
+
+def merged(
+    run: Mapping[str, Mapping[str, Any]], before: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Mapping[str, Any]]:
+    """Return what is known of each case: of this run, or of an earlier one where this left it out.
+
+    A case of a whole Airflow of which this run only tried the parts in one process was left out.
+    """
+    left_out = {
+        name
+        for name, said in run.items()
+        if name in before and not said["is_proven"] and said["result"] != "failed"
+    }
+    return {**before, **{name: said for name, said in run.items() if name not in left_out}}
+
+
 def main() -> None:
     """Write the page."""
     if not RUN.exists():
         sys.exit(f"{RUN} is not there: run `make test-faults` first, whole")
     run = json.loads(RUN.read_text())
-    PAGE.write_text(render(run["tests"], run))
+    cases = merged(run["cases"], earlier(PAGE.read_text()))
+    PAGE.write_text(render(run["tests"], {**run, "cases": cases}))
 
 
 if __name__ == "__main__":

@@ -160,15 +160,16 @@ def unproven(results: dict[str, Result]) -> list[Case]:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """A whole run of all faults fails when a P0 case was not proven; it leaves what it found."""
+    """A whole run leaves what it found; one of all faults fails when a P0 case was not proven."""
     config = session.config
     if hasattr(config, "workeroutput"):
         config.workeroutput[CASE] = config.stash[TESTS]
         return
-    if config.getoption("faults") != "all" or not is_whole_run(config) or config.option.collectonly:
+    chosen = config.getoption("faults")
+    if not chosen or not is_whole_run(config) or config.option.collectonly:
         return
     _leave_results(config)
-    if not session.exitstatus:
+    if chosen == "all" and not session.exitstatus:
         session.exitstatus = pytest.ExitCode(bool(unproven(config.stash[RESULTS])))
 
 
@@ -181,7 +182,11 @@ def _leave_results(config: pytest.Config) -> None:
         "python": platform.python_version(),
         "tests": config.stash[TESTS],
         "cases": {
-            name: {"result": result.word, "seconds": round(result.seconds, 1)}
+            name: {
+                "result": result.word,
+                "seconds": round(result.seconds, 1),
+                "is_proven": name in CASES and is_proven(CASES[name], result),
+            }
             for name, result in config.stash[RESULTS].items()
         },
     }

@@ -8,7 +8,7 @@ import pytest
 
 from tests.faults import plugin
 from tests.faults.catalogue import catalogue
-from tests.faults.page import PAGE, names_of, render, without_results
+from tests.faults.page import PAGE, earlier, merged, names_of, render, without_results
 
 RUN: dict[str, Any] = {
     "ran_at": "2026-11-27 04:00 UTC",
@@ -39,6 +39,26 @@ def test_only_results_and_times_may_differ() -> None:
     assert without_results(render(tests, later)) == page
     assert without_results(render({"G01": ["tests/test_x.py::test_other"]}, RUN)) != page
     assert without_results(render(tests, RUN).replace("Eight promote", "Nine promote")) != page
+
+
+def test_a_quick_run_keeps_what_an_earlier_one_said() -> None:
+    """What it left out says at which commit it was run; what it ran, or broke, is new."""
+    tests = {"G01": ["tests/test_x.py::test_one_wins"]}
+    said = {name: {"result": "passed", "seconds": 61.2} for name in ("A01", "A07", "E02")}
+    before = earlier(render(tests, {**RUN, "cases": said}))
+    assert before["A01"] == {"result": "passed at abc1234", "seconds": 61}
+    assert "G01" not in before  # it had no result
+    run = {
+        "A01": {"result": "passed", "seconds": 1.0, "is_proven": True},
+        "A07": {"result": "passed", "seconds": 1.0, "is_proven": False},  # in one process only
+    }
+    found = merged(run, before)
+    assert (found["A01"], found["A07"]) == (run["A01"], before["A07"])
+    page = render(tests, {**RUN, "commit": "def5678", "cases": found})
+    assert earlier(page)["A07"]["result"] == "passed at abc1234"
+    assert earlier(page)["A01"]["result"] == "passed at def5678"
+    broken = {"A07": {"result": "failed", "seconds": 1.0, "is_proven": False}}
+    assert merged(broken, before)["A07"]["result"] == "failed"
 
 
 def test_parameters_are_no_part_of_a_name() -> None:

@@ -95,6 +95,8 @@ def test_a_file_that_is_nested_without_end() -> None:
 
 
 MISTAKES = [
+    ("gates.slices.0.column", "race", "gates.slices: 'race' is protected, and messages name"),
+    ("data.label_rate", {"min": 60, "max": 80}, "data.label_rate: is a share of the rows, from 0"),
     ("nme", "x", "nme: is not a field (did you mean 'name'?); allowed: name, title"),
     ("owner", ..., "owner: is missing"),
     ("data.key", ..., "data.key: is missing"),
