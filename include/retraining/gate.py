@@ -267,7 +267,22 @@ def _obstacle(opponent: Opponent, report: EvaluationReport, policy: GatePolicy) 
         return "it was scored on other rows"
     if between.metric != policy.metric:
         return f"the difference is of {cut(between.metric, 80)}, not of {policy.metric}"
-    return _other_try(between, report) or _other_split(opponent.split, report.split)
+    return (
+        _without_width(between, report)
+        or _other_try(between, report)
+        or _other_split(opponent.split, report.split)
+    )
+
+
+def _without_width(between: Comparison, report: EvaluationReport) -> str | None:
+    """Return why an interval says nothing that holds no doubt at all, or None.
+
+    The bootstrap of earlier reports gave it where both versions agreed on the few rows that count.
+    """
+    if report.problem == "regression" or between.lower != between.upper:
+        return None
+    rarest = "" if between.rarest is None else f" ({between.rarest:,} of the rarest class)"
+    return f"an interval without width is no evidence{rarest}: a larger holdout is needed"
 
 
 def _other_try(between: Comparison, report: EvaluationReport) -> str | None:

@@ -123,8 +123,8 @@ def _too_little(metric: str, sample: Sample) -> str | None:
         positives, selected = int((sample.labels == 1).sum()), int((sample.values == 1).sum())
         if (
             (metric in _OF_BOTH_CLASSES and is_one_class)
-            or (metric == "recall" and positives == 0)
-            or (metric == "f1" and positives + selected == 0)
+            # Without a positive no model can score above 0, however good it is.
+            or (metric in {"f1", "precision", "recall"} and positives == 0)
         ):
             found = f"{sample.rows:,} rows, {positives:,} positive"
         elif metric == "precision" and selected == 0:

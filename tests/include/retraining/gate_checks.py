@@ -495,6 +495,22 @@ CASES = [
         says="-0.055 to -0.045, plus is better; the lower end must be above -0.01",
     ),
     Case(
+        "an interval without width",
+        CANNOT,
+        {
+            "champion.comparison.lower": 0.02,
+            "champion.comparison.upper": 0.02,
+            "champion.comparison.rarest": 10,
+        },
+        says="an interval without width is no evidence (10 of the rarest class)",
+    ),
+    Case(
+        "an interval without width of a report from before",
+        CANNOT,
+        {"champion.comparison.lower": 0.02, "champion.comparison.upper": 0.02},
+        says="an interval without width is no evidence: a larger holdout",
+    ),
+    Case(
         "a margin that no number of rows can meet",
         FAIL,
         _bound("champion", -0.02),

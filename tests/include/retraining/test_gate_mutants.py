@@ -59,6 +59,12 @@ class Mutant:
 
 _SAME = "    _require_same(evidence, run, store)\n"
 MUTANTS = (
+    Mutant(
+        "no width is evidence",
+        "gate",
+        'if report.problem == "regression" or between.lower != between.upper:',
+        "if True:",
+    ),
     # Comparing numbers.
     Mutant("minimum by >", "verdict", "at_least = operator.ge", "at_least = operator.gt"),
     Mutant("minimum by <=", "verdict", "at_least = operator.ge", "at_least = operator.le"),

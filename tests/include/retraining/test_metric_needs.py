@@ -70,6 +70,8 @@ def test_an_order_is_taken_where_scikit_learn_takes_it(model, name: str, positiv
         ("roc_auc", [0] * 48, [0] * 48, "48 rows, 0 positive"),
         ("balanced_accuracy", [1] * 3, [1] * 3, "3 rows, 3 positive"),
         ("f1", [0] * 4, [0] * 4, "4 rows, 0 positive"),
+        ("f1", [0] * 4, [0, 0, 0, 1], "4 rows, 0 positive"),
+        ("precision", [0] * 4, [0, 0, 0, 1], "4 rows, 0 positive"),
         ("precision", [0, 1], [0, 0], "none of 2 rows is predicted positive"),
         ("neg_log_loss", [0, 1], [0, 1], "the model gives no probabilities"),
     ],
