@@ -51,6 +51,7 @@ OWN = {
     "dag_id",
     "run_id",
     "run",
+    "log_head",
     "title",
     "compute",
     "config_digest",

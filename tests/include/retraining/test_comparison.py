@@ -210,3 +210,15 @@ def test_accuracy_is_compared_by_rows_that_differ():
     )
     assert found.method == "McNemar score interval, 13 of 200 rows differ"
     assert (found.lower, found.upper) == paired_score_interval(10, 3, 200)
+
+
+@pytest.mark.parametrize("metric", ["r2", "neg_mean_absolute_error"])
+def test_numbers_that_are_equal_in_every_row_are_no_doubt(metric: str) -> None:
+    """A version that predicts the same to the last bit is within any margin, however few rows."""
+    random = np.random.default_rng(0)
+    labels = random.normal(size=40)
+    sample = Sample("regression", labels, labels + random.normal(size=40), None)
+    found = compare(metric, sample, sample, holdout_digest="x")
+    assert found is not None
+    assert found.difference == 0
+    assert -1e-9 < found.lower < 0 < found.upper < 1e-9
