@@ -27,13 +27,18 @@ from include.retraining.type_rules import type_word
 
 HEAD_BYTES = 64 * 2**10
 MANY_BREAKS = 1000
+# Of plain letters in UTF-16, every other byte is NUL.
+WIDE_SHARE = 0.25
 OTHER_SEPARATORS = {";": "';'", "\t": r"'\t' (a tab)", "|": "'|'", ",": "','"}
 # What a file begins with that is no text.
 MAGIC = {
     b"PK\x03\x04": "is a zip archive or an Excel workbook (.xlsx): export it as CSV",
     b"\xd0\xcf\x11\xe0": "is an old Office document such as .xls: export it as CSV",
     b"PAR1": "is Parquet: let its name end in .parquet",
-    b"\x1f\x8b": "is compressed with gzip: let its name end in .csv.gz",
+    b"\x1f\x8b": (
+        "is compressed with gzip: let its name end in .csv.gz, and data.files match it "
+        '(as "*.csv.gz" does)'
+    ),
     b"BZh": "is compressed with bzip2: deliver it plain or as .csv.gz",
     b"\xfd7zXZ": "is compressed with xz: deliver it plain or as .csv.gz",
     b"\x28\xb5\x2f\xfd": "is compressed with zstd: deliver it plain or as .csv.gz",
@@ -117,10 +122,19 @@ class CsvText:
             if head.startswith(magic):
                 raise DataRejected(f"{self.name}: {told}")
         is_wide = self.dialect.encoding.lower().replace("_", "-").startswith(("utf-16", "utf-32"))
-        if not is_wide and (head.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\x00" in head):
+        if is_wide:
+            return
+        nuls = head.count(b"\x00")
+        if head.startswith((b"\xff\xfe", b"\xfe\xff")) or nuls > len(head) * WIDE_SHARE:
             raise DataRejected(
                 f"{self.name}: is not text in {self.dialect.encoding}: it looks like UTF-16 (set "
                 "data.csv.encoding: utf-16) or is no text at all"
+            )
+        if nuls:
+            line = len(re.split(rb"\r\n|\r|\n", head[: head.index(b"\x00")]))
+            raise DataRejected(
+                f"{self.name}: line {line:,} holds a NUL character (a zero byte), which no text "
+                "has: let the producer write the file anew without it"
             )
 
     def _refuse_other_separator(self, header: list[str], second: list[str]) -> None:
@@ -173,10 +187,10 @@ class CsvText:
                     wide += len(cells) > names
                     if not where:
                         s = "s" if len(cells) != 1 else ""
-                        span = "" if first == last else f" and goes on to line {last:,}"
-                        where = (
-                            f"line {first:,}{span} has {len(cells)} cell{s}, the header has {names}"
-                        )
+                        where = f"line {first:,}"
+                        if first != last:
+                            where = f"the row that begins in {where} and goes on to line {last:,}"
+                        where += f" has {len(cells)} cell{s}, the header has {names}"
                         if first != last:
                             where += ": is a quote not closed there?"
         except csv.Error:  # a cell too long for it

@@ -149,17 +149,25 @@ def _touched(status: os.stat_result) -> tuple[int, int, int]:
 def _refuse_other_columns(delivery: Delivery, found: list[list[str]], reading: Reading) -> None:
     """Refuse files with different columns, naming those that the contract knows."""
     for file, names in zip(delivery.files, found, strict=True):
-        differing = sorted(set(names) ^ set(found[0]))
-        if differing:
-            known = [name for name in differing if reading.types.declares(name)]
-            told = known[:5]
-            if len(differing) > len(told):
-                unknown = "more" if told else "that the contract does not know"
-                told.append(f"{len(differing) - len(told):,} {unknown}")
+        first = delivery.files[0].name
+        lacking = {"it": set(found[0]) - set(names), first: set(names) - set(found[0])}
+        told = [
+            f"{who} lacks {_known(columns, reading)}" for who, columns in lacking.items() if columns
+        ]
+        if told:
             raise DataRejected(
-                f"{file.name}: its columns are not those of {delivery.files[0].name}: "
-                f"{', '.join(told)}"
+                f"{file.name}: its columns are not those of {first}: {'; '.join(told)}"
             )
+
+
+def _known(columns: set[str], reading: Reading) -> str:
+    """Return the names of columns that the contract knows, and how many others there are."""
+    told = sorted(name for name in columns if reading.types.declares(name))[:5]
+    others = len(columns) - len(told)
+    if others:
+        unknown = f"column{'s' if others > 1 else ''} that the contract does not know"
+        told.append(f"{others:,} {'more' if told else unknown}")
+    return ", ".join(told)
 
 
 def _one_line(error: Exception) -> str:

@@ -44,7 +44,11 @@ _TEXTS: dict[Outcome, _Text] = {
     Outcome.DATA_REJECTED: _Text(
         "data_rejected",
         Kind.REJECTED,
-        "Ask the producer for a corrected delivery; its flag starts the next run.",
+        (
+            "Ask the producer to mend the files and to write the flag again: the next run, by "
+            "schedule or triggered, takes them. If the YAML or the contract is at fault, mend it, "
+            "merge it and clear `plan_run` in the run."
+        ),
     ),
     Outcome.NO_DATA: _Text(
         "no_data",

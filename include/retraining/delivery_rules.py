@@ -65,7 +65,8 @@ def violated_volume(rows: int, expected: Expectations) -> Iterator[Violation]:
     """Check the number of rows, by itself and against earlier deliveries."""
     data = expected.config.data
     if rows < data.min_rows:
-        yield Violation(None, f"rows: there are {rows:,}, at least {data.min_rows:,} are needed")
+        needed = f"at least {data.min_rows:,} are needed (data.min_rows)"
+        yield Violation(None, f"rows: there are {rows:,}, {needed}")
     if not (data.volume and expected.earlier_rows):
         return
     usual = median(expected.earlier_rows)

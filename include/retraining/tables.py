@@ -135,10 +135,16 @@ def gates(found: Sequence[GateResult]) -> Any:
 def check(found: LogCheck) -> Iterable[str]:
     """Yield what a check of the promotion log found."""
     yield from found.problems
-    state = f"{len(found.problems)} problems" if found.problems else "sound"
-    can_read = found.records is not None
-    records = f"{found.records} records" if can_read else "records not readable with these rights"
-    yield f"{found.model}: {found.entries} entries, {found.versions} versions, {records}: {state}"
+    state = _count(len(found.problems), "problem") if found.problems else "sound"
+    records = "records not readable with these rights"
+    if found.records is not None:
+        records = _count(found.records, "record")
+    entries = _count(found.entries, "entry", "entries")
+    yield f"{found.model}: {entries}, {_count(found.versions, 'version')}, {records}: {state}"
+
+
+def _count(number: int, one: str, many: str | None = None) -> str:
+    return f"{number} {one if number == 1 else many or one + 's'}"
 
 
 def replayed(found: Sequence[Replayed]) -> Iterable[Any]:

@@ -132,7 +132,7 @@ def test_a_good_delivery_passes_and_says_what_was_checked():
         (lambda: apples.harvest().assign(sold=1), "sold: has one class only"),
         (lambda: apples.harvest().assign(sold=0), "sold: no row has the positive value 1"),
         (lambda: spoiled("sold", 0, *range(185)), "allowed are 0.2 to 0.9"),
-        (lambda: apples.harvest(40), "rows: there are 40, at least 50 are needed"),
+        (lambda: apples.harvest(40), "there are 40, at least 50 are needed (data.min_rows)"),
         (lambda: apples.harvest(0), "rows: there are 0, at least 50 are needed"),
     ],
 )

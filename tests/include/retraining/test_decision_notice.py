@@ -142,6 +142,14 @@ def test_a_missing_card_asks_for_the_card(folder: Store) -> None:
     assert "Clear `publish_card`" in notice.text
 
 
+def test_a_refused_delivery_has_two_ways_out(folder: Store) -> None:
+    """The producer's flag starts no run by itself, and a fault of the YAML needs a clear."""
+    text = told(closed(folder, Outcome.DATA_REJECTED))
+    assert "write the flag again: the next run, by schedule or triggered, takes them." in text
+    assert "at fault, mend it, merge it and clear `plan_run` in the run." in text
+    assert "starts the next run" not in text
+
+
 def test_a_promotion_says_how_to_undo_it(folder: Store) -> None:
     """The message of a promotion names the version to go back to, where there is one."""
     assert f"rollback {MODEL} --to {version_name(1)} --reason" in told(

@@ -18,11 +18,12 @@ from typing import Any
 import pytest
 import yaml
 
+from include.retraining import tables
 from include.retraining.__main__ import main
 from include.retraining.notices import Notice
 from include.retraining.outbox import deliver_waiting, waiting
 from include.retraining.records import Outcome, close_run, decision_keys
-from include.retraining.registry import Registry, initialise
+from include.retraining.registry import LogCheck, Registry, initialise
 from include.retraining.storage import OPTIONS_VARIABLE, URI_VARIABLE, Store
 from tests.include.retraining.gate_checks import GOOD_REPORT, STRICT_POLICY
 from tests.planted import (
@@ -182,8 +183,14 @@ def test_verify(store: Store, run: Run) -> None:
     code, out, _ = run("verify", MODEL)
     assert code == 1
     assert f"version {version_name(1)}: " in out
-    assert "1 problem" in out
+    assert out.endswith(f"{MODEL}: 2 entries, 2 versions, 4 records: 1 problem\n")
     assert json.loads(run("verify", MODEL, "--json")[1])["problems"]
+
+
+def test_one_is_counted_in_the_singular():
+    """A log with one entry is not told as `1 entries`."""
+    one = LogCheck(MODEL, None, 1, 1, 1, ("broken",))
+    assert list(tables.check(one))[1:] == [f"{MODEL}: 1 entry, 1 version, 1 record: 1 problem"]
 
 
 def told_back(store: Store) -> list[Notice]:
