@@ -146,6 +146,7 @@ def test_what_was_filled_in_is_what_is_sent(page: Page, airflow_ui: Site) -> Non
         "model": LOAN,
         "reason": "it refuses everyone",
         "version": None,
+        "generation": None,
         "dry_run": True,
     }
 
