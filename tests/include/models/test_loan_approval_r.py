@@ -162,7 +162,8 @@ def test_it_predicts_what_a_regression_in_python_predicts(store: Store):
     mask = holdout_mask(frame, job.config)
     estimator.fit(frame.loc[~mask, list(FEATURES)], frame.loc[~mask, "approve"])
     chances = estimator.predict_proba(frame.loc[mask, list(FEATURES)])[:, 1]
-    assert table["key"].tolist() == frame.loc[mask, "application_id"].tolist()
+    keys = frame.loc[mask, "application_id"].astype(str)
+    assert table["key"].tolist() == keys.tolist()
     assert np.abs(chances - table["challenger_probability"]).max() < 1e-4
 
 
