@@ -2,8 +2,8 @@
 
 It holds the `SIZE` smallest 64-bit hashes of the keys (Bar-Yossef et al., RANDOM 2002, "k minimum
 values"): a random sample of the set, and the same one wherever the same keys are. A set of at most
-`SIZE` keys is held whole, and what is said of it is exact. The hash has nothing to do with the one
-that the split goes by, so that each side of a split has a sample of its own.
+`SIZE` keys is held whole, and what is said of it is exact. Keys are hashed as `split.py` hashes
+them, with a salt of its own.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     Hashes = npt.NDArray[np.uint64]
 
 SIZE = 256
-HASH_KEY = "retrain-keys-k1!"  # 16 bytes, as SipHash takes; another one is another sketch
+SALT = "sketch of keys"
+"""Not that of a split: each side of one has a sample of its own. Another salt, another sketch."""
 
 
 def _readable(text: str) -> str:
@@ -80,18 +81,26 @@ def sketch_keys(keys: pd.Series[Any]) -> KeySketch:
         keys: none missing. A key counts as its text; a whole number as its digits, whether it
             was read as an integer or a float.
     """
-    import pandas as pd
+    from include.retraining.split import key_hashes
 
-    return sketch_hashes(pd.util.hash_array(_texts(keys), hash_key=HASH_KEY, categorize=False))
+    return sketch_hashes(key_hashes(keys, SALT))
 
 
 def sketch_hashes(hashes: Hashes) -> KeySketch:
     """Return the sketch of a set that is hashed already, evenly over 64 bits."""
-    import numpy as np
-
-    different = np.unique(hashes)
+    different = distinct(hashes)
     data = different[:SIZE].astype(">u8").tobytes()
     return KeySketch(keys=len(different), hashes=base64.b64encode(data).decode())
+
+
+def distinct(hashes: Hashes) -> Hashes:
+    """Return the different ones, ascending; on millions of them faster than `numpy.unique`."""
+    import numpy as np
+
+    ordered = np.sort(hashes)
+    is_new = np.ones(len(ordered), dtype=bool)
+    is_new[1:] = ordered[1:] != ordered[:-1]
+    return ordered[is_new]
 
 
 def overlap(ours: KeySketch, theirs: KeySketch) -> Overlap:
@@ -127,15 +136,3 @@ def _decoded(text: str) -> Hashes:
     import numpy as np
 
     return np.frombuffer(base64.b64decode(text, validate=True), dtype=">u8").astype(np.uint64)
-
-
-def _texts(keys: pd.Series[Any]) -> npt.NDArray[np.object_]:
-    import numpy as np
-
-    if keys.dtype.kind in "iu":
-        return keys.to_numpy().astype(str).astype(object)
-    words = [
-        str(int(key)) if isinstance(key, float) and key.is_integer() else str(key)
-        for key in keys.tolist()
-    ]
-    return np.array(words, dtype=object)

@@ -22,8 +22,8 @@ from pydantic import Field
 
 from include.retraining.documents import Document
 from include.retraining.key_sketch import (
-    HASH_KEY,
     KeySketch,
+    distinct,
     overlap,
     sketch_hashes,
     sketch_keys,
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from include.retraining.key_sketch import Hashes
     from include.retraining.predictions import Array
 
+CHUNK_ROWS = 1_000_000
+GOLDEN = 0x9E3779B97F4A7C15
+"""Added before each mixing, as SplitMix64 does, so that a cell of zeros counts."""
 MANY_ALIKE = 0.5
 """Where more rows than this are alike by chance, nothing follows from rows that are alike."""
 SEEN = 0.2
@@ -62,15 +65,13 @@ def rows_used(keys: pd.Series[Any], features: pd.DataFrame, labels: Array, mask:
         labels: their labels.
         mask: which of them are the holdout.
     """
-    import numpy as np
-
     content = content_hashes(features, labels)
-    training, holdout = np.unique(content[~mask]), np.unique(content[mask])
+    training, holdout = distinct(content[~mask]), distinct(content[mask])
     return RowsUsed(
         training_keys=sketch_keys(keys[~mask]),
         holdout_keys=sketch_keys(keys[mask]),
         training_rows=sketch_hashes(training),
-        alike=float(np.isin(holdout, training).mean()),
+        alike=float(_are_in(training, holdout).mean()),
     )
 
 
@@ -111,22 +112,34 @@ def content_hashes(features: pd.DataFrame, labels: Array) -> Hashes:
     import numpy as np
     import pandas as pd
 
-    columns = [features[name] for name in features.columns] + [pd.Series(labels)]
-    numbers = [_cell_hashes(column.reset_index(drop=True)) for column in columns]
-    table = pd.DataFrame(dict(enumerate(numbers)))
-    hashes = pd.util.hash_pandas_object(table, index=False, hash_key=HASH_KEY)
-    return np.asarray(hashes, dtype=np.uint64)
+    from include.retraining.split import mix
+
+    hashes = np.zeros(len(features), dtype=np.uint64)
+    for column in (*(features[name] for name in features.columns), pd.Series(labels)):
+        for start in range(0, len(hashes), CHUNK_ROWS):
+            part = slice(start, start + CHUNK_ROWS)
+            hashes[part] = mix(mix(hashes[part] + GOLDEN) ^ _cell_numbers(column.iloc[part]))
+    return hashes
 
 
-def _cell_hashes(column: pd.Series[Any]) -> Hashes:
+def _cell_numbers(column: pd.Series[Any]) -> Hashes:
+    """Return a 64-bit number for each cell: equal where the cells are."""
     import numpy as np
     import pandas as pd
 
     if pd.api.types.is_bool_dtype(column.dtype) or pd.api.types.is_numeric_dtype(column.dtype):
-        numbers = column.to_numpy(dtype=np.float64, na_value=np.nan)
-        hashes = pd.util.hash_array(numbers + 0.0, hash_key=HASH_KEY)  # -0.0 is 0.0
-        return np.asarray(hashes, dtype=np.uint64)
+        numbers = column.to_numpy(dtype=np.float64, na_value=np.nan) + 0.0  # -0.0 is 0.0
+        numbers[np.isnan(numbers)] = np.nan  # there are many
+        return numbers.view(np.uint64)
     codes, values = pd.factorize(column)
     words = np.array([*map(str, values), ""], dtype=object)
-    hashes = pd.util.hash_array(words, hash_key=HASH_KEY, categorize=False)
+    hashes = pd.util.hash_array(words, categorize=False)
     return np.asarray(hashes[codes], dtype=np.uint64)
+
+
+def _are_in(some: Hashes, others: Hashes) -> Array:
+    """Return which of the others are among some, both ascending."""
+    import numpy as np
+
+    places = np.minimum(np.searchsorted(some, others), len(some) - 1)
+    return some[places] == others

@@ -122,7 +122,7 @@ def key_hashes(keys: pd.Series[Any], salt: str) -> Hashes:
     for start in range(0, len(keys), CHUNK_ROWS):
         part = slice(start, start + CHUNK_ROWS)
         numbers = _numbers(keys.iloc[part])
-        hashes[part] = _mix(_mix(numbers + np.uint64(0x9E3779B97F4A7C15)) ^ mixed_in)
+        hashes[part] = mix(mix(numbers + np.uint64(0x9E3779B97F4A7C15)) ^ mixed_in)
     return hashes
 
 
@@ -195,7 +195,7 @@ def _fnv1a(texts: pa.LargeStringArray) -> Hashes:
     return hashes
 
 
-def _mix(values: Hashes) -> Hashes:
+def mix(values: Hashes) -> Hashes:
     """Return the finalizer of SplitMix64: every bit of the input moves every bit of the output."""
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
