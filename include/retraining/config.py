@@ -36,6 +36,7 @@ from include.retraining.exceptions import ConfigError, NotFound
 from include.retraining.metric_ranges import METRICS, limits_out_of_range
 from include.retraining.section import NAME_PATTERN, Name, Section, Text
 from include.retraining.wording import cut
+from include.retraining.yaml_words import misread
 
 __all__ = [
     "METRICS",
@@ -330,6 +331,8 @@ def _explain(error: ValidationError, where: str) -> Iterator[str]:
             field, message = f"{field}.backend", backend_problem(problem["input"])
         elif problem["type"] == "missing":
             message = "is missing"
+        elif problem["type"] == "string_type" and misread(problem["input"]):
+            message = f"must be text: {misread(problem['input'])}"
         elif problem["type"] != "value_error":
             message = f"{message}, is {cut(repr(problem['input']), 200)}"
         # A rule across sections names its field itself, and may tell of several.
@@ -385,8 +388,9 @@ class _UniqueKeyLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: 
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, str):
+                told = (f"the name of a field must be text, is {key!r}", misread(key))
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"the name of a field must be text, is {key!r}", key_node.start_mark
+                    None, None, "; ".join(filter(None, told)), key_node.start_mark
                 )
             if key in seen:
                 raise yaml.constructor.ConstructorError(

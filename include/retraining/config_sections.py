@@ -21,6 +21,7 @@ from include.retraining.csv_dialect import CsvDialect
 from include.retraining.documents import canonical_json
 from include.retraining.kinds import Kind
 from include.retraining.section import Count, Limit, Name, Section, Text
+from include.retraining.yaml_words import misread
 
 ColumnName = Annotated[str, Field(min_length=1, max_length=120)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
@@ -136,12 +137,8 @@ class Data(Section):
     @classmethod
     def _no_truth_value(cls, value: Any) -> Any:
         if isinstance(value, bool):
-            words, quoted = (
-                ("yes, on and true", '"yes"') if value else ("no, off and false", '"no"')
-            )
             raise ValueError(  # noqa: TRY004 pydantic reports a ValueError
-                f"YAML reads {words} as a truth value, which is no class: put the word in quotes, "
-                f"for example {quoted}; for a column of true and false, write {int(value)}"
+                f"{misread(value)}; for a column of true and false, write {int(value)}"
             )
         return value
 

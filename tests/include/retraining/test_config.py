@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -132,9 +133,35 @@ MISTAKES = [
     (
         "data.positive",
         True,
-        "data.positive: YAML reads yes, on and true as a truth value, which is",
+        "data.positive: YAML reads yes, on and true as a truth value: put the word in quotes, for",
     ),
-    ("data.positive", False, "data.positive: YAML reads no, off and false as a truth value, which"),
+    ("data.positive", False, "data.positive: YAML reads no, off and false as a truth value: put"),
+    (
+        "data.csv",
+        {"missing": [False]},
+        "data.csv.missing.0: must be text: YAML reads no, off and false as a truth value: put the",
+    ),
+    (
+        "data.csv",
+        {"missing": ["NA", None]},
+        "data.csv.missing.1: must be text: YAML reads null, ~ and nothing at all as no value: put",
+    ),
+    (
+        "data.csv",
+        {"missing": [-9]},
+        "data.csv.missing.0: must be text: YAML reads what stands here as the number -9: put it in",
+    ),
+    (
+        "data.never_features",
+        [date(2026, 11, 24)],
+        "data.never_features.0: must be text: YAML reads what stands here as a date: put it in q",
+    ),
+    ("training.trusted_types", [["x"]], "training.trusted_types.0: Input should be a valid string"),
+    (
+        "data.protected.0.labels",
+        {"1": False},
+        "data.protected.0.labels.1: must be text: YAML reads no, off and false as a truth value",
+    ),
     ("data.split.by", "chance", "data.split: Input tag 'chance' found using 'by' does not match"),
     ("data.split.salt", ..., "data.split.key.salt: is missing"),
     ("data.split.slat", "x", "data.split.key.slat: is not a field (did you mean 'salt'?); allowed"),
@@ -247,7 +274,8 @@ def test_every_mistake_is_named_at_once() -> None:
         ("[a, b]: 1", "not readable as YAML"),
         ("{a: 1}: 1", "not readable as YAML"),
         ("a: \x00", "not readable as YAML"),
-        ("1: x", "the name of a field must be text, is 1"),
+        ("1: x", "the name of a field must be text, is 1; YAML reads what stands here as the n"),
+        ("data: {no: x}", "text, is False; YAML reads no, off and false as a truth value: put the"),
     ],
 )
 def test_what_is_no_mapping(text: str, says: str) -> None:
