@@ -10,10 +10,10 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from include.retraining.code import ModelCode, load_model_code
 from include.retraining.config import (
@@ -26,6 +26,10 @@ from include.retraining.config import (
 from include.retraining.config_gates import gate_warnings
 from include.retraining.exceptions import ConfigError, NotFound
 from include.retraining.storage import URI_VARIABLE
+from include.retraining.wording import cut
+
+if TYPE_CHECKING:
+    import pandera.pandas as pa
 
 REMOTE = ("batch", "kubernetes")
 
@@ -97,35 +101,58 @@ def contract_problems(config: ModelConfig, code: ModelCode) -> Iterator[str]:
 
     A run would tell it too, once a delivery is there and was read.
     """
-    from include.retraining.contract import expectations  # pandas and pandera
+    from include.retraining.contract import forbidden_settings  # pandas and pandera
+    from include.retraining.declared_columns import is_declared
+    from include.retraining.frame_rules import unique_sets
 
     where = f"include/models/{config.name}"
     try:
-        declared = dict(code.contract.to_schema().columns)
+        schema = code.contract.to_schema()
     except Exception as error:  # noqa: BLE001 pandera raises whatever the class leads it to
         yield f"{where}.py: Contract: is not valid: {type(error).__name__}"
         return
-    patterns = [name for name, column in declared.items() if column.regex]
-    for pattern in patterns:
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            yield f"{where}.py: Contract: {pattern!r} is no regular expression: {error}"
-            return
-    is_complete = True
-    for field, column in _named_columns(config, code):
-        if column in declared or any(re.match(pattern, column) for pattern in patterns):
-            continue
-        is_complete = False
-        near = get_close_matches(column, declared, n=1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
-        file = f"{where}.py: FEATURES" if field == "FEATURES" else f"{where}.yaml: {field}"
-        yield f"{file}: the contract does not declare {column!r}{hint}"
-    if is_complete:
-        try:
-            expectations(config, code, run_date=datetime.now(UTC).date(), earlier_rows=())
-        except ConfigError as error:
-            yield str(error)
+    yield from (f"{where}.py: Contract: {setting}" for setting in forbidden_settings(schema))
+    unreadable = list(_unreadable_patterns(schema))
+    yield from (f"{where}.py: Contract: {problem}" for problem in unreadable)
+    if unreadable:  # what they stand for nobody knows
+        return
+    named = [*_named_columns(config, code)]
+    named += [("Contract", column) for columns in unique_sets(schema) for column in columns]
+    for field, column in named:
+        if not is_declared(schema, column):
+            near = get_close_matches(column, schema.columns, n=1)
+            hint = f" (did you mean {near[0]!r}?)" if near else ""
+            is_code = field in {"FEATURES", "Contract"}
+            file = f"{where}.py: {field}" if is_code else f"{where}.yaml: {field}"
+            yield f"{file}: the contract does not declare {column!r}{hint}"
+    yield from (f"{where}.yaml: data.positive: {line}" for line in _never_positive(config, schema))
+
+
+def _unreadable_patterns(schema: pa.DataFrameSchema) -> Iterator[str]:
+    """Yield what is wrong with the patterns that stand for columns."""
+    for pattern, column in schema.columns.items():
+        if column.regex:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                yield f"{pattern!r} is no regular expression: {error}"
+
+
+def _never_positive(config: ModelConfig, schema: pa.DataFrameSchema) -> Iterator[str]:
+    """Yield that the contract allows no row to be positive, where its `isin` says so."""
+    from include.retraining.declared_columns import declared_columns
+    from include.retraining.predictions import class_names
+
+    label, positive = config.data.label, config.data.positive
+    declared = declared_columns(schema, [label]).get(label)
+    if positive is None or declared is None:
+        return
+    for check in declared.checks:
+        if check.registry_name == "isin":
+            allowed = class_names(check.statistics["allowed_values"])
+            if allowed and class_names([positive])[0] not in allowed:
+                words = ", ".join(sorted(map(repr, allowed)))
+                yield f"is {positive!r}, and the contract allows {label!r} only {cut(words, 200)}"
 
 
 def _named_columns(config: ModelConfig, code: ModelCode) -> Iterator[tuple[str, str]]:

@@ -16,6 +16,7 @@ from itertools import chain
 
 import numpy as np
 import pandas as pd
+import pandera.pandas as pa
 
 from include.retraining.code import ModelCode
 from include.retraining.config import ModelConfig
@@ -35,7 +36,7 @@ from include.retraining.delivery_rules import (
     violated_label,
     violated_volume,
 )
-from include.retraining.exceptions import ConfigError, DataRejected
+from include.retraining.exceptions import ConfigError
 from include.retraining.frame_rules import (
     columns_with_infinite,
     columns_with_missing,
@@ -44,6 +45,7 @@ from include.retraining.frame_rules import (
     violated_columns,
     violated_uniqueness,
 )
+from include.retraining.refusal import refused
 from include.retraining.type_rules import type_hint, type_rule, wrong_types
 from include.retraining.violations import (
     FINITE,
@@ -61,7 +63,6 @@ from include.retraining.violations import (
     rows_breaking,
 )
 
-MOST_TOLD = 50
 MOST_NAMED = 1_000
 
 
@@ -86,27 +87,14 @@ def check_contract(
         The rules that ran, by name.
 
     Raises:
-        DataRejected: with every violation, a line each.
+        DataRejected: naming what is broken.
         ConfigError: when the contract itself cannot be applied.
     """
     expected = expectations(config, code, run_date=run_date, earlier_rows=earlier_rows)
     violations = find_violations(frame, expected)
     if violations:
-        raise DataRejected(_told(violations))
+        raise refused([str(violation) for violation in violations])
     return rule_names(expected)
-
-
-def _told(violations: list[Violation]) -> str:
-    """Return one line, and a list below it when there is more than one violation."""
-    first = f"the data breaks its contract: {violations[0]}"
-    if len(violations) == 1:
-        return first
-    others = len(violations) - 1
-    shown = [str(violation) for violation in violations[:MOST_TOLD]]
-    below = "all below"
-    if len(violations) > MOST_TOLD:
-        below = f"the first {MOST_TOLD} below"
-    return "\n- ".join([f"{first} (and {others:,} more, {below})", *shown])
 
 
 def expectations(
@@ -123,6 +111,19 @@ def expectations(
         schema = code.contract.to_schema()
     except Exception as error:
         raise ConfigError(f"{where}: is not valid: {type(error).__name__}: {error}") from error
+    problems = list(forbidden_settings(schema))
+    together = chain.from_iterable(unique_sets(schema))
+    needed = dict.fromkeys((config.data.key, config.data.label, *code.features, *together))
+    unchecked = [name for name in needed if not is_declared(schema, name)]
+    if unchecked:
+        problems.append(f"does not declare {', '.join(unchecked)}")
+    if problems:
+        raise ConfigError(f"{where}: {'; '.join(problems)}")
+    return Expectations(config, schema, code.features, run_date, tuple(earlier_rows))
+
+
+def forbidden_settings(schema: pa.DataFrameSchema) -> Iterator[str]:
+    """Yield what a contract may not say, because it would change the data that it checks."""
     changing = {
         "coerce": schema.coerce or any(column.coerce for column in schema.columns.values()),
         "strict = 'filter'": schema.strict == "filter",
@@ -133,13 +134,7 @@ def expectations(
     }
     for name, is_used in changing.items():
         if is_used:
-            raise ConfigError(f"{where}: {name} is not allowed: training reads what was delivered")
-    together = chain.from_iterable(unique_sets(schema))
-    needed = dict.fromkeys((config.data.key, config.data.label, *code.features, *together))
-    unchecked = [name for name in needed if not is_declared(schema, name)]
-    if unchecked:
-        raise ConfigError(f"{where}: does not declare {', '.join(unchecked)}")
-    return Expectations(config, schema, code.features, run_date, tuple(earlier_rows))
+            yield f"{name} is not allowed: training reads what was delivered"
 
 
 def rule_names(expected: Expectations) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ import pandas as pd
 import pandera.pandas as pa
 
 from include.retraining.exceptions import ConfigError
+from include.retraining.foreign_errors import IN_THE_LOG, kind_and_place
 from include.retraining.violations import Failing
 
 BLOCK_CELLS = 1_000_000
@@ -134,7 +135,8 @@ def _broken(frame: pd.DataFrame, column: str | None, check: Any) -> Iterator[Bro
         raise
     except Exception as error:
         of = "" if column is None else f" of {column}"
-        raise ConfigError(f"the check {rule!r}{of} crashed") from error
+        told = f"{kind_and_place(error)}; {IN_THE_LOG}"
+        raise ConfigError(f"the check {rule!r}{of} crashed: {told}") from error
     if passed:
         return
     if check.raise_warning:

@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 
 from include.retraining.csv_dialect import CsvDialect
 from include.retraining.exceptions import DataRejected
+from include.retraining.refusal import refused
 from include.retraining.type_rules import type_word
 
 HEAD_BYTES = 64 * 2**10
@@ -294,10 +295,7 @@ class CsvText:
             f"first in {self.line_of(bad.first)}, {bad.rule}"
             for bad in found
         ]
-        first = f"the data breaks its contract: {told[0]}"
-        if len(told) == 1:
-            return DataRejected(first)
-        return DataRejected("\n- ".join([f"{first} (and {len(told) - 1} more, all below)", *told]))
+        return refused(told)
 
 
 def cells_of_other_types(

@@ -117,6 +117,49 @@ def test_a_contract_that_could_not_be_applied_is_told(toy: Toy):
     assert line.startswith("toy.py: Contract: is not valid: ")
 
 
+def test_all_that_is_wrong_with_a_contract_is_told_at_once(toy: Toy):
+    """Settings, patterns, columns and the positive value are looked at in one go."""
+    text = model_file("binary").replace("y: int", "y: str = pa.Field(isin=['no', 'yes'])")
+    text = text.replace("strict = False", "coerce = True; strict = 'filter'; unique = ['id', 'm']")
+    toy.changes = {"data": {"positive": "Yes"}}
+    toy.write_model(text.replace('("a", "b")', '("a", "n")'))
+    reason = "is not allowed: training reads what was delivered"
+    assert problems(toy) == [
+        f"toy.py: Contract: coerce {reason}",
+        f"toy.py: Contract: strict = 'filter' {reason}",
+        "toy.py: FEATURES: the contract does not declare 'n'",
+        "toy.py: Contract: the contract does not declare 'm'",
+        "toy.yaml: data.positive: is 'Yes', and the contract allows 'y' only 'no', 'yes'",
+    ]
+    pattern = "    m: float = pa.Field(alias='m_[', regex=True)\n"
+    pattern += "    k: float = pa.Field(alias='k_(', regex=True)\n\n    class Config:"
+    toy.write_model(text.replace("    class Config:", pattern))
+    assert [line.partition(" at position")[0] for line in problems(toy)] == [
+        f"toy.py: Contract: coerce {reason}",
+        f"toy.py: Contract: strict = 'filter' {reason}",
+        "toy.py: Contract: 'm_[' is no regular expression: unterminated character set",
+        "toy.py: Contract: 'k_(' is no regular expression: missing ), unterminated subpattern",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("positive", "label"),
+    [
+        ("yes", "str = pa.Field(isin=['no', 'yes'])"),
+        (1, "int = pa.Field(isin=[0, 1])"),
+        (1, "bool = pa.Field(isin=[False, True])"),
+        ("1", "float = pa.Field(isin=(0.0, 1.0))"),
+        ("Yes", "str"),
+        ("Yes", "str = pa.Field(str_length={'max_value': 3})"),
+    ],
+)
+def test_a_positive_value_that_the_contract_allows_is_valid(toy: Toy, positive: Any, label: str):
+    """Classes are compared as the training compares them; without `isin` any may come."""
+    toy.changes = {"data": {"positive": positive}, "gates": {"minimum": {"accuracy": 0.5}}}
+    toy.write_model(model_file("binary").replace("y: int", f"y: {label}"))
+    assert checked(toy) == Checked("toy.yaml")
+
+
 @pytest.mark.parametrize(
     ("schedule", "said"),
     [

@@ -20,6 +20,7 @@ from include.retraining.canary import refused_canaries
 from include.retraining.code import ModelCode
 from include.retraining.contract import check_contract, expectations, find_violations, rule_names
 from include.retraining.exceptions import ConfigError, DataRejected
+from include.retraining.foreign_errors import IN_THE_LOG, ROOT
 from tests.include.retraining import apples
 from tests.include.retraining.apples import DAY
 
@@ -153,14 +154,11 @@ def test_a_cell_that_is_no_number_is_counted():
 def test_every_violation_is_told_at_once():
     """One attempt shows all that has to be mended."""
     frame = spoiled("weight", 999.0, 3).drop(columns="origin").assign(extra=1)
-    message = refusal(frame)
-    first, *others = message.splitlines()
-    assert first == ("the data breaks its contract: origin: must be there (and 2 more, all below)")
-    assert others == [
-        "- origin: must be there",
-        "- the contract does not know column 6 of the file, and allows no others",
-        "- weight: less_than_or_equal_to(500): 1 row, for example key 3",
-    ]
+    assert refusal(frame) == (
+        "the data breaks its contract in 3 ways: (1) origin: must be there; (2) the contract does "
+        "not know column 6 of the file, and allows no others; (3) weight: "
+        "less_than_or_equal_to(500): 1 row, for example key 3"
+    )
 
 
 def test_at_most_five_example_keys_are_told():
@@ -368,11 +366,11 @@ def test_a_first_row_in_place_of_a_header_is_not_shown():
 
 
 def test_a_list_of_violations_has_an_end():
-    """Of a thousand broken columns fifty are told and the rest counted."""
+    """Of a thousand broken columns the first are told and the rest counted."""
     names = [f"gene_{number}" for number in range(1000)]
     message = refusal(apples.harvest(), wide(names))
-    assert "gene_0: must be there (and 999 more, the first 50 below)" in message
-    assert len(message.splitlines()) == 51
+    assert "contract in 1,000 ways: (1) gene_0: must be there; (2) gene_1: must be" in message
+    assert re.search(r"\(17\) gene_16: must be there; and 983 more in the task's log$", message)
 
 
 @pytest.mark.parametrize("column", ["weight", "sold", "origin", "apple_id"])
@@ -580,10 +578,11 @@ def test_checks_that_columns_share_are_run_once(monkeypatch: pytest.MonkeyPatch)
 
     genes.loc[[4, 5], "gene_7"] = [-1.0, np.nan]
     genes.loc[6, "gene_999"] = 10.0
-    assert refusal(pd.concat([apples.harvest(), genes], axis=1), wide(names)).splitlines()[1:] == [
-        "- gene_7: greater_than_or_equal_to(0): 1 row, for example key 4",
-        "- gene_999: less_than_or_equal_to(9): 1 row, for example key 6",
-    ]
+    assert refusal(pd.concat([apples.harvest(), genes], axis=1), wide(names)) == (
+        "the data breaks its contract in 2 ways: "
+        "(1) gene_7: greater_than_or_equal_to(0): 1 row, for example key 4; "
+        "(2) gene_999: less_than_or_equal_to(9): 1 row, for example key 6"
+    )
 
 
 @pytest.mark.parametrize("cells", [1, 450, 10**6])
@@ -597,11 +596,12 @@ def test_what_is_found_does_not_depend_on_how_many_columns_are_looked_at_at_once
     genes.loc[3, "gene_0"], genes.loc[[4, 5], "gene_8"] = np.inf, -1.0
     genes.loc[6, "gene_4"] = np.nan
     message = refusal(pd.concat([apples.harvest(), genes], axis=1), wide(names))
-    assert message.splitlines()[1:] == [
-        "- gene_0: must be finite: 1 row, for example key 3",
-        "- gene_8: greater_than_or_equal_to(0): 2 rows, for example key 4, 5",
-        "- gene_0: less_than_or_equal_to(9): 1 row, for example key 3",
-    ]
+    assert message == (
+        "the data breaks its contract in 3 ways: "
+        "(1) gene_0: must be finite: 1 row, for example key 3; "
+        "(2) gene_8: greater_than_or_equal_to(0): 2 rows, for example key 4, 5; "
+        "(3) gene_0: less_than_or_equal_to(9): 1 row, for example key 3"
+    )
 
 
 # The contract itself.
@@ -705,6 +705,29 @@ def test_a_check_that_crashes_is_a_failure():
 
     with pytest.raises(ConfigError, match="the check 'never works' of weight crashed"):
         check(apples.harvest(), Crashing)
+
+
+def test_a_check_that_crashes_is_told_by_its_line_and_never_by_what_it_says():
+    """Who wrote it finds the line; what it stumbled over may be a cell and stays in the log."""
+    text = apples.CODE.replace(
+        "    class Config:",
+        """    @pa.check("note", name="is short")
+    def _is_short(cls, notes):
+        return notes.map({"sweet": 5}.__getitem__).lt(9)
+
+    class Config:""",
+    )
+    line = 1 + text.splitlines().index('        return notes.map({"sweet": 5}.__getitem__).lt(9)')
+    module = {"__name__": "include.models.apples"}
+    exec(compile(text, str(ROOT / "include/models/apples.py"), "exec"), module)  # as if installed
+    with pytest.raises(ConfigError) as raised:
+        check(apples.harvest(), module["Contract"])
+    assert str(raised.value).startswith(
+        "include/models/apples.py: Contract: the check 'is short' of note crashed: KeyError at "
+        f"include/models/apples.py line {line}, in _is_short, raised in "
+    )
+    assert str(raised.value).endswith(IN_THE_LOG)
+    assert "ripe" not in str(raised.value)
 
 
 # Canaries.
@@ -839,7 +862,7 @@ def test_any_single_fault_is_refused(mutation: str, rows: int, seed: int, at: in
     """One fault anywhere in an otherwise good delivery is enough."""
     frame = MUTATIONS[mutation](apples.harvest(rows, seed=seed), at)
     message = refusal(frame)
-    assert message.startswith("the data breaks its contract: ")
+    assert message.startswith("the data breaks its contract")
 
 
 def test_the_names_of_the_rules_do_not_depend_on_the_data():

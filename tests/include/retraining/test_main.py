@@ -508,8 +508,11 @@ def test_validate_config(run: Run, tmp_path: Path) -> None:
     good.write_text(yaml.safe_dump(CONFIG.model_dump(mode="json")))
     assert run("validate-config", str(good))[0] == 0
     bad.write_text("title: x")
-    code, out, err = run("validate-config", str(good), str(bad))
+    torn = tmp_path / "torn.yaml"
+    torn.write_text("title: [")
+    code, out, err = run("validate-config", str(torn), str(good), str(bad))
     assert (code, out) == (1, "")
+    assert f"{torn}: not readable as YAML" in err
     assert f"{bad}: owner: is missing\n" in err
     assert f"{bad}: gates: is missing\n" in err
     assert json.loads(run("validate-config", str(good), "--json")[1])["valid"] == [str(good)]
