@@ -142,4 +142,4 @@ def _are_in(some: Hashes, others: Hashes) -> Array:
     import numpy as np
 
     places = np.minimum(np.searchsorted(some, others), len(some) - 1)
-    return some[places] == others
+    return np.asarray(some[places] == others, dtype=np.bool_)
