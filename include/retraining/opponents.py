@@ -19,6 +19,7 @@ from include.retraining.exceptions import (
 )
 from include.retraining.exhaustion import exhausted
 from include.retraining.foreign_errors import withheld
+from include.retraining.guessed_keys import guessed_otherwise
 from include.retraining.holdout import HoldoutRows
 from include.retraining.manifest import Serving
 from include.retraining.predictions import Predictions, class_names, predict
@@ -139,10 +140,12 @@ def _unfit(manifest: VersionManifest, holdout: HoldoutRows, problem: str) -> str
             f"it was trained on rows up to {until.isoformat()}, and the holdout begins at "
             f"{oldest.isoformat()}: it has seen what it would be scored on"
         )
-    if manifest.rows_used is None or not _is_same_split(manifest.split, holdout.split):
-        return None
+    guessed = guessed_otherwise(manifest, holdout)
+    used = manifest.rows_used
+    if guessed is not None or used is None or not _is_same_split(manifest.split, holdout.split):
+        return guessed
     keys, rows = pd.Series(holdout.keys), holdout.frame[list(manifest.features)]
-    return has_seen(manifest.rows_used, keys, rows, holdout.labels)
+    return has_seen(used, keys, rows, holdout.labels)
 
 
 def _is_same_split(theirs: SplitUsed, ours: SplitUsed) -> bool:

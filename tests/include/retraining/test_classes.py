@@ -139,7 +139,7 @@ def _covers(module: Any) -> None:
         (("a", "d"), False),
         (None, False),
     ):
-        split = SimpleNamespace(train_until=None)
+        split = SimpleNamespace(train_until=None, by="time")
         manifest = SimpleNamespace(
             features=("x",), problem="multiclass", classes=classes, split=split, rows_used=None
         )
