@@ -47,7 +47,7 @@ def approval_link(dag_id: str, run_id: str) -> str:
     return urlsplit(answer_url(dag_id, run_id, APPROVAL_TASK)).path
 
 
-def trigger_link(dag_id: str, fields: Mapping[str, str | bool]) -> str:
+def trigger_link(dag_id: str, fields: Mapping[str, str | bool | int]) -> str:
     """Return the page of a DAG, asking for its trigger form with these fields filled in."""
     return f"{dag_link(dag_id)}?{urlencode({FILL: json.dumps(dict(fields))})}"
 

@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Dialog, FrameLocator, P
 
 from include.pages.app import app
 from include.retraining.layout import RunPaths
+from include.retraining.promotion_log import PromotionLog
 from include.retraining.records import decisions
 from tests.crowded_store import DECISIONS, MODELS, SCRIPT
 from tests.fab_people import ANSWER_SECONDS
@@ -137,6 +138,8 @@ def test_what_was_filled_in_is_what_is_sent(page: Page, airflow_ui: Site) -> Non
     frame.locator(f'a[href$="/models/{LOAN}"]').click()
     frame.get_by_role("link", name="Roll back …").click()
     expect(page.locator('input[type=hidden][name="element_model"]')).to_have_value(LOAN)
+    serves = PromotionLog(airflow_ui.store, LOAN).head()
+    expect(page.locator('[name="element_generation"]')).to_have_value(str(serves))
     page.locator('[name="element_reason"]').fill("it refuses everyone")
     with page.expect_response(lambda answer: answer.url.endswith("/dagRuns")) as sent:
         page.get_by_test_id("trigger-dag-submit").click()
@@ -146,7 +149,7 @@ def test_what_was_filled_in_is_what_is_sent(page: Page, airflow_ui: Site) -> Non
         "model": LOAN,
         "reason": "it refuses everyone",
         "version": None,
-        "generation": None,
+        "generation": serves,
         "dry_run": True,
     }
 

@@ -31,7 +31,10 @@ function found(look) {
 const named = (name) => document.querySelector(`[name="element_${CSS.escape(name)}"]`);
 const boxOf = (name) => document.getElementById(`element_${name}`);
 
-function type(input, text) {
+async function type(input, text) {
+  // A field of numbers listens while it has the focus, and has it a moment later.
+  input.focus();
+  await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
   // React listens to the event, and reads the value that the browser's own setter left.
   Object.getOwnPropertyDescriptor(Object.getPrototypeOf(input), "value").set.call(input, text);
   input.dispatchEvent(new Event("input", { bubbles: true }));
@@ -57,7 +60,7 @@ async function fill(name, value) {
   } else if (boxOf(name)?.querySelector('[role="combobox"]')) {
     await choose(name, String(value));
   } else {
-    type(field, String(value));
+    await type(field, String(value));
   }
 }
 

@@ -17,6 +17,7 @@ from include.pages.app import app
 from include.retraining import watch_mark
 from include.retraining.decision_words import HAPPENED
 from include.retraining.layout import RunPaths, promotion_key
+from include.retraining.promotion_log import PromotionLog
 from include.retraining.records import decision_keys, decisions
 from include.retraining.storage import Store
 from include.retraining.why import why
@@ -309,7 +310,10 @@ def test_an_empty_store_is_a_page(user: Reader) -> None:
 
 
 def test_buttons_are_for_who_may_start_runs(user: Reader, viewer: Reader, store: Store) -> None:
-    """They lead to Airflow's own form, filled in; a viewer has none."""
+    """They lead to Airflow's own form, filled in; a viewer has none.
+
+    A rollback names the generation that the page shows, so that one from a stale page is refused.
+    """
     held = next(
         name
         for name in store.children("models")[0]
@@ -323,8 +327,16 @@ def test_buttons_are_for_who_may_start_runs(user: Reader, viewer: Reader, store:
     filled = {
         urlsplit(link).path: json.loads(parse_qs(urlsplit(link).query)["fill"][0]) for link in links
     }
-    assert filled["/dags/rollback_model"] == {"model": held}
+    serves = PromotionLog(store, held).head()
+    assert serves > 1
+    assert filled["/dags/rollback_model"] == {"model": held, "generation": serves}
     assert filled["/dags/release_model"] == {"model": held}
+    in_log = [
+        json.loads(parse_qs(urlsplit(unescape(link)).query)["fill"][0])
+        for link in re.findall(r'href="([^"]+)"[^>]*>roll back to it', page)
+    ]
+    assert in_log
+    assert all(one["generation"] == serves and one["version"] for one in in_log)
     page = viewer.get(f"/models/{held}").text
     assert "fill=" not in page
     assert "You may look" in page

@@ -23,7 +23,7 @@ def test_addresses_keep_the_path_that_airflow_is_served_below(
 
 def test_a_trigger_link_holds_the_fields() -> None:
     """As JSON, whatever is in them."""
-    fields = {"model": "a", "version": "<b>&", "dry_run": True}
+    fields = {"model": "a", "version": "<b>&", "dry_run": True, "generation": 3}
     parts = urlsplit(links.trigger_link("rollback_model", fields))
     assert parts.path == "/dags/rollback_model"
     assert json.loads(parse_qs(parts.query)["fill"][0]) == fields
