@@ -8,8 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from include.retraining.exceptions import JobKilled, RetrainingError
-from include.retraining.results import StepFailed
+from include.retraining.exceptions import JobKilled, RetrainingError, StepFailed
 
 if TYPE_CHECKING:
     from include.retraining.compute import BatchCompute

@@ -120,8 +120,8 @@ class FlagSensor(FileSensor):
             StorageError: when the store refuses or was never initialised, which no waiting changes.
         """
         from include.retraining.delivery import DeliveryState, inspect_delivery
+        from include.retraining.exceptions import MissingObject
         from include.retraining.records import consumed_flag
-        from include.retraining.storage import MissingObject
 
         try:
             store = open_store()

@@ -249,7 +249,7 @@ def _speaking_of(compute: KubernetesCompute) -> Iterator[None]:
 
 def _why_no_pod(claim: JobClaim, error: Exception) -> RetrainingError:
     """Return why there is no pod: refused by the cluster, or gone without a word."""
-    from include.retraining.results import StepFailed
+    from include.retraining.exceptions import StepFailed
 
     status = getattr(error, "status", None)
     if status in {None, 404}:

@@ -91,7 +91,8 @@ class RemoteStep:
             claim: the job's.
             otherwise: the platform's reason, for a job that left no word of its own.
         """
-        from include.retraining.results import StepFailed, StepFailure
+        from include.retraining.exceptions import StepFailed
+        from include.retraining.results import StepFailure
 
         failure = self.attempts.failure(claim)
         if failure is None:

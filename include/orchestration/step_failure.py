@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from include.retraining.exceptions import StorageError
 
 if TYPE_CHECKING:
+    from include.retraining.exceptions import StepFailed
     from include.retraining.layout import RunPaths
-    from include.retraining.results import StepFailed, StepFailure
+    from include.retraining.results import StepFailure
     from include.retraining.steps import JobStep
     from include.retraining.storage import Store
 
@@ -28,7 +29,8 @@ def failure_reason(
     A job that failed before it had opened the store could leave nothing there; then its last line
     says why. Any other last line is not repeated: it may hold values of the data.
     """
-    from include.retraining.results import StepFailed, read_failure
+    from include.retraining.exceptions import StepFailed
+    from include.retraining.results import read_failure
 
     failure = read_failure(store, paths, step, attempt)
     if failure is not None:

@@ -91,7 +91,7 @@ def _path(uri: str) -> str:
 def _find(store: Store, uri: str) -> ObjectInfo | None:
     """Return what the store says of one object, None when there is none."""
     from include.retraining.delivery import open_location
-    from include.retraining.storage import MissingObject
+    from include.retraining.exceptions import MissingObject
 
     folder, _, name = uri.rpartition("/")
     opened, inside = open_location(store, folder)

@@ -20,10 +20,10 @@ from enum import StrEnum
 from typing import Any
 
 from include.retraining.documents import Document, sha256_of
-from include.retraining.exceptions import EvidenceError
+from include.retraining.exceptions import EvidenceError, StepFailed
 from include.retraining.layout import RunPaths
 from include.retraining.manifest import RunManifest
-from include.retraining.results import StepFailed, StepFailure, read_failure
+from include.retraining.results import StepFailure, read_failure
 from include.retraining.steps import JobStep
 from include.retraining.storage import Store
 

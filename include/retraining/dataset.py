@@ -20,11 +20,11 @@ import pyarrow as pa
 from include.retraining.column_types import all_fitted, to_frame
 from include.retraining.csv_file import checked_columns, read_csv
 from include.retraining.delivery import is_csv_name, open_location, refuse_link
-from include.retraining.exceptions import ConfigError, DataChanged, DataRejected
+from include.retraining.exceptions import ConfigError, DataChanged, DataRejected, MissingObject
 from include.retraining.manifest import Delivery, PinnedFile
 from include.retraining.parquet_file import open_parquet, read_columns
 from include.retraining.reading import Reading
-from include.retraining.storage import MissingObject, Store
+from include.retraining.storage import Store
 
 
 def read_dataset(

@@ -25,9 +25,15 @@ from pydantic import ConfigDict, Field, StringConstraints
 from include.retraining.config import ModelConfig
 from include.retraining.delivery_listing import is_temporary, what_lies_there
 from include.retraining.documents import Document
-from include.retraining.exceptions import DeliveryError, EvidenceError, StorageError
+from include.retraining.exceptions import (
+    DeliveryError,
+    EvidenceError,
+    MissingFolder,
+    MissingObject,
+    StorageError,
+)
 from include.retraining.manifest import Delivery, Flag, PinnedFile
-from include.retraining.storage import MissingFolder, MissingObject, ObjectInfo, Store
+from include.retraining.storage import ObjectInfo, Store
 
 MAX_LISTED_FILES = 1000
 MAX_MANIFEST_BYTES = 2**20

@@ -15,12 +15,18 @@ RetrainingError
 │   │   └── Superseded        another promotion was faster, or newer data already serves
 │   │       └── Held          a person rolled back and has not released automatic promotion yet
 │   └── NotFound              there is no such model, run or version
-└── InfrastructureError       worth another try
-    ├── StorageError          the object store refused or did not answer
-    │   └── StoreNotInitialised  (permanent in effect: a person must run `init`)
-    ├── JobKilled             a job ended without saying why
-    ├── TrainingElsewhere     another run trains this very version now
-    └── NotSent               a message did not reach Slack; it waits in the outbox
+├── InfrastructureError       worth another try
+│   ├── StorageError          the object store refused or did not answer
+│   │   ├── StoreNotInitialised  (permanent in effect: a person must run `init`)
+│   │   ├── MissingObject     there is no object under a key (permanent)
+│   │   ├── MissingFolder     there is no folder at a `file://` address
+│   │   ├── StoreRefused      the store denied access (permanent)
+│   │   └── UnusableKey       a name in the bucket cannot be read (permanent)
+│   ├── JobKilled             a job ended without saying why
+│   ├── TrainingElsewhere     another run trains this very version now
+│   ├── AirflowUnreachable    Airflow's API does not answer
+│   └── NotSent               a message did not reach Slack; it waits in the outbox
+└── StepFailed                a step ended by itself; whether for good, it said
 """
 
 from __future__ import annotations
@@ -149,6 +155,31 @@ class StoreNotInitialised(StorageError):
     is_permanent = True
 
 
+class MissingObject(StorageError):
+    """There is no object under that key (the store itself answered)."""
+
+    kind = "missing_object"
+    is_permanent = True
+
+
+class MissingFolder(StorageError):
+    """There is no folder at a `file://` address; a disk that is mounted late may bring it."""
+
+
+class StoreRefused(StorageError):
+    """The store denied access, or there is no such bucket: another try gives the same answer."""
+
+    kind = "store_refused"
+    is_permanent = True
+
+
+class UnusableKey(StorageError):
+    """A bucket or folder has a name that obstore cannot read, and then lists nothing at all."""
+
+    kind = "unusable_key"
+    is_permanent = True
+
+
 class JobKilled(InfrastructureError):
     """A job ended without saying why: killed, out of memory, or past its timeout."""
 
@@ -159,6 +190,12 @@ class TrainingElsewhere(InfrastructureError):
     """Another run trains this very version now: there is nothing to do but to wait."""
 
     kind = "training_elsewhere"
+
+
+class AirflowUnreachable(InfrastructureError):
+    """Airflow's API does not answer, or refuses."""
+
+    kind = "airflow"
 
 
 class NotSent(InfrastructureError):
@@ -177,3 +214,12 @@ class NotSent(InfrastructureError):
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
         self.is_revoked = is_revoked
+
+
+class StepFailed(RetrainingError):
+    """A step ended by itself, and said why or did not."""
+
+    def __init__(self, message: str, *, kind: str, is_permanent: bool) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.is_permanent = is_permanent

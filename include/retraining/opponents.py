@@ -14,6 +14,7 @@ import pandas as pd
 from include.retraining.exceptions import (
     ArtifactError,
     EvidenceError,
+    MissingObject,
     NotFound,
     TrainingError,
 )
@@ -26,7 +27,7 @@ from include.retraining.predictions import Predictions, class_names, predict
 from include.retraining.promotions import JudgedScore, PromotionEntry
 from include.retraining.registry import Registry
 from include.retraining.rows_used import has_seen
-from include.retraining.storage import MissingObject, Store
+from include.retraining.storage import Store
 from include.retraining.versions import SplitUsed, VersionManifest, load_estimator, read_version
 
 log = logging.getLogger(__name__)

@@ -14,10 +14,10 @@ from datetime import datetime, timedelta
 from include.retraining import layout
 from include.retraining.config import NAME_PATTERN
 from include.retraining.documents import sha256_of
-from include.retraining.exceptions import EvidenceError, NotFound, RegistryError
+from include.retraining.exceptions import EvidenceError, MissingObject, NotFound, RegistryError
 from include.retraining.manifest import Serving
 from include.retraining.promotions import PromotionEntry, PromotionKind
-from include.retraining.storage import MissingObject, Store
+from include.retraining.storage import Store
 from include.retraining.store_marker import require_initialised
 
 ENTRY_NAME = re.compile(r"([0-9]{8})\.json")

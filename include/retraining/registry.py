@@ -16,9 +16,11 @@ from include.retraining.exceptions import (
     ArtifactError,
     EvidenceError,
     Held,
+    MissingObject,
     NotFound,
     RegistryError,
     StoreNotInitialised,
+    StoreRefused,
     Superseded,
 )
 from include.retraining.manifest import RunManifest, Serving
@@ -31,7 +33,6 @@ from include.retraining.promotions import PromotionEntry, PromotionKind
 from include.retraining.reasons import refusal
 from include.retraining.removal import refuse_marked
 from include.retraining.report import EvaluationReport
-from include.retraining.storage import MissingObject, StoreRefused
 from include.retraining.store_marker import initialise, open_store
 from include.retraining.verdict import Verdict
 from include.retraining.versions import VersionManifest

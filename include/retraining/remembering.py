@@ -9,7 +9,8 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 
-from include.retraining.storage import MissingObject, ObjectInfo, Store
+from include.retraining.exceptions import MissingObject
+from include.retraining.storage import ObjectInfo, Store
 
 MEMORY_BYTES = 64 * 2**20
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Literal, overload
 from pydantic import Field
 
 from include.retraining.documents import Document
-from include.retraining.exceptions import EvidenceError, RetrainingError, TrainingElsewhere
+from include.retraining.exceptions import EvidenceError, MissingObject, TrainingElsewhere
 from include.retraining.layout import RunPaths
 from include.retraining.manifest import RunManifest
 from include.retraining.steps import JobStep, Step
-from include.retraining.storage import MissingObject, Store
+from include.retraining.storage import Store
 
 if TYPE_CHECKING:
     from include.retraining.job import Job
@@ -94,15 +94,6 @@ class StepFailure(Document):
     """`RetrainingError.kind`."""
     is_permanent: bool
     message: str
-
-
-class StepFailed(RetrainingError):
-    """A step ended by itself, and said why or did not."""
-
-    def __init__(self, message: str, *, kind: str, is_permanent: bool) -> None:
-        super().__init__(message)
-        self.kind = kind
-        self.is_permanent = is_permanent
 
 
 AnyResult = ValidateResult | TrainResult | EvaluateResult

@@ -22,7 +22,14 @@ from obstore.exceptions import (
 from obstore.store import LocalStore, from_url
 from pydantic import TypeAdapter, ValidationError
 
-from include.retraining.exceptions import ConfigError, StorageError
+from include.retraining.exceptions import (
+    ConfigError,
+    MissingFolder,
+    MissingObject,
+    StorageError,
+    StoreRefused,
+    UnusableKey,
+)
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -34,31 +41,6 @@ PATIENCE = timedelta(seconds=60)
 OPTIONS_VARIABLE = "RETRAINING_STORE_OPTIONS"
 _OPTIONS = TypeAdapter(dict[str, str])
 URI_VARIABLE = "RETRAINING_STORE"
-
-
-class MissingObject(StorageError):
-    """There is no object under that key (the store itself answered)."""
-
-    kind = "missing_object"
-    is_permanent = True
-
-
-class MissingFolder(StorageError):
-    """There is no folder at a `file://` address; a disk that is mounted late may bring it."""
-
-
-class StoreRefused(StorageError):
-    """The store denied access, or there is no such bucket: another try gives the same answer."""
-
-    kind = "store_refused"
-    is_permanent = True
-
-
-class UnusableKey(StorageError):
-    """A bucket or folder has a name that obstore cannot read, and then lists nothing at all."""
-
-    kind = "unusable_key"
-    is_permanent = True
 
 
 @dataclass(frozen=True)

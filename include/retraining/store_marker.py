@@ -10,8 +10,14 @@ from urllib.parse import unquote, urlsplit
 
 from include.retraining import layout
 from include.retraining.documents import Document
-from include.retraining.exceptions import EvidenceError, StorageError, StoreNotInitialised
-from include.retraining.storage import MissingFolder, MissingObject, Store
+from include.retraining.exceptions import (
+    EvidenceError,
+    MissingFolder,
+    MissingObject,
+    StorageError,
+    StoreNotInitialised,
+)
+from include.retraining.storage import Store
 
 _INIT = "python -m include.retraining init"
 

@@ -12,16 +12,10 @@ from urllib.parse import quote
 
 import httpx
 
-from include.retraining.exceptions import InfrastructureError
+from include.retraining.exceptions import AirflowUnreachable
 
 REQUEST_SECONDS = 10.0
 PAGE = 100
-
-
-class AirflowUnreachable(InfrastructureError):
-    """Airflow's API does not answer, or refuses."""
-
-    kind = "airflow"
 
 
 class Waiting(NamedTuple):

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from include.retraining.exceptions import (
+    AirflowUnreachable,
     ConfigError,
     EvidenceError,
     NotSent,
@@ -26,7 +27,7 @@ from include.retraining.redaction import redact
 from include.retraining.slack import TIMEOUT_SECONDS, quiet_logger, send
 from include.retraining.storage import URI_VARIABLE, Store
 from include.retraining.store_marker import open_store
-from include.retraining.watch_airflow_api import AirflowApi, AirflowUnreachable, Waiting
+from include.retraining.watch_airflow_api import AirflowApi, Waiting
 from include.retraining.watch_alarms import Alarm, settle
 from include.retraining.watch_alone import PLACE, join_again, own_folder, settle_alone
 from include.retraining.watch_mark import last_mark

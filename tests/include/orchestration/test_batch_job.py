@@ -21,8 +21,9 @@ from include.orchestration.run_reference import run_reference
 from include.retraining import registry
 from include.retraining.attempts import Attempts
 from include.retraining.compute import BatchCompute
+from include.retraining.exceptions import StepFailed
 from include.retraining.manifest import RunManifest, read_manifest
-from include.retraining.results import StepFailed, StepFailure, read_failure, read_result
+from include.retraining.results import StepFailure, read_failure, read_result
 from include.retraining.storage import Store
 from include.retraining.training_claim import TrainingClaims
 from tests.batch_api import HOST_LOST, RUN, SECRET, SUCCEED, BatchApi, End, Fault, Plan, batch_api

@@ -19,9 +19,9 @@ from include.orchestration.local_job import LocalJobOperator
 from include.orchestration.run_reference import run_reference
 from include.retraining import registry
 from include.retraining.compute import LocalCompute
-from include.retraining.exceptions import JobKilled
+from include.retraining.exceptions import JobKilled, StepFailed
 from include.retraining.manifest import read_manifest
-from include.retraining.results import StepFailed, StepFailure, read_result
+from include.retraining.results import StepFailure, read_result
 from include.retraining.storage import Store
 
 StubPython = Callable[[str], None]

@@ -9,7 +9,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from include.orchestration.pod_reason import why_failed, why_not_started
-from include.retraining.results import StepFailed
+from include.retraining.exceptions import StepFailed
 from include.retraining.storage import Store
 from tests.include.orchestration.pod_tasks import (
     ENDLESS,

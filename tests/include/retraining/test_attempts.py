@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from include.retraining.attempts import Attempts, JobClaim, JobState, job_identity
-from include.retraining.exceptions import EvidenceError
+from include.retraining.exceptions import EvidenceError, StepFailed
 from include.retraining.job import Job, run_steps
-from include.retraining.results import StepFailed, StepFailure
+from include.retraining.results import StepFailure
 from include.retraining.steps import JobStep
 from include.retraining.storage import Store
 from tests.include.retraining.toys import Toy

@@ -11,12 +11,12 @@ from include.retraining import layout, registry, tables
 from include.retraining.chain import newest_records, remember_newest
 from include.retraining.decide import check_quality, deploy
 from include.retraining.decision_record import DecisionRecord
-from include.retraining.exceptions import RegistryError
+from include.retraining.exceptions import RegistryError, StoreRefused
 from include.retraining.promotion_log import PromotionLog
 from include.retraining.record_files import decision_keys
 from include.retraining.records import Outcome, close_run
 from include.retraining.registry import Registry, initialise
-from include.retraining.storage import Store, StoreRefused
+from include.retraining.storage import Store
 from include.retraining.watch_alarms import find_watched
 from tests.planted import MODEL, decide, plant_run, run_ref, version_name
 

@@ -19,9 +19,9 @@ from include.retraining.delivery import (
     pin_delivery,
 )
 from include.retraining.documents import sha256_of
-from include.retraining.exceptions import DeliveryError, StorageError
+from include.retraining.exceptions import DeliveryError, StorageError, StoreRefused
 from include.retraining.manifest import Flag
-from include.retraining.storage import Store, StoreRefused
+from include.retraining.storage import Store
 from tests.include.retraining import apples
 from tests.include.retraining.apples import DAY, FLAG, FOLDER
 

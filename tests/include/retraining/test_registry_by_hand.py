@@ -12,11 +12,12 @@ from include.retraining.exceptions import (
     Held,
     NotFound,
     RegistryError,
+    StoreRefused,
     Superseded,
 )
 from include.retraining.promotions import PromotionKind
 from include.retraining.registry import Registry, initialise
-from include.retraining.storage import Store, StoreRefused
+from include.retraining.storage import Store
 from tests.include.retraining.promoting import promote, promote_days
 from tests.invariants import check_invariants
 from tests.planted import MODEL, plant_run, plant_version, saved_model, version_name

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from include.retraining.exceptions import MissingObject
 from include.retraining.remembering import Memory, RememberingStore
-from include.retraining.storage import MissingObject, Store
+from include.retraining.storage import Store
 
 
 def reads_of(store: Store, memory: Memory, *keys: str, listing: str = "a") -> int:

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from include.retraining.decision_record import Outcome
+from include.retraining.exceptions import MissingObject
 from include.retraining.records import decision_keys, decisions
 from include.retraining.savings import Tally
-from include.retraining.storage import MissingObject, Store
+from include.retraining.storage import Store
 from tests.crowded_store import crowded_store
 
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)

@@ -16,8 +16,14 @@ import pytest
 
 from include.retraining import storage
 from include.retraining.documents import sha256_of
-from include.retraining.exceptions import ConfigError, StorageError
-from include.retraining.storage import MissingObject, Store, StoreRefused, UnusableKey
+from include.retraining.exceptions import (
+    ConfigError,
+    MissingObject,
+    StorageError,
+    StoreRefused,
+    UnusableKey,
+)
+from include.retraining.storage import Store
 
 
 def path_of(store: Store, key: str) -> Path:
