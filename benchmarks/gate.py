@@ -15,8 +15,9 @@ from scipy.special import expit, softmax
 
 from benchmarks.measuring import Row
 from include.retraining.comparison import compare, paired_score_interval
+from include.retraining.labels import Array
 from include.retraining.metrics import compute
-from include.retraining.predictions import Array, Sample
+from include.retraining.predictions import Sample
 from include.retraining.scoring import SLICES_TAIL
 from include.retraining.tries import tail_of
 

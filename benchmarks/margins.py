@@ -18,14 +18,14 @@ from benchmarks.measuring import Row
 from include.retraining.comparison import compare
 from include.retraining.config import GatePolicy
 from include.retraining.gate import judge
+from include.retraining.labels import Array, Class
 from include.retraining.manifest import Serving
 from include.retraining.metrics import METRICS, compute
 from include.retraining.naive_baseline import naive_baseline
-from include.retraining.predictions import Array, Class, Sample, as_sample
-from include.retraining.promotions import JudgedScore
-from include.retraining.report import EvaluationReport, Holdout, Opponent, Scores
+from include.retraining.predictions import Sample, as_sample
+from include.retraining.report import EvaluationReport, Holdout, JudgedScore, Opponent, Scores
+from include.retraining.split_record import SplitUsed
 from include.retraining.standard_error import standard_error
-from include.retraining.versions import SplitUsed
 
 SEEDS = 200
 SPLIT = SplitUsed(by="key", holdout_fraction=0.3, salt="made up")

@@ -32,8 +32,9 @@ from include.retraining.results import (
     TrainResult,
     ValidateResult,
 )
+from include.retraining.split_record import SplitUsed
 from include.retraining.storage import Store
-from include.retraining.versions import Library, SplitUsed, VersionManifest
+from include.retraining.versions import Library, VersionManifest
 from tests.include.retraining.gate_checks import STRICT_POLICY, make_report
 
 MODEL = "toy_model"

@@ -12,8 +12,9 @@ import numpy as np
 from scipy.special import stdtrit  # type: ignore[import-untyped]
 
 from include.retraining.influence import TABLE_METRICS, influence
+from include.retraining.labels import Array
 from include.retraining.metrics import compute
-from include.retraining.predictions import Array, Sample
+from include.retraining.predictions import Sample
 from include.retraining.report import Comparison
 
 TAIL = 0.025

@@ -15,7 +15,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from include.retraining.code import ModelCode, load_model_code
 from include.retraining.config import (
     MODELS_FOLDER,
     ModelConfig,
@@ -25,6 +24,7 @@ from include.retraining.config import (
 )
 from include.retraining.config_gates import gate_warnings
 from include.retraining.exceptions import ConfigError, NotFound
+from include.retraining.model_code import ModelCode, load_model_code
 from include.retraining.storage import URI_VARIABLE
 from include.retraining.wording import cut
 

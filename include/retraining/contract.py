@@ -18,18 +18,9 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
-from include.retraining.code import ModelCode
 from include.retraining.config import ModelConfig
-from include.retraining.contract_checks import (
-    broken_column_checks,
-    broken_frame_checks,
-    check_name,
-)
-from include.retraining.declared_columns import (
-    declared_columns,
-    is_declared,
-    unmatched_patterns,
-)
+from include.retraining.contract_checks import broken_column_checks, broken_frame_checks, check_name
+from include.retraining.declared_columns import declared_columns, is_declared, unmatched_patterns
 from include.retraining.delivery_rules import (
     violated_dates,
     violated_groups,
@@ -45,6 +36,7 @@ from include.retraining.frame_rules import (
     violated_columns,
     violated_uniqueness,
 )
+from include.retraining.model_code import ModelCode
 from include.retraining.refusal import refused
 from include.retraining.type_rules import type_hint, type_rule, wrong_types
 from include.retraining.violations import (

@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 
 from include.retraining.config import TimeSplit
+from include.retraining.labels import is_class
 from include.retraining.one_hot import RULE, membership
-from include.retraining.predictions import is_class
 from include.retraining.split import times_or_missing
 from include.retraining.violations import Expectations, Violation, is_number, rows_breaking
 

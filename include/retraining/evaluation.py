@@ -12,14 +12,15 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from include.retraining.code import load_model_code
 from include.retraining.config import ModelConfig
 from include.retraining.documents import sha256_of
 from include.retraining.external import cost_with_commands
+from include.retraining.foreign_errors import model_errors
 from include.retraining.holdout import HoldoutRows, read_holdout
 from include.retraining.job import Job
 from include.retraining.key_sketch import sketch_keys
 from include.retraining.looks import take_look
+from include.retraining.model_code import load_model_code
 from include.retraining.naive_baseline import naive_baseline
 from include.retraining.opponents import (
     Entrant,
@@ -32,7 +33,6 @@ from include.retraining.predictions import predict, prediction_columns
 from include.retraining.results import EvaluateResult, Output, find_result, read_result
 from include.retraining.scoring import make_report
 from include.retraining.split import key_texts
-from include.retraining.training import model_errors
 from include.retraining.versions import check_provenance, load_estimator, read_version
 
 log = logging.getLogger(__name__)

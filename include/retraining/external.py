@@ -23,22 +23,21 @@ from typing import Any
 
 import pandas as pd
 
-from include.retraining.exceptions import TrainingError
-from include.retraining.job import Job, cost
-from include.retraining.plain_files import SAFE_PATH, plain_files
-from include.retraining.predictions import Array, Class, Predictions
-from include.retraining.results import Cost
-from include.retraining.task_files import (
+from include.retraining.command_protocol import (
     MODEL_FOLDER,
     PREDICTIONS_FILE,
     ROW,
     ROWS_FILE,
     TASK_FILE,
     TRAINING_FILE,
-    read_predictions,
-    write_table,
-    write_task,
 )
+from include.retraining.exceptions import TrainingError
+from include.retraining.job import Job, cost
+from include.retraining.labels import Array, Class
+from include.retraining.plain_files import SAFE_PATH, plain_files
+from include.retraining.predictions import Predictions
+from include.retraining.results import Cost
+from include.retraining.task_files import read_predictions, write_table, write_task
 
 log = logging.getLogger(__name__)
 

@@ -11,8 +11,9 @@ import pandas as pd
 
 from include.retraining.config import ModelConfig, ProtectedAttribute
 from include.retraining.exceptions import DataRejected
+from include.retraining.labels import Array
 from include.retraining.one_hot import RULE, membership, value_word
-from include.retraining.predictions import Array, Sample
+from include.retraining.predictions import Sample
 from include.retraining.report import Fairness, GroupRates
 
 UNKNOWN = "unknown"

@@ -9,8 +9,15 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from include.retraining.config import ModelConfig
+from include.retraining.exceptions import TrainingError
+from include.retraining.exhaustion import exhausted
 
 ROOT = Path(__file__).resolve().parents[2]
 OWN_FOLDERS = frozenset({"include", "dags", "plugins"})
@@ -64,3 +71,30 @@ def _short(filename: str) -> str:
     """Return a library's file from its package on, any other by its name alone."""
     _, found, inside = Path(filename).as_posix().rpartition("/site-packages/")
     return inside if found else Path(filename).name
+
+
+@contextmanager
+def model_errors(config: ModelConfig, doing: str, *, has_data: bool = True) -> Iterator[None]:
+    """Turn whatever a model's own code raises into one line that names the place in its file.
+
+    Args:
+        config: the model's.
+        doing: what it was asked to do.
+        has_data: whether it was given rows, so that its words may hold cells of them.
+    """
+    try:
+        yield
+    except TrainingError:
+        raise  # it names its command
+    except (Exception, SystemExit) as error:
+        if exhausted(error) is not None:
+            raise  # the job's own word for it says what to do
+        where = f"include/models/{config.name}.py"
+        own = str(sys.modules[f"include.models.{config.name}"].__file__)
+        frames = [
+            place for place in traceback.extract_tb(error.__traceback__) if place.filename == own
+        ]
+        if frames:
+            where = f"{where} line {frames[-1].lineno}, in {frames[-1].name}"
+        text = f"; {IN_THE_LOG}" if has_data else f": {' '.join(str(error).split())[:500]}"
+        raise TrainingError(f"{where}: {doing} failed: {type(error).__name__}{text}") from error

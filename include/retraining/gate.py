@@ -21,7 +21,8 @@ from include.retraining.gate_lead import judge_data, judge_lead
 from include.retraining.gate_ranges import numbers_in_range
 from include.retraining.margin import margin_against, why_never_met
 from include.retraining.metric_ranges import METRICS
-from include.retraining.report import Comparison, EvaluationReport, Opponent
+from include.retraining.report import Comparison, EvaluationReport, Opponent, undefined_words
+from include.retraining.split_record import SplitUsed
 from include.retraining.tries import MOST_TRIES, level_of, level_words, ordinal, try_words
 from include.retraining.verdict import (
     REFUSALS,
@@ -36,7 +37,6 @@ from include.retraining.verdict import (
     held,
     result,
 )
-from include.retraining.versions import SplitUsed
 from include.retraining.wording import (
     apart,
     at_least_words,
@@ -45,7 +45,6 @@ from include.retraining.wording import (
     metric_value,
     number,
     signed,
-    undefined_words,
 )
 
 __all__ = ["Answer", "GateResult", "Verdict", "judge"]

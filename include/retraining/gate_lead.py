@@ -6,18 +6,9 @@ import math
 from collections.abc import Iterator
 
 from include.retraining.config import GatePolicy
-from include.retraining.report import Comparison, EvaluationReport
+from include.retraining.report import Comparison, EvaluationReport, undefined_words
 from include.retraining.verdict import Answer, GateResult, better_than, finite, held, result
-from include.retraining.wording import (
-    above,
-    apart,
-    cut,
-    metric_name,
-    metric_value,
-    number,
-    signed,
-    undefined_words,
-)
+from include.retraining.wording import above, apart, cut, metric_name, metric_value, number, signed
 
 BASELINE_GATE = "better than baseline"
 DATA_GATE = "against the champion's own score"

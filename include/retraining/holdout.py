@@ -10,17 +10,17 @@ from functools import cached_property
 
 import pandas as pd
 
-from include.retraining.code import ModelCode
 from include.retraining.config import ModelConfig, TimeSplit
 from include.retraining.dataset import read_dataset
 from include.retraining.exceptions import DataRejected
+from include.retraining.labels import Array, label_values
 from include.retraining.manifest import RunManifest
-from include.retraining.predictions import Array, label_values, rows_digest
+from include.retraining.model_code import ModelCode, training_columns
+from include.retraining.predictions import rows_digest
 from include.retraining.reading import Reading, reading_of
 from include.retraining.split import holdout_mask, key_values, keys_on_both_sides, split_used, times
+from include.retraining.split_record import SplitUsed
 from include.retraining.storage import Store
-from include.retraining.training import training_columns
-from include.retraining.versions import SplitUsed
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from include.retraining.predictions import Array, Sample
+from include.retraining.labels import Array
+from include.retraining.predictions import Sample
 
 RANK_STEP = 0.25
 """Which share of the others a row of the order is taken to pass when nothing else is known. With

@@ -6,7 +6,7 @@ from typing import Any
 
 from include.retraining.config import ModelConfig
 from include.retraining.exceptions import TrainingError
-from include.retraining.metrics import OF_CHANCES, OF_RANKS
+from include.retraining.metric_ranges import OF_CHANCES, OF_RANKS
 
 
 def require_answers(config: ModelConfig, estimator: Any, *, is_fitted: bool) -> None:

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 TOLERANCE = 1e-9
 """By how much a score may lie outside: sums of many floats do not end at just 1."""
+OF_CHANCES = frozenset({"neg_brier_score", "neg_log_loss", "roc_auc_ovr"})
+"""The metrics that need `predict_proba()`, as scikit-learn's scorers of these names do."""
+OF_RANKS = frozenset({"average_precision", "roc_auc"})
+"""Those that take `decision_function()` as well."""
 
 
 class MetricRange(NamedTuple):

@@ -13,7 +13,9 @@ import numpy as np
 from sklearn import metrics as sk
 from sklearn.exceptions import UndefinedMetricWarning
 
-from include.retraining.predictions import Array, Sample
+from include.retraining.labels import Array
+from include.retraining.metric_ranges import OF_CHANCES, OF_RANKS
+from include.retraining.predictions import Sample
 
 Metric = Callable[[Sample], float]
 
@@ -86,10 +88,6 @@ METRICS: dict[str, dict[str, Metric]] = {
 }
 
 
-OF_CHANCES = frozenset({"neg_brier_score", "neg_log_loss", "roc_auc_ovr"})
-"""The metrics that need `predict_proba()`, as scikit-learn's scorers of these names do."""
-OF_RANKS = frozenset({"average_precision", "roc_auc"})
-"""Those that take `decision_function()` as well."""
 _OF_BOTH_CLASSES = frozenset({"balanced_accuracy", "matthews_corrcoef", *OF_RANKS})
 
 

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 from sklearn.dummy import DummyClassifier, DummyRegressor
 
+from include.retraining.labels import Array, Class, is_class
 from include.retraining.opponents import Entrant
-from include.retraining.predictions import Array, Class, Predictions, is_class, predict
+from include.retraining.predictions import Predictions, predict
 
 _OF_ABSOLUTE_ERRORS = frozenset({"neg_mean_absolute_error", "neg_median_absolute_error"})
 _OF_THE_POSITIVE = frozenset({"f1", "precision", "recall"})

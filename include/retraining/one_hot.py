@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from include.retraining.predictions import Array
+from include.retraining.labels import Array
 
 RULE = (
     "is a one_hot column of a protected attribute and must hold 0 or 1, true or false; another "

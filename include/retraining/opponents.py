@@ -22,13 +22,16 @@ from include.retraining.exhaustion import exhausted
 from include.retraining.foreign_errors import withheld
 from include.retraining.guessed_keys import guessed_otherwise
 from include.retraining.holdout import HoldoutRows
+from include.retraining.labels import class_names
 from include.retraining.manifest import Serving
-from include.retraining.predictions import Predictions, class_names, predict
-from include.retraining.promotions import JudgedScore, PromotionEntry
+from include.retraining.predictions import Predictions, predict
+from include.retraining.promotions import PromotionEntry
 from include.retraining.registry import Registry
+from include.retraining.report import JudgedScore
 from include.retraining.rows_used import has_seen
+from include.retraining.split_record import SplitUsed
 from include.retraining.storage import Store
-from include.retraining.versions import SplitUsed, VersionManifest, load_estimator, read_version
+from include.retraining.versions import VersionManifest, load_estimator, read_version
 
 log = logging.getLogger(__name__)
 

@@ -25,7 +25,7 @@ from sklearn.metrics import (
 )
 
 from include.retraining.config import ModelConfig
-from include.retraining.predictions import is_class
+from include.retraining.labels import is_class
 from include.retraining.report import EvaluationReport, SliceScores
 from include.retraining.wording import cut, is_error, metric_name, metric_value, number
 

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from include.retraining.exceptions import TrainingError
-from include.retraining.predictions import Array, Class, Predictions, class_names
+from include.retraining.labels import Array, Class, class_names
+from include.retraining.predictions import Predictions
 
 SUM_TOLERANCE = 1e-5
 """By how much the probabilities of a row may miss 1: those of single precision do."""

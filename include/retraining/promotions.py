@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from include.retraining.documents import Document
+from include.retraining.report import JudgedScore
 
 
 class PromotionKind(StrEnum):
@@ -18,19 +19,6 @@ class PromotionKind(StrEnum):
     """By a person: the same version serves on, and automatic promotion goes on."""
     UNJUDGED = "unjudged_champion"
     """By a person, because the champion could no longer be scored. History starts anew here."""
-
-
-class JudgedScore(Document):
-    """What a version scored when it was judged, to be held against what it scores later."""
-
-    metric: str
-    value: float
-    standard_error: float
-    """In the metric's unit."""
-    baseline: float
-    """What the naive baseline scored on the same rows."""
-    rows: int
-    """Of that holdout."""
 
 
 class PromotionEntry(Document):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from include.retraining.code import ModelCode
 from include.retraining.column_types import ColumnTypes, declared_types
 from include.retraining.config import ModelConfig
 from include.retraining.csv_dialect import CsvDialect
 from include.retraining.exceptions import ConfigError
+from include.retraining.model_code import ModelCode
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from pydantic import Field
 
 from include.retraining.documents import Document
 from include.retraining.manifest import Serving
-from include.retraining.promotions import JudgedScore
-from include.retraining.versions import SplitUsed
+from include.retraining.split_record import SplitUsed
+from include.retraining.wording import cut, metric_name
 
 
 class Holdout(Document):
@@ -73,6 +73,19 @@ class Scores(Document):
     the baseline was fitted to the metric."""
     latency_ms_per_1000_rows: float | None = None
     model_bytes: int | None = None
+
+
+class JudgedScore(Document):
+    """What a version scored when it was judged, to be held against what it scores later."""
+
+    metric: str
+    value: float
+    standard_error: float
+    """In the metric's unit."""
+    baseline: float
+    """What the naive baseline scored on the same rows."""
+    rows: int
+    """Of that holdout."""
 
 
 class Opponent(Document):
@@ -174,3 +187,9 @@ class EvaluationReport(Document):
             baseline=baseline,
             rows=self.holdout.rows,
         )
+
+
+def undefined_words(scores: Scores, metric: str) -> str | None:
+    """Return that a metric is not defined and why; None where no reason is known."""
+    reason = scores.undefined.get(metric)
+    return reason and f"{metric_name(metric)} is not defined: {cut(reason, 200)}"

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from include.retraining.markdown import NOTHING, code, escaped, table
 from include.retraining.report import EvaluationReport, Opponent, Scores
+from include.retraining.split_record import SplitUsed
 from include.retraining.tries import level_words, ordinal
 from include.retraining.verdict import REFUSALS, Answer, Verdict
-from include.retraining.versions import SplitUsed
 from include.retraining.wording import metric_name, metric_value, number, signed
 
 

@@ -12,16 +12,17 @@ import numpy as np
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from include.retraining.code import current_code, load_model_code
+from include.retraining.code import current_code
 from include.retraining.config import ModelConfig
 from include.retraining.documents import Document
 from include.retraining.exceptions import CodeChanged, EvidenceError
 from include.retraining.external import ExternalModel
 from include.retraining.holdout import read_holdout
+from include.retraining.labels import Array
 from include.retraining.layout import RunPaths
 from include.retraining.manifest import RunManifest, fingerprint_of, read_manifest, version_of
+from include.retraining.model_code import load_model_code
 from include.retraining.predictions import (
-    Array,
     Predictions,
     number_distance,
     predict,

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
-from include.retraining.code import load_model_code
 from include.retraining.config import ModelConfig, TimeSplit
 from include.retraining.dataset import read_dataset
 from include.retraining.exceptions import (
@@ -27,6 +26,7 @@ from include.retraining.exhaustion import exhausted
 from include.retraining.foreign_errors import withheld
 from include.retraining.layout import RunPaths
 from include.retraining.manifest import RunManifest, current_plan, read_manifest
+from include.retraining.model_code import load_model_code
 from include.retraining.predictions import Predictions, predict
 from include.retraining.promotion_log import PromotionLog
 from include.retraining.reading import reading_of

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from include.retraining.key_sketch import Hashes
-    from include.retraining.predictions import Array
+    from include.retraining.labels import Array
 
 CHUNK_ROWS = 1_000_000
 GOLDEN = 0x9E3779B97F4A7C15

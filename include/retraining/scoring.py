@@ -13,16 +13,11 @@ from include.retraining.config import ModelConfig
 from include.retraining.exceptions import ConfigError
 from include.retraining.fairness import audit_fairness, value_names
 from include.retraining.holdout import HoldoutRows
+from include.retraining.labels import Class, class_names
 from include.retraining.manifest import RunManifest
 from include.retraining.metrics import compute, why_undefined
 from include.retraining.opponents import Entrant
-from include.retraining.predictions import (
-    Class,
-    Predictions,
-    Sample,
-    as_sample,
-    class_names,
-)
+from include.retraining.predictions import Predictions, Sample, as_sample
 from include.retraining.report import (
     Comparison,
     EvaluationReport,

@@ -25,7 +25,7 @@ import pyarrow.compute as pc
 
 from include.retraining.config import KeySplit, ModelConfig, TimeSplit
 from include.retraining.exceptions import DataRejected
-from include.retraining.versions import SplitUsed
+from include.retraining.split_record import SplitUsed
 
 CHUNK_ROWS = 1_000_000
 WHOLE_NUMBER = r"^(0|-?[1-9][0-9]{0,17})$"

@@ -1,6 +1,6 @@
 """The files through which a command in another language is asked and answers.
 
-docs/any-language.md describes them like an API; `FORMAT` is its version.
+docs/any-language.md describes them like an API.
 """
 
 from __future__ import annotations
@@ -16,23 +16,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from include.retraining.command_protocol import (
+    FORMAT,
+    PREDICTION,
+    PREDICTIONS_FILE,
+    PROBABILITY,
+    ROW,
+    TASK_FILE,
+)
+from include.retraining.labels import Array, Class, class_names
 from include.retraining.prediction_checks import add_up, are_chances
-from include.retraining.predictions import Array, Class, Predictions, class_names
-
-FORMAT = 1
-TASK_FILE = "task.json"
-TRAINING_FILE = "train.csv"
-ROWS_FILE = "rows.csv"
-PREDICTIONS_FILE = "predictions.csv"
-MODEL_FOLDER = "model"
-RESERVED = frozenset({TASK_FILE, TRAINING_FILE, ROWS_FILE, PREDICTIONS_FILE, MODEL_FOLDER})
-"""Names in a command's folder that no script may have."""
-
-ROW = "row"
-"""The column that numbers the rows to predict, from 1. It stands for the key: a command needs
-nobody's identity, and a number is read the same way in every language."""
-PREDICTION = "prediction"
-PROBABILITY = "probability"
+from include.retraining.predictions import Predictions
 
 
 def write_task(folder: Path, task: Mapping[str, Any]) -> None:

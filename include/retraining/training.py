@@ -6,12 +6,9 @@ import hashlib
 import logging
 import math
 import random
-import sys
 import tempfile
 import time
-import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version as library_version
@@ -21,12 +18,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from include.retraining.code import ModelCode, load_model_code, read_scripts
-from include.retraining.config import ModelConfig, TimeSplit
+from include.retraining.command_protocol import FORMAT
+from include.retraining.config import ModelConfig
 from include.retraining.dataset import read_dataset
 from include.retraining.documents import sha256_of
 from include.retraining.exceptions import ArtifactError, TrainingError
-from include.retraining.exhaustion import exhausted
 from include.retraining.external import (
     ExternalModel,
     TrainingTask,
@@ -34,26 +30,22 @@ from include.retraining.external import (
     train_model,
     write_files,
 )
-from include.retraining.foreign_errors import IN_THE_LOG, kind_and_place
+from include.retraining.foreign_errors import IN_THE_LOG, kind_and_place, model_errors
 from include.retraining.job import Job
+from include.retraining.labels import Array, class_names, label_values
 from include.retraining.layout import version_manifest_key
 from include.retraining.manifest import PinnedFile, RunManifest
 from include.retraining.metric_needs import require_answers
+from include.retraining.model_code import load_model_code, read_scripts, training_columns
 from include.retraining.plain_files import plain_files
 from include.retraining.prediction_checks import check_answers_differ, check_predictions
-from include.retraining.predictions import (
-    Array,
-    class_names,
-    greatest_difference,
-    label_values,
-    predict,
-)
+from include.retraining.predictions import greatest_difference, predict
 from include.retraining.reading import reading_of
 from include.retraining.results import Output, TrainResult, read_result
 from include.retraining.rows_used import RowsUsed, rows_used
 from include.retraining.split import holdout_mask, split_used
+from include.retraining.split_record import SplitUsed
 from include.retraining.storage import Store
-from include.retraining.task_files import FORMAT
 from include.retraining.training_claim import TrainingClaims
 from include.retraining.versions import (
     MODEL_FILE,
@@ -62,7 +54,6 @@ from include.retraining.versions import (
     SCRIPTS_PREFIX,
     Library,
     PredictCommand,
-    SplitUsed,
     VersionManifest,
     check_provenance,
     find_version,
@@ -185,13 +176,6 @@ def fit(store: Store, run: RunManifest, config: ModelConfig) -> Fitted:
     return Fitted(estimator, code.features, classes, split, used, len(rows), seconds, probe)
 
 
-def training_columns(config: ModelConfig, code: ModelCode) -> list[str]:
-    """Return the columns that training reads: no other column can leak into a model."""
-    data = config.data
-    time_column = (data.split.column,) if isinstance(data.split, TimeSplit) else ()
-    return list(dict.fromkeys((data.key, data.label, *time_column, *code.features)))
-
-
 def _run_command(
     config: ModelConfig,
     seed: int,
@@ -244,33 +228,6 @@ def _fit(
         raise TrainingError(f"{returned}, which has no predict() after fit()")
     require_answers(config, fitted, is_fitted=True)
     return fitted
-
-
-@contextmanager
-def model_errors(config: ModelConfig, doing: str, *, has_data: bool = True) -> Iterator[None]:
-    """Turn whatever a model's own code raises into one line that names the place in its file.
-
-    Args:
-        config: the model's.
-        doing: what it was asked to do.
-        has_data: whether it was given rows, so that its words may hold cells of them.
-    """
-    try:
-        yield
-    except TrainingError:
-        raise  # it names its command
-    except (Exception, SystemExit) as error:
-        if exhausted(error) is not None:
-            raise  # the job's own word for it says what to do
-        where = f"include/models/{config.name}.py"
-        own = str(sys.modules[f"include.models.{config.name}"].__file__)
-        frames = [
-            place for place in traceback.extract_tb(error.__traceback__) if place.filename == own
-        ]
-        if frames:
-            where = f"{where} line {frames[-1].lineno}, in {frames[-1].name}"
-        text = f"; {IN_THE_LOG}" if has_data else f": {' '.join(str(error).split())[:500]}"
-        raise TrainingError(f"{where}: {doing} failed: {type(error).__name__}{text}") from error
 
 
 def save(estimator: Any, path: Path, trusted: tuple[str, ...]) -> None:

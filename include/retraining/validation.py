@@ -9,13 +9,13 @@ from typing import Any
 import pandas as pd
 
 from include.retraining.canary import refused_canaries
-from include.retraining.code import load_model_code
 from include.retraining.config import ModelConfig
 from include.retraining.contract import check_contract, expectations
 from include.retraining.dataset import read_dataset
 from include.retraining.exceptions import DataRejected
 from include.retraining.job import Job, cost
-from include.retraining.predictions import is_class
+from include.retraining.labels import is_class
+from include.retraining.model_code import load_model_code
 from include.retraining.reading import reading_of
 from include.retraining.records import DecisionRecord, Outcome, decisions
 from include.retraining.results import ValidateResult

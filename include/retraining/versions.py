@@ -25,6 +25,7 @@ from include.retraining.manifest import (
 )
 from include.retraining.plain_files import SAFE_NAME, SAFE_PATH, plain_files
 from include.retraining.rows_used import RowsUsed
+from include.retraining.split_record import SplitUsed
 from include.retraining.storage import Store
 
 MODEL_FILE = "model.skops"
@@ -34,23 +35,6 @@ SCRIPTS_PREFIX = "scripts/"
 # Types beyond skops' own list that were reviewed here, for every model: scikit-learn's dictionary
 # with attributes, in which a stack or a vote of estimators keeps its parts.
 REVIEWED_TYPES = frozenset({"sklearn.utils._bunch.Bunch"})
-
-
-class SplitUsed(Document):
-    """How the holdout of a version's data was chosen; two versions compare only if these agree."""
-
-    by: str
-    """`key` or `time`."""
-    holdout_fraction: float | None = None
-    salt: str | None = None
-    key: str | None = None
-    """The key that was hashed; None in a document of before it was noted."""
-    key_read: str | None = None
-    """How the key became text: `text`, `float` or `time` (`split.split_used`)."""
-    column: str | None = None
-    holdout_days: float | None = None
-    train_until: datetime | None = None
-    """For a split by time, the newest row that was trained on."""
 
 
 class Library(Document):
@@ -266,8 +250,8 @@ def _load(manifest: VersionManifest, files: Mapping[str, bytes], trusted: Collec
     """Return the model of a version whose files were verified."""
     if manifest.predicts_by is None:
         return load_saved(files[MODEL_FILE], f"{manifest.folder}/{MODEL_FILE}", trusted)
+    from include.retraining.command_protocol import FORMAT
     from include.retraining.external import ExternalModel
-    from include.retraining.task_files import FORMAT
 
     predicts_by = manifest.predicts_by
     where = f"{manifest.model} version {manifest.version}"

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from include.retraining.report import Scores
-
 from include.retraining.visible_text import visible
 
 
@@ -77,9 +72,3 @@ def cut(text: str, length: int) -> str:
     """Return ``text`` on one line that can be seen, cut to ``length`` characters."""
     line = " ".join(visible(text).split())
     return line if len(line) <= length else line[: length - 1].rstrip() + "…"
-
-
-def undefined_words(scores: Scores, metric: str) -> str | None:
-    """Return that a metric is not defined and why; None where no reason is known."""
-    reason = scores.undefined.get(metric)
-    return reason and f"{metric_name(metric)} is not defined: {cut(reason, 200)}"

@@ -15,13 +15,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from include.local_airflow.samples import land, loan_approval
-from include.retraining.code import read_scripts
 from include.retraining.config import ModelConfig, load_model
 from include.retraining.evaluation import evaluate
 from include.retraining.gate import judge
 from include.retraining.job import Job
 from include.retraining.layout import RunPaths
 from include.retraining.manifest import Cause, Params
+from include.retraining.model_code import read_scripts
 from include.retraining.planning import plan_run
 from include.retraining.registry import Registry, initialise
 from include.retraining.report import EvaluationReport

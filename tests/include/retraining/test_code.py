@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from include.retraining import code
-from include.retraining.code import check_same_code, current_code, load_model_code
+from include.retraining.code import check_same_code, current_code
 from include.retraining.documents import sha256_of
 from include.retraining.exceptions import CodeChanged, ConfigError
+from include.retraining.model_code import load_model_code
 from tests.include.retraining import apples
 
 pytest_plugins = ("tests.include.retraining.apples_fixtures",)

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from include.retraining.code import check_same_code, current_code, load_model_code, read_scripts
+from include.retraining.code import check_same_code, current_code
 from include.retraining.config import parse_model
 from include.retraining.documents import sha256_of
 from include.retraining.exceptions import CodeChanged, ConfigError
+from include.retraining.model_code import load_model_code, read_scripts
 from tests.include.retraining.external_toys import commands, make_external
 from tests.include.retraining.toys import Toy, model_file
 

@@ -17,10 +17,10 @@ from pandera.typing.pandas import Index
 
 from include.retraining import canary, contract_checks
 from include.retraining.canary import refused_canaries
-from include.retraining.code import ModelCode
 from include.retraining.contract import check_contract, expectations, find_violations, rule_names
 from include.retraining.exceptions import ConfigError, DataRejected
 from include.retraining.foreign_errors import IN_THE_LOG, ROOT
+from include.retraining.model_code import ModelCode
 from tests.include.retraining import apples
 from tests.include.retraining.apples import DAY
 

@@ -12,13 +12,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from include.retraining import csv_file, dataset
-from include.retraining.code import ModelCode
 from include.retraining.column_types import ColumnTypes
 from include.retraining.csv_dialect import CsvDialect
 from include.retraining.dataset import read_dataset
 from include.retraining.delivery import pin_delivery
 from include.retraining.exceptions import DataChanged, DataRejected, DeliveryError
 from include.retraining.manifest import Delivery
+from include.retraining.model_code import ModelCode
 from include.retraining.reading import Reading, reading_of
 from include.retraining.storage import Store
 from include.retraining.type_rules import type_hint, type_rule

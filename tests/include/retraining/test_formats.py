@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from include.retraining.column_types import ColumnTypes, all_fitted, declared_types, to_frame
 from include.retraining.csv_dialect import CsvDialect
 from include.retraining.csv_file import read_csv
-from include.retraining.predictions import class_names, is_class, label_values
+from include.retraining.labels import class_names, is_class, label_values
 from include.retraining.reading import Reading
 from include.retraining.split import key_hashes, key_texts
 from include.retraining.type_rules import wrong_types

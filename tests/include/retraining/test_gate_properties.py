@@ -10,20 +10,20 @@ from hypothesis import strategies as st
 
 from include.retraining.config import METRICS, GatePolicy
 from include.retraining.gate import Answer, judge
-from include.retraining.promotions import JudgedScore
 from include.retraining.report import (
     Comparison,
     EvaluationReport,
     Fairness,
     GroupRates,
     Holdout,
+    JudgedScore,
     Opponent,
     Scores,
     SliceScores,
     Try,
 )
+from include.retraining.split_record import SplitUsed
 from include.retraining.verdict import Verdict
-from include.retraining.versions import SplitUsed
 from tests.include.retraining.gate_checks import make_policy, make_report
 
 ANY_NUMBER = st.floats() | st.sampled_from([0.8, 0.7, -0.01, 0.0])

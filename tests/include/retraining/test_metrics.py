@@ -10,7 +10,8 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import get_scorer
 
 from include.retraining import config, metrics
-from include.retraining.predictions import as_sample, class_names, label_values, predict
+from include.retraining.labels import class_names, label_values
+from include.retraining.predictions import as_sample, predict
 
 ALL = [(problem, name) for problem, names in config.METRICS.items() for name in sorted(names)]
 
