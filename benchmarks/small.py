@@ -26,7 +26,7 @@ from include.local_airflow.repository_copy import copy_repository
 from include.local_airflow.settings import apply_settings
 from include.local_airflow.slack_receiver import SlackReceiver
 from include.local_airflow.stores import store_connection
-from include.retraining import registry
+from include.retraining import store_marker
 from include.retraining.config import load_model
 
 HERE = Path(__file__).parent
@@ -41,7 +41,7 @@ RUN_SECONDS = 300.0
 MODULES = {
     "plan_run": "include.retraining.planning",
     "validate": f"include.retraining.validation, include.models.{MODEL}",
-    "train": f"include.retraining.training, include.models.{MODEL}",
+    "train": f"include.retraining.train, include.models.{MODEL}",
     "evaluate": f"include.retraining.evaluation, include.models.{MODEL}",
     "card": "include.retraining.card",
 }
@@ -77,7 +77,7 @@ def measure(folder: Path) -> list[Row]:
     copy(HERE / "plain_dag.py", root / "dags" / f"{PLAIN}.py")
     plain_folder = folder / "plain"
     plain_folder.mkdir()
-    store = registry.initialise((folder / "store").as_uri())
+    store = store_marker.initialise((folder / "store").as_uri())
     with SlackReceiver(folder / "slack.jsonl") as slack:
         airflow = LocalAirflow(
             root,

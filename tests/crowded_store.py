@@ -22,8 +22,8 @@ from include.retraining.manifest import Cause, Code, Params, Serving
 from include.retraining.notices import Kind, Links, alert
 from include.retraining.outbox import post
 from include.retraining.promotions import PromotionEntry, PromotionKind
-from include.retraining.registry import initialise
 from include.retraining.storage import Store
+from include.retraining.store_marker import initialise
 from include.retraining.watch_alarms import Raised, Watched
 from include.retraining.watch_mark import leave
 from tests.include.retraining.gate_checks import make_policy, make_report

@@ -13,8 +13,8 @@ from include.retraining.exceptions import ArtifactError, RetrainingError
 from include.retraining.notices import Links
 from include.retraining.outbox import deliver
 from include.retraining.records import Outcome, close_run
-from include.retraining.registry import initialise
 from include.retraining.storage import Store
+from include.retraining.store_marker import initialise
 from tests.invariants import (
     Work,
     check_invariants,

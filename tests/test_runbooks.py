@@ -19,8 +19,9 @@ from include.retraining.layout import promotion_key
 from include.retraining.notices import Notice
 from include.retraining.outbox import deliver
 from include.retraining.records import Outcome, close_run
-from include.retraining.registry import Registry, initialise
+from include.retraining.registry import Registry
 from include.retraining.storage import Store
+from include.retraining.store_marker import initialise
 from include.retraining.watch_checks import CONDITIONS
 from include.retraining.watch_mark import leave
 from tests import planted

@@ -24,7 +24,7 @@ from include.local_airflow.processes import LocalAirflow
 from include.local_airflow.settings import apply_settings, read_settings
 from include.local_airflow.slack_receiver import SlackReceiver
 from include.local_airflow.stores import local_store, store_connection, store_options
-from include.retraining import records, registry
+from include.retraining import records, store_marker
 from include.retraining.config import load_model
 from include.retraining.records import DecisionRecord, Outcome
 from include.retraining.storage import Store
@@ -100,7 +100,7 @@ def _start(stack: ExitStack, root: Path, port: int, console: Console) -> Demo:
     """Start Slack's stand-in and Airflow, and apply the settings."""
     uri = local_store(root)
     options = store_options(uri)
-    store = registry.initialise(uri, options)
+    store = store_marker.initialise(uri, options)
     settings = root / "airflow_settings.yaml"
     receiver = stack.enter_context(
         SlackReceiver(

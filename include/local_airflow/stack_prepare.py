@@ -19,7 +19,7 @@ from include.local_airflow.errors import LocalAirflowError
 from include.local_airflow.settings import read_settings
 from include.orchestration import check_connections
 from include.orchestration.weak_secrets import weakness
-from include.retraining import registry
+from include.retraining import store_marker
 from include.retraining.exceptions import RetrainingError
 from include.retraining.storage import URI_VARIABLE
 
@@ -69,7 +69,7 @@ def prepare(environment: Mapping[str, str]) -> None:
             file.write_text(json.dumps(entities), encoding="utf-8")
             overwrite = ["--overwrite"] if kind == "connections" else []
             _airflow(kind, "import", str(file), *overwrite)
-    store = registry.initialise(environment[URI_VARIABLE])
+    store = store_marker.initialise(environment[URI_VARIABLE])
     print(f"{store.uri} is a store")
 
 

@@ -16,7 +16,7 @@ from rich.console import Console
 from include.local_airflow import samples, show
 from include.local_airflow.api import RUN_ENDED, AirflowApi, NotThere
 from include.local_airflow.errors import ApiRefused, LocalAirflowError, TookTooLong
-from include.retraining import records, registry
+from include.retraining import records, store_marker
 from include.retraining.config import load_model
 from include.retraining.exceptions import RetrainingError
 from include.retraining.storage import Store
@@ -93,7 +93,7 @@ def main() -> int:
     """Start the models, follow them and return the exit code."""
     api = AirflowApi(os.environ[URL_VARIABLE], "admin", os.environ["ADMIN_PASSWORD"])
     try:
-        store = registry.open_store()
+        store = store_marker.open_store()
         follow(api, store, start(api, store), Console(width=100))
     except (LocalAirflowError, RetrainingError) as error:
         print(error, file=sys.stderr)

@@ -73,10 +73,10 @@ def open_store() -> Store:
         ConfigError: when the connection is missing or wrong.
         StorageError: when the store does not answer, or was never initialised.
     """
-    from include.retraining import registry
+    from include.retraining import store_marker
 
     address = store_address()
-    return registry.open_store(address.uri, address.options)
+    return store_marker.open_store(address.uri, address.options)
 
 
 def _options(extra: dict[str, object]) -> dict[str, str]:

@@ -55,7 +55,8 @@ def _run_job(words: Sequence[str]) -> int:
     # Progress goes to the task's log, of which this process's output becomes a part.
     logging.basicConfig(format="%(message)s", stream=sys.stdout)
     logging.getLogger("include").setLevel(logging.INFO)
-    from include.retraining.job import end_with_parent, run_steps
+    from include.retraining.process import end_with_parent
+    from include.retraining.runner import run_steps
 
     if chosen.watch_parent:
         end_with_parent()

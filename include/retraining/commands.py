@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from include.retraining import tables
 from include.retraining.exceptions import ConfigError, RetrainingError
-from include.retraining.registry import Registry, checked_reason, initialise, open_store
+from include.retraining.registry import Registry, checked_reason
 from include.retraining.storage import URI_VARIABLE
+from include.retraining.store_marker import initialise, open_store
 
 if TYPE_CHECKING:
     from include.retraining.notices import Notice
@@ -91,7 +92,7 @@ def try_version(chosen: argparse.Namespace) -> Result:
     from include.retraining.rollback_trial import try_version as let_answer
 
     if chosen.watch_parent:
-        from include.retraining.job import end_with_parent
+        from include.retraining.process import end_with_parent
 
         end_with_parent()
     tried = let_answer(_registry(chosen).store, load_model(chosen.name), chosen.version)

@@ -14,20 +14,14 @@ import pyarrow.parquet as pq
 
 from include.retraining.config import ModelConfig
 from include.retraining.documents import sha256_of
-from include.retraining.external import cost_with_commands
 from include.retraining.foreign_errors import model_errors
 from include.retraining.holdout import HoldoutRows, read_holdout
-from include.retraining.job import Job
+from include.retraining.job import Job, cost
 from include.retraining.key_sketch import sketch_keys
 from include.retraining.looks import take_look
 from include.retraining.model_code import load_model_code
 from include.retraining.naive_baseline import naive_baseline
-from include.retraining.opponents import (
-    Entrant,
-    find_opponents,
-    let_predict,
-    measure_latency,
-)
+from include.retraining.opponents import Entrant, find_opponents, let_predict, measure_latency
 from include.retraining.prediction_checks import check_predictions
 from include.retraining.predictions import predict, prediction_columns
 from include.retraining.results import EvaluateResult, Output, find_result, read_result
@@ -110,7 +104,7 @@ def evaluate(job: Job) -> EvaluateResult:
         predictions=_write(job, job.paths.predictions, table),
         report=_write(job, job.paths.evaluation, report.to_bytes()),
         finished_at=datetime.now(UTC),
-        cost=cost_with_commands(job),
+        cost=cost(job, with_commands=True),
     )
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import os
 import re
-import resource
 import signal
 import subprocess
 import sys
@@ -32,11 +31,9 @@ from include.retraining.command_protocol import (
     TRAINING_FILE,
 )
 from include.retraining.exceptions import TrainingError
-from include.retraining.job import Job, cost
 from include.retraining.labels import Array, Class
 from include.retraining.plain_files import SAFE_PATH, plain_files
 from include.retraining.predictions import Predictions
-from include.retraining.results import Cost
 from include.retraining.task_files import read_predictions, write_table, write_task
 
 log = logging.getLogger(__name__)
@@ -162,14 +159,6 @@ def train_model(
     return ExternalModel(
         predict, task.problem, features, task.classes, task.positive, scripts, files
     )
-
-
-def cost_with_commands(job: Job) -> Cost:
-    """Return what a job used until now, with the peak memory of its commands if that is greater."""
-    used = cost(job)
-    unit = 1 if sys.platform == "darwin" else 1024
-    commands = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
-    return used.model_copy(update={"peak_memory_bytes": max(used.peak_memory_bytes, commands)})
 
 
 def _classes(classes: Sequence[Class] | None, positive: Class | None) -> dict[str, Any]:

@@ -24,20 +24,13 @@ from include.retraining.exceptions import (
     Superseded,
 )
 from include.retraining.manifest import RunManifest, Serving
-from include.retraining.promotion_log import (
-    CLOCK_TOLERANCE,
-    ENTRY_NAME,
-    PromotionLog,
-)
+from include.retraining.promotion_log import CLOCK_TOLERANCE, ENTRY_NAME, PromotionLog
 from include.retraining.promotions import PromotionEntry, PromotionKind
 from include.retraining.reasons import refusal
 from include.retraining.removal import refuse_marked
 from include.retraining.report import EvaluationReport
-from include.retraining.store_marker import initialise, open_store
 from include.retraining.verdict import Verdict
 from include.retraining.versions import VersionManifest
-
-__all__ = ["LogCheck", "Registry", "initialise", "open_store"]
 
 _VERSION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
 

@@ -31,9 +31,10 @@ from include.retraining.predictions import (
 )
 from include.retraining.report import EvaluationReport
 from include.retraining.results import read_result
+from include.retraining.skops_files import load_saved, save
 from include.retraining.storage import Store
-from include.retraining.training import Fitted, fit, save
-from include.retraining.versions import MODEL_FILE, load_saved
+from include.retraining.training import Fitted, fit
+from include.retraining.versions import MODEL_FILE
 from include.retraining.wording import number
 
 TOLERANCE = 1e-9

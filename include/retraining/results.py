@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Literal, overload
+from typing import Annotated, Literal, overload
 
 from pydantic import Field
 
@@ -13,9 +13,6 @@ from include.retraining.layout import RunPaths
 from include.retraining.manifest import RunManifest
 from include.retraining.steps import JobStep, Step
 from include.retraining.storage import Store
-
-if TYPE_CHECKING:
-    from include.retraining.job import Job
 
 
 class Output(Document):
@@ -105,7 +102,9 @@ _KINDS: dict[Step, type[AnyResult]] = {
 }
 
 
-def write_result(job: Job, result: AnyResult) -> AnyResult:
+def write_result(
+    store: Store, paths: RunPaths, manifest: RunManifest, result: AnyResult
+) -> AnyResult:
     """Leave a step's result as evidence, or adopt the one that another attempt left.
 
     A result that is there and does not verify is no evidence, and gives way to this one.
@@ -116,14 +115,13 @@ def write_result(job: Job, result: AnyResult) -> AnyResult:
     Raises:
         EvidenceError: when this very result does not verify.
     """
-    key, data = job.paths.result(result.step), result.to_bytes()
-    if not job.store.create(key, data):
+    key, data = paths.result(result.step), result.to_bytes()
+    if not store.create(key, data):
         try:
-            theirs = job.store.read(key)
-            return _verified(type(result), job.store, job.paths, job.manifest, theirs)
+            return _verified(type(result), store, paths, manifest, store.read(key))
         except EvidenceError:
-            job.store.write(key, data)
-    return _verified(type(result), job.store, job.paths, job.manifest, job.store.read(key))
+            store.write(key, data)
+    return _verified(type(result), store, paths, manifest, store.read(key))
 
 
 @overload

@@ -1,74 +1,37 @@
-"""Training: a model, fitted on everything but the holdout by its own code, becomes a version."""
+"""Fitting: a model learns from everything but the holdout, by its own code."""
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import math
 import random
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version as library_version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from include.retraining.command_protocol import FORMAT
 from include.retraining.config import ModelConfig
 from include.retraining.dataset import read_dataset
-from include.retraining.documents import sha256_of
-from include.retraining.exceptions import ArtifactError, TrainingError
-from include.retraining.external import (
-    ExternalModel,
-    TrainingTask,
-    cost_with_commands,
-    train_model,
-    write_files,
-)
-from include.retraining.foreign_errors import IN_THE_LOG, kind_and_place, model_errors
-from include.retraining.job import Job
+from include.retraining.exceptions import TrainingError
+from include.retraining.external import ExternalModel, TrainingTask, train_model
+from include.retraining.foreign_errors import model_errors
 from include.retraining.labels import Array, class_names, label_values
-from include.retraining.layout import version_manifest_key
-from include.retraining.manifest import PinnedFile, RunManifest
+from include.retraining.manifest import RunManifest
 from include.retraining.metric_needs import require_answers
 from include.retraining.model_code import load_model_code, read_scripts, training_columns
-from include.retraining.plain_files import plain_files
 from include.retraining.prediction_checks import check_answers_differ, check_predictions
-from include.retraining.predictions import greatest_difference, predict
+from include.retraining.predictions import predict
 from include.retraining.reading import reading_of
-from include.retraining.results import Output, TrainResult, read_result
 from include.retraining.rows_used import RowsUsed, rows_used
 from include.retraining.split import holdout_mask, split_used
 from include.retraining.split_record import SplitUsed
 from include.retraining.storage import Store
-from include.retraining.training_claim import TrainingClaims
-from include.retraining.versions import (
-    MODEL_FILE,
-    MODEL_PREFIX,
-    REVIEWED_TYPES,
-    SCRIPTS_PREFIX,
-    Library,
-    PredictCommand,
-    VersionManifest,
-    check_provenance,
-    find_version,
-    load_estimator,
-    publish_version,
-    unreviewed_types,
-    verify_version,
-)
 
 log = logging.getLogger(__name__)
 
-LIBRARIES = ("numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "skops")
 PROBE_ROWS = 1_000
-TOLERANCE = 1e-6
-"""Threads add in any order, some in single precision: predictions this close are the same."""
 
 
 @dataclass(frozen=True)
@@ -84,54 +47,6 @@ class Fitted:
     train_seconds: float
     probe: pd.DataFrame
     """Some rows it was fitted on, to compare it with its saved self."""
-
-
-def train(job: Job) -> TrainResult:
-    """Make the version that a run's fingerprint names, or adopt it when it is there.
-
-    Raises:
-        EvidenceError: when the data was not validated.
-        DataChanged: when a pinned file is no longer what was pinned.
-        TrainingError: when the model's own code failed, naming its file, line and function.
-        ArtifactError: when the model cannot be saved for loading with reviewed types only, or when
-            the version is there already and is damaged.
-        TrainingElsewhere: when another run trains this very version now.
-    """
-    read_result(job.store, job.paths, job.manifest, "validate")
-    run = job.manifest
-    version = find_version(job.store, run.model, run.version)
-    adopted = version is not None
-    apart = None
-    if version is None:
-        claims = TrainingClaims(job.store, run.model, run.version)
-        with claims.hold(run_id=run.run_id, plan=job.paths.run, attempt=job.attempt):
-            # Whoever held the claim before may have finished meanwhile.
-            version = find_version(job.store, run.model, run.version)
-            adopted = version is not None
-            if version is None:
-                fitted = fit(job.store, run, job.config)
-                version, adopted = _publish(job, fitted)
-                apart = _compare_with_first(job, fitted, version) if adopted else None
-    if adopted:
-        verify_version(job.store, version)
-    check_provenance(version, run)
-    if adopted:
-        log.info("version %s is there already: adopted, not trained again", version.version)
-    data = version.to_bytes()
-    return TrainResult(
-        run_id=run.run_id,
-        fingerprint=run.fingerprint,
-        finished_at=datetime.now(UTC),
-        cost=cost_with_commands(job),
-        version=version.version,
-        adopted=adopted,
-        differs_by=apart,
-        manifest=Output(
-            key=version_manifest_key(run.model, run.version),
-            size=len(data),
-            sha256=sha256_of(data),
-        ),
-    )
 
 
 def fit(store: Store, run: RunManifest, config: ModelConfig) -> Fitted:
@@ -228,115 +143,3 @@ def _fit(
         raise TrainingError(f"{returned}, which has no predict() after fit()")
     require_answers(config, fitted, is_fitted=True)
     return fitted
-
-
-def save(estimator: Any, path: Path, trusted: tuple[str, ...]) -> None:
-    """Save an estimator with skops.
-
-    Raises:
-        ArtifactError: when skops cannot save it, or it could not be loaded again with reviewed
-            types only.
-    """
-    import skops.io
-
-    try:
-        skops.io.dump(estimator, path)
-        needed = set(skops.io.get_untrusted_types(file=path))
-    except Exception as error:
-        raise ArtifactError(
-            f"{type(estimator).__name__} cannot be saved with skops (pickle is not used, on "
-            f"purpose): {kind_and_place(error)}; {IN_THE_LOG}"
-        ) from error
-    if unknown := needed - set(trusted) - REVIEWED_TYPES:
-        raise ArtifactError(unreviewed_types("the trained model", unknown))
-
-
-def save_model(model: Any, folder: Path, trusted: tuple[str, ...]) -> None:
-    """Write all files of a version: an estimator's, or those of a model in another language."""
-    if isinstance(model, ExternalModel):
-        write_files(folder / MODEL_PREFIX, model.files)
-        write_files(folder / SCRIPTS_PREFIX, model.scripts)
-    else:
-        save(model, folder / MODEL_FILE, trusted)
-
-
-def _publish(job: Job, fitted: Fitted) -> tuple[VersionManifest, bool]:
-    run, config = job.manifest, job.config
-    trusted = config.training.trusted_types
-    with tempfile.TemporaryDirectory(prefix="retraining-") as name:
-        folder, model = Path(name), fitted.estimator
-        save_model(model, folder, trusted)
-        files = tuple(_pinned(folder, name) for name in plain_files(folder))
-        is_external = isinstance(model, ExternalModel)
-        version = VersionManifest(
-            model=run.model,
-            version=run.version,
-            fingerprint=run.fingerprint,
-            run_id=run.run_id,
-            attempt=job.attempt,
-            created_at=datetime.now(UTC),
-            files=files,
-            problem=config.problem,
-            features=fitted.features,
-            classes=fitted.classes,
-            split=fitted.split,
-            rows_used=fitted.used,
-            seed=run.seed,
-            code=run.code,
-            data=run.delivery.files,
-            data_date=run.params.date.isoformat(),
-            train_rows=fitted.train_rows,
-            train_seconds=round(fitted.train_seconds, 3),
-            peak_memory_bytes=cost_with_commands(job).peak_memory_bytes,
-            model_bytes=sum(
-                file.size for file in files if not file.name.startswith(SCRIPTS_PREFIX)
-            ),
-            libraries=()
-            if is_external
-            else tuple(Library(name=name, version=library_version(name)) for name in LIBRARIES),
-            trusted_types=() if is_external else trusted,
-            predicts_by=PredictCommand(
-                format=FORMAT, command=model.command, positive=model.positive
-            )
-            if is_external
-            else None,
-        )
-
-        def check(loaded: Any) -> None:
-            if not _difference(fitted, loaded, config.problem) <= TOLERANCE:
-                raise ArtifactError("the saved model predicts otherwise than the trained one")
-
-        return publish_version(
-            job.store, version, folder, trusted=config.training.trusted, check=check
-        )
-
-
-def _difference(fitted: Fitted, other: Any, problem: str) -> float:
-    """Return how far another model's predictions for the probe lie from those of the fitted one."""
-    ours = predict(fitted.estimator, fitted.probe, problem)
-    return greatest_difference(ours, predict(other, fitted.probe, problem))
-
-
-def _compare_with_first(job: Job, fitted: Fitted, first: VersionManifest) -> float | None:
-    """Return how far the published version predicts from this training, None when they agree."""
-    trusted = job.config.training.trusted
-    apart = _difference(fitted, load_estimator(job.store, first, trusted), job.config.problem)
-    if apart <= TOLERANCE:
-        return None
-    log.warning(
-        "this training is not deterministic: attempt %s published version %s first, it is adopted, "
-        "and its predictions for the same rows lie %.3g apart from this attempt's. Set every seed "
-        "in include/models/%s.py: `reproduce` will say that it differs until then",
-        first.attempt,
-        first.version,
-        apart,
-        job.config.name,
-    )
-    return apart if math.isfinite(apart) else 1.0
-
-
-def _pinned(folder: Path, name: str) -> PinnedFile:
-    path = folder / name
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return PinnedFile(name=name, size=path.stat().st_size, sha256=digest)

@@ -13,18 +13,11 @@ from typing import Any
 from include.retraining.config_sections import COMMAND
 from include.retraining.documents import Document, sha256_of
 from include.retraining.exceptions import ArtifactError, NotFound, StorageError
-from include.retraining.exhaustion import exhausted
-from include.retraining.foreign_errors import kind_and_place
 from include.retraining.layout import version_folder, version_manifest_key
-from include.retraining.manifest import (
-    RECORDED_ONLY,
-    Code,
-    PinnedFile,
-    RunManifest,
-    version_of,
-)
+from include.retraining.manifest import RECORDED_ONLY, Code, PinnedFile, RunManifest, version_of
 from include.retraining.plain_files import SAFE_NAME, SAFE_PATH, plain_files
 from include.retraining.rows_used import RowsUsed
+from include.retraining.skops_files import load_saved
 from include.retraining.split_record import SplitUsed
 from include.retraining.storage import Store
 
@@ -32,9 +25,6 @@ MODEL_FILE = "model.skops"
 # What a version that predicts by a command has instead of that file.
 MODEL_PREFIX = "model/"
 SCRIPTS_PREFIX = "scripts/"
-# Types beyond skops' own list that were reviewed here, for every model: scikit-learn's dictionary
-# with attributes, in which a stack or a vote of estimators keeps its parts.
-REVIEWED_TYPES = frozenset({"sklearn.utils._bunch.Bunch"})
 
 
 class Library(Document):
@@ -280,43 +270,6 @@ def _below(prefix: str, files: Mapping[str, bytes]) -> dict[str, bytes]:
     return {
         name.removeprefix(prefix): data for name, data in files.items() if name.startswith(prefix)
     }
-
-
-def load_saved(data: bytes, where: str, trusted: Collection[str]) -> Any:
-    """Load a model from bytes that were verified.
-
-    Args:
-        data: a skops file.
-        where: its name, for errors.
-        trusted: reviewed types beyond skops' own list.
-
-    Raises:
-        ArtifactError: when it is no skops file, or holds a type that nobody reviewed.
-    """
-    import skops.io
-    from skops.io.exceptions import UntrustedTypesFoundException
-
-    try:
-        return skops.io.loads(data, trusted=sorted({*REVIEWED_TYPES, *trusted}))
-    except UntrustedTypesFoundException as error:
-        needed = skops.io.get_untrusted_types(data=data)
-        unknown = set(needed) - set(trusted) - REVIEWED_TYPES
-        raise ArtifactError(unreviewed_types(where, unknown)) from error
-    except Exception as error:  # skops raises whatever a damaged file leads it to
-        if exhausted(error) is not None:
-            raise
-        raise ArtifactError(
-            f"{where}: not a readable skops file: {kind_and_place(error)}"
-        ) from error
-
-
-def unreviewed_types(where: str, types: Collection[str]) -> str:
-    """Return the sentence for a model that holds types nobody reviewed."""
-    return (
-        f"{where}: holds types that nobody reviewed: {', '.join(sorted(types))}. Loading a model "
-        "runs their code: after a review, list them in training.trusted_types, and clear the run "
-        "from plan_run on (a run that is planned keeps the list it was planned with)"
-    )
 
 
 def _check_scikit_learn(manifest: VersionManifest) -> None:

@@ -18,7 +18,7 @@ import yaml
 from include.local_airflow.api import RUN_ENDED, AirflowApi
 from include.local_airflow.ports import free_port
 from include.local_airflow.repository_copy import REPOSITORY, copy_repository
-from include.retraining import records, registry
+from include.retraining import records, store_marker
 from include.retraining.decision_record import DecisionRecord
 from include.retraining.storage import Store
 from tests.docker import engine
@@ -114,7 +114,7 @@ class Stack:
             folder: where to; must not exist.
         """
         engine.docker("cp", f"{self.container('watchdog')}:/opt/airflow/store", str(folder))
-        return registry.open_store(folder.as_uri(), {})
+        return store_marker.open_store(folder.as_uri(), {})
 
     def messages_about(self, record: DecisionRecord) -> list[str]:
         """Return what Slack was told of one end of a run, waiting for the first message."""

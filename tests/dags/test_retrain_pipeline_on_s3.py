@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from include.local_airflow.repository_copy import copy_repository
-from include.retraining import registry
+from include.retraining import store_marker
 from include.retraining.records import Outcome
 from include.retraining.storage import Store
 from tests.e2e.harness import Stage, stage
@@ -38,7 +38,7 @@ def s3_store(s3_endpoint: str) -> Store:
         "AWS_ENDPOINT_URL": s3_endpoint,
         "AWS_ALLOW_HTTP": "true",
     }
-    return registry.initialise("s3://retraining-on-s3/store", options)
+    return store_marker.initialise("s3://retraining-on-s3/store", options)
 
 
 @pytest.fixture(scope="module")

@@ -22,12 +22,13 @@ from include.retraining.__main__ import main
 from include.retraining.decide import check_quality, deploy
 from include.retraining.decision_record import Outcome
 from include.retraining.exceptions import StoreRefused
-from include.retraining.job import run_steps
 from include.retraining.layout import RunPaths, promotion_key, version_manifest_key
 from include.retraining.notices import Notice
 from include.retraining.records import RunRef
-from include.retraining.registry import Registry, initialise
+from include.retraining.registry import Registry
+from include.retraining.runner import run_steps
 from include.retraining.storage import OPTIONS_VARIABLE
+from include.retraining.store_marker import initialise
 from include.retraining.versions import load_estimator, read_version
 from tests.include.retraining.apples import NAME, deliver, paths_of, plan
 from tests.s3_roles import FOLDER, PREFIX, Roles, policy, s3_roles

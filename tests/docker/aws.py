@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from include.retraining import registry
+from include.retraining import store_marker
 from include.retraining.storage import Store
 
 REGION = "us-east-1"
@@ -57,7 +57,7 @@ class Aws:
         """Return a store, initialised and empty, in a bucket of its own."""
         bucket = f"test-{uuid.uuid4().hex[:12]}"
         self.client("s3").create_bucket(Bucket=bucket)
-        return registry.initialise(f"s3://{bucket}/store", self.options)
+        return store_marker.initialise(f"s3://{bucket}/store", self.options)
 
     def make_queue(self) -> None:
         """Make the queue that jobs are submitted to."""

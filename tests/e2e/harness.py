@@ -30,7 +30,7 @@ from include.local_airflow.repository_copy import REPOSITORY, copy_repository
 from include.local_airflow.settings import apply_settings
 from include.local_airflow.slack_receiver import TOKEN, SlackReceiver
 from include.local_airflow.stores import store_connection
-from include.retraining import records, registry
+from include.retraining import records, registry, store_marker
 from include.retraining.promotions import PromotionEntry
 from include.retraining.records import DecisionRecord, RunRef
 from include.retraining.storage import Store
@@ -361,7 +361,7 @@ def stage(
     """
     root = root or copy_repository(folder / "repository")
     migrated(folder.parent / "migrated", folder / "airflow")
-    store = store or registry.initialise((folder / "store").as_uri())
+    store = store or store_marker.initialise((folder / "store").as_uri())
     with SlackReceiver(folder / "slack.jsonl") as slack:
         airflow = LocalAirflow(
             root,

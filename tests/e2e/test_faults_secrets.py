@@ -16,7 +16,7 @@ import pytest
 from include.local_airflow.repository_copy import add_model, copy_repository
 from include.local_airflow.slack_receiver import BROKEN, TOO_MANY
 from include.local_airflow.stores import store_connection
-from include.retraining import outbox, registry
+from include.retraining import outbox, store_marker
 from include.retraining.decision_record import DecisionRecord, Outcome
 from include.retraining.storage import OPTIONS_VARIABLE
 from tests import batch_api, kubernetes_api
@@ -64,7 +64,7 @@ def here(
         "AWS_SECRET_ACCESS_KEY": CANARIES["password"],
         "AWS_SESSION_TOKEN": CANARIES["session"],
     }
-    store = registry.initialise(f"s3://{new_bucket(s3_endpoint)}/here", options)
+    store = store_marker.initialise(f"s3://{new_bucket(s3_endpoint)}/here", options)
     vault.kv["connections/store"] = json.loads(store_connection(store.uri, store.options))
     with platforms(
         tmp_path_factory.mktemp("stage"),

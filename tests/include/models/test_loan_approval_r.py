@@ -23,12 +23,13 @@ from include.retraining.layout import RunPaths
 from include.retraining.manifest import Cause, Params
 from include.retraining.model_code import read_scripts
 from include.retraining.planning import plan_run
-from include.retraining.registry import Registry, initialise
+from include.retraining.registry import Registry
 from include.retraining.report import EvaluationReport
 from include.retraining.reproduce import reproduce
 from include.retraining.results import write_result
 from include.retraining.storage import Store
-from include.retraining.training import train
+from include.retraining.store_marker import initialise
+from include.retraining.train import train
 from include.retraining.validation import validate
 from include.retraining.verdict import Verdict
 from include.retraining.versions import read_version
@@ -77,9 +78,9 @@ def run(
     paths = RunPaths(config.name, manifest.run)
     planned = ModelConfig.model_validate(manifest.config)
     job = Job(store, paths, manifest, planned, f"try-{number}", time.time())
-    write_result(job, validate(job))
-    write_result(job, train(job))
-    write_result(job, evaluate(job))
+    write_result(job.store, job.paths, job.manifest, validate(job))
+    write_result(job.store, job.paths, job.manifest, train(job))
+    write_result(job.store, job.paths, job.manifest, evaluate(job))
     report = EvaluationReport.from_bytes(store.read(paths.evaluation), where=paths.evaluation)
     return job, report, judge(report, config.gates, report_digest=report.content_digest)
 

@@ -16,7 +16,7 @@ import pytest
 
 from include.local_airflow import samples
 from include.local_airflow.slack_receiver import SlackReceiver
-from include.retraining import registry
+from include.retraining import store_marker
 from include.retraining.config import load_model
 from include.retraining.storage import Store
 from tests.kubernetes_api import KubernetesApi, kubernetes_api
@@ -106,7 +106,7 @@ def store_is(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 def store(folder_store: Store, store_is: Callable[..., None]) -> Store:
     """An initialised store that the Airflow connection names."""
     store_is(folder_store.uri)
-    return registry.initialise(folder_store.uri)
+    return store_marker.initialise(folder_store.uri)
 
 
 @pytest.fixture

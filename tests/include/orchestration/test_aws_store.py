@@ -13,7 +13,7 @@ import pytest
 
 from include.orchestration.aws_store import _session
 from include.orchestration.store_connection import open_store, store_address
-from include.retraining import registry
+from include.retraining import store_marker
 from include.retraining.exceptions import ConfigError, RetrainingError, StorageError
 from tests.s3_roles import Roles, policy, s3_roles
 
@@ -48,7 +48,7 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
 
 def _account(roles: Roles) -> Account:
     owner, endpoint = roles.keys["owner"], roles.proxy.endpoint
-    registry.initialise(roles.uri, owner)
+    store_marker.initialise(roles.uri, owner)
     iam = boto3.client(
         "iam",
         endpoint_url=endpoint,

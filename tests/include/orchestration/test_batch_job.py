@@ -18,7 +18,7 @@ from airflow.triggers.base import BaseTrigger
 from include.orchestration.batch_client import BatchClient
 from include.orchestration.batch_job import BatchJobOperator
 from include.orchestration.run_reference import run_reference
-from include.retraining import registry
+from include.retraining import store_marker
 from include.retraining.attempts import Attempts
 from include.retraining.compute import BatchCompute
 from include.retraining.exceptions import StepFailed
@@ -38,7 +38,7 @@ CANARY = "canary-of-a-secret"
 def store(folder_store: Store, store_is: Callable[..., None]) -> Store:
     """An initialised store that the Airflow connection names, with a secret."""
     store_is(folder_store.uri, extra={"options": {"SECRET_OPTION": CANARY}})
-    return registry.initialise(folder_store.uri)
+    return store_marker.initialise(folder_store.uri)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
 from include.orchestration.flag_sensor import NET_SECONDS, FlagSensor
-from include.retraining import registry
+from include.retraining import store_marker
 from include.retraining.config import ModelConfig, load_model
 from include.retraining.delivery import inspect_delivery
 from include.retraining.manifest import Cause
@@ -55,7 +55,7 @@ def store(
     any_store: Store, store_is: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> Store:
     """An initialised store that the Airflow connection names, once on disk and once on S3."""
-    registry.initialise(any_store.uri, any_store.options)
+    store_marker.initialise(any_store.uri, any_store.options)
     if any_store.uri.startswith("s3"):
         endpoint = any_store.options["AWS_ENDPOINT_URL"]
         connect_s3(store_is, any_store.uri, endpoint)

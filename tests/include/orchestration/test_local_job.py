@@ -17,7 +17,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from include.orchestration.local_job import LocalJobOperator
 from include.orchestration.run_reference import run_reference
-from include.retraining import registry
+from include.retraining import store_marker
 from include.retraining.compute import LocalCompute
 from include.retraining.exceptions import JobKilled, StepFailed
 from include.retraining.manifest import read_manifest
@@ -31,7 +31,7 @@ StubPython = Callable[[str], None]
 def store(folder_store: Store, store_is: Callable[..., None]) -> Store:
     """An initialised store that the Airflow connection names, with a secret."""
     store_is(folder_store.uri, extra={"options": {"SECRET_OPTION": "for the job"}})
-    return registry.initialise(folder_store.uri)
+    return store_marker.initialise(folder_store.uri)
 
 
 @pytest.fixture

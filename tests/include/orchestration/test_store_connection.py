@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from include.orchestration.store_connection import open_store, store_address
-from include.retraining import registry
+from include.retraining import store_marker
 from include.retraining.exceptions import ConfigError, StoreNotInitialised
 from include.retraining.storage import Store
 
@@ -80,7 +80,7 @@ def test_a_missing_connection_is_said_so(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_an_initialised_store_is_opened(any_store: Store, store_is: StoreIs) -> None:
     """A folder and a bucket alike."""
-    registry.initialise(any_store.uri, any_store.options)
+    store_marker.initialise(any_store.uri, any_store.options)
     if any_store.uri.startswith("s3"):
         store_is(
             any_store.uri,

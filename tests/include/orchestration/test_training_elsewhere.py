@@ -16,7 +16,7 @@ from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 from include.orchestration.local_job import LocalJobOperator
 from include.orchestration.run_reference import run_reference
 from include.orchestration.training_elsewhere import SILENT_LOOKS
-from include.retraining import registry
+from include.retraining import store_marker
 from include.retraining.compute import LocalCompute
 from include.retraining.manifest import RunManifest, read_manifest
 from include.retraining.storage import Store
@@ -27,7 +27,7 @@ from include.retraining.training_claim import TrainingClaims
 def store(folder_store: Store, store_is: Callable[..., None]) -> Store:
     """An initialised store that the Airflow connection names."""
     store_is(folder_store.uri)
-    return registry.initialise(folder_store.uri)
+    return store_marker.initialise(folder_store.uri)
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import pytest
 from include.pages.trend import fairness, judged, points, slices
 from include.retraining.decision_record import DecisionRecord, Outcome
 from include.retraining.records import close_run, decisions
-from include.retraining.registry import initialise
 from include.retraining.storage import Store
+from include.retraining.store_marker import initialise
 from tests.planted import MODEL, decide, plant_run
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 import include.models
-from include.retraining.registry import initialise
 from include.retraining.storage import Store
+from include.retraining.store_marker import initialise
 from tests.include.retraining.toys import Toy, make_frame
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from include.retraining import registry
+from include.retraining import store_marker
 from include.retraining.approval import Approval, find_answer, find_approval, write_approval
 from include.retraining.decide import abort, check_quality, deploy
 from include.retraining.exceptions import EvidenceError
@@ -21,7 +21,7 @@ from tests.planted import MODEL, START, decide, plant_run, run_ref, version_name
 @pytest.fixture
 def store(any_store: Store) -> Store:
     """An initialised store."""
-    return registry.initialise(any_store.uri, any_store.options)
+    return store_marker.initialise(any_store.uri, any_store.options)
 
 
 def plant_question(store: Store, number: int = 1, **more: Any) -> RunRef:

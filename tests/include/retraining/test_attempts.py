@@ -12,8 +12,9 @@ import pytest
 
 from include.retraining.attempts import Attempts, JobClaim, JobState, job_identity
 from include.retraining.exceptions import EvidenceError, StepFailed
-from include.retraining.job import Job, run_steps
+from include.retraining.job import Job
 from include.retraining.results import StepFailure
+from include.retraining.runner import run_steps
 from include.retraining.steps import JobStep
 from include.retraining.storage import Store
 from tests.include.retraining.toys import Toy

@@ -23,9 +23,10 @@ from include.retraining.decide import check_quality
 from include.retraining.manifest import read_manifest
 from include.retraining.promotion_log import PromotionLog
 from include.retraining.records import Outcome, close_run, decision_keys
-from include.retraining.registry import Registry, initialise
+from include.retraining.registry import Registry
 from include.retraining.report import EvaluationReport
 from include.retraining.storage import OPTIONS_VARIABLE, URI_VARIABLE, Store
+from include.retraining.store_marker import initialise
 from tests.planted import CODE, MODEL, decide, plant_run, run_ref, version_name
 
 ALWAYS = (datetime(2020, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))

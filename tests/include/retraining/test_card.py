@@ -154,7 +154,7 @@ def test_a_model_that_always_says_the_same_has_a_card(make_toy: MakeToy):
 def test_only_the_card_imports_matplotlib():
     """Training and evaluation do not pay for plots, nor for fairlearn before it is needed."""
     probe = (
-        "import sys, include.retraining.training, include.retraining.evaluation; "
+        "import sys, include.retraining.train, include.retraining.evaluation; "
         "print([m for m in ('matplotlib', 'fairlearn', 'skops') if m in sys.modules])"
     )
     found = subprocess.run(

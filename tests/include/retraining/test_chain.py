@@ -15,8 +15,9 @@ from include.retraining.exceptions import RegistryError, StoreRefused
 from include.retraining.promotion_log import PromotionLog
 from include.retraining.record_files import decision_keys
 from include.retraining.records import Outcome, close_run
-from include.retraining.registry import Registry, initialise
+from include.retraining.registry import Registry
 from include.retraining.storage import Store
+from include.retraining.store_marker import initialise
 from include.retraining.watch_alarms import find_watched
 from tests.planted import MODEL, decide, plant_run, run_ref, version_name
 

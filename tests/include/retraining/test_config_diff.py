@@ -15,8 +15,8 @@ from include.retraining.config_diff import Change, ModelDiff, compare, read_mode
 from include.retraining.config_report import LONGEST, MARK, ModelReport, judge_again, markdown
 from include.retraining.exceptions import ConfigError
 from include.retraining.git_revision import model_texts
-from include.retraining.registry import initialise
 from include.retraining.storage import Store
+from include.retraining.store_marker import initialise
 from tests.include.retraining.apples import NAME, YAML
 from tests.planted import CONFIG, MODEL, decide, plant_run
 

@@ -12,8 +12,9 @@ import pytest
 from include.retraining import decide
 from include.retraining.exceptions import EvidenceError, NotFound
 from include.retraining.records import DecisionRecord, Outcome, RunRef, close_run
-from include.retraining.registry import Registry, initialise
+from include.retraining.registry import Registry
 from include.retraining.storage import Store
+from include.retraining.store_marker import initialise
 from tests.include.retraining.decide_checks import CHECKS
 from tests.invariants import check_invariants
 from tests.planted import MODEL, plant_run, run_ref

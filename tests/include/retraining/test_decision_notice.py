@@ -11,8 +11,8 @@ import pytest
 from include.retraining.decision_notice import CAUSES, card_notice, notice_for
 from include.retraining.notices import Kind, Links
 from include.retraining.records import DecisionRecord, Outcome, close_run
-from include.retraining.registry import initialise
 from include.retraining.storage import Store
+from include.retraining.store_marker import initialise
 from tests.planted import MODEL, decide, plant_run, run_ref, version_name
 
 LINKS = Links(run="https://airflow/run?a=1&b=2", log="https://airflow/log", record="s3://b/r.json")

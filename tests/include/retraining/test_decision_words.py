@@ -9,8 +9,8 @@ from include.retraining.decision_record import Outcome
 from include.retraining.decision_words import HAPPENED, decision_sentence
 from include.retraining.notices import Links
 from include.retraining.records import close_run
-from include.retraining.registry import initialise
 from include.retraining.storage import Store
+from include.retraining.store_marker import initialise
 from include.retraining.why import why
 from tests.planted import MODEL, decide, plant_run
 

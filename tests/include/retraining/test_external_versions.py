@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from include.retraining import training
+from include.retraining import train as train_step
 from include.retraining.card import write_card
 from include.retraining.documents import sha256_of
 from include.retraining.exceptions import ArtifactError, RegistryError, StorageError, TrainingError
@@ -21,7 +21,7 @@ from include.retraining.metrics import METRICS
 from include.retraining.registry import Registry
 from include.retraining.reproduce import reproduce
 from include.retraining.storage import Store
-from include.retraining.training import train
+from include.retraining.train import train
 from include.retraining.versions import (
     VersionManifest,
     load_estimator,
@@ -310,12 +310,12 @@ def test_a_version_that_predicts_otherwise_once_it_is_stored_is_refused(
 ):
     """What is read back from the store is asked, and must answer as what was trained."""
     job = toy.plan()
-    write = training.write_files
+    write = train_step.write_files
 
     def other(folder, files):
         write(folder, {**files, **({"mean.txt": b"3.5"} if "mean.txt" in files else {})})
 
-    monkeypatch.setattr(training, "write_files", other)
+    monkeypatch.setattr(train_step, "write_files", other)
     with pytest.raises(ArtifactError, match="predicts otherwise"):
         train(job)
     assert not toy.store.exists(version_manifest_key(toy.name, job.manifest.version))

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 from _pytest.outcomes import Failed
 
-from include.retraining.registry import initialise
+from include.retraining.store_marker import initialise
 from tests.include.retraining.decide_checks import CHECKS
 from tests.include.retraining.gate_checks import CASES, check
 

@@ -10,18 +10,14 @@ import pytest
 
 from include.retraining import gc, layout
 from include.retraining.decide import check_quality, deploy
-from include.retraining.exceptions import (
-    EvidenceError,
-    InfrastructureError,
-    NotSent,
-    RegistryError,
-)
+from include.retraining.exceptions import EvidenceError, InfrastructureError, NotSent, RegistryError
 from include.retraining.gc import find_garbage, find_sent_notices, models_in, remove
 from include.retraining.notices import Notice
 from include.retraining.outbox import deliver, waiting
-from include.retraining.registry import Registry, initialise
+from include.retraining.registry import Registry
 from include.retraining.removal import RemovalMark
 from include.retraining.storage import Store
+from include.retraining.store_marker import initialise
 from tests.include.retraining.test_outbox import make_notice
 from tests.invariants import check_invariants
 from tests.planted import MODEL, decide, plant_run, plant_version, version_name

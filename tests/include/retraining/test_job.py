@@ -15,8 +15,7 @@ import pyarrow as pa
 import pytest
 
 import include.retraining
-from include.retraining import job as jobs
-from include.retraining import validation
+from include.retraining import runner, validation
 from include.retraining.exceptions import (
     ConfigError,
     DataRejected,
@@ -25,10 +24,12 @@ from include.retraining.exceptions import (
     StorageError,
     StoreNotInitialised,
 )
-from include.retraining.job import cost, open_job, process_started, run_steps
+from include.retraining.job import cost, open_job
 from include.retraining.layout import RunPaths
 from include.retraining.manifest import RunManifest
+from include.retraining.process import process_started
 from include.retraining.results import StepFailure, find_result, read_result
+from include.retraining.runner import run_steps
 from include.retraining.storage import Store
 from tests.include.retraining import apples
 from tests.include.retraining.apples import deliver, paths_of, plan
@@ -265,7 +266,7 @@ def test_a_card_needs_a_verdict(apples_folder: Store):
     deliver(apples_folder)
     manifest = plan(apples_folder)
     with pytest.raises(EvidenceError, match="has no verdict"):
-        jobs._newest_verdict(apples_folder, paths_of(manifest))
+        runner._newest_verdict(apples_folder, paths_of(manifest))
 
 
 def test_the_cost_counts_from_the_start_of_the_process(apples_folder: Store):
@@ -290,7 +291,7 @@ def test_real_memory_exhaustion_is_told(apples_folder: Store, tmp_path: Path):
         import include.models
         include.models.__path__.append({str(tmp_path / "models")!r})
         import include.retraining.validation as validation
-        from include.retraining.job import run_steps
+        from include.retraining.runner import run_steps
 
         def greedy(job):
             resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))
@@ -334,7 +335,7 @@ PARENT_OF_A_JOB = """
 import subprocess, sys, time
 job = '''
 import subprocess, sys, time
-from include.retraining.job import end_with_parent
+from include.retraining.process import end_with_parent
 end_with_parent()
 child = subprocess.Popen(["sleep", "600"])
 print(child.pid, flush=True)

@@ -23,8 +23,9 @@ from include.retraining.__main__ import main
 from include.retraining.notices import Notice
 from include.retraining.outbox import deliver_waiting, waiting
 from include.retraining.records import Outcome, close_run, decision_keys
-from include.retraining.registry import LogCheck, Registry, initialise
+from include.retraining.registry import LogCheck, Registry
 from include.retraining.storage import OPTIONS_VARIABLE, URI_VARIABLE, Store
+from include.retraining.store_marker import initialise
 from tests.include.retraining.gate_checks import GOOD_REPORT, STRICT_POLICY
 from tests.planted import (
     CONFIG,
@@ -622,11 +623,11 @@ def test_a_job_that_watches_its_parent_ends_with_it(store: Store) -> None:
     """With --watch-parent a job ends when its standard input is closed, whatever it is doing."""
     script = (
         "import sys, time\n"
-        "from include.retraining import job\n"
+        "from include.retraining import runner\n"
         "def run_steps(*arguments):\n"
         "    print('busy', flush=True)\n"
         "    time.sleep(600)\n"
-        "job.run_steps = run_steps\n"
+        "runner.run_steps = run_steps\n"
         "from include.retraining.__main__ import main\n"
         "sys.exit(main(['train', '--run', 'x', '--watch-parent']))\n"
     )

@@ -21,8 +21,8 @@ from include.retraining.outbox import (
     pause_seconds,
     waiting,
 )
-from include.retraining.registry import initialise
 from include.retraining.storage import Store
+from include.retraining.store_marker import initialise
 from tests.planted import MODEL
 
 

@@ -17,9 +17,9 @@ from include.retraining.overview import (
 )
 from include.retraining.promotion_log import PromotionLog
 from include.retraining.records import decision_keys, decisions
-from include.retraining.registry import initialise
 from include.retraining.remembering import Memory, RememberingStore
 from include.retraining.storage import Store
+from include.retraining.store_marker import initialise
 from tests.crowded_store import crowded_store, damage
 
 NAMES = ("aa", "bb", "cc", "dd", "ee", "ff", "gg")

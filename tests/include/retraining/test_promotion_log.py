@@ -8,13 +8,10 @@ import pytest
 
 from include.retraining import layout
 from include.retraining.decide import check_quality
-from include.retraining.exceptions import (
-    NotFound,
-    RegistryError,
-    Superseded,
-)
-from include.retraining.registry import Registry, initialise
+from include.retraining.exceptions import NotFound, RegistryError, Superseded
+from include.retraining.registry import Registry
 from include.retraining.storage import Store
+from include.retraining.store_marker import initialise
 from tests.include.retraining.gate_checks import against_baseline
 from tests.include.retraining.promoting import promote, promote_days
 from tests.planted import MODEL, plant_run, version_name

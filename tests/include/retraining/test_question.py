@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from include.retraining import registry
+from include.retraining import store_marker
 from include.retraining.decide import Evidence, check_quality, judged_evidence
 from include.retraining.exceptions import EvidenceError
 from include.retraining.layout import version_manifest_key
@@ -39,7 +39,7 @@ HOSTILE = "`|<script>alert(1)</script> [x](http://evil.example) **{{ 7 * 7 }}**\
 @pytest.fixture
 def store(folder_store: Store) -> Store:
     """An initialised store."""
-    return registry.initialise(folder_store.uri)
+    return store_marker.initialise(folder_store.uri)
 
 
 def question(store: Store, number: int, **more: Any) -> Question:

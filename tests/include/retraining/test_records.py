@@ -23,9 +23,10 @@ from include.retraining.records import (
     decisions,
     find_decision,
 )
-from include.retraining.registry import Registry, initialise
+from include.retraining.registry import Registry
 from include.retraining.report import EvaluationReport
 from include.retraining.storage import Store
+from include.retraining.store_marker import initialise
 from tests.invariants import check_invariants
 from tests.planted import FLAG_URI, MODEL, decide, plant_run, run_ref, version_name
 

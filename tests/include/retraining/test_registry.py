@@ -17,9 +17,10 @@ from include.retraining.exceptions import (
     Superseded,
 )
 from include.retraining.manifest import read_manifest
-from include.retraining.registry import Registry, initialise
+from include.retraining.registry import Registry
 from include.retraining.report import EvaluationReport
 from include.retraining.storage import Store
+from include.retraining.store_marker import initialise
 from include.retraining.verdict import Answer
 from tests.include.retraining.promoting import promote, promote_days
 from tests.invariants import check_invariants

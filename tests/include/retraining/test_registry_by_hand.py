@@ -16,8 +16,9 @@ from include.retraining.exceptions import (
     Superseded,
 )
 from include.retraining.promotions import PromotionKind
-from include.retraining.registry import Registry, initialise
+from include.retraining.registry import Registry
 from include.retraining.storage import Store
+from include.retraining.store_marker import initialise
 from tests.include.retraining.promoting import promote, promote_days
 from tests.invariants import check_invariants
 from tests.planted import MODEL, plant_run, plant_version, saved_model, version_name

@@ -19,8 +19,9 @@ from include.retraining.exceptions import RegistryError, RetrainingError, Storag
 from include.retraining.notices import Notice
 from include.retraining.outbox import deliver_waiting
 from include.retraining.records import DecisionRecord, Outcome, RunRef, close_run, consumed_flag
-from include.retraining.registry import Registry, initialise
+from include.retraining.registry import Registry
 from include.retraining.storage import Store
+from include.retraining.store_marker import initialise
 from tests.crash_points import PROCESSES, count_points, kill_at, litter
 from tests.invariants import check_invariants, reading
 from tests.planted import FLAG_URI, MODEL, decide, plant_run, run_ref, version_name

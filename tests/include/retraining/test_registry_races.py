@@ -10,15 +10,14 @@ from datetime import date
 import pytest
 
 from include.retraining.decide import check_quality
-from include.retraining.exceptions import (
-    Superseded,
-)
+from include.retraining.exceptions import Superseded
 from include.retraining.manifest import read_manifest
 from include.retraining.promotions import PromotionEntry, PromotionKind
 from include.retraining.records import Outcome, close_run
-from include.retraining.registry import Registry, initialise
+from include.retraining.registry import Registry
 from include.retraining.report import EvaluationReport
 from include.retraining.storage import Store
+from include.retraining.store_marker import initialise
 from tests.include.retraining.promoting import promote, promote_days
 from tests.invariants import check_invariants
 from tests.planted import MODEL, plant_run, version_name

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from include.retraining.records import Outcome, close_run
-from include.retraining.registry import initialise
 from include.retraining.replay import replay
 from include.retraining.storage import Store
+from include.retraining.store_marker import initialise
 from tests.include.retraining.gate_checks import make_policy
 from tests.planted import CONFIG, MODEL, decide, plant_run, run_ref
 

@@ -90,7 +90,7 @@ def read(job: Job, step: Any):
 def test_a_result_is_read_back_as_it_was_written(job: Job, make: Any):
     """Evidence survives the store, on a folder and on S3."""
     result = make(job)
-    assert write_result(job, result) == result
+    assert write_result(job.store, job.paths, job.manifest, result) == result
     assert read(job, result.step) == result
 
 
@@ -104,8 +104,8 @@ def test_a_step_without_a_result_did_not_finish(job: Job, step: Any):
 
 def test_a_second_attempt_adopts_the_result_of_the_first(job: Job):
     """The first result stays, and the second attempt gets it."""
-    first = write_result(job, validated(job))
-    assert write_result(job, validated(job, rows=99)) == first
+    first = write_result(job.store, job.paths, job.manifest, validated(job))
+    assert write_result(job.store, job.paths, job.manifest, validated(job, rows=99)) == first
     assert read(job, "validate") == first
 
 
@@ -131,7 +131,7 @@ def test_a_result_of_another_run_is_no_evidence(
 def test_a_result_of_another_version_is_no_evidence(job: Job, make: Any):
     """The version is the one that the run's fingerprint names."""
     with pytest.raises(EvidenceError, match="names the version 0000000000000000, not"):
-        write_result(job, make(job, version="0" * 16))
+        write_result(job.store, job.paths, job.manifest, make(job, version="0" * 16))
 
 
 @pytest.mark.fault("C06")
@@ -145,7 +145,7 @@ def test_a_result_that_names_an_altered_object_is_no_evidence(
 ):
     """What a result names must be there, unaltered (C06)."""
     result = make(job)
-    write_result(job, result)
+    write_result(job.store, job.paths, job.manifest, result)
     key = getattr(result, field).key
     if damage is None:
         job.store.delete(key)
@@ -155,17 +155,22 @@ def test_a_result_that_names_an_altered_object_is_no_evidence(
     with pytest.raises(EvidenceError, match=message):
         read(job, result.step)
     with pytest.raises(EvidenceError, match=message):
-        write_result(job, result.model_copy(update={"finished_at": datetime.now(UTC)}))
+        write_result(
+            job.store,
+            job.paths,
+            job.manifest,
+            result.model_copy(update={"finished_at": datetime.now(UTC)}),
+        )
 
 
 def test_a_result_that_does_not_verify_gives_way(job: Job):
     """An overlapping attempt that overwrote an output leaves the run with its own evidence."""
-    write_result(job, evaluated(job))
+    write_result(job.store, job.paths, job.manifest, evaluated(job))
     output(job, job.paths.predictions, b"of the second attempt")
     second = evaluated(job).model_copy(
         update={"predictions": output(job, job.paths.predictions, b"of the second attempt")}
     )
-    assert write_result(job, second) == second
+    assert write_result(job.store, job.paths, job.manifest, second) == second
     assert read(job, "evaluate") == second
 
 

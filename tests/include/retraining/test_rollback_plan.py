@@ -9,9 +9,10 @@ import pytest
 from include.retraining.exceptions import NotFound, RegistryError, Superseded
 from include.retraining.manifest import Serving
 from include.retraining.promotions import PromotionEntry
-from include.retraining.registry import Registry, initialise
+from include.retraining.registry import Registry
 from include.retraining.rollback_plan import plan_rollback
 from include.retraining.storage import Store
+from include.retraining.store_marker import initialise
 from tests.planted import MODEL, decide, plant_run, plant_version, version_name
 
 REQUEST = "rollback_model/manual__1"

@@ -7,13 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from include.retraining.exceptions import (
-    ConfigError,
-    StorageError,
-    StoreNotInitialised,
-)
-from include.retraining.registry import Registry, initialise, open_store
+from include.retraining.exceptions import ConfigError, StorageError, StoreNotInitialised
+from include.retraining.registry import Registry
 from include.retraining.storage import Store
+from include.retraining.store_marker import initialise, open_store
 from tests.planted import MODEL
 
 

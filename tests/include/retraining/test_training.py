@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from include.retraining import train as train_step
 from include.retraining import training
 from include.retraining.exceptions import (
     ArtifactError,
@@ -19,7 +20,7 @@ from include.retraining.exceptions import (
 from include.retraining.predictions import predict
 from include.retraining.split import holdout_mask
 from include.retraining.storage import Store
-from include.retraining.training import train
+from include.retraining.train import train
 from include.retraining.versions import load_estimator, read_version, verify_version
 from tests.include.retraining.toys import Toy, make_frame, model_file
 
@@ -132,7 +133,7 @@ def test_a_version_that_is_there_is_adopted(make_toy: MakeToy, monkeypatch: pyte
     def never(*_: object) -> None:
         raise AssertionError("trained again")
 
-    monkeypatch.setattr(training, "fit", never)
+    monkeypatch.setattr(train_step, "fit", never)
     second = toy.train(toy.plan())
     assert second.adopted
     assert second.version == first.version
@@ -144,7 +145,7 @@ def test_who_comes_second_adopts_the_first(make_toy: MakeToy, monkeypatch: pytes
     toy = make_toy()
     job = toy.plan()
     rival = replace(job, attempt="try-2")  # an orphan's successor
-    save, done = training.save, []
+    save, done = train_step.save, []
 
     def slow(*arguments):
         if not done:
@@ -152,7 +153,7 @@ def test_who_comes_second_adopts_the_first(make_toy: MakeToy, monkeypatch: pytes
             done.append(train(rival))
         return save(*arguments)
 
-    monkeypatch.setattr(training, "save", slow)
+    monkeypatch.setattr(train_step, "save", slow)
     result = toy.train(job)
     assert result.adopted
     assert result.manifest == done[1].manifest
@@ -177,7 +178,7 @@ def test_a_training_that_is_not_deterministic_says_so(
             train(replace(job, attempt="try-2"))
         return fitted
 
-    monkeypatch.setattr(training, "fit", other_each_time)
+    monkeypatch.setattr(train_step, "fit", other_each_time)
     result = toy.train(job)
     assert result.adopted
     assert result.differs_by > 0.01
@@ -380,14 +381,14 @@ def test_a_saved_model_that_predicts_otherwise_is_refused(
     """The model that is loaded back must predict what the trained one predicts."""
     toy = make_toy()
     job = toy.plan()
-    save = training.save
+    save = train_step.save
 
     def other(estimator, path, trusted):
         estimator.coef_ = -estimator.coef_
         save(estimator, path, trusted)
         estimator.coef_ = -estimator.coef_
 
-    monkeypatch.setattr(training, "save", other)
+    monkeypatch.setattr(train_step, "save", other)
     with pytest.raises(ArtifactError, match="predicts otherwise"):
         train(job)
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from include.retraining import train as train_step
 from include.retraining import training
 from include.retraining.exceptions import TrainingElsewhere
-from include.retraining.registry import initialise
 from include.retraining.storage import Store
-from include.retraining.training import train
+from include.retraining.store_marker import initialise
+from include.retraining.train import train
 from include.retraining.training_claim import Beat, TrainingClaims
 from tests.include.retraining.toys import Toy
 
@@ -111,7 +112,7 @@ def test_two_runs_of_one_fingerprint_train_once(
         assert may_end.wait(60)
         return fit(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(training, "fit", waiting)
+    monkeypatch.setattr(train_step, "fit", waiting)
     trained = threading.Thread(target=toy.train, args=(first,))
     trained.start()
     assert begun.wait(60)

@@ -12,8 +12,8 @@ from include.retraining.exceptions import EvidenceError
 from include.retraining.key_sketch import sketch_keys
 from include.retraining.layout import look_key
 from include.retraining.looks import take_look
-from include.retraining.registry import initialise
 from include.retraining.storage import Store
+from include.retraining.store_marker import initialise
 from include.retraining.tries import TOTAL, level_words, ordinal, tail_of
 
 KEYS = range(1_000)

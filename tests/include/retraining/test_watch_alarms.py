@@ -10,8 +10,8 @@ from include.retraining.exceptions import NotSent
 from include.retraining.layout import watch_key
 from include.retraining.notices import Kind, Notice
 from include.retraining.outbox import deliver
-from include.retraining.registry import initialise
 from include.retraining.storage import Store
+from include.retraining.store_marker import initialise
 from include.retraining.watch_alarms import Alarm, settle, watched
 
 PLACE = "models/toy_model"

@@ -10,8 +10,9 @@ import pytest
 
 from include.retraining.decision_record import DecisionRecord
 from include.retraining.records import Outcome, close_run
-from include.retraining.registry import Registry, initialise
+from include.retraining.registry import Registry
 from include.retraining.storage import Store
+from include.retraining.store_marker import initialise
 from include.retraining.watch_alarms import NOWHERE
 from include.retraining.watch_checks import CONDITIONS, RunSeen, Sight, damaged_log, problems
 from tests.planted import CONFIG, MODEL, decide, plant_run, run_ref

@@ -17,8 +17,8 @@ from include.local_airflow.slack_receiver import BROKEN, OK, TOKEN, SlackReceive
 from include.retraining.__main__ import main
 from include.retraining.layout import LAST_WATCH
 from include.retraining.outbox import deliver
-from include.retraining.registry import initialise
 from include.retraining.storage import OPTIONS_VARIABLE, Store
+from include.retraining.store_marker import initialise
 from include.retraining.watch_mark import Mark, leave
 from include.retraining.watch_outside import Settings
 from tests.conftest import free_port

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from include.retraining.records import Outcome, close_run
-from include.retraining.registry import initialise
 from include.retraining.storage import Store
+from include.retraining.store_marker import initialise
 from include.retraining.watch_late import has_decided
 from include.retraining.watch_mark import last_mark, leave
 from include.retraining.watch_runs import note_begun, plans_of, runs_to_look_at

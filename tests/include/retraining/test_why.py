@@ -9,8 +9,9 @@ import pytest
 from include.retraining.exceptions import NotFound
 from include.retraining.layout import promotion_key
 from include.retraining.records import Outcome, close_run
-from include.retraining.registry import Registry, initialise
+from include.retraining.registry import Registry
 from include.retraining.storage import Store
+from include.retraining.store_marker import initialise
 from include.retraining.why import why
 from tests.planted import MODEL, decide, plant_run, run_ref, saved_model, version_name
 

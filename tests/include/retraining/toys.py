@@ -25,7 +25,7 @@ from include.retraining.registry import Registry
 from include.retraining.report import EvaluationReport
 from include.retraining.results import EvaluateResult, TrainResult, write_result
 from include.retraining.storage import Store
-from include.retraining.training import train
+from include.retraining.train import train
 from include.retraining.validation import validate
 from include.retraining.verdict import Answer
 
@@ -166,16 +166,16 @@ class Toy:
         paths = RunPaths(self.name, manifest.run)
         config = ModelConfig.model_validate(manifest.config)
         job = Job(self.store, paths, manifest, config, f"try-{self.runs}", time.time())
-        write_result(job, validate(job))
+        write_result(job.store, job.paths, job.manifest, validate(job))
         return job
 
     def train(self, job: Job) -> TrainResult:
         """Run the step `train` and leave its evidence."""
-        return write_result(job, train(job))
+        return write_result(job.store, job.paths, job.manifest, train(job))
 
     def evaluate(self, job: Job) -> EvaluateResult:
         """Run the step `evaluate` and leave its evidence."""
-        return write_result(job, evaluate(job))
+        return write_result(job.store, job.paths, job.manifest, evaluate(job))
 
     def report(self, job: Job) -> EvaluationReport:
         """The run's stored evaluation report."""
