@@ -24,8 +24,8 @@ from include.retraining.outbox import post
 from include.retraining.promotions import PromotionEntry, PromotionKind
 from include.retraining.storage import Store
 from include.retraining.store_marker import initialise
-from include.retraining.watch_alarms import Raised, Watched
 from include.retraining.watch_mark import leave
+from include.retraining.watch_memory import Raised, Watched
 from tests.include.retraining.gate_checks import make_policy, make_report
 
 NAMES = ("credit_limit", "churn", "delivery_time", "demand", "fraud", "lead_score", "price", "spam")

@@ -26,12 +26,16 @@ from contextlib import contextmanager
 from itertools import pairwise
 from typing import NamedTuple
 
+from include.retraining.decision_record import Outcome
 from include.retraining.documents import sha256_of
 from include.retraining.layout import OUTBOX, decisions_folder, version_manifest_key
+from include.retraining.promotion_log import PromotionLog
 from include.retraining.promotions import PromotionKind
-from include.retraining.records import Outcome, RunRef, decisions, find_decision
+from include.retraining.records import decisions, find_decision
 from include.retraining.registry import Registry
+from include.retraining.run_reference import RunRef
 from include.retraining.storage import Store
+from include.retraining.verify import verify
 from include.retraining.versions import read_version, verify_version
 
 
@@ -44,12 +48,12 @@ def check_invariants(store: Store, model: str, *, ended: Iterable[RunRef] = ()) 
         ended: runs that are over, so that each must have exactly one terminal record.
     """
     registry = Registry(store, model)
-    history = registry.history()  # V10: every entry holds the digest of the one before it
+    history = registry.log.history()  # V10: every entry holds the digest of the one before it
     assert [entry.generation for entry in history] == list(range(1, len(history) + 1))  # V2
     assert len({entry.nonce for entry in history}) == len(history)
-    champion = registry.champion()  # V1
+    champion = registry.log.champion()  # V1
     assert champion == (history[-1] if history else None)
-    assert registry.verify().problems == ()
+    assert verify(registry.store, registry.model).problems == ()
     _check_versions(store, model)  # V4
     records = list(decisions(store, model))
     _check_records(store, model, ended)  # V6
@@ -189,7 +193,7 @@ def reading(store: Store, model: str) -> Iterator[list[int]]:
         while not is_last:
             is_last = is_over.is_set()  # one look more, at what the body left
             try:
-                champion = Registry(store, model).champion()
+                champion = PromotionLog(store, model).champion()
                 if champion is not None:
                     digest = champion.version_digest
                     verify_version(

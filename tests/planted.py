@@ -11,27 +11,14 @@ from typing import Any
 
 from include.retraining.config import ModelConfig
 from include.retraining.decide import abort, check_quality, deploy
+from include.retraining.decision_record import DecisionRecord
 from include.retraining.documents import sha256_of
 from include.retraining.layout import version_folder, version_manifest_key
-from include.retraining.manifest import (
-    Cause,
-    Code,
-    Delivery,
-    Flag,
-    Params,
-    PinnedFile,
-    RunManifest,
-)
-from include.retraining.records import DecisionRecord, RunRef
-from include.retraining.registry import Registry
+from include.retraining.manifest import Cause, Code, Delivery, Flag, Params, PinnedFile, RunManifest
+from include.retraining.promotion_log import PromotionLog
 from include.retraining.report import EvaluationReport
-from include.retraining.results import (
-    Cost,
-    EvaluateResult,
-    Output,
-    TrainResult,
-    ValidateResult,
-)
+from include.retraining.results import Cost, EvaluateResult, Output, TrainResult, ValidateResult
+from include.retraining.run_reference import RunRef
 from include.retraining.split_record import SplitUsed
 from include.retraining.storage import Store
 from include.retraining.versions import Library, VersionManifest
@@ -136,7 +123,7 @@ def plant_run(
         params: of the run, beside its date.
     """
     run = run_ref(number)
-    serving = Registry(store, MODEL).serving()
+    serving = PromotionLog(store, MODEL).serving()
     manifest = RunManifest(
         model=MODEL,
         dag_id=run.dag_id,

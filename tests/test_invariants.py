@@ -8,11 +8,12 @@ from collections.abc import Callable
 import pytest
 
 from include.retraining import layout
+from include.retraining.close_run import close_run
 from include.retraining.decision_notice import notice_for
+from include.retraining.decision_record import Outcome
 from include.retraining.exceptions import ArtifactError, RetrainingError
 from include.retraining.notices import Links
 from include.retraining.outbox import deliver
-from include.retraining.records import Outcome, close_run
 from include.retraining.storage import Store
 from include.retraining.store_marker import initialise
 from tests.invariants import (

@@ -12,16 +12,19 @@ from pathlib import Path
 
 import pytest
 
+from include.retraining.close_run import close_run
 from include.retraining.command_line import _parser
 from include.retraining.decision_notice import _CAUSE_PAGES, _TEXTS, CAUSES, NOTHING_TO_DO
+from include.retraining.decision_record import Outcome
 from include.retraining.exceptions import NotSent
 from include.retraining.layout import promotion_key
 from include.retraining.notices import Notice
 from include.retraining.outbox import deliver
-from include.retraining.records import Outcome, close_run
+from include.retraining.promotion_log import PromotionLog
 from include.retraining.registry import Registry
 from include.retraining.storage import Store
 from include.retraining.store_marker import initialise
+from include.retraining.verify import verify
 from include.retraining.watch_checks import CONDITIONS
 from include.retraining.watch_mark import leave
 from tests import planted
@@ -152,9 +155,9 @@ def test_a_page_works_as_written(store: Store, page: str) -> None:
         assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
         assert done.stdout.strip()
     if page == "held":
-        assert Registry(store, MODEL).hold() is None
+        assert PromotionLog(store, MODEL).hold() is None
     if page == "promotion_log":
-        check = Registry(store, MODEL).verify()
+        check = verify(store, MODEL)
         assert (check.entries, check.problems) == (2, ())
     if page == "outbox":
         assert "Slack answered 503" in done.stdout

@@ -26,7 +26,7 @@ from include.local_airflow.slack_receiver import SlackReceiver
 from include.local_airflow.stores import local_store, store_connection, store_options
 from include.retraining import records, store_marker
 from include.retraining.config import load_model
-from include.retraining.records import DecisionRecord, Outcome
+from include.retraining.decision_record import DecisionRecord, Outcome
 from include.retraining.storage import Store
 
 RUN_SECONDS = 900.0

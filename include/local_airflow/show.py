@@ -15,8 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from include.local_airflow.follow import FollowedRun
+from include.retraining.decision_record import DecisionRecord
 from include.retraining.layout import RunPaths
-from include.retraining.records import DecisionRecord
 from include.retraining.wording import metric_name, metric_value, number
 
 STATE_STYLES = {

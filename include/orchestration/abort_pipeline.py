@@ -30,7 +30,7 @@ class AbortPipelineOperator(BaseOperator):
     def execute(self, context: Context) -> str:
         """Close the run; its reason is the first line of the log."""
         from include.retraining.decide import abort
-        from include.retraining.records import Outcome
+        from include.retraining.decision_record import Outcome
 
         with failing_clearly():
             assert_own_bundle(context)

@@ -79,7 +79,7 @@ class ApprovePromotionOperator(LeadsOn, HITLBranchOperator):
     def execute(self, context: Context) -> Any:
         """Ask, tell people where to answer, and wait; or go on where the answer is known."""
         from include.retraining.approval import find_answer
-        from include.retraining.decide import judged_evidence
+        from include.retraining.evidence import judged_evidence
         from include.retraining.question import ask, question_notice
 
         with failing_clearly():
@@ -107,7 +107,7 @@ class ApprovePromotionOperator(LeadsOn, HITLBranchOperator):
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         """Keep the answer, and go where it leads."""
         from include.retraining.approval import Approval, write_approval
-        from include.retraining.decide import judged_evidence
+        from include.retraining.evidence import judged_evidence
 
         if "error" in event:
             return super().execute_complete(context, event)

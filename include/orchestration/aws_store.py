@@ -126,10 +126,7 @@ def _part(extra: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
 
 def _credentials(connection: Connection, seconds: float) -> dict[str, str]:
     """Return the keys that the provider gets for a connection, and the region of its session."""
-    from botocore.exceptions import (  # type: ignore[import-untyped]
-        BotoCoreError,
-        ClientError,
-    )
+    from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
 
     who = _Who(connection.login, connection.password, connection.extra or "")
     role = connection.extra_dejson.get("role_arn")

@@ -12,12 +12,7 @@ from typing import Any
 
 from airflow.sdk import Context, Param
 
-from include.orchestration.params import (
-    boolean,
-    reason_text,
-    refuse_unknown,
-    shown,
-)
+from include.orchestration.params import boolean, reason_text, refuse_unknown, shown
 from include.retraining.config import model_names
 from include.retraining.exceptions import ParameterError
 from include.retraining.reasons import REASON_HINT, REASON_LENGTH, REASON_PATTERN

@@ -42,10 +42,10 @@ class DeployModelOperator(NamesLineage, BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Promote and return what serves now."""
         from include.retraining.decide import deploy, serves_by
+        from include.retraining.decision_record import Outcome
         from include.retraining.layout import promotion_key, version_folder
         from include.retraining.manifest import current_plan, read_manifest
         from include.retraining.planning import changed_since
-        from include.retraining.records import Outcome
 
         end_with_supervisor()
         with failing_clearly():

@@ -142,7 +142,7 @@ class FlagSensor(FileSensor):
         return _Found(state, digest=seen.digest, ignored_flag=seen.flag if is_consumed else None)
 
     def _give_up(self, context: Context, params: Params, state: DeliveryState) -> NoReturn:
-        from include.retraining.records import Outcome
+        from include.retraining.decision_record import Outcome
 
         seconds = self.config.trigger.timeout_seconds
         reason = f"no complete delivery within {seconds:g} s: {state.reason}"

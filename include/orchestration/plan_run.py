@@ -46,9 +46,9 @@ class PlanRunOperator(LeadsOn, BaseBranchOperator):
 
     def choose_branch(self, context: Context) -> str:
         """Plan the run and choose how it goes on."""
+        from include.retraining.decision_record import Outcome
         from include.retraining.layout import RunPaths
         from include.retraining.planning import hopeless, plan_run, unchanged
-        from include.retraining.records import Outcome
 
         with failing_clearly():
             assert_own_bundle(context)

@@ -29,7 +29,7 @@ class ReleaseHoldOperator(BaseOperator):
             request = read_request(context, release_params())
             config = load_model(request.model)
             registry = Registry(open_store(), request.model)
-            entry = registry.made_by(request.name, request.due) or registry.release(
+            entry = registry.log.made_by(request.name, request.due) or registry.release(
                 actor=request.actor, reason=request.reason, request=request.name
             )
         self.log.info("released by %s: %s", entry.actor, entry.reason)
@@ -37,6 +37,6 @@ class ReleaseHoldOperator(BaseOperator):
             "to promote now, trigger %s with force_retrain; else the next delivery may",
             config.dag_id,
         )
-        since = registry.came_by(entry).created_at
+        since = registry.log.came_by(entry).created_at
         tell_by_hand(registry.store, context, released, entry, serving_since=since)
         return {"version": entry.version, "generation": entry.generation}

@@ -146,7 +146,7 @@ class RollBackOperator(BaseOperator):
                 seen=plan.serving.generation,
                 request=request.name,
             )
-            head = registry.head()
+            head = registry.log.head()
         self.log.info("rolled back, generation %d: %s; %s", entry.generation, plan.words, tried)
         tell_by_hand(registry.store, context, rolled_back, entry, plan=plan, tried=tried)
         event: dict[str, Any] = {"version": entry.version, "generation": entry.generation}

@@ -11,7 +11,7 @@ from airflow.sdk import Context
 from include.retraining.exceptions import NotFound
 
 if TYPE_CHECKING:
-    from include.retraining.records import RunRef
+    from include.retraining.run_reference import RunRef
 
 DAG_PREFIX = "retrain_"
 
@@ -29,7 +29,7 @@ def run_reference(context: Context) -> RunRef:
             be read from its id either.
     """
     from include.retraining.manifest import Cause
-    from include.retraining.records import RunRef
+    from include.retraining.run_reference import RunRef
 
     dag_id = context["dag"].dag_id
     dag_run: Any = context.get("dag_run")
@@ -48,7 +48,7 @@ def run_reference(context: Context) -> RunRef:
 def reference_to(dag_id: str, dag_run: Any) -> RunRef:
     """Return a run of a DAG as Airflow's task SDK describes it."""
     from include.retraining.manifest import Cause
-    from include.retraining.records import RunRef
+    from include.retraining.run_reference import RunRef
 
     return RunRef(
         model=model_of(dag_id),

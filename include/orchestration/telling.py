@@ -15,8 +15,8 @@ from include.retraining.exceptions import NotSent, RetrainingError
 
 if TYPE_CHECKING:
     from include.retraining.announcing import LinksOf
+    from include.retraining.decision_record import DecisionRecord
     from include.retraining.notices import Links, Notice
-    from include.retraining.records import DecisionRecord
     from include.retraining.storage import Store
 
 log = logging.getLogger(__name__)

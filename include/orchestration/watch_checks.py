@@ -95,8 +95,8 @@ def _serving(store: Store, name: str) -> str:
 
 def _compare(store: Store, sight: Sight) -> str | None:
     """Compare what the last look saw of the log and the records with what is there."""
-    from include.retraining.chain import remember_newest
     from include.retraining.layout import RunPaths
+    from include.retraining.newest_seen import remember_newest
 
     newest = sight.newest
     key = None
@@ -112,8 +112,8 @@ def look(store: Store, config: ModelConfig, links: Links, now: datetime) -> Sigh
     from include.retraining.notices import serving_now
     from include.retraining.promotion_log import PromotionLog
     from include.retraining.records import decisions
-    from include.retraining.watch_alarms import watched
     from include.retraining.watch_checks import DUES, Sight
+    from include.retraining.watch_memory import watched
 
     log = PromotionLog(store, config.name)
     champion = log.champion()

@@ -19,7 +19,7 @@ from include.retraining.exceptions import InfrastructureError
 
 if TYPE_CHECKING:
     from include.retraining.notices import Notice
-    from include.retraining.records import RunRef
+    from include.retraining.run_reference import RunRef
     from include.retraining.storage import Store
 
 log = logging.getLogger(__name__)
@@ -64,8 +64,9 @@ def ended_runs(store: Store, model: str, *, now: datetime | None = None) -> Iter
 
 def close_dead_run(store: Store, ended: EndedRun, context: Context) -> bool:
     """Write the record of a run that ended without one, and tell people; False when it has one."""
+    from include.retraining.close_run import close_run
     from include.retraining.decision_notice import notice_for
-    from include.retraining.records import close_run, find_decision
+    from include.retraining.records import find_decision
     from include.retraining.watch_late import has_decided
 
     run = ended.run
@@ -85,9 +86,9 @@ def close_dead_run(store: Store, ended: EndedRun, context: Context) -> bool:
 def _ending(store: Store, ended: EndedRun) -> tuple[Any, str, str | None]:
     """Return outcome, reason and the kind of the first cause."""
     from include.retraining.cleared import NOT_RUN, ran_again, standing
+    from include.retraining.decision_record import Outcome
     from include.retraining.first_cause import first_cause
     from include.retraining.manifest import current_plan
-    from include.retraining.records import Outcome
 
     if ended.state == DELETED:
         reason = "the run is no longer in Airflow: a person deleted it before it had decided"

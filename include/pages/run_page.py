@@ -13,7 +13,7 @@ from include.retraining.exceptions import NotFound, RetrainingError
 from include.retraining.layout import RunPaths, decisions_folder, run_key
 from include.retraining.manifest import RunManifest, current_plan, find_manifest
 from include.retraining.overview import Unreadable, read_decision, sentence_of
-from include.retraining.records import decision_keys
+from include.retraining.record_files import decision_keys
 from include.retraining.runs import find_run
 from include.retraining.storage import Store
 

@@ -19,7 +19,7 @@ from include.retraining.layout import promotion_key
 from include.retraining.manifest import Code, PinnedFile
 from include.retraining.promotion_log import ENTRY_NAME, PromotionLog
 from include.retraining.promotions import PromotionEntry, PromotionKind
-from include.retraining.records import decision_keys, read_record
+from include.retraining.record_files import decision_keys, read_record
 from include.retraining.storage import Store
 from include.retraining.versions import find_version
 

@@ -12,22 +12,18 @@ What a person set aside knowingly (docs/runbooks/promotion_log.md) is not lost: 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 
 from include.retraining.decision_record import DecisionRecord
 from include.retraining.documents import sha256_of
 from include.retraining.exceptions import EvidenceError, RegistryError
-from include.retraining.layout import decisions_folder, promotion_key, watch_key
+from include.retraining.layout import decisions_folder, promotion_key
 from include.retraining.promotion_log import PromotionLog
-from include.retraining.promotions import PromotionEntry
 from include.retraining.seen import Seen
 from include.retraining.storage import Store
-from include.retraining.watch_alarms import find_watched, watched
+from include.retraining.watch_memory import find_watched
 
 HELD_BY_EACH = 2
 """How many records a record holds: a second writer at the same moment is not forgotten."""
-_READERS = 8
 
 
 def newest_records(store: Store, model: str) -> list[Seen]:
@@ -43,7 +39,7 @@ def newest_entry(store: Store, model: str, records: Iterable[Seen]) -> Seen | No
 
     What the records before saw and is lost is held on: a record must not cover up a loss.
     """
-    known = max(_entries_seen(store, records), key=lambda seen: seen.key, default=None)
+    known = max(entries_seen(store, records), key=lambda seen: seen.key, default=None)
     if known is not None and loss(store, known) is not None:
         return known
     try:
@@ -59,7 +55,7 @@ def require_newest_entry(store: Store, model: str) -> None:
     Raises:
         RegistryError: naming the entry.
     """
-    seen = [*_entries_seen(store, newest_records(store, model))]
+    seen = [*entries_seen(store, newest_records(store, model))]
     known = find_watched(store, f"models/{model}")
     if known is not None and known.head is not None:
         seen.append(known.head)
@@ -67,72 +63,6 @@ def require_newest_entry(store: Store, model: str) -> None:
         lost = loss(store, one)
         if lost is not None:
             raise RegistryError(lost)
-
-
-def remember_newest(
-    store: Store,
-    model: str,
-    *,
-    champion: PromotionEntry | None,
-    newest: str | None,
-    now: datetime,
-) -> str | None:
-    """Compare what the watch saw last with what is there, and remember that.
-
-    Args:
-        store: with the model.
-        model: its name.
-        champion: the newest entry of its log.
-        newest: the key of the decision record of the run that was due last.
-        now: the time.
-
-    Returns:
-        What became of the record that was the newest, where it is not as it was.
-
-    Raises:
-        RegistryError: when an entry is not as the watch, or the newest record, saw it.
-    """
-    place = f"models/{model}"
-    before = watched(store, place, now=now)
-    record = None if newest is None else as_seen(store, newest)
-    for one in dict.fromkeys((before.head, *_entries_seen(store, [record] if record else []))):
-        lost = one and loss(store, one)
-        if lost is not None:
-            raise RegistryError(lost)
-    if before.record is not None:
-        lost = loss(store, before.record)
-        if lost is not None:
-            return lost
-    head = None
-    if champion is not None:
-        head = as_seen(store, promotion_key(model, champion.generation))
-    if (head, record) != (before.head, before.record):
-        changed = before.model_copy(update={"head": head, "record": record})
-        store.write(watch_key(place), changed.to_bytes())
-    return None
-
-
-def examine_records(store: Store, model: str) -> tuple[int, list[str]]:
-    """Read every decision record; return how many there are and all that is wrong with them.
-
-    Raises:
-        StorageError: when the store refuses or does not answer.
-    """
-    keys = [info.key for info in store.children(decisions_folder(model))[1]]
-    problems: dict[str, None] = {}
-    held: set[Seen] = set()
-    with ThreadPoolExecutor(max_workers=_READERS) as pool:
-        for key, data in zip(keys, pool.map(store.read_if_present, keys), strict=True):
-            try:
-                record = DecisionRecord.from_bytes(data or b"", where=f"{store.uri}/{key}")
-            except EvidenceError as error:
-                problems[str(error)] = None
-            else:
-                held.update(_held_by(record))
-        for lost in pool.map(lambda seen: loss(store, seen), sorted(held, key=lambda s: s.key)):
-            if lost is not None:
-                problems[lost] = None
-    return len(keys), list(problems)
 
 
 def as_seen(store: Store, key: str) -> Seen | None:
@@ -162,7 +92,7 @@ def _set_aside(key: str) -> str:
     return f"{folder.rpartition('/')[0]}/set-aside/{name}"
 
 
-def _entries_seen(store: Store, records: Iterable[Seen]) -> Iterator[Seen]:
+def entries_seen(store: Store, records: Iterable[Seen]) -> Iterator[Seen]:
     """Yield the entries that records hold as the newest; a record that is damaged holds none."""
     for one in records:
         data = store.read_if_present(one.key)
@@ -172,9 +102,3 @@ def _entries_seen(store: Store, records: Iterable[Seen]) -> Iterator[Seen]:
             continue
         if record.log_head is not None:
             yield record.log_head
-
-
-def _held_by(record: DecisionRecord) -> Iterator[Seen]:
-    yield from record.after
-    if record.log_head is not None:
-        yield record.log_head

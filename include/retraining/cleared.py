@@ -10,7 +10,8 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from include.retraining.decision_record import Outcome
-from include.retraining.records import RunRef, find_decision
+from include.retraining.records import find_decision
+from include.retraining.run_reference import RunRef
 from include.retraining.storage import Store
 
 NOT_RUN = "the run was cleared, and no task of it ran again"

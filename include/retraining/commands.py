@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from include.retraining import tables
 from include.retraining.exceptions import ConfigError, RetrainingError
-from include.retraining.registry import Registry, checked_reason
+from include.retraining.promotion_log import PromotionLog
+from include.retraining.reasons import checked_reason
 from include.retraining.storage import URI_VARIABLE
 from include.retraining.store_marker import initialise, open_store
 
@@ -41,14 +42,14 @@ def init(chosen: argparse.Namespace) -> Result:
 
 def champion(chosen: argparse.Namespace) -> Result:
     """Say what serves."""
-    registry = _registry(chosen)
-    entry = registry.champion()
-    return Result(entry, lambda: [_serves(registry, entry)])
+    log = _log(chosen)
+    entry = log.champion()
+    return Result(entry, lambda: [_serves(log, entry)])
 
 
 def history(chosen: argparse.Namespace) -> Result:
     """List every entry of the promotion log."""
-    entries = _registry(chosen).history()
+    entries = _log(chosen).history()
     return Result(entries, lambda: [tables.entries(entries)])
 
 
@@ -56,7 +57,7 @@ def decided(chosen: argparse.Namespace) -> Result:
     """List what the last runs decided."""
     from include.retraining.overview import Unreadable, recent_decisions
 
-    found, _ = recent_decisions(_registry(chosen).store, chosen.name, limit=chosen.limit)
+    found, _ = recent_decisions(_log(chosen).store, chosen.name, limit=chosen.limit)
     is_damaged = any(isinstance(one, Unreadable) for one in found)
     return Result(found, lambda: [tables.decisions(found)], exit_code=1 if is_damaged else 0)
 
@@ -76,13 +77,16 @@ def say_why(chosen: argparse.Namespace) -> Result:
     """Say why a model was or was not updated."""
     from include.retraining.why import why
 
-    sentence = why(_registry(chosen).store, chosen.name, chosen.date)
+    sentence = why(_log(chosen).store, chosen.name, chosen.date)
     return Result({"why": sentence}, lambda: [sentence])
 
 
 def verify(chosen: argparse.Namespace) -> Result:
     """Check the promotion log and every version that served."""
-    check = _registry(chosen).verify()
+    from include.retraining.verify import verify as verify_log
+
+    log = _log(chosen)
+    check = verify_log(log.store, log.model)
     return Result(check, lambda: tables.check(check), exit_code=1 if check.problems else 0)
 
 
@@ -95,7 +99,7 @@ def try_version(chosen: argparse.Namespace) -> Result:
         from include.retraining.process import end_with_parent
 
         end_with_parent()
-    tried = let_answer(_registry(chosen).store, load_model(chosen.name), chosen.version)
+    tried = let_answer(_log(chosen).store, load_model(chosen.name), chosen.version)
     return Result({"tried": tried}, lambda: [tried])
 
 
@@ -103,47 +107,49 @@ def rollback(chosen: argparse.Namespace) -> Result:
     """Let an earlier version serve again, or say what that would change."""
     from include.retraining.config import load_model
     from include.retraining.promotions import PromotionKind
+    from include.retraining.registry import Registry
     from include.retraining.rollback_notice import rolled_back
     from include.retraining.rollback_plan import plan_behind, plan_rollback
     from include.retraining.rollback_trial import try_version as let_answer
 
-    registry, actor = _registry(chosen), _user()
+    log, actor = _log(chosen), _user()
     reason = checked_reason(actor, chosen.reason)
-    made = registry.champion()
+    made = log.champion()
     if (
         made is not None
         and (made.kind, made.actor, made.reason) == (PromotionKind.ROLLBACK, actor, reason)
         and chosen.to in {None, made.version}
     ):  # typed again, after a lost connection: one step back, and one message
-        lines = ["This was done already.", _serves(registry, made)]
+        lines = ["This was done already.", _serves(log, made)]
         if chosen.dry_run:
             return Result(made, lambda: lines)
-        plan = plan_behind(registry, made)
-        return _changed(made, lines, _told(registry, made, rolled_back, plan=plan, tried=""))
-    plan = plan_rollback(registry.store, chosen.name, chosen.to, seen=chosen.generation)
-    tried = let_answer(registry.store, load_model(chosen.name), plan.target.version)
+        plan = plan_behind(log, made)
+        return _changed(made, lines, _told(log, made, rolled_back, plan=plan, tried=""))
+    plan = plan_rollback(log.store, chosen.name, chosen.to, seen=chosen.generation)
+    tried = let_answer(log.store, load_model(chosen.name), plan.target.version)
     if chosen.dry_run:
         lines = [f"Dry run, nothing was changed. It would be: {plan.words}.", f"Tried: {tried}."]
         return Result({**plan.model_dump(mode="json"), "tried": tried}, lambda: lines)
-    entry = registry.rollback(
+    entry = Registry(log.store, log.model).rollback(
         plan.target.version,
         actor=actor,
         reason=reason,
         seen=plan.serving.generation,
     )
-    lines = [_serves(registry, entry), f"Tried: {tried}.", _no_event(chosen.name)]
-    return _changed(entry, lines, _told(registry, entry, rolled_back, plan=plan, tried=tried))
+    lines = [_serves(log, entry), f"Tried: {tried}.", _no_event(chosen.name)]
+    return _changed(entry, lines, _told(log, entry, rolled_back, plan=plan, tried=tried))
 
 
 def release(chosen: argparse.Namespace) -> Result:
     """Let runs promote again after a rollback."""
+    from include.retraining.registry import Registry
     from include.retraining.rollback_notice import released
 
-    registry = _registry(chosen)
-    entry = registry.release(actor=_user(), reason=chosen.reason)
-    since = registry.came_by(entry).created_at
-    told = _told(registry, entry, released, serving_since=since)
-    return _changed(entry, [_serves(registry, entry)], told)
+    log = _log(chosen)
+    entry = Registry(log.store, log.model).release(actor=_user(), reason=chosen.reason)
+    since = log.came_by(entry).created_at
+    told = _told(log, entry, released, serving_since=since)
+    return _changed(entry, [_serves(log, entry)], told)
 
 
 def promote(chosen: argparse.Namespace) -> Result:
@@ -151,16 +157,16 @@ def promote(chosen: argparse.Namespace) -> Result:
     from include.retraining.config import load_model
     from include.retraining.decide import promote_unjudged
 
-    registry = _registry(chosen)
+    log = _log(chosen)
     entry = promote_unjudged(
-        registry.store,
+        log.store,
         chosen.name,
         chosen.version,
         actor=_user(),
         reason=chosen.reason,
         trusted=load_model(chosen.name).training.trusted,
     )
-    return Result(entry, lambda: [_serves(registry, entry), _no_event(chosen.name)])
+    return Result(entry, lambda: [_serves(log, entry), _no_event(chosen.name)])
 
 
 def gate_replay(chosen: argparse.Namespace) -> Result:
@@ -169,7 +175,7 @@ def gate_replay(chosen: argparse.Namespace) -> Result:
     from include.retraining.config_check import read_text
     from include.retraining.replay import replay
 
-    store = _registry(chosen).store
+    store = _log(chosen).store
     policy = parse_policy(
         read_text(chosen.policy), load_model(chosen.name), where=str(chosen.policy)
     )
@@ -193,7 +199,7 @@ def collect(chosen: argparse.Namespace) -> Result:
     from include.retraining.gc import find_garbage, find_sent_notices, models_in, remove
 
     store = open_store(chosen.store)
-    names = [_registry(chosen).model] if chosen.name else models_in(store)
+    names = [_log(chosen).model] if chosen.name else models_in(store)
     garbage = [item for name in names for item in find_garbage(store, name, keep=chosen.keep)]
     if not chosen.name:
         garbage += find_sent_notices(store)
@@ -209,7 +215,7 @@ def audit(chosen: argparse.Namespace) -> Result:
     from include.retraining.gc import models_in
 
     store = open_store(chosen.store)
-    names = [_registry(chosen).model] if chosen.name else models_in(store)
+    names = [_log(chosen).model] if chosen.name else models_in(store)
     if chosen.start >= chosen.end:
         raise ConfigError("--from must lie before --to: the period is empty")
     rows = look_back(store, names, chosen.start, chosen.end)
@@ -270,11 +276,11 @@ def validate_config(chosen: argparse.Namespace) -> Result:
     return Result(value, lambda: lines)
 
 
-def _serves(registry: Registry, entry: PromotionEntry | None) -> str:
+def _serves(log: PromotionLog, entry: PromotionEntry | None) -> str:
     """Say what serves by an entry, and since when."""
     if entry is None:
-        return f"{registry.model}: nothing serves yet"
-    return tables.champion_line(entry, registry.came_by(entry))
+        return f"{log.model}: nothing serves yet"
+    return tables.champion_line(entry, log.came_by(entry))
 
 
 def _changed(entry: PromotionEntry, lines: list[str], told: str) -> Result:
@@ -293,7 +299,7 @@ def _no_event(model: str) -> str:
 
 
 def _told(
-    registry: Registry, entry: PromotionEntry, notice_of: Callable[..., Notice], **facts: Any
+    log: PromotionLog, entry: PromotionEntry, notice_of: Callable[..., Notice], **facts: Any
 ) -> str:
     """Leave the message about an entry in the outbox, and say whether that could be done."""
     from include.retraining.config import load_model
@@ -301,10 +307,10 @@ def _told(
     from include.retraining.notices import Links
     from include.retraining.outbox import post
 
-    record = f"{registry.store.uri}/{promotion_key(entry.model, entry.generation)}"
+    record = f"{log.store.uri}/{promotion_key(entry.model, entry.generation)}"
     try:
         config = load_model(entry.model)
-        post(registry.store, notice_of(entry, config, Links(record=record), **facts))
+        post(log.store, notice_of(entry, config, Links(record=record), **facts))
     except RetrainingError as error:  # what was asked for is done
         return f"Nobody is told: {error}."
     return "Slack is told by the next pass of `watch_models`."
@@ -322,11 +328,11 @@ def _user() -> str:
         raise ConfigError("nobody knows who you are: set USER to your name") from error
 
 
-def _registry(chosen: argparse.Namespace) -> Registry:
-    """Open a model's registry; a name that nothing is known of is a slip, not a new model."""
-    registry = Registry(open_store(chosen.store), chosen.name)
-    if chosen.name not in registry.store.children("models")[0]:
+def _log(chosen: argparse.Namespace) -> PromotionLog:
+    """Open a model's promotion log; a name that nothing is known of is a slip, not a new model."""
+    log = PromotionLog(open_store(chosen.store), chosen.name)
+    if chosen.name not in log.store.children("models")[0]:
         from include.retraining.config import load_model
 
         load_model(chosen.name)
-    return registry
+    return log

@@ -15,13 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from include.retraining.config import (
-    MODELS_FOLDER,
-    ModelConfig,
-    TimeSplit,
-    load_model,
-    parse_model,
-)
+from include.retraining.config import MODELS_FOLDER, ModelConfig, TimeSplit, load_model, parse_model
 from include.retraining.config_gates import gate_warnings
 from include.retraining.exceptions import ConfigError, NotFound
 from include.retraining.model_code import ModelCode, load_model_code
@@ -141,7 +135,7 @@ def _unreadable_patterns(schema: pa.DataFrameSchema) -> Iterator[str]:
 def _never_positive(config: ModelConfig, schema: pa.DataFrameSchema) -> Iterator[str]:
     """Yield that the contract allows no row to be positive, where its `isin` says so."""
     from include.retraining.declared_columns import declared_columns
-    from include.retraining.predictions import class_names
+    from include.retraining.labels import class_names
 
     label, positive = config.data.label, config.data.positive
     declared = declared_columns(schema, [label]).get(label)

@@ -3,41 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import NamedTuple
-
-from pydantic import ValidationError
 
 from include.retraining.approval import Approval, find_approval, why_not_approved
 from include.retraining.chain import require_newest_entry
 from include.retraining.cleared import standing
+from include.retraining.close_run import close_run
 from include.retraining.config import ModelConfig
-from include.retraining.exceptions import EvidenceError, Held, RegistryError, Superseded
-from include.retraining.gate import Answer, Verdict, judge
-from include.retraining.layout import RunPaths
-from include.retraining.manifest import RunManifest, current_plan, read_manifest
-from include.retraining.promotions import PromotionEntry
-from include.retraining.records import (
-    DecisionRecord,
-    Outcome,
-    RunRef,
-    close_run,
-    decisions,
-    find_decision,
+from include.retraining.decision_record import DecisionRecord, Outcome
+from include.retraining.evidence import (
+    Evidence,
+    judge_evidence,
+    judged_evidence,
+    newest_verdict_key,
+    require_same_verdict,
 )
+from include.retraining.exceptions import EvidenceError, Held, RegistryError, Superseded
+from include.retraining.gate import Answer, Verdict
+from include.retraining.manifest import current_plan
+from include.retraining.promotion_log import PromotionLog
+from include.retraining.promotions import PromotionEntry
+from include.retraining.records import decisions, find_decision
 from include.retraining.registry import Registry
-from include.retraining.report import EvaluationReport
-from include.retraining.results import read_result
+from include.retraining.run_reference import RunRef
 from include.retraining.storage import Store
 from include.retraining.verdict import REFUSALS, is_against_champion
-
-
-class Evidence(NamedTuple):
-    """What a run left, read and verified, and judged anew."""
-
-    paths: RunPaths
-    manifest: RunManifest
-    report: EvaluationReport
-    verdict: Verdict
 
 
 def check_quality(store: Store, run: RunRef) -> Verdict:
@@ -47,24 +36,11 @@ def check_quality(store: Store, run: RunRef) -> Verdict:
         EvidenceError: when a step left no result, another run's, or an altered one.
         StorageError: when the store refuses or does not answer.
     """
-    evidence = _judge_evidence(store, run)
+    evidence = judge_evidence(store, run)
     key = evidence.paths.verdict(run.clear)
     if not store.create(key, evidence.verdict.to_bytes()):
-        _require_same(evidence, run, store)
+        require_same_verdict(evidence, run, store)
     return evidence.verdict
-
-
-def judged_evidence(store: Store, run: RunRef) -> Evidence:
-    """Return what a run left, read and judged anew, where the stored verdict follows from it.
-
-    Raises:
-        EvidenceError: when a step left no result, another run's, or an altered one, or when the
-            run was not judged.
-        StorageError: when the store refuses or does not answer.
-    """
-    evidence = _judge_evidence(store, run)
-    _require_same(evidence, run, store)
-    return evidence
 
 
 def deploy(store: Store, run: RunRef, *, actor: str, changed: str | None = None) -> DecisionRecord:
@@ -139,7 +115,7 @@ def deploy(store: Store, run: RunRef, *, actor: str, changed: str | None = None)
 
 def serves_by(store: Store, run: RunRef) -> bool:
     """Return whether what serves now was promoted by this run, in whichever of its clears."""
-    champion = Registry(store, run.model).champion()
+    champion = PromotionLog(store, run.model).champion()
     return champion is not None and champion.run_id == run.run_id
 
 
@@ -210,7 +186,7 @@ def promote_unjudged(
             f"{verdict.answer.value}: {verdict.headline}"
         )
     registry = Registry(store, model)
-    head = registry.head()
+    head = registry.log.head()
     if verdict.judged_against != head:
         raise RegistryError(
             f"{model}: version {version} was judged against generation {verdict.judged_against}, "
@@ -220,31 +196,6 @@ def promote_unjudged(
     return registry.promote_unjudged(
         version, actor=actor, reason=reason, trusted=trusted, seen=head
     )
-
-
-def _judge_evidence(store: Store, run: RunRef) -> Evidence:
-    """Read what every step left, check that it belongs together, and judge it."""
-    paths = current_plan(store, run.paths)
-    manifest = read_manifest(store, paths)
-    if manifest.run_id != run.run_id:
-        raise EvidenceError(f"{paths.manifest}: is of run {manifest.run_id}, not of {run.run_id}")
-    for step in ("validate", "train"):
-        read_result(store, paths, manifest, step)
-    evaluated = read_result(store, paths, manifest, "evaluate")
-    report = EvaluationReport.from_bytes(
-        store.read(evaluated.report.key), where=evaluated.report.key
-    )
-    found = (report.model, report.run_id, report.fingerprint, report.challenger.version)
-    if found != (run.model, manifest.run_id, manifest.fingerprint, manifest.version):
-        raise EvidenceError(f"{evaluated.report.key}: is of another run or version than its result")
-    try:
-        policy = ModelConfig.model_validate(manifest.config).gates
-    except ValidationError as error:
-        raise EvidenceError(f"{paths.manifest}: its configuration is not readable") from error
-    if policy.digest != manifest.policy_digest:
-        raise EvidenceError(f"{paths.manifest}: its rules are not those that it was planned with")
-    verdict = judge(report, policy, report_digest=evaluated.report.sha256)
-    return Evidence(paths, manifest, report, verdict)
 
 
 def _obstacle(
@@ -276,26 +227,7 @@ def _approval(store: Store, evidence: Evidence, run: RunRef) -> Approval | None:
     return approval
 
 
-def _require_same(evidence: Evidence, run: RunRef, store: Store) -> None:
-    """Refuse a stored verdict that does not follow from the evidence."""
-    key, own = _newest_verdict(store, evidence.paths, run), evidence.paths.verdict(run.clear)
-    if key is None:
-        raise EvidenceError(f"{store.uri}/{own}: the run was not judged; clear check_quality")
-    if Verdict.from_bytes(store.read(key), where=key) != evidence.verdict:
-        raise EvidenceError(f"{store.uri}/{key}: the verdict does not follow from the evaluation")
-    store.create(own, evidence.verdict.to_bytes())
-
-
-def _newest_verdict(store: Store, paths: RunPaths, run: RunRef) -> str | None:
-    """Return where the verdict lies that a run goes on with, or None where it was not judged.
-
-    A clear that does not reach back to the judgement goes on with the one there is.
-    """
-    keys = (paths.verdict(clear) for clear in range(run.clear, -1, -1))
-    return next((key for key in keys if store.exists(key)), None)
-
-
 def _has_passed(store: Store, run: RunRef) -> bool:
     """Return whether the newest verdict on a run is a yes. Whether it is sound is asked later."""
-    key = _newest_verdict(store, current_plan(store, run.paths), run)
+    key = newest_verdict_key(store, current_plan(store, run.paths), run)
     return key is not None and Verdict.from_bytes(store.read(key), where=key).passed

@@ -19,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 from include.retraining import layout
 from include.retraining.exceptions import EvidenceError
 from include.retraining.outbox import sent_before
-from include.retraining.registry import Registry
+from include.retraining.promotion_log import PromotionLog
 from include.retraining.removal import mark_for_removal
 from include.retraining.storage import ObjectInfo, Store
 from include.retraining.versions import VersionManifest
@@ -59,7 +59,7 @@ def find_garbage(
         RegistryError: when the promotion log is not sound: then nothing may be removed.
     """
     cutoff = (now or datetime.now(UTC)) - GRACE
-    promoted = {entry.version for entry in Registry(store, model).history()}
+    promoted = {entry.version for entry in PromotionLog(store, model).history()}
     prefix = layout.version_folder(model, "")
     folders: dict[str, list[ObjectInfo]] = {}
     for info in store.objects(prefix):
@@ -108,7 +108,7 @@ def remove(store: Store, garbage: list[Garbage]) -> list[Garbage]:
     wanted = {
         (model, entry.version)
         for model in {model for model, _ in found}
-        for entry in Registry(store, model).history()
+        for entry in PromotionLog(store, model).history()
     }
     removed = [item for item in garbage if item.version not in wanted]
     for item in removed:

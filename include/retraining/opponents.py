@@ -25,8 +25,8 @@ from include.retraining.holdout import HoldoutRows
 from include.retraining.labels import class_names
 from include.retraining.manifest import Serving
 from include.retraining.predictions import Predictions, predict
+from include.retraining.promotion_log import PromotionLog
 from include.retraining.promotions import PromotionEntry
-from include.retraining.registry import Registry
 from include.retraining.report import JudgedScore
 from include.retraining.rows_used import has_seen
 from include.retraining.split_record import SplitUsed
@@ -69,12 +69,12 @@ def find_opponents(store: Store, model: str, metric: str) -> list[Entrant]:
         RegistryError: when the promotion log cannot be read: that is never "no champion".
         StorageError: when the store refuses or does not answer.
     """
-    registry = Registry(store, model)
-    champion = registry.champion()
+    entries = PromotionLog(store, model)
+    champion = entries.champion()
     if champion is None:
         return []
     opponents = [_opponent(store, "champion", champion)]
-    best = registry.best_of_last(metric)
+    best = entries.best_of_last(metric)
     if best is not None and best.version != champion.version:
         opponents.append(_opponent(store, "best", best))
     return opponents

@@ -16,10 +16,11 @@ from include.retraining.exceptions import EvidenceError, RetrainingError
 from include.retraining.layout import decisions_folder, promotion_key, watch_key
 from include.retraining.promotion_log import PromotionLog
 from include.retraining.promotions import PromotionEntry
-from include.retraining.records import as_the_log_says, decision_keys, read_record
+from include.retraining.record_files import decision_keys, read_record
+from include.retraining.records import as_the_log_says
 from include.retraining.redaction import redact
 from include.retraining.storage import ObjectInfo, Store
-from include.retraining.watch_alarms import Raised, Watched
+from include.retraining.watch_memory import Raised, Watched
 from include.retraining.wording import cut
 
 T = TypeVar("T")

@@ -13,6 +13,7 @@ from typing import Any
 from include.retraining.code import check_same_code, current_code
 from include.retraining.compute import ImageCompute
 from include.retraining.config import ModelConfig, load_model
+from include.retraining.decision_record import DecisionRecord, Outcome
 from include.retraining.delivery import pin_delivery
 from include.retraining.exceptions import CodeChanged, ConfigError, NotFound
 from include.retraining.layout import RunPaths, run_key, version_manifest_key
@@ -27,8 +28,9 @@ from include.retraining.manifest import (
     read_manifest,
     version_of,
 )
-from include.retraining.records import DecisionRecord, Outcome, decisions
-from include.retraining.registry import Registry, newer_data_serves
+from include.retraining.promotion_log import PromotionLog
+from include.retraining.promotion_rules import newer_data_serves
+from include.retraining.records import decisions
 from include.retraining.storage import Store
 from include.retraining.wiring import check_same_wiring, wiring_digest
 
@@ -99,7 +101,7 @@ def plan_run(
         seed=config.training.seed,
         fingerprint=fingerprint,
         version=version_of(fingerprint),
-        champion=Registry(store, config.name).serving(),
+        champion=PromotionLog(store, config.name).serving(),
     )
     return _written(store, paths, planned)
 
@@ -139,7 +141,7 @@ def hopeless(store: Store, manifest: RunManifest) -> str | None:
         RegistryError: when the promotion log cannot be read.
         StorageError: when the store refuses or does not answer.
     """
-    champion = Registry(store, manifest.model).champion()
+    champion = PromotionLog(store, manifest.model).champion()
     if champion is None or manifest.params.dry_run:
         return None
     return newer_data_serves(manifest, champion)

@@ -197,24 +197,6 @@ class PromotionLog:
         """Where the entries lie."""
         return layout.promotion_key(self.model, 0).rsplit("/", 1)[0]
 
-    def append(self, entry: PromotionEntry) -> PromotionEntry | None:
-        """Put an entry if its number is free, chained to the one before it, and read it back.
-
-        Returns:
-            The entry as stored, or None when another entry has the number.
-
-        Raises:
-            RegistryError: when what was written cannot be read back.
-        """
-        before = self._read(entry.generation - 1) if entry.generation > 1 else None
-        chained = entry.model_copy(update={"previous_sha256": before and sha256_of(before)})
-        key, data = layout.promotion_key(self.model, entry.generation), chained.to_bytes()
-        if not self.store.create(key, data):
-            return None
-        if self.store.read(key) != data:
-            raise RegistryError(f"{self.store.uri}/{key}: what was written cannot be read back")
-        return chained
-
     def _entries(self, first: int, last: int) -> list[PromotionEntry]:
         """Return entries ``first`` to ``last``, each checked against the one before it."""
         stored = self._stored(range(max(first - 1, 1), last + 1))
@@ -227,9 +209,10 @@ class PromotionLog:
 
     def _stored(self, generations: Sequence[int]) -> dict[int, bytes]:
         with ThreadPoolExecutor(max_workers=8) as pool:
-            return dict(zip(generations, pool.map(self._read, generations), strict=True))
+            return dict(zip(generations, pool.map(self.read, generations), strict=True))
 
-    def _read(self, generation: int) -> bytes:
+    def read(self, generation: int) -> bytes:
+        """Return the bytes of one entry that must be there."""
         key = layout.promotion_key(self.model, generation)
         try:
             return self.store.read(key)

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from include.retraining.decide import Evidence
+from include.retraining.evidence import Evidence
 from include.retraining.exceptions import ArtifactError, EvidenceError
 from include.retraining.manifest import RunManifest
 from include.retraining.markdown import NOTHING, code, escaped, table
 from include.retraining.notices import Kind, Links, Notice, alert, serving_now
 from include.retraining.promotion_log import PromotionLog
 from include.retraining.promotions import PromotionEntry
-from include.retraining.records import RunRef
 from include.retraining.report_tables import (
     gates_table,
     opponent_lines,
@@ -22,6 +21,7 @@ from include.retraining.report_tables import (
     slices_table,
     split_words,
 )
+from include.retraining.run_reference import RunRef
 from include.retraining.storage import Store
 from include.retraining.versions import VersionManifest, find_version, read_version
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 
+from include.retraining.exceptions import RegistryError
 from include.retraining.redaction import holds_secret
 
 REASON_LENGTH = 200
@@ -75,3 +76,21 @@ def refusal(reason: str) -> str | None:
 def looks_secret(text: str) -> bool:
     """Return whether a text that a person typed holds what looks like a secret."""
     return holds_secret(text) or re.search(_ANY_SECRET, text) is not None or bool(_KEY.search(text))
+
+
+def checked_reason(actor: str, reason: str) -> str:
+    """Return the reason for an entry by hand, if it can be taken.
+
+    The log is never edited: what gets into it stays, so what looks like a secret is refused.
+
+    Raises:
+        RegistryError: when actor or reason are missing or not allowed, saying what is.
+    """
+    if not actor.strip() or not reason.strip():
+        raise RegistryError("an entry made by hand needs an actor and a reason")
+    if not actor.isprintable():
+        raise RegistryError(f"the actor is no name: {actor!r}")
+    problem = refusal(reason)
+    if problem:
+        raise RegistryError(f"a reason is {problem}")
+    return reason

@@ -2,93 +2,53 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Collection
-from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from include.retraining import layout, versions
-from include.retraining.chain import examine_records
 from include.retraining.documents import sha256_of
-from include.retraining.exceptions import (
-    ArtifactError,
-    EvidenceError,
-    Held,
-    MissingObject,
-    NotFound,
-    RegistryError,
-    StoreNotInitialised,
-    StoreRefused,
-    Superseded,
-)
-from include.retraining.manifest import RunManifest, Serving
-from include.retraining.promotion_log import CLOCK_TOLERANCE, ENTRY_NAME, PromotionLog
+from include.retraining.exceptions import Held, RegistryError, Superseded
+from include.retraining.manifest import RunManifest
+from include.retraining.promotion_log import CLOCK_TOLERANCE, PromotionLog
+from include.retraining.promotion_rules import checked_version, newer_data_serves, require_evidence
 from include.retraining.promotions import PromotionEntry, PromotionKind
-from include.retraining.reasons import refusal
+from include.retraining.reasons import checked_reason
 from include.retraining.removal import refuse_marked
 from include.retraining.report import EvaluationReport
+from include.retraining.storage import Store
 from include.retraining.verdict import Verdict
 from include.retraining.versions import VersionManifest
 
-_VERSION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
 
+class Registry:
+    """The power to change what serves: one model's promotion log and the rules for adding to it.
 
-@dataclass(frozen=True)
-class LogCheck:
-    """What a check of a model's promotion log and versions found."""
+    Who only reads takes the log itself.
+    """
 
-    model: str
-    champion: Serving | None
-    """None when nothing serves, and when the log cannot tell."""
-    entries: int
-    """How many can be read."""
-    versions: int
-    """Distinct versions whose files were checked."""
-    records: int | None
-    """Decision records that were checked, with what they hold of the log and of one another; None
-    for who may not read them, as one who only serves."""
-    problems: tuple[str, ...]
+    def __init__(self, store: Store, model: str) -> None:
+        self.store = store
+        self.model = model
+        self.log = PromotionLog(store, model)
 
+    def append(self, entry: PromotionEntry) -> PromotionEntry | None:
+        """Put an entry if its number is free, chained to the one before it, and read it back.
 
-class Registry(PromotionLog):
-    """One model's promotion log, and the rules for adding to it."""
-
-    def verify(self) -> LogCheck:
-        """Check the log, the versions that ever served and the records, and raise for none.
-
-        What is damaged hides nothing else: all that can be read is checked.
+        Returns:
+            The entry as stored, or None when another entry has the number.
 
         Raises:
-            StorageError: when the store refuses or does not answer.
+            RegistryError: when what was written cannot be read back.
         """
-        try:
-            entries, problems = self.examine()
-        except StoreNotInitialised as error:
-            return LogCheck(self.model, None, 0, 0, 0, (str(error),))
-        champion = None
-        with suppress(RegistryError):  # it is one of the problems
-            champion = self.serving()
-        served = {entry.version: entry for entry in entries}
-        for entry in served.values():
-            try:
-                self._require_version(entry.version, entry.version_digest)
-            except (ArtifactError, EvidenceError, NotFound, MissingObject) as error:
-                problems.append(f"version {entry.version}: {error}")
-        records, damaged = self._examine_records()
-        named = {problem.partition(": ")[0] for problem in problems}
-        problems += [one for one in damaged if one.partition(": ")[0] not in named]
-        strangers = [name for name in self.names() if not ENTRY_NAME.fullmatch(name)]
-        problems += [f"{self.folder}/{name} is not an entry of the log" for name in strangers]
-        counts = (len(entries), len(served), records)
-        return LogCheck(self.model, champion, *counts, tuple(problems))
-
-    def _examine_records(self) -> tuple[int | None, list[str]]:
-        try:
-            return examine_records(self.store, self.model)
-        except StoreRefused:  # the log and the versions could be read: it is this right that lacks
-            return None, []
+        before = self.log.read(entry.generation - 1) if entry.generation > 1 else None
+        chained = entry.model_copy(update={"previous_sha256": before and sha256_of(before)})
+        key, data = layout.promotion_key(self.model, entry.generation), chained.to_bytes()
+        if not self.store.create(key, data):
+            return None
+        if self.store.read(key) != data:
+            raise RegistryError(f"{self.store.uri}/{key}: what was written cannot be read back")
+        return chained
 
     def promote(
         self,
@@ -120,10 +80,10 @@ class Registry(PromotionLog):
                 or a person rolled this version back.
             Held: when a person rolled back and has not released automatic promotion.
         """
-        _require_evidence(manifest, verdict, report)
-        version, digest = self._require_version(manifest.version)
+        require_evidence(manifest, verdict, report)
+        version, digest = checked_version(self.store, self.model, manifest.version)
         versions.check_provenance(version, manifest)
-        head, judged_against = self.head(), verdict.judged_against
+        head, judged_against = self.log.head(), verdict.judged_against
         if head > judged_against:
             return self._own(manifest, verdict)
         if head < judged_against:
@@ -133,7 +93,7 @@ class Registry(PromotionLog):
             )
         if head:
             self._require_no_hold()
-            self._require_newer(manifest, version, self.entry(head))
+            self._require_newer(manifest, version, self.log.entry(head))
         refuse_marked(self.store, self.model, manifest.version)
         entry = PromotionEntry(
             model=self.model,
@@ -193,8 +153,8 @@ class Registry(PromotionLog):
             if made == (PromotionKind.ROLLBACK, actor, reason):
                 return champion
             raise RegistryError(f"{self.model}: version {version} serves already")
-        earlier = self.served(version)
-        self._require_version(version, earlier.version_digest)
+        earlier = self.log.served(version)
+        checked_version(self.store, self.model, version, earlier.version_digest)
         changes = {
             "kind": PromotionKind.ROLLBACK,
             "actor": actor,
@@ -265,7 +225,7 @@ class Registry(PromotionLog):
             return self._own_by_hand(seen, None)
         if champion.version == version:
             raise RegistryError(f"{self.model}: version {version} serves already")
-        manifest, digest = self._require_version(version)
+        manifest, digest = checked_version(self.store, self.model, version)
         versions.load_estimator(self.store, manifest, trusted)
         refuse_marked(self.store, self.model, version)
         changes = {
@@ -302,7 +262,7 @@ class Registry(PromotionLog):
         Raises:
             Superseded: when it is another's.
         """
-        faster = self.entry(seen + 1)
+        faster = self.log.entry(seen + 1)
         if request is not None and faster.request == request:
             return faster
         raise Superseded(
@@ -311,25 +271,14 @@ class Registry(PromotionLog):
         )
 
     def _require_champion(self) -> PromotionEntry:
-        champion = self.champion()
+        champion = self.log.champion()
         if champion is None:
             raise RegistryError(f"{self.model}: nothing serves yet; let a run promote the first")
         return champion
 
-    def _require_version(
-        self, version: str, digest: str | None = None
-    ) -> tuple[VersionManifest, str]:
-        """Return a version's manifest and its digest after checking every file of it."""
-        if not _VERSION_NAME.fullmatch(version):
-            raise NotFound(f"{self.model}: {version!r} is not the name of a version")
-        manifest = versions.read_version(self.store, self.model, version, digest=digest)
-        found = sha256_of(self.store.read(layout.version_manifest_key(self.model, version)))
-        versions.verify_version(self.store, manifest)
-        return manifest, found
-
     def _require_no_hold(self) -> None:
         """Refuse while a person's rollback holds automatic promotion."""
-        hold = self.hold()
+        hold = self.log.hold()
         if hold is not None:
             raise Held(
                 f"automatic promotion is on hold: {hold.actor} rolled back to version "
@@ -354,13 +303,13 @@ class Registry(PromotionLog):
 
     def _rollback_of(self, version: VersionManifest) -> PromotionEntry | None:
         """Return the rollback that took a version out of service, unless it served again since."""
-        for entry in self.newest_first():
+        for entry in self.log.newest_first():
             if entry.version == version.version or (
                 entry.created_at < version.created_at - CLOCK_TOLERANCE  # it was not made yet
             ):
                 return None
             is_rollback = entry.kind is PromotionKind.ROLLBACK
-            if is_rollback and self.entry(entry.generation - 1).version == version.version:
+            if is_rollback and self.log.entry(entry.generation - 1).version == version.version:
                 return entry
         return None
 
@@ -370,7 +319,7 @@ class Registry(PromotionLog):
         Raises:
             Superseded: when it is another's.
         """
-        entry = self.entry(verdict.judged_against + 1)
+        entry = self.log.entry(verdict.judged_against + 1)
         ours = (manifest.run_id, manifest.version, verdict.content_digest)
         if (entry.run_id, entry.version, entry.verdict_digest) == ours:
             return entry
@@ -378,55 +327,3 @@ class Registry(PromotionLog):
             f"version {entry.version} became generation {entry.generation} ({entry.kind.value} by "
             f"{entry.actor}) after this challenger was scored"
         )
-
-
-def newer_data_serves(manifest: RunManifest, champion: PromotionEntry) -> str | None:
-    """Return why a run's data may not replace what serves, None when they may.
-
-    Data older than the champion's serve only when a person forces that with a reason.
-    """
-    date = manifest.params.date.isoformat()
-    is_forced = manifest.params.force_retrain and manifest.params.reason
-    if date >= champion.data_date or is_forced:
-        return None
-    return (
-        f"the data is of {date}, and version {champion.version} with data of {champion.data_date} "
-        "serves already; force_retrain with a reason overrides this"
-    )
-
-
-def checked_reason(actor: str, reason: str) -> str:
-    """Return the reason for an entry by hand, if it can be taken.
-
-    The log is never edited: what gets into it stays, so what looks like a secret is refused.
-
-    Raises:
-        RegistryError: when actor or reason are missing or not allowed, saying what is.
-    """
-    if not actor.strip() or not reason.strip():
-        raise RegistryError("an entry made by hand needs an actor and a reason")
-    if not actor.isprintable():
-        raise RegistryError(f"the actor is no name: {actor!r}")
-    problem = refusal(reason)
-    if problem:
-        raise RegistryError(f"a reason is {problem}")
-    return reason
-
-
-def _require_evidence(manifest: RunManifest, verdict: Verdict, report: EvaluationReport) -> None:
-    """Refuse a verdict that did not pass, or that is not about this run's challenger."""
-    if not verdict.passed:
-        raise RegistryError(f"the gate did not pass this challenger: {verdict.headline}")
-    run = (manifest.run_id, manifest.fingerprint)
-    generation = report.champion.serving.generation if report.champion else 0
-    for what, found, expected in (
-        ("the verdict is of another run", (verdict.run_id, verdict.fingerprint), run),
-        ("the evaluation is of another run", (report.run_id, report.fingerprint), run),
-        ("the evaluation is of another model", report.model, manifest.model),
-        ("the evaluation is of another version", report.challenger.version, manifest.version),
-        ("the verdict is of another evaluation", verdict.report_digest, report.content_digest),
-        ("the verdict is by other rules", verdict.policy_digest, manifest.policy_digest),
-        ("the verdict is against another champion", verdict.judged_against, generation),
-    ):
-        if found != expected:
-            raise RegistryError(f"run {manifest.run_id}: nothing was promoted, because {what}")

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from include.retraining.config import ModelConfig, TimeSplit
 from include.retraining.dataset import read_dataset
+from include.retraining.decision_record import DecisionRecord
 from include.retraining.exceptions import (
     ArtifactError,
     ConfigError,
@@ -30,7 +31,7 @@ from include.retraining.model_code import load_model_code
 from include.retraining.predictions import Predictions, predict
 from include.retraining.promotion_log import PromotionLog
 from include.retraining.reading import reading_of
-from include.retraining.records import DecisionRecord, decisions
+from include.retraining.records import decisions
 from include.retraining.split import holdout_mask
 from include.retraining.storage import Store
 from include.retraining.versions import VersionManifest, load_estimator, read_version

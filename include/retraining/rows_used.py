@@ -21,13 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from include.retraining.documents import Document
-from include.retraining.key_sketch import (
-    KeySketch,
-    distinct,
-    overlap,
-    sketch_hashes,
-    sketch_keys,
-)
+from include.retraining.key_sketch import KeySketch, distinct, overlap, sketch_hashes, sketch_keys
 
 # As in key_sketch.py: reading a version's manifest costs no import of numpy.
 if TYPE_CHECKING:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import re
 
+from include.retraining.decision_record import DecisionRecord
 from include.retraining.exceptions import NotFound
 from include.retraining.layout import RunPaths, decisions_folder, model_folder
 from include.retraining.manifest import RunManifest, current_plan, find_manifest
-from include.retraining.records import DecisionRecord, decisions
+from include.retraining.records import decisions
 from include.retraining.storage import Store
 
 _DECISION_NAME = re.compile(r"([^/]+)\.[0-9]{3,}\.json$")

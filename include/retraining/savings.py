@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from itertools import chain
 
 from include.retraining.decision_record import Outcome
-from include.retraining.records import decision_keys
+from include.retraining.record_files import decision_keys
 from include.retraining.storage import Store
 
 _DUE = re.compile(r"/(\d{8}T\d{6})-[^/]+$")

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from include.retraining.manifest import RunManifest
     from include.retraining.overview import Unreadable
     from include.retraining.promotions import PromotionEntry
-    from include.retraining.registry import LogCheck
     from include.retraining.replay import Replayed
     from include.retraining.verdict import GateResult
+    from include.retraining.verify import LogCheck
 
 _COLOURS = {"pass": "green", "fail": "red", "cannot_judge": "yellow", "not_judged": "dim"}
 

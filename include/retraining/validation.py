@@ -12,12 +12,13 @@ from include.retraining.canary import refused_canaries
 from include.retraining.config import ModelConfig
 from include.retraining.contract import check_contract, expectations
 from include.retraining.dataset import read_dataset
+from include.retraining.decision_record import DecisionRecord, Outcome
 from include.retraining.exceptions import DataRejected
 from include.retraining.job import Job, cost
 from include.retraining.labels import is_class
 from include.retraining.model_code import load_model_code
 from include.retraining.reading import reading_of
-from include.retraining.records import DecisionRecord, Outcome, decisions
+from include.retraining.records import decisions
 from include.retraining.results import ValidateResult
 from include.retraining.split import holdout_mask, keys_on_both_sides
 from include.retraining.storage import Store

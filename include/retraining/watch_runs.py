@@ -16,7 +16,7 @@ from include.retraining.documents import Document
 from include.retraining.exceptions import EvidenceError
 from include.retraining.layout import RunPaths
 from include.retraining.manifest import Cause, find_manifest
-from include.retraining.records import RunRef
+from include.retraining.run_reference import RunRef
 from include.retraining.storage import Store
 
 NEWEST = 10

@@ -13,7 +13,7 @@ import pytest
 
 from include.local_airflow.repository_copy import copy_repository
 from include.retraining import store_marker
-from include.retraining.records import Outcome
+from include.retraining.decision_record import Outcome
 from include.retraining.storage import Store
 from tests.e2e.harness import Stage, stage
 

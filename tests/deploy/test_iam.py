@@ -24,8 +24,8 @@ from include.retraining.decision_record import Outcome
 from include.retraining.exceptions import StoreRefused
 from include.retraining.layout import RunPaths, promotion_key, version_manifest_key
 from include.retraining.notices import Notice
-from include.retraining.records import RunRef
-from include.retraining.registry import Registry
+from include.retraining.promotion_log import PromotionLog
+from include.retraining.run_reference import RunRef
 from include.retraining.runner import run_steps
 from include.retraining.storage import OPTIONS_VARIABLE
 from include.retraining.store_marker import initialise
@@ -87,7 +87,7 @@ def test_each_role_can_do_its_part(
     for command in ("champion", "history", "verify"):
         assert main([command, NAME]) == 0, command
     reader = roles.store("reader")
-    serving = Registry(reader, NAME).serving()
+    serving = PromotionLog(reader, NAME).serving()
     assert serving is not None
     load_estimator(reader, read_version(reader, NAME, serving.version), ())
 

@@ -11,7 +11,7 @@ from include.local_airflow import samples
 from include.retraining.config import MODELS_FOLDER, ModelConfig, parse_model
 from include.retraining.manifest import Cause, Params, RunManifest
 from include.retraining.planning import plan_run
-from include.retraining.records import RunRef
+from include.retraining.run_reference import RunRef
 from include.retraining.storage import Store
 from tests.docker.aws import QUEUE
 

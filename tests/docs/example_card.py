@@ -22,10 +22,10 @@ from include.retraining.job import Job
 from include.retraining.layout import RunPaths
 from include.retraining.manifest import Cause, Params
 from include.retraining.planning import plan_run
-from include.retraining.registry import initialise
 from include.retraining.report import EvaluationReport
 from include.retraining.results import write_result
-from include.retraining.training import train
+from include.retraining.store_marker import initialise
+from include.retraining.train import train
 from include.retraining.validation import validate
 from tests.docs.markdown_files import ROOT
 

@@ -31,8 +31,9 @@ from include.local_airflow.settings import apply_settings
 from include.local_airflow.slack_receiver import TOKEN, SlackReceiver
 from include.local_airflow.stores import store_connection
 from include.retraining import records, registry, store_marker
+from include.retraining.decision_record import DecisionRecord
 from include.retraining.promotions import PromotionEntry
-from include.retraining.records import DecisionRecord, RunRef
+from include.retraining.run_reference import RunRef
 from include.retraining.storage import Store
 from tests.invariants import check_invariants, check_no_canary, check_told
 
@@ -211,7 +212,7 @@ class Stage:
     def promotions(self, model: str) -> list[PromotionEntry]:
         """Return a model's promotion log, verified, oldest first."""
         return sorted(
-            registry.Registry(self.store, model).history(), key=lambda entry: entry.generation
+            registry.Registry(self.store, model).log.history(), key=lambda entry: entry.generation
         )
 
     def wait_for_message(self, *words: str, timeout_seconds: float = 180) -> str:

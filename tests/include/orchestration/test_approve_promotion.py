@@ -14,7 +14,7 @@ from include.orchestration.approve_promotion import ApprovePromotionOperator
 from include.retraining.approval import Approval, find_answer
 from include.retraining.decide import check_quality
 from include.retraining.manifest import read_manifest
-from include.retraining.records import RunRef
+from include.retraining.run_reference import RunRef
 from include.retraining.storage import Store
 from tests.planted import MODEL, plant_run
 

@@ -14,15 +14,12 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from include.local_airflow.slack_receiver import REVOKED, SlackReceiver
 from include.orchestration import telling
-from include.orchestration.closing import (
-    close_and_tell,
-    close_ended_run,
-    say_that_card_is_missing,
-)
+from include.orchestration.closing import close_and_tell, close_ended_run, say_that_card_is_missing
 from include.orchestration.failing import failing_clearly
 from include.orchestration.noting import note_cleared
 from include.orchestration.run_reference import run_reference
 from include.retraining.config import Alerts, load_model
+from include.retraining.decision_record import DecisionRecord, Outcome
 from include.retraining.exceptions import (
     DataRejected,
     DeliveryError,
@@ -33,7 +30,7 @@ from include.retraining.exceptions import (
 from include.retraining.manifest import Flag
 from include.retraining.notices import Kind, Notice
 from include.retraining.outbox import waiting
-from include.retraining.records import DecisionRecord, Outcome, consumed_flag, decisions
+from include.retraining.records import consumed_flag, decisions
 from include.retraining.results import StepFailure, write_failure
 from include.retraining.storage import Store
 

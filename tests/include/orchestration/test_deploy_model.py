@@ -12,8 +12,10 @@ from include.local_airflow.slack_receiver import SlackReceiver
 from include.orchestration.closing import close_ended_run
 from include.orchestration.deploy_model import DeployModelOperator
 from include.retraining import planning
-from include.retraining.decide import check_quality, judged_evidence
-from include.retraining.records import Outcome, decisions
+from include.retraining.decide import check_quality
+from include.retraining.decision_record import Outcome
+from include.retraining.evidence import judged_evidence
+from include.retraining.records import decisions
 from include.retraining.registry import Registry
 from include.retraining.storage import Store
 from tests.planted import MODEL, decide, plant_run, run_ref, version_name

@@ -18,10 +18,13 @@ from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
 from include.orchestration.flag_sensor import NET_SECONDS, FlagSensor
 from include.retraining import store_marker
+from include.retraining.close_run import close_run
 from include.retraining.config import ModelConfig, load_model
+from include.retraining.decision_record import Outcome
 from include.retraining.delivery import inspect_delivery
 from include.retraining.manifest import Cause
-from include.retraining.records import Outcome, RunRef, close_run, decisions
+from include.retraining.records import decisions
+from include.retraining.run_reference import RunRef
 from include.retraining.storage import Store
 from include.retraining.watch_runs import runs_to_look_at
 

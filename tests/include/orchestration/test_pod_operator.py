@@ -11,14 +11,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from include.orchestration.run_reference import run_reference
 from include.orchestration.store_connection import store_address
-from tests.include.orchestration.pod_tasks import (
-    ENDLESS,
-    IMAGE,
-    deferred,
-    job,
-    run,
-    stub,
-)
+from tests.include.orchestration.pod_tasks import ENDLESS, IMAGE, deferred, job, run, stub
 from tests.kubernetes_api import KubernetesApi
 
 

@@ -12,7 +12,10 @@ import pytest
 from include.local_airflow.slack_receiver import SlackReceiver
 from include.orchestration import watch_runs, watch_tasks
 from include.orchestration.links import airflow_url
-from include.retraining.records import DecisionRecord, Outcome, RunRef, close_run, find_decision
+from include.retraining.close_run import close_run
+from include.retraining.decision_record import DecisionRecord, Outcome
+from include.retraining.records import find_decision
+from include.retraining.run_reference import RunRef
 from include.retraining.storage import Store
 from include.retraining.watch_runs import NEWEST, note_begun
 from tests.planted import MODEL, run_ref

@@ -19,7 +19,8 @@ from include.orchestration.plan_run import PlanRunOperator
 from include.retraining import registry
 from include.retraining.compute import LocalCompute
 from include.retraining.config import load_model
-from include.retraining.records import Outcome, decisions
+from include.retraining.decision_record import Outcome
+from include.retraining.records import decisions
 from include.retraining.storage import Store
 
 JOBS = {"validate_data": "validate", "train_model": "train", "evaluate_model": "evaluate"}
@@ -122,6 +123,6 @@ def test_a_dry_run_promotes_nothing_and_emits_nothing(
     judge(now)
     with pytest.raises(AirflowSkipException, match="dry run: it would have been promoted"):
         deploy(now)
-    assert registry.Registry(store, "diabetes_progression").champion() is None
+    assert registry.Registry(store, "diabetes_progression").log.champion() is None
     (record,) = decisions(store, "diabetes_progression")
     assert record.outcome is Outcome.DRY_RUN

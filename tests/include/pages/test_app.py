@@ -18,7 +18,8 @@ from include.retraining import watch_mark
 from include.retraining.decision_words import HAPPENED
 from include.retraining.layout import RunPaths, promotion_key
 from include.retraining.promotion_log import PromotionLog
-from include.retraining.records import decision_keys, decisions
+from include.retraining.record_files import decision_keys
+from include.retraining.records import decisions
 from include.retraining.storage import Store
 from include.retraining.why import why
 from tests.crowded_store import SCRIPT, crowded_store, damage

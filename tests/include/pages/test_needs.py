@@ -11,7 +11,7 @@ from include.pages.airflow_state import DagSeen
 from include.pages.needs import Urgency, needs, urgency
 from include.retraining.decision_record import Outcome
 from include.retraining.overview import ModelSeen, look_at_model
-from include.retraining.watch_alarms import Raised
+from include.retraining.watch_memory import Raised
 from tests.crowded_store import crowded_store
 from tests.test_runbooks import PAGES
 

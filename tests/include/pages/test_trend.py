@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from include.pages.trend import fairness, judged, points, slices
+from include.retraining.close_run import close_run
 from include.retraining.decision_record import DecisionRecord, Outcome
-from include.retraining.records import close_run, decisions
+from include.retraining.records import decisions
 from include.retraining.storage import Store
 from include.retraining.store_marker import initialise
 from tests.planted import MODEL, decide, plant_run

@@ -12,7 +12,7 @@ import pytest
 
 from include.retraining import layout
 from include.retraining.exceptions import RetrainingError
-from include.retraining.registry import Registry
+from include.retraining.promotion_log import PromotionLog
 from include.retraining.storage import Store
 from tests.planted import CONFIG, MODEL, plant_run, run_ref, version_name
 
@@ -20,7 +20,7 @@ WORSE = {"challenger.metrics.accuracy": 0.5}
 
 
 def _serving(store: Store) -> str | None:
-    serving = Registry(store, MODEL).serving()
+    serving = PromotionLog(store, MODEL).serving()
     return serving and serving.version
 
 
@@ -165,7 +165,7 @@ def who_is_slower_is_superseded(code: Any, store: Store) -> None:
     record = code.deploy(store, slow, actor="dag")
     assert record.outcome.value == "superseded"
     assert _serving(store) == version_name(1)
-    assert Registry(store, MODEL).head() == 1
+    assert PromotionLog(store, MODEL).head() == 1
 
 
 def a_closed_run_is_not_promoted(code: Any, store: Store) -> None:
@@ -214,7 +214,7 @@ def a_promotion_is_recorded_once(code: Any, store: Store) -> None:
     first = _decide(code, store, run)
     assert code.deploy(store, run, actor="dag").to_bytes() == first.to_bytes()
     assert code.check_quality(store, run).passed
-    assert Registry(store, MODEL).head() == 1
+    assert PromotionLog(store, MODEL).head() == 1
 
 
 def who_is_slower_by_a_moment_is_superseded(code: Any, store: Store) -> None:
@@ -288,7 +288,7 @@ def a_cleared_promotion_goes_on_with_its_verdict(code: Any, store: Store) -> Non
     assert (first.outcome.value, first.clear) == ("failed", 0)
     again = code.deploy(store, run_ref(1, clear=2), actor="dag")
     assert (again.outcome.value, again.clear) == ("no_change", 2)
-    assert Registry(store, MODEL).head() == 1
+    assert PromotionLog(store, MODEL).head() == 1
 
 
 def a_skipped_promotion_that_is_cleared_changes_no_decision(code: Any, store: Store) -> None:
@@ -325,9 +325,9 @@ def an_altered_log_promotes_nothing(code: Any, store: Store) -> None:
     with pytest.raises(RetrainingError, match="altered"):
         code.deploy(store, run, actor="dag")
     with pytest.raises(RetrainingError, match="does not follow the entry before it"):
-        code.registry(store, MODEL).entry(2)
+        code.registry(store, MODEL).log.entry(2)
     store.write(key, intact)
-    assert Registry(store, MODEL).head() == 2
+    assert PromotionLog(store, MODEL).head() == 2
 
 
 def an_empty_place_has_no_first_model(code: Any, store: Store) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from include.retraining.close_run import close_run
 from include.retraining.decide import check_quality
+from include.retraining.decision_record import Outcome
 from include.retraining.manifest import read_manifest
 from include.retraining.promotions import PromotionEntry
-from include.retraining.records import Outcome, RunRef, close_run
 from include.retraining.registry import Registry
 from include.retraining.report import EvaluationReport
+from include.retraining.run_reference import RunRef
 from include.retraining.storage import Store
 from tests.planted import MODEL, plant_run
 

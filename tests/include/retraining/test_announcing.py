@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from include.retraining.announcing import announcement
+from include.retraining.close_run import close_run
+from include.retraining.decision_record import DecisionRecord, Outcome
 from include.retraining.notices import Links, Notice
 from include.retraining.outbox import deliver_waiting, post, waiting
-from include.retraining.records import DecisionRecord, Outcome, close_run
 from include.retraining.storage import Store
 from include.retraining.store_marker import initialise
 from tests.planted import decide, plant_run, run_ref

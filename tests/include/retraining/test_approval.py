@@ -10,10 +10,12 @@ import pytest
 from include.retraining import store_marker
 from include.retraining.approval import Approval, find_answer, find_approval, write_approval
 from include.retraining.decide import abort, check_quality, deploy
+from include.retraining.decision_record import Outcome
 from include.retraining.exceptions import EvidenceError
 from include.retraining.manifest import read_manifest
-from include.retraining.records import Outcome, RunRef
+from include.retraining.promotion_log import PromotionLog
 from include.retraining.registry import Registry
+from include.retraining.run_reference import RunRef
 from include.retraining.storage import Store
 from tests.planted import MODEL, START, decide, plant_run, run_ref, version_name
 
@@ -51,7 +53,7 @@ def say(store: Store, run: RunRef, **given: Any) -> Approval:
 
 def head(store: Store) -> int:
     """Return how many entries the promotion log has."""
-    return Registry(store, MODEL).head()
+    return PromotionLog(store, MODEL).head()
 
 
 def test_an_approval_promotes_in_the_name_of_who_gave_it(store: Store) -> None:
@@ -60,7 +62,7 @@ def test_an_approval_promotes_in_the_name_of_who_gave_it(store: Store) -> None:
     given = say(store, run)
     record = deploy(store, run, actor="the DAG")
     assert (record.outcome, record.approval) == (Outcome.PROMOTED, given)
-    (entry,) = Registry(store, MODEL).history()
+    (entry,) = PromotionLog(store, MODEL).history()
     assert (entry.actor, entry.reason) == ("ada", "it is better")
 
 

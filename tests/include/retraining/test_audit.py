@@ -19,10 +19,12 @@ from include.retraining import layout
 from include.retraining.__main__ import main
 from include.retraining.approval import Approval, write_approval
 from include.retraining.audit import AuditRow, audit
+from include.retraining.close_run import close_run
 from include.retraining.decide import check_quality
+from include.retraining.decision_record import Outcome
 from include.retraining.manifest import read_manifest
 from include.retraining.promotion_log import PromotionLog
-from include.retraining.records import Outcome, close_run, decision_keys
+from include.retraining.record_files import decision_keys
 from include.retraining.registry import Registry
 from include.retraining.report import EvaluationReport
 from include.retraining.storage import OPTIONS_VARIABLE, URI_VARIABLE, Store
@@ -60,15 +62,15 @@ def promote_only(store: Store, number: int) -> None:
 
 def roll_back(store: Store, number: int) -> None:
     """Let the first version serve again, if another one serves."""
-    champion = Registry(store, MODEL).champion()
-    first = champion and Registry(store, MODEL).entry(1).version
+    champion = PromotionLog(store, MODEL).champion()
+    first = champion and PromotionLog(store, MODEL).entry(1).version
     if champion and first != champion.version:
         Registry(store, MODEL).rollback(first, actor="ann", reason=f"reason {number}")
 
 
 def release(store: Store, number: int) -> None:
     """Release a hold, if there is one."""
-    if Registry(store, MODEL).hold() is not None:
+    if PromotionLog(store, MODEL).hold() is not None:
         Registry(store, MODEL).release(actor="ann", reason=f"reason {number}")
 
 
@@ -89,7 +91,7 @@ def fail(store: Store, number: int) -> None:
 
 def promote_held_too(store: Store, number: int) -> None:
     """Append an entry and leave no record, if nothing is on hold."""
-    if Registry(store, MODEL).hold() is None:
+    if PromotionLog(store, MODEL).hold() is None:
         promote_only(store, number)
 
 

@@ -7,18 +7,20 @@ from datetime import UTC, datetime
 
 import pytest
 
-from include.retraining import layout, registry, tables
-from include.retraining.chain import newest_records, remember_newest
+from include.retraining import layout, tables
+from include.retraining.chain import newest_records
+from include.retraining.close_run import close_run
 from include.retraining.decide import check_quality, deploy
-from include.retraining.decision_record import DecisionRecord
+from include.retraining.decision_record import DecisionRecord, Outcome
 from include.retraining.exceptions import RegistryError, StoreRefused
+from include.retraining.newest_seen import remember_newest
 from include.retraining.promotion_log import PromotionLog
 from include.retraining.record_files import decision_keys
-from include.retraining.records import Outcome, close_run
 from include.retraining.registry import Registry
 from include.retraining.storage import Store
 from include.retraining.store_marker import initialise
-from include.retraining.watch_alarms import find_watched
+from include.retraining.verify import verify
+from include.retraining.watch_memory import find_watched
 from tests.planted import MODEL, decide, plant_run, run_ref, version_name
 
 NEWEST = layout.promotion_key(MODEL, 2)
@@ -45,7 +47,7 @@ def alter(store: Store, key: str) -> bytes:
 
 def problems(store: Store) -> tuple[str, ...]:
     """What `verify` finds."""
-    return Registry(store, MODEL).verify().problems
+    return verify(store, MODEL).problems
 
 
 def watch(store: Store) -> str | None:
@@ -86,13 +88,13 @@ def test_a_hold_that_disappears_releases_nothing(store: Store, seen_by: str) -> 
     else:
         assert watch(store) is None
     store.delete(layout.promotion_key(MODEL, 3))
-    assert Registry(store, MODEL).hold() is None
+    assert PromotionLog(store, MODEL).hold() is None
     run = plant_run(store, 4)
     check_quality(store, run)
     for look in (lambda: watch(store), lambda: deploy(store, run, actor="dag")):
         with pytest.raises(RegistryError, match=r"00000003\.json: it is missing since it was seen"):
             look()
-    assert Registry(store, MODEL).head() == 2
+    assert PromotionLog(store, MODEL).head() == 2
     if seen_by == "a record":
         assert "00000003.json: it is missing" in problems(store)[0]
 
@@ -191,7 +193,7 @@ def test_who_may_not_read_records_verifies_the_log(
     def refuse(store: Store, model: str) -> None:
         raise StoreRefused("denied")
 
-    monkeypatch.setattr(registry, "examine_records", refuse)
-    check = Registry(store, MODEL).verify()
+    monkeypatch.setattr("include.retraining.verify.examine_records", refuse)
+    check = verify(store, MODEL)
     assert (check.entries, check.records, check.problems) == (2, None, ())
     assert "records not readable" in "".join(tables.check(check))

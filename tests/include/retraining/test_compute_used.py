@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from include.retraining.attempts import Attempts, JobState
+from include.retraining.close_run import close_run
 from include.retraining.compute_used import compute_used
+from include.retraining.decision_record import Outcome
 from include.retraining.manifest import Cause
 from include.retraining.planning import last_peaks
-from include.retraining.records import Outcome, RunRef, close_run
+from include.retraining.run_reference import RunRef
 from tests.include.retraining.toys import Toy
 
 IMAGE = f"registry.example/train@sha256:{'a' * 64}"

@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 
 from include.retraining import decide
+from include.retraining.close_run import close_run
+from include.retraining.decision_record import DecisionRecord, Outcome
+from include.retraining.evidence import judge_evidence
 from include.retraining.exceptions import EvidenceError, NotFound
-from include.retraining.records import DecisionRecord, Outcome, RunRef, close_run
 from include.retraining.registry import Registry
+from include.retraining.run_reference import RunRef
 from include.retraining.storage import Store
 from include.retraining.store_marker import initialise
 from tests.include.retraining.decide_checks import CHECKS
@@ -26,7 +29,7 @@ class Code:
     check_quality = staticmethod(decide.check_quality)
     deploy = staticmethod(decide.deploy)
     abort = staticmethod(decide.abort)
-    evidence = staticmethod(decide._judge_evidence)
+    evidence = staticmethod(judge_evidence)
     close_run = staticmethod(close_run)
     registry = Registry
     outcome = Outcome

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from include.retraining.close_run import close_run
 from include.retraining.decision_notice import CAUSES, card_notice, notice_for
+from include.retraining.decision_record import DecisionRecord, Outcome
 from include.retraining.notices import Kind, Links
-from include.retraining.records import DecisionRecord, Outcome, close_run
 from include.retraining.storage import Store
 from include.retraining.store_marker import initialise
 from tests.planted import MODEL, decide, plant_run, run_ref, version_name

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from include.retraining.close_run import close_run
 from include.retraining.decision_notice import kind_of, notice_for
 from include.retraining.decision_record import Outcome
 from include.retraining.decision_words import HAPPENED, decision_sentence
 from include.retraining.notices import Links
-from include.retraining.records import close_run
 from include.retraining.storage import Store
 from include.retraining.store_marker import initialise
 from include.retraining.why import why

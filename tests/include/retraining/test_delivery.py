@@ -12,12 +12,7 @@ from typing import Any
 import boto3
 import pytest
 
-from include.retraining.delivery import (
-    flag_uri,
-    inspect_delivery,
-    open_location,
-    pin_delivery,
-)
+from include.retraining.delivery import flag_uri, inspect_delivery, open_location, pin_delivery
 from include.retraining.documents import sha256_of
 from include.retraining.exceptions import DeliveryError, StorageError, StoreRefused
 from include.retraining.manifest import Flag

@@ -39,10 +39,14 @@ MODULES = (
     *GATE,
     "decision_record",
     "promotion_log",
+    "promotion_rules",
     "registry",
     "record_files",
+    "gathering",
     "records",
     "cleared",
+    "close_run",
+    "evidence",
     "decide",
 )
 
@@ -57,7 +61,7 @@ class Mutant:
     new: str
 
 
-_SAME = "    _require_same(evidence, run, store)\n"
+_SAME = "    require_same_verdict(evidence, run, store)\n"
 MUTANTS = (
     Mutant(
         "no width is evidence",
@@ -567,13 +571,13 @@ MUTANTS = (
     # The wiring.
     Mutant(
         "deploy does not look at the stored verdict",
-        "decide",
+        "evidence",
         f"{_SAME}    return evidence\n",
         "    return evidence\n",
     ),
     Mutant(
         "deploy believes the stored verdict",
-        "decide",
+        "evidence",
         f"{_SAME}    return evidence\n",
         "    stored = Verdict.from_bytes(\n"
         "        store.read(evidence.paths.verdict(run.clear)), where='verdict')\n"
@@ -587,13 +591,13 @@ MUTANTS = (
     ),
     Mutant(
         "the registry promotes what did not pass",
-        "registry",
+        "promotion_rules",
         "if not verdict.passed:",
         "if False:",
     ),
     Mutant(
         "the registry takes any verdict",
-        "registry",
+        "promotion_rules",
         "if found != expected:",
         "if False:",
     ),
@@ -618,37 +622,37 @@ MUTANTS = (
     ),
     Mutant(
         "the steps before the evaluation need no result",
-        "decide",
+        "evidence",
         'for step in ("validate", "train"):',
         "for step in ():",
     ),
     Mutant(
         "the rules are not those of the plan",
-        "decide",
+        "evidence",
         "if policy.digest != manifest.policy_digest:",
         "if False:",
     ),
     Mutant(
         "the version's files are not checked",
-        "registry",
-        "versions.verify_version(self.store, manifest)",
+        "promotion_rules",
+        "verify_version(store, manifest)",
         "pass",
     ),
     Mutant(
         "older data replaces newer",
-        "registry",
+        "promotion_rules",
         "if date >= champion.data_date or is_forced:",
         "if True:",
     ),
     Mutant(
         "who is slower promotes all the same",
         "registry",
-        "head, judged_against = self.head(), verdict.judged_against",
-        "head = judged_against = self.head()",
+        "head, judged_against = self.log.head(), verdict.judged_against",
+        "head = judged_against = self.log.head()",
     ),
     Mutant(
         "an entry of another is overwritten",
-        "promotion_log",
+        "registry",
         "if not self.store.create(key, data):",
         "if self.store.write(key, data):",
     ),
@@ -672,19 +676,19 @@ MUTANTS = (
     ),
     Mutant(
         "a promotion is recorded as its caller believes",
-        "records",
-        "outcome, reason, previous = Outcome.PROMOTED, headline, _previous(log, entry)",
+        "gathering",
+        "outcome, reason, previous = Outcome.PROMOTED, headline, served_before(log, entry)",
         "previous = _previous(log, entry)",
     ),
     Mutant(
         "promoted is recorded without an entry in the log",
-        "records",
+        "gathering",
         "elif outcome is Outcome.PROMOTED:",
         "elif False:",
     ),
     Mutant(
         "failed stays the last word",
-        "records",
+        "close_run",
         "if told.outcome is not Outcome.PROMOTED:\n        return record",
         "if True:\n        return record",
     ),
@@ -695,13 +699,13 @@ class _Code:
     """The functions of a set of copies, as the checks call them."""
 
     def __init__(self, modules: Mapping[str, types.ModuleType]) -> None:
-        decide, records = modules["decide"], modules["records"]
+        decide = modules["decide"]
         self.check_quality = decide.check_quality
         self.deploy = decide.deploy
         self.abort = decide.abort
-        self.evidence = decide._judge_evidence
-        self.close_run = records.close_run
-        self.outcome = records.Outcome
+        self.evidence = modules["evidence"].judge_evidence
+        self.close_run = modules["close_run"].close_run
+        self.outcome = modules["decision_record"].Outcome
         self.registry = modules["registry"].Registry
 
 

@@ -18,6 +18,7 @@ from include.retraining.registry import Registry
 from include.retraining.removal import RemovalMark
 from include.retraining.storage import Store
 from include.retraining.store_marker import initialise
+from include.retraining.verify import verify
 from tests.include.retraining.test_outbox import make_notice
 from tests.invariants import check_invariants
 from tests.planted import MODEL, decide, plant_run, plant_version, version_name
@@ -48,7 +49,7 @@ def test_what_was_promoted_meanwhile_stays(store: Store) -> None:
     decide(store, late)
     went = remove(store, garbage)
     assert {item.version for item in went} == {(MODEL, version_name(day)) for day in (3, 4)}
-    assert Registry(store, MODEL).verify().problems == ()
+    assert verify(store, MODEL).problems == ()
     check_invariants(store, MODEL)
 
 

@@ -16,9 +16,9 @@ from include.retraining.gate import judge
 from include.retraining.guessed_keys import guessed_otherwise
 from include.retraining.layout import version_manifest_key
 from include.retraining.results import write_result
-from include.retraining.training import train
+from include.retraining.split_record import SplitUsed
+from include.retraining.train import train
 from include.retraining.verdict import Answer
-from include.retraining.versions import SplitUsed
 from tests.include.retraining.toys import Toy, make_frame, model_file
 
 MakeToy = Callable[..., Toy]

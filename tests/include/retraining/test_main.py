@@ -20,12 +20,16 @@ import yaml
 
 from include.retraining import tables
 from include.retraining.__main__ import main
+from include.retraining.close_run import close_run
+from include.retraining.decision_record import Outcome
 from include.retraining.notices import Notice
 from include.retraining.outbox import deliver_waiting, waiting
-from include.retraining.records import Outcome, close_run, decision_keys
-from include.retraining.registry import LogCheck, Registry
+from include.retraining.promotion_log import PromotionLog
+from include.retraining.record_files import decision_keys
+from include.retraining.registry import Registry
 from include.retraining.storage import OPTIONS_VARIABLE, URI_VARIABLE, Store
 from include.retraining.store_marker import initialise
+from include.retraining.verify import LogCheck
 from tests.include.retraining.gate_checks import GOOD_REPORT, STRICT_POLICY
 from tests.planted import (
     CONFIG,
@@ -213,7 +217,7 @@ def test_rollback(store: Store, run: Run, known: None) -> None:
         f"No asset event was emitted: a command cannot. DAGs that wait for the asset `{MODEL}_c"
         in out
     )
-    entry = Registry(store, MODEL).champion()
+    entry = PromotionLog(store, MODEL).champion()
     assert entry is not None
     assert (entry.actor, entry.reason) == (getpass.getuser(), "complaints")
     (notice,) = told_back(store)
@@ -234,7 +238,7 @@ def test_a_rollback_typed_again_is_the_one_that_was_made(
         code, out, _ = run(*again)
         assert code == 0
         assert "This was done already." in out
-    assert [entry.generation for entry in Registry(store, MODEL).history()] == [1, 2, 3]
+    assert [entry.generation for entry in PromotionLog(store, MODEL).history()] == [1, 2, 3]
     (notice,) = told_back(store)
     store.delete(f"outbox/{notice.key}.json")
     run(*words, "--dry-run")
@@ -248,7 +252,7 @@ def test_an_empty_version_is_none_that_served(store: Store, run: Run, known: Non
     code, _, err = run("rollback", MODEL, "--to", "", "--reason", "complaints")
     assert code == 1
     assert "version '' never served" in err
-    assert len(Registry(store, MODEL).history()) == 2
+    assert len(PromotionLog(store, MODEL).history()) == 2
 
 
 def test_who_types_must_be_known_by_a_name(
@@ -270,7 +274,7 @@ def test_a_dry_run_of_a_rollback(store: Store, run: Run, known: None) -> None:
     assert f"Tried: version {version_name(1)} verifies and loads" in out
     words = ("rollback", MODEL, "--reason", "complaints", "--dry-run", "--json")
     assert json.loads(run(*words)[1])["target"] == {"version": version_name(1), "generation": 1}
-    assert len(Registry(store, MODEL).history()) == 2
+    assert len(PromotionLog(store, MODEL).history()) == 2
 
 
 def test_no_rollback_to_what_does_not_answer(store: Store, run: Run, known: None) -> None:
@@ -283,7 +287,7 @@ def test_no_rollback_to_what_does_not_answer(store: Store, run: Run, known: None
         code, _, err = run(*words)
         assert code == 1
         assert "altered" in err
-    assert len(Registry(store, MODEL).history()) == 2
+    assert len(PromotionLog(store, MODEL).history()) == 2
 
 
 def test_a_release_leaves_since_when_a_version_serves(store: Store, run: Run, known: None) -> None:
@@ -292,7 +296,7 @@ def test_a_release_leaves_since_when_a_version_serves(store: Store, run: Run, kn
     assert "no run promotes until it is released" in run("champion", MODEL)[1]
     path = store.local_path(f"models/{MODEL}/promotions/00000003.json")
     assert path is not None
-    rollback = Registry(store, MODEL).champion()
+    rollback = PromotionLog(store, MODEL).champion()
     assert rollback is not None
     long_ago = rollback.model_copy(update={"created_at": datetime(2026, 3, 1, tzinfo=UTC)})
     path.write_bytes(long_ago.to_bytes())
@@ -323,7 +327,7 @@ def test_a_release_that_nobody_can_be_told_of(store: Store, run: Run) -> None:
     answer = json.loads(run("release", MODEL, "--reason", "labels repaired", "--json")[1])
     assert answer["told"].startswith("Nobody is told: no model")
     assert (answer["generation"], answer["kind"]) == (6, "release")
-    assert Registry(store, MODEL).hold() is None
+    assert PromotionLog(store, MODEL).hold() is None
 
 
 def test_promote_unjudged(store: Store, run: Run, known: None) -> None:
@@ -402,17 +406,17 @@ def test_a_reason_is_one_short_line(store: Store, run: Run, known: None) -> None
 @pytest.mark.fault("L02")
 def test_a_secret_in_a_reason_is_refused(store: Store, run: Run, known: None) -> None:
     """The log is never edited, so it must not get there: nothing is written and it is not shown."""
-    before = Registry(store, MODEL).history()
+    before = PromotionLog(store, MODEL).history()
     code, out, err = run("rollback", MODEL, "--reason", "they know password=hunter22 now")
     assert code == 1
     assert "looks like a secret" in err
     assert "hunter22" not in out + err
-    assert Registry(store, MODEL).history() == before
+    assert PromotionLog(store, MODEL).history() == before
 
 
 def test_a_secret_in_a_reason_is_shown_to_nobody(store: Store, run: Run, known: None) -> None:
     """Whatever is kept in the store, no command prints what looks like a secret."""
-    entry = Registry(store, MODEL).history()[-1]
+    entry = PromotionLog(store, MODEL).history()[-1]
     told = "it was paid with password=hunter22 of https://hooks.slack.com/services/T0/B0/abc"
     store.write(
         f"models/{MODEL}/promotions/00000002.json",
@@ -659,7 +663,7 @@ def test_release(store: Store, run: Run, known: None) -> None:
     assert version_name(1) in out
     assert "Slack is told by the next pass" in out
     assert sorted(notice.event for notice in waiting(store)) == ["released", "rolled_back"]
-    assert Registry(store, MODEL).hold() is None
+    assert PromotionLog(store, MODEL).hold() is None
     code, _, err = run("release", MODEL, "--reason", "again")
     assert code == 1
     assert "nothing is on hold" in err

@@ -16,7 +16,8 @@ from include.retraining.overview import (
     recent_decisions,
 )
 from include.retraining.promotion_log import PromotionLog
-from include.retraining.records import decision_keys, decisions
+from include.retraining.record_files import decision_keys
+from include.retraining.records import decisions
 from include.retraining.remembering import Memory, RememberingStore
 from include.retraining.storage import Store
 from include.retraining.store_marker import initialise

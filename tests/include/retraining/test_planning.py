@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from include.retraining import planning
+from include.retraining.decision_record import DecisionRecord, Outcome
 from include.retraining.exceptions import DeliveryError, EvidenceError, NotFound
 from include.retraining.layout import RunPaths, version_manifest_key
 from include.retraining.manifest import (
@@ -18,7 +19,6 @@ from include.retraining.manifest import (
     read_manifest,
 )
 from include.retraining.planning import unchanged
-from include.retraining.records import DecisionRecord, Outcome
 from include.retraining.storage import Store
 from tests.include.retraining import apples
 from tests.include.retraining.apples import DAY, FLAG, FOLDER, deliver, paths_of, plan

@@ -9,9 +9,11 @@ import pytest
 from include.retraining import layout
 from include.retraining.decide import check_quality
 from include.retraining.exceptions import NotFound, RegistryError, Superseded
+from include.retraining.promotion_log import PromotionLog
 from include.retraining.registry import Registry
 from include.retraining.storage import Store
 from include.retraining.store_marker import initialise
+from include.retraining.verify import verify
 from tests.include.retraining.gate_checks import against_baseline
 from tests.include.retraining.promoting import promote, promote_days
 from tests.planted import MODEL, plant_run, version_name
@@ -50,12 +52,12 @@ def test_best_of_last(folder: Store) -> None:
         run = plant_run(folder, day, report={**against_baseline(score), **rivals})
         promote(folder, run)
     registry = Registry(folder, MODEL)
-    found = {n: registry.best_of_last("accuracy", n) for n in (1, 2, 3, 4, 10)}
+    found = {n: registry.log.best_of_last("accuracy", n) for n in (1, 2, 3, 4, 10)}
     days = {n: entry and entry.generation for n, entry in found.items()}
     assert days == {1: 4, 2: 4, 3: 2, 4: 1, 10: 1}
-    assert registry.best_of_last("roc_auc") is None
+    assert registry.log.best_of_last("roc_auc") is None
     registry.rollback(version_name(3), actor="ann", reason="4 is worse than it looks")
-    assert registry.best_of_last("accuracy", 2).generation == 2  # type: ignore[union-attr]
+    assert registry.log.best_of_last("accuracy", 2).generation == 2  # type: ignore[union-attr]
 
 
 # A log that is damaged.
@@ -81,7 +83,7 @@ def test_an_entry_that_is_gone(folder: Store) -> None:
     """An entry that must be there and is not is an error, not an earlier entry."""
     promote_days(folder, 1)
     with pytest.raises(RegistryError, match=r"00000002.json is missing"):
-        Registry(folder, MODEL).entry(2)
+        PromotionLog(folder, MODEL).entry(2)
 
 
 @pytest.mark.parametrize(
@@ -106,10 +108,10 @@ def test_an_unreadable_newest_entry_is_an_error(
     key = layout.promotion_key(MODEL, 3)
     folder.write(key, damage(folder.read(key)))
     registry = Registry(folder, MODEL)
-    for read in (registry.champion, registry.serving, registry.history):
+    for read in (registry.log.champion, registry.log.serving, registry.log.history):
         with pytest.raises(RegistryError, match=text):
             read()
-    assert registry.verify().problems != ()
+    assert verify(registry.store, registry.model).problems != ()
 
 
 def test_an_altered_entry_is_noticed(folder: Store) -> None:
@@ -119,8 +121,8 @@ def test_an_altered_entry_is_noticed(folder: Store) -> None:
     folder.write(key, folder.read(key).replace(b"it is better", b"it was paid"))
     registry = Registry(folder, MODEL)
     with pytest.raises(RegistryError, match=r"00000002\.json: does not follow"):
-        registry.history()
-    assert "00000002.json" in registry.verify().problems[0]
+        registry.log.history()
+    assert "00000002.json" in verify(registry.store, registry.model).problems[0]
 
 
 @pytest.mark.parametrize("missing", [1, 2])
@@ -129,7 +131,7 @@ def test_a_missing_entry_is_an_error(store: Store, missing: int) -> None:
     promote_days(store, 1, 2, 3)
     store.delete(layout.promotion_key(MODEL, missing))
     with pytest.raises(RegistryError, match=f"{missing:08d}.json: the log's numbering is broken"):
-        Registry(store, MODEL).champion()
+        PromotionLog(store, MODEL).champion()
 
 
 def test_entries_that_vanished_are_noticed(folder: Store) -> None:
@@ -147,7 +149,7 @@ def test_verify_names_strangers_and_damaged_versions(folder: Store) -> None:
     promote_days(folder, 1, 2)
     folder.write(f"models/{MODEL}/promotions/notes.txt", b"hello")
     folder.write(f"{layout.version_folder(MODEL, version_name(1))}/0-1/model.skops", b"model X")
-    check = Registry(folder, MODEL).verify()
+    check = verify(folder, MODEL)
     assert (check.entries, check.versions) == (2, 2)
     assert check.champion is not None
     assert len(check.problems) == 2
@@ -162,7 +164,7 @@ def test_verify_goes_on_past_a_damaged_entry(folder: Store, damaged: int) -> Non
     folder.write(layout.promotion_key(MODEL, damaged), b"{")
     for day in (1, 2, 3):
         folder.write(f"{layout.version_folder(MODEL, version_name(day))}/0-1/model.skops", b"X")
-    check = Registry(folder, MODEL).verify()
+    check = verify(folder, MODEL)
     assert (check.entries, check.versions) == (2, 2)
     named = [number for number in (1, 2, 3) if f"version {version_name(number)}:" in str(check)]
     assert named == [number for number in (1, 2, 3) if number != damaged]
@@ -175,7 +177,7 @@ def test_verify_goes_on_past_a_missing_entry(folder: Store) -> None:
     """A gap is one problem; the entry behind it is not said to be altered."""
     promote_days(folder, 1, 2, 3)
     folder.delete(layout.promotion_key(MODEL, 2))
-    check = Registry(folder, MODEL).verify()
+    check = verify(folder, MODEL)
     assert (check.entries, check.versions, check.champion) == (2, 2, None)
     assert len(check.problems) == 1
     assert "00000002.json: the log's numbering is broken here" in check.problems[0]
@@ -183,7 +185,7 @@ def test_verify_goes_on_past_a_missing_entry(folder: Store) -> None:
 
 def test_verify_of_a_place_that_is_no_store(folder_store: Store) -> None:
     """An empty place is a problem, not a model that was never promoted."""
-    check = Registry(folder_store, MODEL).verify()
+    check = verify(folder_store, MODEL)
     assert (check.entries, check.champion) == (0, None)
     assert "is not a store" in check.problems[0]
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from include.retraining import store_marker
-from include.retraining.decide import Evidence, check_quality, judged_evidence
+from include.retraining.decide import check_quality
+from include.retraining.evidence import Evidence, judged_evidence
 from include.retraining.exceptions import EvidenceError
 from include.retraining.layout import version_manifest_key
 from include.retraining.manifest import read_manifest

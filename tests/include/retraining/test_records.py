@@ -11,18 +11,13 @@ from pathlib import Path
 import pytest
 
 from include.retraining import layout
+from include.retraining.close_run import close_run
 from include.retraining.decide import check_quality
+from include.retraining.decision_record import FINISHED, DecisionRecord, Outcome
 from include.retraining.exceptions import EvidenceError
 from include.retraining.manifest import Flag, Params, read_manifest
-from include.retraining.records import (
-    FINISHED,
-    DecisionRecord,
-    Outcome,
-    close_run,
-    consumed_flag,
-    decisions,
-    find_decision,
-)
+from include.retraining.promotion_log import PromotionLog
+from include.retraining.records import consumed_flag, decisions, find_decision
 from include.retraining.registry import Registry
 from include.retraining.report import EvaluationReport
 from include.retraining.storage import Store
@@ -95,7 +90,7 @@ def test_a_record_holds_all_that_the_run_pinned(store: Store) -> None:
     assert record.verdict is not None
     assert record.report is not None
     assert record.serving is not None
-    assert record.serving_since == Registry(store, MODEL).champion().created_at  # type: ignore[union-attr]
+    assert record.serving_since == PromotionLog(store, MODEL).champion().created_at  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("outcome", [item for item in Outcome if item is not Outcome.PROMOTED])

@@ -7,13 +7,14 @@ import logging
 import pytest
 
 from include.retraining import refusal
+from include.retraining.close_run import close_run
 from include.retraining.decision_notice import notice_for
+from include.retraining.decision_record import Outcome
 from include.retraining.decision_words import decision_sentence
 from include.retraining.notices import Links
-from include.retraining.records import Outcome, close_run
 from include.retraining.refusal import refused
-from include.retraining.registry import initialise
 from include.retraining.storage import Store
+from include.retraining.store_marker import initialise
 from tests.planted import run_ref
 
 KEYS = "for example key 11, 12, 13, 14, 15"

@@ -17,6 +17,7 @@ from include.retraining.exceptions import (
     Superseded,
 )
 from include.retraining.manifest import read_manifest
+from include.retraining.promotion_log import PromotionLog
 from include.retraining.registry import Registry
 from include.retraining.report import EvaluationReport
 from include.retraining.storage import Store
@@ -42,21 +43,23 @@ def folder(folder_store: Store) -> Store:
 def test_nothing_serves_at_first(store: Store) -> None:
     """In an initialised store a model without a log has no champion."""
     registry = Registry(store, MODEL)
-    assert registry.champion() is None
-    assert registry.serving() is None
-    assert registry.history() == []
-    assert registry.best_of_last("accuracy") is None
+    assert registry.log.champion() is None
+    assert registry.log.serving() is None
+    assert registry.log.history() == []
+    assert registry.log.best_of_last("accuracy") is None
 
 
 def test_promotions_make_a_chain(store: Store) -> None:
     """Each promotion is one more entry behind the one that it was judged against."""
     promote_days(store, 1, 2, 3)
     registry = Registry(store, MODEL)
-    champion = registry.champion()
+    champion = registry.log.champion()
     assert champion is not None
     assert (champion.generation, champion.version) == (3, version_name(3))
     assert (champion.metric, champion.value, champion.data_date) == ("accuracy", 0.86, "2026-01-04")
-    assert [entry.version for entry in registry.history()] == [version_name(n) for n in (1, 2, 3)]
+    assert [entry.version for entry in registry.log.history()] == [
+        version_name(n) for n in (1, 2, 3)
+    ]
     check_invariants(store, MODEL, ended=[run_ref(1), run_ref(2), run_ref(3)])
 
 
@@ -68,7 +71,7 @@ def test_promoting_again_returns_the_same_entry(store: Store) -> None:
     assert promote(store, run) == first
     promote_days(store, 2)
     assert promote(store, run) == first
-    assert len(Registry(store, MODEL).history()) == 2
+    assert len(PromotionLog(store, MODEL).history()) == 2
 
 
 @pytest.mark.fault("F18")
@@ -78,7 +81,7 @@ def test_who_is_slower_is_superseded(store: Store) -> None:
     promote_days(store, 1)
     with pytest.raises(Superseded, match=f"version {version_name(1)} became generation 1"):
         promote(store, slow)
-    assert Registry(store, MODEL).serving().generation == 1  # type: ignore[union-attr]
+    assert PromotionLog(store, MODEL).serving().generation == 1  # type: ignore[union-attr]
 
 
 def test_what_was_not_passed_is_not_promoted(folder: Store) -> None:
@@ -86,7 +89,7 @@ def test_what_was_not_passed_is_not_promoted(folder: Store) -> None:
     run = plant_run(folder, 1, report={"challenger.metrics.accuracy": 0.5})
     with pytest.raises(RegistryError, match="did not pass"):
         promote(folder, run)
-    assert Registry(folder, MODEL).champion() is None
+    assert PromotionLog(folder, MODEL).champion() is None
 
 
 @pytest.mark.parametrize(
@@ -105,7 +108,7 @@ def test_a_verdict_of_something_else(folder: Store, what: str, changes: dict[str
     verdict = check_quality(folder, run).model_copy(update=changes)
     with pytest.raises(RegistryError, match=what):
         promote(folder, run, verdict=verdict)
-    assert Registry(folder, MODEL).champion() is None
+    assert PromotionLog(folder, MODEL).champion() is None
 
 
 @pytest.mark.parametrize(
@@ -145,7 +148,7 @@ def test_a_damaged_version_is_not_promoted(store: Store, damage: bytes | None) -
         store.write(key, damage)
     with pytest.raises(ArtifactError):
         promote(store, run)
-    assert Registry(store, MODEL).champion() is None
+    assert PromotionLog(store, MODEL).champion() is None
 
 
 @pytest.mark.fault("M08")
@@ -201,7 +204,7 @@ def test_automation_does_not_undo_a_rollback(store: Store) -> None:
     again = plant_run(store, 3)
     manifest = read_manifest(store, again.paths)
     with pytest.raises(Superseded, match=r"rolled back by ann \(it refuses everyone\)"):
-        registry._require_newer(manifest, plant_version(store, 2), registry.entry(3))
+        registry._require_newer(manifest, plant_version(store, 2), registry.log.entry(3))
     registry.rollback(version_name(2), actor="ann", reason="it was the data")
     assert registry._rollback_of(plant_version(store, 2)) is None
 

@@ -15,10 +15,12 @@ from include.retraining.exceptions import (
     StoreRefused,
     Superseded,
 )
+from include.retraining.promotion_log import PromotionLog
 from include.retraining.promotions import PromotionKind
 from include.retraining.registry import Registry
 from include.retraining.storage import Store
 from include.retraining.store_marker import initialise
+from include.retraining.verify import verify
 from tests.include.retraining.promoting import promote, promote_days
 from tests.invariants import check_invariants
 from tests.planted import MODEL, plant_run, plant_version, saved_model, version_name
@@ -49,7 +51,7 @@ def test_rollback_is_one_more_entry(store: Store) -> None:
     assert (entry.version, entry.version_digest) == (first.version, first.version_digest)
     assert (entry.metric, entry.value, entry.data_date) == ("accuracy", 0.86, first.data_date)
     assert (entry.actor, entry.reason, entry.verdict_digest) == ("ann", "complaints", None)
-    assert registry.champion() == entry
+    assert registry.log.champion() == entry
     check_invariants(store, MODEL)
 
 
@@ -75,7 +77,7 @@ def test_a_request_makes_one_entry(folder: Store) -> None:
             registry.rollback(version_name(1), **asked, request=other)
     released = registry.release(actor="ann", reason="mended", request="release_model/a")
     assert released.request == "release_model/a"
-    assert len(registry.history()) == 4
+    assert len(registry.log.history()) == 4
 
 
 @pytest.mark.parametrize(
@@ -97,7 +99,7 @@ def test_rollbacks_that_are_refused(
     plant_version(folder, 9)
     with pytest.raises(error, match=text):
         Registry(folder, MODEL).rollback(version, actor=actor, reason=reason)
-    assert len(Registry(folder, MODEL).history()) == 2
+    assert len(PromotionLog(folder, MODEL).history()) == 2
 
 
 def test_no_rollback_to_damaged_files(folder: Store) -> None:
@@ -128,11 +130,11 @@ def test_no_rollback_before_the_first_promotion(folder: Store) -> None:
 def test_a_rollback_holds_promotion_until_a_release(store: Store) -> None:
     """No run promotes behind a rollback; a release leaves what serves, and the next promotes."""
     registry = Registry(store, MODEL)
-    assert registry.hold() is None
+    assert registry.log.hold() is None
     promote_days(store, 1, 2)
-    assert registry.hold() is None
+    assert registry.log.hold() is None
     rollback = registry.rollback(version_name(1), actor="ann", reason="complaints")
-    assert registry.hold() == rollback
+    assert registry.log.hold() == rollback
     with pytest.raises(Held, match=r"ann rolled back .*\(complaints\); .*`release_model`"):
         promote(store, plant_run(store, 3))
     release = registry.release(actor="bob", reason="labels repaired")
@@ -141,7 +143,7 @@ def test_a_rollback_holds_promotion_until_a_release(store: Store) -> None:
         PromotionKind.RELEASE,
         version_name(1),
     )
-    assert registry.hold() is None
+    assert registry.log.hold() is None
     assert [entry.generation for entry in promote_days(store, 4)] == [5]
     check_invariants(store, MODEL)
 
@@ -153,7 +155,7 @@ def test_what_is_promoted_unjudged_keeps_the_hold(folder: Store) -> None:
     rollback = registry.rollback(version_name(1), actor="ann", reason="complaints")
     plant_version(folder, 3, model_bytes=saved_model())
     registry.promote_unjudged(version_name(3), actor="ann", reason="champion is lost")
-    assert registry.hold() == rollback
+    assert registry.log.hold() == rollback
     with pytest.raises(Held):
         promote(folder, plant_run(folder, 4))
 
@@ -197,9 +199,9 @@ def test_promote_unjudged(store: Store, real_model: bytes) -> None:
         version_name(3),
         None,
     )
-    assert registry.best_of_last("accuracy") is None
+    assert registry.log.best_of_last("accuracy") is None
     promote_days(store, 4)
-    assert registry.best_of_last("accuracy").version == version_name(4)  # type: ignore[union-attr]
+    assert registry.log.best_of_last("accuracy").version == version_name(4)  # type: ignore[union-attr]
     check_invariants(store, MODEL)
 
 
@@ -212,7 +214,7 @@ def test_an_unjudged_promotion_is_for_the_generation_that_was_seen(
     registry = Registry(folder, MODEL)
     with pytest.raises(Superseded, match="look again"):
         registry.promote_unjudged(version_name(3), actor="ann", reason="x", seen=1)
-    assert registry.head() == 2
+    assert registry.log.head() == 2
 
 
 def test_who_may_not_read_the_records_still_verifies_the_log(folder: Store) -> None:
@@ -225,7 +227,7 @@ def test_who_may_not_read_the_records_still_verifies_the_log(folder: Store) -> N
             return super().children(prefix, *more, **named)
 
     promote_days(folder, 1)
-    found = Registry(Refused(folder.uri, folder.options), MODEL).verify()
+    found = verify(Refused(folder.uri, folder.options), MODEL)
     assert (found.records, found.problems, found.entries) == (None, (), 1)
 
 
@@ -246,4 +248,4 @@ def test_unjudged_promotions_that_are_refused(folder: Store, real_model: bytes) 
     plant_version(folder, 2)
     with pytest.raises(ArtifactError, match="not a readable skops file"):
         registry.promote_unjudged(version_name(2), actor="ann", reason="x")
-    assert len(registry.history()) == 1
+    assert len(registry.log.history()) == 1

@@ -13,13 +13,18 @@ from typing import Any
 import pytest
 
 from include.retraining import layout
-from include.retraining.decide import _judge_evidence, abort, check_quality, deploy
+from include.retraining.close_run import close_run
+from include.retraining.decide import abort, check_quality, deploy
 from include.retraining.decision_notice import event_of, notice_key
+from include.retraining.decision_record import DecisionRecord, Outcome
+from include.retraining.evidence import judge_evidence
 from include.retraining.exceptions import RegistryError, RetrainingError, StorageError
 from include.retraining.notices import Notice
 from include.retraining.outbox import deliver_waiting
-from include.retraining.records import DecisionRecord, Outcome, RunRef, close_run, consumed_flag
+from include.retraining.promotion_log import PromotionLog
+from include.retraining.records import consumed_flag
 from include.retraining.registry import Registry
+from include.retraining.run_reference import RunRef
 from include.retraining.storage import Store
 from include.retraining.store_marker import initialise
 from tests.crash_points import PROCESSES, count_points, kill_at, litter
@@ -77,7 +82,7 @@ def _promoted_behind_a_record(store: Store) -> None:
     _promoted_one(store)
     close_as_failed(store)
     verdict = check_quality(store, run_ref(2))
-    evidence = _judge_evidence(store, run_ref(2))
+    evidence = judge_evidence(store, run_ref(2))
     Registry(store, MODEL).promote(
         manifest=evidence.manifest,
         verdict=verdict,
@@ -176,7 +181,7 @@ def test_killed_at_every_point(
             for key, data in prepared.items():
                 store.write(key, data)
             kill_at(flow, store, at, is_after=is_after)
-            Registry(store, MODEL).champion()  # a reader in between sees a whole entry (V9)
+            PromotionLog(store, MODEL).champion()  # a reader in between sees a whole entry (V9)
             if not store.exists(run_ref(2).paths.decision(0)):  # the next run finds the flag new
                 assert consumed_flag(store, MODEL, FLAG_URI, for_run="next") == "identity 1"
             for step in recovery:
@@ -185,9 +190,9 @@ def test_killed_at_every_point(
             where = f"{name}: killed {'after' if is_after else 'before'} point {at} of {points}"
             record = close_run(store, run_ref(2), Outcome.CANCELLED, "only to read it")
             assert record.outcome.value in outcomes, where
-            assert head in {None, Registry(store, MODEL).head()}, where
+            assert head in {None, PromotionLog(store, MODEL).head()}, where
             expected = 2 if record.outcome is Outcome.PROMOTED else 1
-            assert head is not None or Registry(store, MODEL).head() == expected, where
+            assert head is not None or PromotionLog(store, MODEL).head() == expected, where
             assert told_of(store, run_ref(2)) == [key_of(record)], where
             assert told_of(store, run_ref(2)) == [], where
 
@@ -201,10 +206,10 @@ def test_half_written_files_are_never_read(folder_store: Store) -> None:
     assert promotions is not None
     for name in ("00000002.json#1", "00000002.json#2", "00000003.json#1"):
         (promotions / name).write_bytes(b'{"half": ')
-    assert Registry(store, MODEL).head() == 1
+    assert PromotionLog(store, MODEL).head() == 1
     judge_and_deploy(store)
     check_invariants(store, MODEL, ended=[run_ref(1), run_ref(2)])
-    assert Registry(store, MODEL).head() == 2
+    assert PromotionLog(store, MODEL).head() == 2
 
 
 FULL_DISK = """
@@ -234,7 +239,7 @@ try:
     deploy(store, run, actor="dag")
 except StorageError as error:
     print("refused:", error)
-assert Registry(store, MODEL).head() == 1
+assert PromotionLog(store, MODEL).head() == 1
 assert litter(store) == [], litter(store)
 junk.unlink()
 assert deploy(store, run, actor="dag").outcome is Outcome.PROMOTED
@@ -275,7 +280,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
 
 def _contend(uri: str, options: dict[str, str], name: str, rounds: int, sender: Any) -> None:
     registry = Registry(Store(uri, options), MODEL)
-    entry = registry.champion()
+    entry = registry.log.champion()
     assert entry is not None
     won = 0
     for generation in range(2, rounds + 2):
@@ -300,7 +305,7 @@ def test_eight_processes_on_a_folder(folder_store: Store) -> None:
         process.join()
     assert [process.exitcode for process in processes] == [0] * 8
     assert sum(receiver.recv() for _ in processes) == 60
-    assert len(Registry(store, MODEL).history()) == 61
+    assert len(PromotionLog(store, MODEL).history()) == 61
     assert litter(store) == []
 
 
@@ -338,7 +343,7 @@ def test_one_bad_answer_is_survived(store: Store, proxy: Proxy, action: Any) -> 
     record = deploy(store, run_ref(2), actor="dag")
     assert record.outcome is Outcome.PROMOTED
     assert _puts(proxy) == 2
-    assert Registry(store, MODEL).head() == 2
+    assert PromotionLog(store, MODEL).head() == 2
     check_invariants(store, MODEL, ended=[run_ref(1), run_ref(2)])
 
 
@@ -350,7 +355,7 @@ def test_a_conflict_leads_to_one_entry(store: Store, proxy: Proxy) -> None:
     except StorageError:
         record = deploy(store, run_ref(2), actor="dag")
     assert record.outcome is Outcome.PROMOTED
-    assert Registry(store, MODEL).head() == 2
+    assert PromotionLog(store, MODEL).head() == 2
     check_invariants(store, MODEL, ended=[run_ref(1), run_ref(2)])
 
 
@@ -367,7 +372,7 @@ def test_a_lost_right_to_promote(store: Store, proxy: Proxy) -> None:
     proxy.faults = [Fault("PUT", ENTRY, 403, times=None)]
     with pytest.raises(StorageError, match=rf"{ENTRY}: the store denied access"):
         deploy(store, run_ref(2), actor="dag")
-    assert Registry(store, MODEL).head() == 1
+    assert PromotionLog(store, MODEL).head() == 1
     proxy.faults = []
     assert deploy(store, run_ref(2), actor="dag").outcome is Outcome.PROMOTED
     check_invariants(store, MODEL, ended=[run_ref(1), run_ref(2)])
@@ -395,7 +400,7 @@ def test_a_store_that_takes_nothing_takes_no_promotion(
     with pytest.raises(StorageError):
         deploy(store, run_ref(2), actor="dag")
     proxy.faults = []
-    assert Registry(store, MODEL).head() == 1
+    assert PromotionLog(store, MODEL).head() == 1
     assert deploy(store, run_ref(2), actor="dag").outcome is Outcome.PROMOTED
     check_invariants(store, MODEL, ended=[run_ref(1), run_ref(2)])
 
@@ -411,20 +416,20 @@ def test_what_cannot_be_read_is_never_no_champion(
     """A log that may not be listed or read is an error (F08)."""
     proxy.faults = [Fault(method, address, status, times=None)]
     registry = Registry(store, MODEL)
-    for read in (registry.champion, registry.serving, registry.history):
+    for read in (registry.log.champion, registry.log.serving, registry.log.history):
         with pytest.raises(StorageError, match="denied access"):
             read()
     with pytest.raises(StorageError):
         deploy(store, run_ref(2), actor="dag")
     proxy.faults = []
-    assert registry.head() == 1
+    assert registry.log.head() == 1
 
 
 def test_an_entry_that_is_listed_and_missing(store: Store, proxy: Proxy) -> None:
     """An entry that is listed and cannot be found is an error, never the one before."""
     proxy.faults = [Fault("GET", "promotions/00000001.json", 404, times=None)]
     with pytest.raises(RegistryError, match=r"00000001\.json is missing"):
-        Registry(store, MODEL).champion()
+        PromotionLog(store, MODEL).champion()
 
 
 @pytest.mark.fault("G05")
@@ -434,7 +439,7 @@ def test_a_precondition_that_failed_is_not_tried_again(store: Store, proxy: Prox
     with pytest.raises(RetrainingError):
         deploy(store, run_ref(2), actor="dag")
     assert _puts(proxy) == 1
-    assert Registry(store, MODEL).head() == 1
+    assert PromotionLog(store, MODEL).head() == 1
 
 
 def test_a_flipped_byte_is_never_a_promotion(store: Store, proxy: Proxy) -> None:

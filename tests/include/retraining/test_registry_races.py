@@ -9,11 +9,13 @@ from datetime import date
 
 import pytest
 
+from include.retraining.close_run import close_run
 from include.retraining.decide import check_quality
+from include.retraining.decision_record import Outcome
 from include.retraining.exceptions import Superseded
 from include.retraining.manifest import read_manifest
+from include.retraining.promotion_log import PromotionLog
 from include.retraining.promotions import PromotionEntry, PromotionKind
-from include.retraining.records import Outcome, close_run
 from include.retraining.registry import Registry
 from include.retraining.report import EvaluationReport
 from include.retraining.storage import Store
@@ -53,22 +55,24 @@ def test_of_eight_promoters_one_wins_each_round(store: Store) -> None:
         data = store.read(run.paths.evaluation)
         report = EvaluationReport.from_bytes(data, where="x")
         evidence.append((read_manifest(store, run.paths), report, check_quality(store, run)))
-    logs = [Registry(store, MODEL) for _ in runs]
+    registries = [Registry(store, MODEL) for _ in runs]
     entry = promote(store, runs[0])
     for generation in range(2, 62):
         contenders = [
-            (lambda log=log, day=day: _appended(log, entry, generation, day))  # noqa: B023
-            for day, log in enumerate(logs)
+            (lambda registry=registry, day=day: _appended(registry, entry, generation, day))  # noqa: B023
+            for day, registry in enumerate(registries)
         ]
         winners = _race(store, contenders)
         assert len(winners) == 1
-    history = Registry(store, MODEL).history()
+    history = PromotionLog(store, MODEL).history()
     assert [item.generation for item in history] == list(range(1, 62))
 
 
-def _appended(log: Registry, entry: PromotionEntry, generation: int, day: int) -> PromotionEntry:
+def _appended(
+    registry: Registry, entry: PromotionEntry, generation: int, day: int
+) -> PromotionEntry:
     changes = {"generation": generation, "nonce": f"{generation}-{day}"}
-    won = log.append(entry.model_copy(update=changes))
+    won = registry.append(entry.model_copy(update=changes))
     if won is None:
         raise Superseded
     return won

@@ -8,6 +8,7 @@ import pytest
 
 from include.retraining.exceptions import NotFound, RegistryError, Superseded
 from include.retraining.manifest import Serving
+from include.retraining.promotion_log import PromotionLog
 from include.retraining.promotions import PromotionEntry
 from include.retraining.registry import Registry
 from include.retraining.rollback_plan import plan_rollback
@@ -134,14 +135,14 @@ def test_a_request_that_was_done_is_found_again(store: Store) -> None:
         request=REQUEST,
     )
     assert entry == made
-    assert len(Registry(store, MODEL).history()) == 5
+    assert len(PromotionLog(store, MODEL).history()) == 5
 
 
 def test_older_entries_are_not_searched(store: Store) -> None:
     """A request is not looked for among entries from long before it was asked."""
     promote(store, 1, 2)
     made = roll_back(store, 1, REQUEST)
-    log = Registry(store, MODEL)
+    log = PromotionLog(store, MODEL)
     assert log.made_by(REQUEST, made.created_at) == made
     assert log.made_by(REQUEST, made.created_at + timedelta(days=2)) is None
     assert log.made_by("rollback_model/manual__2", made.created_at) is None

@@ -7,11 +7,13 @@ from collections.abc import Callable
 import pytest
 
 from include.retraining import layout
+from include.retraining.close_run import close_run
 from include.retraining.decide import check_quality
+from include.retraining.decision_record import Outcome
 from include.retraining.exceptions import ArtifactError, NotFound
 from include.retraining.job import Job
-from include.retraining.records import Outcome, RunRef, close_run
 from include.retraining.rollback_trial import try_version
+from include.retraining.run_reference import RunRef
 from tests.include.retraining.toys import Toy, make_frame, model_file
 
 MakeToy = Callable[..., Toy]

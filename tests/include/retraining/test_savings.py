@@ -9,7 +9,8 @@ import pytest
 
 from include.retraining.decision_record import Outcome
 from include.retraining.exceptions import MissingObject
-from include.retraining.records import decision_keys, decisions
+from include.retraining.record_files import decision_keys
+from include.retraining.records import decisions
 from include.retraining.savings import Tally
 from include.retraining.storage import Store
 from tests.crowded_store import crowded_store

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from include.retraining.exceptions import ConfigError, StorageError, StoreNotInitialised
-from include.retraining.registry import Registry
+from include.retraining.promotion_log import PromotionLog
 from include.retraining.storage import Store
 from include.retraining.store_marker import initialise, open_store
 from tests.planted import MODEL
@@ -26,7 +26,7 @@ def test_a_store_must_be_initialised(any_store: Store) -> None:
     with pytest.raises(StoreNotInitialised, match=r"is not a store.*init"):
         open_store(any_store.uri, any_store.options)
     with pytest.raises(StoreNotInitialised):
-        Registry(any_store, MODEL).champion()
+        PromotionLog(any_store, MODEL).champion()
 
 
 def test_initialising_twice_changes_nothing(any_store: Store) -> None:
@@ -40,7 +40,7 @@ def test_initialising_twice_changes_nothing(any_store: Store) -> None:
 def test_initialising_makes_the_folder(tmp_path: Path) -> None:
     """A folder that is not there yet is made."""
     initialise(f"file://{tmp_path}/a/b", {})
-    assert Registry(open_store(f"file://{tmp_path}/a/b", {}), MODEL).champion() is None
+    assert PromotionLog(open_store(f"file://{tmp_path}/a/b", {}), MODEL).champion() is None
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:

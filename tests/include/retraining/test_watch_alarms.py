@@ -12,7 +12,8 @@ from include.retraining.notices import Kind, Notice
 from include.retraining.outbox import deliver
 from include.retraining.storage import Store
 from include.retraining.store_marker import initialise
-from include.retraining.watch_alarms import Alarm, settle, watched
+from include.retraining.watch_alarms import Alarm, settle
+from include.retraining.watch_memory import watched
 
 PLACE = "models/toy_model"
 NOW = datetime(2026, 11, 27, 6, tzinfo=UTC)

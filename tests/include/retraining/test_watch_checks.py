@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from include.retraining.decision_record import DecisionRecord
-from include.retraining.records import Outcome, close_run
-from include.retraining.registry import Registry
+from include.retraining.close_run import close_run
+from include.retraining.decision_record import DecisionRecord, Outcome
+from include.retraining.promotion_log import PromotionLog
 from include.retraining.storage import Store
 from include.retraining.store_marker import initialise
 from include.retraining.watch_alarms import NOWHERE
@@ -131,7 +131,7 @@ def test_a_decision_before_the_deadline_is_not_late(decided: DecisionRecord) -> 
 def test_the_age_of_what_serves_is_that_of_its_data(store: Store) -> None:
     """Trained on the data of 2 January: on the 10th it is older than eight days, not than nine."""
     decide(store, plant_run(store, 1))
-    champion = Registry(store, MODEL).champion()
+    champion = PromotionLog(store, MODEL).champion()
     assert found(config={"max_champion_age_days": 9.0}, champion=champion) == []
     (alarm,) = problems(sight(config={"max_champion_age_days": 8.0}, champion=champion))
     assert alarm.condition == "too_old"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from include.retraining.records import Outcome, close_run
+from include.retraining.close_run import close_run
+from include.retraining.decision_record import Outcome
 from include.retraining.storage import Store
 from include.retraining.store_marker import initialise
 from include.retraining.watch_late import has_decided

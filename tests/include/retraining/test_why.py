@@ -6,9 +6,11 @@ from datetime import date, timedelta
 
 import pytest
 
+from include.retraining.close_run import close_run
+from include.retraining.decision_record import Outcome
 from include.retraining.exceptions import NotFound
 from include.retraining.layout import promotion_key
-from include.retraining.records import Outcome, close_run
+from include.retraining.promotion_log import PromotionLog
 from include.retraining.registry import Registry
 from include.retraining.storage import Store
 from include.retraining.store_marker import initialise
@@ -30,7 +32,7 @@ def test_before_any_run(store: Store) -> None:
 def test_a_promotion(store: Store) -> None:
     """After a promotion the sentence says by which run, why, and what serves since when."""
     decide(store, plant_run(store, 1))
-    since = Registry(store, MODEL).champion().created_at  # type: ignore[union-attr]
+    since = PromotionLog(store, MODEL).champion().created_at  # type: ignore[union-attr]
     assert why(store, MODEL) == (
         "toy_model was updated by the run of 2026-01-02 06:00 UTC: accuracy is 0.86 against "
         "the naive baseline's 0.60, and all 11 gates pass; "
