@@ -14,12 +14,12 @@ import numpy as np
 from scipy.special import expit, softmax
 
 from benchmarks.measuring import Row
-from include.retraining.comparison import compare, paired_score_interval
-from include.retraining.labels import Array
-from include.retraining.metrics import compute
-from include.retraining.predictions import Sample
-from include.retraining.scoring import SLICES_TAIL
-from include.retraining.tries import tail_of
+from include.retraining.data.labels import Array
+from include.retraining.evaluation.comparison import compare, paired_score_interval
+from include.retraining.evaluation.metrics import compute
+from include.retraining.evaluation.scoring import SLICES_TAIL
+from include.retraining.gate.tries import tail_of
+from include.retraining.training.predictions import Sample
 
 DRAWS = 2_000
 ROWS = 1_000

@@ -26,10 +26,11 @@ SIZES = {1_000_000: (None, None), 10_000_000: (1.5, 1.25)}
 PLAN = """
 import sys
 from datetime import datetime, timezone
-from include.retraining import planning, registry
-from include.retraining.config import load_model
-from include.retraining.layout import RunPaths
-from include.retraining.manifest import Cause, Params
+from include.retraining.steps import plan as planning
+from include.retraining.registry import promotion as registry
+from include.retraining.config.model import load_model
+from include.retraining.store.layout import RunPaths
+from include.retraining.runs.manifest import Cause, Params
 
 store = registry.open_store(sys.argv[1])
 now = datetime.now(timezone.utc)

@@ -15,17 +15,17 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.measuring import Row
-from include.retraining.comparison import compare
-from include.retraining.config import GatePolicy
-from include.retraining.gate import judge
-from include.retraining.labels import Array, Class
-from include.retraining.manifest import Serving
-from include.retraining.metrics import METRICS, compute
-from include.retraining.naive_baseline import naive_baseline
-from include.retraining.predictions import Sample, as_sample
-from include.retraining.report import EvaluationReport, Holdout, JudgedScore, Opponent, Scores
-from include.retraining.split_record import SplitUsed
-from include.retraining.standard_error import standard_error
+from include.retraining.config.model import GatePolicy
+from include.retraining.data.labels import Array, Class
+from include.retraining.data.split_record import SplitUsed
+from include.retraining.evaluation.comparison import compare
+from include.retraining.evaluation.metrics import METRICS, compute
+from include.retraining.evaluation.naive_baseline import naive_baseline
+from include.retraining.evaluation.standard_error import standard_error
+from include.retraining.gate.report import EvaluationReport, Holdout, JudgedScore, Opponent, Scores
+from include.retraining.gate.rules import judge
+from include.retraining.runs.manifest import Serving
+from include.retraining.training.predictions import Sample, as_sample
 
 SEEDS = 200
 SPLIT = SplitUsed(by="key", holdout_fraction=0.3, salt="made up")

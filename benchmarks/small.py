@@ -26,8 +26,8 @@ from include.local_airflow.repository_copy import copy_repository
 from include.local_airflow.settings import apply_settings
 from include.local_airflow.slack_receiver import SlackReceiver
 from include.local_airflow.stores import store_connection
-from include.retraining import store_marker
-from include.retraining.config import load_model
+from include.retraining.config.model import load_model
+from include.retraining.store import marker as store_marker
 
 HERE = Path(__file__).parent
 MODEL = "diabetes_progression"
@@ -39,11 +39,11 @@ PHASES = (1 / 6, 3 / 6, 5 / 6)
 RUN_SECONDS = 300.0
 # What each child imports; the jobs also import the model's own file, which brings scikit-learn.
 MODULES = {
-    "plan_run": "include.retraining.planning",
-    "validate": f"include.retraining.validation, include.models.{MODEL}",
-    "train": f"include.retraining.train, include.models.{MODEL}",
-    "evaluate": f"include.retraining.evaluation, include.models.{MODEL}",
-    "card": "include.retraining.card",
+    "plan_run": "include.retraining.steps.plan",
+    "validate": f"include.retraining.steps.validate, include.models.{MODEL}",
+    "train": f"include.retraining.steps.train, include.models.{MODEL}",
+    "evaluate": f"include.retraining.steps.evaluate, include.models.{MODEL}",
+    "card": "include.retraining.model_card.render",
 }
 
 

@@ -18,9 +18,9 @@ import httpx
 
 from benchmarks.measuring import Row, python
 from include.local_airflow.repository_copy import REPOSITORY
-from include.retraining.overview import READERS, Glances, look_at_models
-from include.retraining.remembering import Memory, RememberingStore
-from include.retraining.storage import Store
+from include.retraining.history.overview import READERS, Glances, look_at_models
+from include.retraining.store.cache import Memory, RememberingStore
+from include.retraining.store.object_store import Store
 from tests.crowded_store import DECISIONS, MODELS
 from tests.ui.site import SHIPPED, Site, crowded_site
 

@@ -72,10 +72,11 @@ def build_estimator(seed):
 PLAN = """
 import sys
 from datetime import datetime, timezone
-from include.retraining import planning, registry
-from include.retraining.config import load_model
-from include.retraining.layout import RunPaths
-from include.retraining.manifest import Cause, Params
+from include.retraining.steps import plan as planning
+from include.retraining.registry import promotion as registry
+from include.retraining.config.model import load_model
+from include.retraining.store.layout import RunPaths
+from include.retraining.runs.manifest import Cause, Params
 
 now = datetime.now(timezone.utc)
 plan = planning.plan_run(

@@ -48,7 +48,7 @@ from include.orchestration.run_reference import DAG_PREFIX, model_of
 from include.orchestration.time_limit import run_time_limit
 from include.orchestration.timetable import timetable
 from include.orchestration.unreadable_model import unreadable_model
-from include.retraining.config import ModelConfig, load_model, model_names
+from include.retraining.config.model import ModelConfig, load_model, model_names
 from include.retraining.exceptions import RetrainingError
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from include.retraining.storage import Store
+from include.retraining.store.object_store import Store
 
 S3_OPTIONS = {
     "AWS_ACCESS_KEY_ID": "test",

@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from include.retraining.storage import Store
+from include.retraining.store.object_store import Store
 
 Flow = Callable[[Store], Any]
 # A server that imported everything once and forks: a process costs little, and no thread of the

@@ -13,19 +13,19 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
-from include.retraining.compute_used import ComputeUsed
-from include.retraining.decision_record import DecisionRecord, Outcome
+from include.retraining.alerts.notice import Kind, Links, alert
+from include.retraining.alerts.outbox import post
+from include.retraining.decisions.record import DecisionRecord, Outcome
+from include.retraining.decisions.watch_memory import Raised, Watched
 from include.retraining.documents import sha256_of
-from include.retraining.gate import judge
-from include.retraining.layout import RunPaths, promotion_key, run_key, watch_key
-from include.retraining.manifest import Cause, Code, Params, Serving
-from include.retraining.notices import Kind, Links, alert
-from include.retraining.outbox import post
-from include.retraining.promotions import PromotionEntry, PromotionKind
-from include.retraining.storage import Store
-from include.retraining.store_marker import initialise
-from include.retraining.watch_mark import leave
-from include.retraining.watch_memory import Raised, Watched
+from include.retraining.gate.rules import judge
+from include.retraining.registry.entry import PromotionEntry, PromotionKind
+from include.retraining.runs.manifest import Cause, Code, Params, Serving
+from include.retraining.runs.usage import ComputeUsed
+from include.retraining.store.layout import RunPaths, promotion_key, run_key, watch_key
+from include.retraining.store.marker import initialise
+from include.retraining.store.object_store import Store
+from include.retraining.watch.heartbeat import leave
 from tests.include.retraining.gate_checks import make_policy, make_report
 
 NAMES = ("credit_limit", "churn", "delivery_time", "demand", "fraud", "lead_score", "price", "spam")

@@ -26,17 +26,17 @@ from contextlib import contextmanager
 from itertools import pairwise
 from typing import NamedTuple
 
-from include.retraining.decision_record import Outcome
+from include.retraining.decisions.record import Outcome
+from include.retraining.decisions.records import decisions, find_decision
 from include.retraining.documents import sha256_of
-from include.retraining.layout import OUTBOX, decisions_folder, version_manifest_key
-from include.retraining.promotion_log import PromotionLog
-from include.retraining.promotions import PromotionKind
-from include.retraining.records import decisions, find_decision
-from include.retraining.registry import Registry
-from include.retraining.run_reference import RunRef
-from include.retraining.storage import Store
-from include.retraining.verify import verify
-from include.retraining.versions import read_version, verify_version
+from include.retraining.history.verify import verify
+from include.retraining.registry.entry import PromotionKind
+from include.retraining.registry.promotion import Registry
+from include.retraining.registry.promotion_log import PromotionLog
+from include.retraining.registry.versions import read_version, verify_version
+from include.retraining.runs.reference import RunRef
+from include.retraining.store.layout import OUTBOX, decisions_folder, version_manifest_key
+from include.retraining.store.object_store import Store
 
 
 def check_invariants(store: Store, model: str, *, ended: Iterable[RunRef] = ()) -> None:

@@ -9,19 +9,33 @@ from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from typing import Any
 
-from include.retraining.config import ModelConfig
-from include.retraining.decide import abort, check_quality, deploy
-from include.retraining.decision_record import DecisionRecord
+from include.retraining.config.model import ModelConfig
+from include.retraining.data.split_record import SplitUsed
+from include.retraining.decisions.record import DecisionRecord
 from include.retraining.documents import sha256_of
-from include.retraining.layout import version_folder, version_manifest_key
-from include.retraining.manifest import Cause, Code, Delivery, Flag, Params, PinnedFile, RunManifest
-from include.retraining.promotion_log import PromotionLog
-from include.retraining.report import EvaluationReport
-from include.retraining.results import Cost, EvaluateResult, Output, TrainResult, ValidateResult
-from include.retraining.run_reference import RunRef
-from include.retraining.split_record import SplitUsed
-from include.retraining.storage import Store
-from include.retraining.versions import Library, VersionManifest
+from include.retraining.gate.report import EvaluationReport
+from include.retraining.registry.promotion_log import PromotionLog
+from include.retraining.registry.versions import Library, VersionManifest
+from include.retraining.runs.manifest import (
+    Cause,
+    Code,
+    Delivery,
+    Flag,
+    Params,
+    PinnedFile,
+    RunManifest,
+)
+from include.retraining.runs.reference import RunRef
+from include.retraining.runs.results import (
+    Cost,
+    EvaluateResult,
+    Output,
+    TrainResult,
+    ValidateResult,
+)
+from include.retraining.steps.decide import abort, check_quality, deploy
+from include.retraining.store.layout import version_folder, version_manifest_key
+from include.retraining.store.object_store import Store
 from tests.include.retraining.gate_checks import STRICT_POLICY, make_report
 
 MODEL = "toy_model"

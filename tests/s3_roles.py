@@ -14,7 +14,7 @@ from typing import Any
 
 import boto3
 
-from include.retraining.storage import Store
+from include.retraining.store.object_store import Store
 from tests.conftest import S3_OPTIONS, s3_server
 from tests.s3_proxy import Proxy, s3_proxy
 

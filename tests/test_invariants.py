@@ -7,15 +7,15 @@ from collections.abc import Callable
 
 import pytest
 
-from include.retraining import layout
-from include.retraining.close_run import close_run
-from include.retraining.decision_notice import notice_for
-from include.retraining.decision_record import Outcome
+from include.retraining.alerts.decision_notice import notice_for
+from include.retraining.alerts.notice import Links
+from include.retraining.alerts.outbox import deliver
+from include.retraining.decisions.record import Outcome
 from include.retraining.exceptions import ArtifactError, RetrainingError
-from include.retraining.notices import Links
-from include.retraining.outbox import deliver
-from include.retraining.storage import Store
-from include.retraining.store_marker import initialise
+from include.retraining.steps.close_run import close_run
+from include.retraining.store import layout
+from include.retraining.store.marker import initialise
+from include.retraining.store.object_store import Store
 from tests.invariants import (
     Work,
     check_invariants,

@@ -12,23 +12,23 @@ from pathlib import Path
 
 import pytest
 
-from include.retraining.close_run import close_run
-from include.retraining.command_line import _parser
-from include.retraining.decision_notice import _CAUSE_PAGES, _TEXTS, CAUSES, NOTHING_TO_DO
-from include.retraining.decision_record import Outcome
+from include.retraining.alerts.decision_notice import _CAUSE_PAGES, _TEXTS, CAUSES, NOTHING_TO_DO
+from include.retraining.alerts.notice import Notice
+from include.retraining.alerts.outbox import deliver
+from include.retraining.cli.parser import _parser
+from include.retraining.decisions.record import Outcome
 from include.retraining.exceptions import NotSent
-from include.retraining.layout import promotion_key
-from include.retraining.notices import Notice
-from include.retraining.outbox import deliver
-from include.retraining.promotion_log import PromotionLog
-from include.retraining.registry import Registry
-from include.retraining.storage import Store
-from include.retraining.store_marker import initialise
-from include.retraining.verify import verify
-from include.retraining.watch_checks import CONDITIONS
-from include.retraining.watch_mark import leave
+from include.retraining.history.verify import verify
+from include.retraining.registry.promotion import Registry
+from include.retraining.registry.promotion_log import PromotionLog
+from include.retraining.steps.close_run import close_run
+from include.retraining.store.layout import promotion_key
+from include.retraining.store.marker import initialise
+from include.retraining.store.object_store import Store
+from include.retraining.watch.conditions import CONDITIONS
+from include.retraining.watch.heartbeat import leave
 from tests import planted
-from tests.include.retraining.test_outbox import make_notice
+from tests.include.retraining.alerts.test_outbox import make_notice
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ROOT / "docs" / "runbooks"

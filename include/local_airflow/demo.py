@@ -24,10 +24,11 @@ from include.local_airflow.processes import LocalAirflow
 from include.local_airflow.settings import apply_settings, read_settings
 from include.local_airflow.slack_receiver import SlackReceiver
 from include.local_airflow.stores import local_store, store_connection, store_options
-from include.retraining import records, store_marker
-from include.retraining.config import load_model
-from include.retraining.decision_record import DecisionRecord, Outcome
-from include.retraining.storage import Store
+from include.retraining.config.model import load_model
+from include.retraining.decisions import records
+from include.retraining.decisions.record import DecisionRecord, Outcome
+from include.retraining.store import marker as store_marker
+from include.retraining.store.object_store import Store
 
 RUN_SECONDS = 900.0
 # The record of a run that failed is written by a callback, which may come after the run's end.

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from include.retraining.config import MODELS_FOLDER
-from include.retraining.storage import Store
+from include.retraining.config.model import MODELS_FOLDER
+from include.retraining.store.object_store import Store
 
 FLAG = "ready.flag"
 

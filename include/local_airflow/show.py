@@ -15,9 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from include.local_airflow.follow import FollowedRun
-from include.retraining.decision_record import DecisionRecord
-from include.retraining.layout import RunPaths
-from include.retraining.wording import metric_name, metric_value, number
+from include.retraining.decisions.record import DecisionRecord
+from include.retraining.formatting.numbers import metric_name, metric_value, number
+from include.retraining.store.layout import RunPaths
 
 STATE_STYLES = {
     "success": "green",

@@ -19,9 +19,9 @@ from include.local_airflow.errors import LocalAirflowError
 from include.local_airflow.settings import read_settings
 from include.orchestration import check_connections
 from include.orchestration.weak_secrets import weakness
-from include.retraining import store_marker
 from include.retraining.exceptions import RetrainingError
-from include.retraining.storage import URI_VARIABLE
+from include.retraining.store import marker as store_marker
+from include.retraining.store.object_store import URI_VARIABLE
 
 SETTINGS = Path(__file__).resolve().parents[2] / "airflow_settings.yaml"
 NAMES = {"connections": "connection_id", "pools": "name", "variables": "key"}

@@ -16,11 +16,12 @@ from rich.console import Console
 from include.local_airflow import samples, show
 from include.local_airflow.api import RUN_ENDED, AirflowApi, NotThere
 from include.local_airflow.errors import ApiRefused, LocalAirflowError, TookTooLong
-from include.retraining import records, store_marker
-from include.retraining.config import load_model
+from include.retraining.config.model import load_model
+from include.retraining.decisions import records
 from include.retraining.exceptions import RetrainingError
-from include.retraining.storage import Store
-from include.retraining.watch_outside import URL_VARIABLE
+from include.retraining.store import marker as store_marker
+from include.retraining.store.object_store import Store
+from include.retraining.watch.external import URL_VARIABLE
 
 PARSE_SECONDS = 300.0
 RUN_SECONDS = 1800.0

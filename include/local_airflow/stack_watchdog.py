@@ -14,7 +14,7 @@ from pathlib import Path
 
 from include.local_airflow.api import AirflowApi
 from include.local_airflow.errors import ApiRefused
-from include.retraining.watch_outside import TOKEN_VARIABLE, URL_VARIABLE
+from include.retraining.watch.external import TOKEN_VARIABLE, URL_VARIABLE
 
 EVERY_SECONDS = 300.0
 LOOK_SECONDS = 240.0

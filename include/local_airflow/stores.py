@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from include.retraining.storage import OPTIONS_VARIABLE, URI_VARIABLE
+from include.retraining.store.object_store import OPTIONS_VARIABLE, URI_VARIABLE
 
 # obstore's settings that are taken from the user's environment.
 PREFIXES = ("AWS_", "GOOGLE_", "AZURE_")

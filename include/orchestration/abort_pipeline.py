@@ -29,8 +29,8 @@ class AbortPipelineOperator(BaseOperator):
 
     def execute(self, context: Context) -> str:
         """Close the run; its reason is the first line of the log."""
-        from include.retraining.decide import abort
-        from include.retraining.decision_record import Outcome
+        from include.retraining.decisions.record import Outcome
+        from include.retraining.steps.decide import abort
 
         with failing_clearly():
             assert_own_bundle(context)

@@ -22,8 +22,8 @@ from include.orchestration.telling import tell_notice
 from include.retraining.exceptions import ParameterError
 
 if TYPE_CHECKING:
-    from include.retraining.approval import Approval
-    from include.retraining.notices import Links
+    from include.retraining.alerts.notice import Links
+    from include.retraining.decisions.approval import Approval
 
 APPROVE = "Approve"
 REJECT = "Reject"
@@ -78,9 +78,9 @@ class ApprovePromotionOperator(LeadsOn, HITLBranchOperator):
 
     def execute(self, context: Context) -> Any:
         """Ask, tell people where to answer, and wait; or go on where the answer is known."""
-        from include.retraining.approval import find_answer
-        from include.retraining.evidence import judged_evidence
-        from include.retraining.question import ask, question_notice
+        from include.retraining.alerts.approval_request import ask, question_notice
+        from include.retraining.decisions.approval import find_answer
+        from include.retraining.decisions.evidence import judged_evidence
 
         with failing_clearly():
             assert_own_bundle(context)
@@ -106,8 +106,8 @@ class ApprovePromotionOperator(LeadsOn, HITLBranchOperator):
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         """Keep the answer, and go where it leads."""
-        from include.retraining.approval import Approval, write_approval
-        from include.retraining.evidence import judged_evidence
+        from include.retraining.decisions.approval import Approval, write_approval
+        from include.retraining.decisions.evidence import judged_evidence
 
         if "error" in event:
             return super().execute_complete(context, event)
@@ -151,8 +151,8 @@ def _note(form: Any) -> str | None:
     Raises:
         ParameterError: when it holds what looks like a secret: nothing of it is kept.
     """
-    from include.retraining.reasons import NO_SECRETS, looks_secret
-    from include.retraining.wording import cut
+    from include.retraining.formatting.numbers import cut
+    from include.retraining.registry.reason import NO_SECRETS, looks_secret
 
     text = form.get(NOTE) if isinstance(form, dict) else None
     if not isinstance(text, str):
@@ -175,7 +175,7 @@ def _name(user: Any) -> str | None:
 
 def _links(context: Context, task_id: str) -> Links:
     """Return where the message takes a person: to the page on which to answer, above all."""
-    from include.retraining.notices import Links
+    from include.retraining.alerts.notice import Links
 
     dag_id, run_id = context["dag"].dag_id, context["run_id"]
     return Links(

@@ -22,11 +22,11 @@ from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[impor
 from include.orchestration.batch_reason import HOST_LOST
 from include.orchestration.local_job import thread_limits
 from include.orchestration.remote_job import RemoteStep, job_command
-from include.retraining.compute import BatchCompute
+from include.retraining.config.compute import BatchCompute
 from include.retraining.exceptions import ConfigError, InfrastructureError, RetrainingError
 
 if TYPE_CHECKING:
-    from include.retraining.attempts import JobClaim
+    from include.retraining.runs.claims import JobClaim
 
 log = logging.getLogger(__name__)
 

@@ -14,13 +14,13 @@ from include.orchestration.failing import failing_clearly
 from include.orchestration.remote_job import RemoteStep, open_step
 from include.orchestration.stop_jobs import RUN_ENDED
 from include.orchestration.training_elsewhere import WaitsForOtherTraining
-from include.retraining.compute import BatchCompute, resolve
+from include.retraining.config.compute import BatchCompute, resolve
 from include.retraining.exceptions import ConfigError, JobKilled, RetrainingError
 
 if TYPE_CHECKING:
     from include.orchestration.batch_client import BatchClient
-    from include.retraining.attempts import JobClaim, JobState
-    from include.retraining.steps import JobStep
+    from include.retraining.config.step_names import JobStep
+    from include.retraining.runs.claims import JobClaim, JobState
 
 # Airflow's own limit on a deferred task is only the net below Batch's timeouts and ours.
 NET_SECONDS = 600.0
@@ -288,7 +288,7 @@ class BatchJobOperator(WaitsForOtherTraining):
         Raises:
             RetrainingError: for a job that failed for good while nobody looked.
         """
-        from include.retraining.attempts import JobState
+        from include.retraining.runs.claims import JobState
 
         job = self._find(step, claim)
         if job is None:

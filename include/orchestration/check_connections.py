@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 from include.orchestration.find_connection import Answer, ask_backends
 from include.orchestration.store_connection import STORE_CONNECTION, store_address
 from include.orchestration.weak_secrets import weak_fields
-from include.retraining.compute import BatchCompute, KubernetesCompute, LocalCompute
-from include.retraining.config import MODELS_FOLDER, ModelConfig, load_model, model_names
-from include.retraining.config_sections import DEFAULT_CONNECTION
+from include.retraining.config.compute import BatchCompute, KubernetesCompute, LocalCompute
+from include.retraining.config.model import MODELS_FOLDER, ModelConfig, load_model, model_names
+from include.retraining.config.sections import DEFAULT_CONNECTION
 from include.retraining.exceptions import RetrainingError
 
 EVERY_MODEL = "every model"

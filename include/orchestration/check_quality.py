@@ -42,10 +42,10 @@ class CheckQualityOperator(LeadsOn, NamesLineage, BaseBranchOperator):
 
     def choose_branch(self, context: Context) -> list[str]:
         """Judge, show the verdict and choose how the run goes on."""
-        from include.retraining.decide import check_quality
-        from include.retraining.layout import version_folder
-        from include.retraining.manifest import current_plan, read_manifest
-        from include.retraining.visible_text import visible
+        from include.retraining.formatting.visible_text import visible
+        from include.retraining.runs.manifest import current_plan, read_manifest
+        from include.retraining.steps.decide import check_quality
+        from include.retraining.store.layout import version_folder
 
         with failing_clearly():
             assert_own_bundle(context)

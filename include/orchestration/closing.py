@@ -13,14 +13,14 @@ from include.orchestration.stop_jobs import RUN_ENDED, stop_jobs
 from include.orchestration.store_connection import open_store
 from include.orchestration.telling import tell, tell_directly, tell_of_missing_card
 from include.retraining.exceptions import RetrainingError
-from include.retraining.foreign_errors import withheld
+from include.retraining.runs.foreign_errors import withheld
 
 if TYPE_CHECKING:
-    from include.retraining.decision_record import DecisionRecord, Outcome
-    from include.retraining.manifest import Flag
-    from include.retraining.run_reference import RunRef
-    from include.retraining.steps import JobStep
-    from include.retraining.storage import Store
+    from include.retraining.config.step_names import JobStep
+    from include.retraining.decisions.record import DecisionRecord, Outcome
+    from include.retraining.runs.manifest import Flag
+    from include.retraining.runs.reference import RunRef
+    from include.retraining.store.object_store import Store
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ def close_and_tell(context: Context, outcome: Outcome, reason: str, **facts: Any
     Raises:
         StorageError: when the store refuses or does not answer.
     """
-    from include.retraining.close_run import close_run
+    from include.retraining.steps.close_run import close_run
 
     store = open_store()
     record = close_run(store, run_reference(context), outcome, reason, **facts)
@@ -73,7 +73,7 @@ def close_ended_run(context: Context) -> None:
     ended: the second is the only one that comes when a process was killed. Both may come, and
     twice; the record and the message are written once.
     """
-    from include.retraining.close_run import close_run
+    from include.retraining.steps.close_run import close_run
 
     try:
         store, run = open_store(), run_reference(context)
@@ -97,7 +97,7 @@ def close_ended_run(context: Context) -> None:
 
 
 def _end_its_jobs(context: Context) -> None:
-    from include.retraining.manifest import current_plan
+    from include.retraining.runs.manifest import current_plan
 
     try:
         store, run = open_store(), run_reference(context)
@@ -111,8 +111,8 @@ def say_that_card_is_missing(context: Context) -> None:
 
     It runs beside the decision and does not close the run: the decision stands.
     """
-    from include.retraining.decision_record import Outcome
-    from include.retraining.records import find_decision
+    from include.retraining.decisions.record import Outcome
+    from include.retraining.decisions.records import find_decision
 
     try:
         store, run = open_store(), run_reference(context)
@@ -127,10 +127,10 @@ def say_that_card_is_missing(context: Context) -> None:
 
 def _what_happened(store: Store, run: RunRef, context: Context) -> _End:
     """Return how a run ended that has no record."""
-    from include.retraining.cleared import NOT_RUN, ran_again, standing
-    from include.retraining.decision_record import Outcome
-    from include.retraining.first_cause import VAGUE, first_cause
-    from include.retraining.manifest import current_plan
+    from include.retraining.decisions.cleared import NOT_RUN, ran_again, standing
+    from include.retraining.decisions.record import Outcome
+    from include.retraining.runs.failures import VAGUE, first_cause
+    from include.retraining.runs.manifest import current_plan
 
     ti: Any = context.get("ti")
     task = None if ti is None else ti.task_id

@@ -41,11 +41,11 @@ class DeployModelOperator(NamesLineage, BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Promote and return what serves now."""
-        from include.retraining.decide import deploy, serves_by
-        from include.retraining.decision_record import Outcome
-        from include.retraining.layout import promotion_key, version_folder
-        from include.retraining.manifest import current_plan, read_manifest
-        from include.retraining.planning import changed_since
+        from include.retraining.decisions.record import Outcome
+        from include.retraining.runs.manifest import current_plan, read_manifest
+        from include.retraining.steps.decide import deploy, serves_by
+        from include.retraining.steps.plan import changed_since
+        from include.retraining.store.layout import promotion_key, version_folder
 
         end_with_supervisor()
         with failing_clearly():

@@ -19,12 +19,12 @@ from include.orchestration.params import read_params
 from include.orchestration.run_reference import run_reference
 from include.orchestration.store_connection import open_store, store_address
 from include.orchestration.watched_delivery import WatchedDelivery
-from include.retraining.config import ModelConfig
+from include.retraining.config.model import ModelConfig
 from include.retraining.exceptions import RetrainingError, StorageError
 
 if TYPE_CHECKING:
-    from include.retraining.delivery import DeliveryState
-    from include.retraining.manifest import Params
+    from include.retraining.data.delivery import DeliveryState
+    from include.retraining.runs.manifest import Params
 
 # Airflow's own limit on a deferred task is only the net below ours: it has no reason to give.
 NET_SECONDS = 60.0
@@ -61,7 +61,7 @@ class FlagSensor(FileSensor):
 
     def _note_begun(self, context: Context) -> None:
         """Note that the run began, for the watch. The look that follows says what ails a store."""
-        from include.retraining.watch_runs import note_begun
+        from include.retraining.runs.journal import note_begun
 
         try:
             note_begun(open_store(), run_reference(context), airflow=airflow_url())
@@ -119,9 +119,9 @@ class FlagSensor(FileSensor):
         Raises:
             StorageError: when the store refuses or was never initialised, which no waiting changes.
         """
-        from include.retraining.delivery import DeliveryState, inspect_delivery
+        from include.retraining.data.delivery import DeliveryState, inspect_delivery
+        from include.retraining.decisions.records import consumed_flag
         from include.retraining.exceptions import MissingObject
-        from include.retraining.records import consumed_flag
 
         try:
             store = open_store()
@@ -142,7 +142,7 @@ class FlagSensor(FileSensor):
         return _Found(state, digest=seen.digest, ignored_flag=seen.flag if is_consumed else None)
 
     def _give_up(self, context: Context, params: Params, state: DeliveryState) -> NoReturn:
-        from include.retraining.decision_record import Outcome
+        from include.retraining.decisions.record import Outcome
 
         seconds = self.config.trigger.timeout_seconds
         reason = f"no complete delivery within {seconds:g} s: {state.reason}"

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from include.orchestration.batch_job import BatchJobOperator
 from include.orchestration.kubernetes_job import KubernetesJobOperator
 from include.orchestration.local_job import LocalJobOperator
-from include.retraining.compute import BatchCompute, ComputeBySteps, KubernetesCompute
+from include.retraining.config.compute import BatchCompute, ComputeBySteps, KubernetesCompute
 
 if TYPE_CHECKING:
-    from include.retraining.steps import JobStep
+    from include.retraining.config.step_names import JobStep
 
 
 def job_task(

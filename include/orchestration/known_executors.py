@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from include.retraining.compute import LocalCompute
-from include.retraining.config import ModelConfig
+from include.retraining.config.compute import LocalCompute
+from include.retraining.config.model import ModelConfig
 from include.retraining.exceptions import ConfigError
 
 

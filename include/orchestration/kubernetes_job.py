@@ -15,13 +15,13 @@ from include.orchestration.failing import failing_clearly
 from include.orchestration.local_job import thread_limits
 from include.orchestration.remote_job import RemoteStep, job_command, open_step
 from include.orchestration.training_elsewhere import WaitsForOtherTraining
-from include.retraining.compute import KubernetesCompute, resolve
+from include.retraining.config.compute import KubernetesCompute, resolve
 from include.retraining.exceptions import InfrastructureError, JobKilled, RetrainingError
 
 if TYPE_CHECKING:
     from include.orchestration.pod_operator import JobPodOperator
-    from include.retraining.attempts import JobClaim, JobState
-    from include.retraining.steps import JobStep
+    from include.retraining.config.step_names import JobStep
+    from include.retraining.runs.claims import JobClaim, JobState
 
 GONE_SECONDS = 60
 """How long to wait for a pod that is being deleted, before it is taken for one that runs."""
@@ -196,7 +196,7 @@ class KubernetesJobOperator(WaitsForOtherTraining):
             RetrainingError: for a pod that failed for good while nobody looked.
         """
         from include.orchestration.pod_reason import phase_of
-        from include.retraining.attempts import JobState
+        from include.retraining.runs.claims import JobState
 
         pod = self._pod_of(step, claim)
         deadline = time.monotonic() + GONE_SECONDS

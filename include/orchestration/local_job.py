@@ -19,12 +19,12 @@ from include.orchestration.run_reference import attempt_word, run_reference
 from include.orchestration.step_failure import failure_reason, leave_failure
 from include.orchestration.store_connection import StoreAddress, open_store, store_address
 from include.orchestration.training_elsewhere import WaitsForOtherTraining
-from include.retraining.compute import LocalCompute, StepCompute, resolve
+from include.retraining.config.compute import LocalCompute, StepCompute, resolve
 from include.retraining.exceptions import JobKilled
 
 if TYPE_CHECKING:
-    from include.retraining.results import StepFailure
-    from include.retraining.steps import JobStep
+    from include.retraining.config.step_names import JobStep
+    from include.retraining.runs.results import StepFailure
 
 # All that a job gets of our environment. AIRFLOW__* and AIRFLOW_CONN_* hold every secret there is.
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV")
@@ -55,8 +55,8 @@ class LocalJobOperator(WaitsForOtherTraining):
 
     def begin(self, context: Context) -> None:
         """Run the job and check the evidence that it leaves."""
-        from include.retraining.manifest import current_plan, read_manifest
-        from include.retraining.results import read_result
+        from include.retraining.runs.manifest import current_plan, read_manifest
+        from include.retraining.runs.results import read_result
 
         with failing_clearly(), self.waiting_for_other_training():
             root = assert_own_bundle(context)
@@ -113,7 +113,7 @@ class LocalJobOperator(WaitsForOtherTraining):
         return follow(child, self.step, self.log, options=address.options)
 
     def _failure(self, context: Context, attempt: str, error: JobKilled) -> StepFailure:
-        from include.retraining.results import StepFailure
+        from include.retraining.runs.results import StepFailure
 
         return StepFailure(
             run_id=context["run_id"],
@@ -141,7 +141,7 @@ def follow(
     Raises:
         JobKilled: when it was ended from outside, saying by what.
     """
-    from include.retraining.redaction import masking
+    from include.retraining.store.redaction import masking
 
     # Airflow masks a task's log, and not what LocalExecutor repeats on its own output.
     masked = masking(options)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from include.retraining.config import GatePolicy, ModelConfig
+from include.retraining.config.model import GatePolicy, ModelConfig
 
 _TIERS = {1: "page someone", 2: "look at it the same day", 3: "look at it when convenient"}
 

@@ -21,7 +21,7 @@ def note_cleared(context: Context) -> None:
     So the watch finds a run of any age that was cleared and then killed, and whoever closes a run
     can tell one of which nothing ran again. The run itself is noted by its first task.
     """
-    from include.retraining.watch_runs import note_begun
+    from include.retraining.runs.journal import note_begun
 
     dag_run: Any = context["dag_run"]
     if not dag_run.clear_number:

@@ -16,11 +16,11 @@ from zoneinfo import ZoneInfo
 from airflow.sdk import Context, Param
 
 from include.retraining.exceptions import ParameterError
-from include.retraining.reasons import REASON_HINT, REASON_LENGTH, REASON_PATTERN, refusal
-from include.retraining.redaction import redact
+from include.retraining.registry.reason import REASON_HINT, REASON_LENGTH, REASON_PATTERN, refusal
+from include.retraining.store.redaction import redact
 
 if TYPE_CHECKING:
-    from include.retraining.manifest import Params
+    from include.retraining.runs.manifest import Params
 
 OLDEST_DAYS = 400
 MOST_BYTES = 4096
@@ -95,7 +95,7 @@ def resolve_params(
     Raises:
         ParameterError: naming the parameter, what is wrong with it and what is allowed.
     """
-    from include.retraining.manifest import Params
+    from include.retraining.runs.manifest import Params
 
     refuse_unknown(given, run_params())
     zone = ZoneInfo(timezone)

@@ -15,13 +15,13 @@ from include.orchestration.failing import failing_clearly
 from include.orchestration.params import read_params
 from include.orchestration.run_reference import run_reference
 from include.orchestration.store_connection import open_store
-from include.retraining.compute import resolve
-from include.retraining.config import ModelConfig
-from include.retraining.sizes import BYTES_PER_GIB
-from include.retraining.steps import STEPS
+from include.retraining.config.compute import resolve
+from include.retraining.config.model import ModelConfig
+from include.retraining.config.sizes import BYTES_PER_GIB
+from include.retraining.config.step_names import STEPS
 
 if TYPE_CHECKING:
-    from include.retraining.manifest import RunManifest
+    from include.retraining.runs.manifest import RunManifest
 
 
 class PlanRunOperator(LeadsOn, BaseBranchOperator):
@@ -46,9 +46,9 @@ class PlanRunOperator(LeadsOn, BaseBranchOperator):
 
     def choose_branch(self, context: Context) -> str:
         """Plan the run and choose how it goes on."""
-        from include.retraining.decision_record import Outcome
-        from include.retraining.layout import RunPaths
-        from include.retraining.planning import hopeless, plan_run, unchanged
+        from include.retraining.decisions.record import Outcome
+        from include.retraining.steps.plan import hopeless, plan_run, unchanged
+        from include.retraining.store.layout import RunPaths
 
         with failing_clearly():
             assert_own_bundle(context)

@@ -23,13 +23,13 @@ from kubernetes.client.exceptions import ApiException  # type: ignore[import-unt
 from urllib3.exceptions import HTTPError
 
 from include.orchestration.pod_reason import phase_of
-from include.retraining.compute import KubernetesCompute
+from include.retraining.config.compute import KubernetesCompute
 from include.retraining.exceptions import JobKilled
 
 if TYPE_CHECKING:
     from airflow.triggers.base import BaseTrigger
 
-    from include.retraining.attempts import JobClaim
+    from include.retraining.runs.claims import JobClaim
 
 CONTAINER = "job"
 LOG_SECONDS = 10

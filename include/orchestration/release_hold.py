@@ -12,7 +12,7 @@ from include.orchestration.end_with_supervisor import end_with_supervisor
 from include.orchestration.failing import failing_clearly
 from include.orchestration.store_connection import open_store
 from include.orchestration.telling_by_hand import tell_by_hand
-from include.retraining.config import load_model
+from include.retraining.config.model import load_model
 
 
 class ReleaseHoldOperator(BaseOperator):
@@ -20,8 +20,8 @@ class ReleaseHoldOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Return what serves on."""
-        from include.retraining.registry import Registry
-        from include.retraining.rollback_notice import released
+        from include.retraining.registry.promotion import Registry
+        from include.retraining.rollback.messages import released
 
         end_with_supervisor()
         with failing_clearly():

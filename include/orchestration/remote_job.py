@@ -15,11 +15,11 @@ from include.orchestration.store_connection import open_store
 from include.retraining.exceptions import EvidenceError, RetrainingError
 
 if TYPE_CHECKING:
-    from include.retraining.attempts import Attempts, JobClaim
-    from include.retraining.layout import RunPaths
-    from include.retraining.manifest import RunManifest
-    from include.retraining.steps import JobStep
-    from include.retraining.storage import Store
+    from include.retraining.config.step_names import JobStep
+    from include.retraining.runs.claims import Attempts, JobClaim
+    from include.retraining.runs.manifest import RunManifest
+    from include.retraining.store.layout import RunPaths
+    from include.retraining.store.object_store import Store
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class RemoteStep:
     @property
     def attempts(self) -> Attempts:
         """The claims of the run's plan."""
-        from include.retraining.attempts import Attempts
+        from include.retraining.runs.claims import Attempts
 
         return Attempts(self.store, self.paths, self.manifest)
 
@@ -57,7 +57,7 @@ class RemoteStep:
 
         A result that does not verify is no evidence: the job that is started then replaces it.
         """
-        from include.retraining.results import find_result
+        from include.retraining.runs.results import find_result
 
         if self.step == "card":
             return False
@@ -74,7 +74,7 @@ class RemoteStep:
             EvidenceError: when it is missing, altered or of something else. The next try of the
                 task starts another job.
         """
-        from include.retraining.results import read_result
+        from include.retraining.runs.results import read_result
 
         if self.step == "card":
             return
@@ -92,7 +92,7 @@ class RemoteStep:
             otherwise: the platform's reason, for a job that left no word of its own.
         """
         from include.retraining.exceptions import StepFailed
-        from include.retraining.results import StepFailure
+        from include.retraining.runs.results import StepFailure
 
         failure = self.attempts.failure(claim)
         if failure is None:
@@ -122,7 +122,7 @@ def open_step(context: Context, step: JobStep) -> RemoteStep:
         CodeChanged: when this task's code is not its bundle's.
         RetrainingError: as `open_store` and `read_manifest`.
     """
-    from include.retraining.manifest import current_plan, read_manifest
+    from include.retraining.runs.manifest import current_plan, read_manifest
 
     assert_own_bundle(context)
     store, run = open_store(), run_reference(context)

@@ -19,12 +19,12 @@ from include.orchestration.job_limits import memory_limit
 from include.orchestration.local_job import follow, job_environment
 from include.orchestration.store_connection import StoreAddress, open_store, store_address
 from include.orchestration.telling_by_hand import tell_by_hand
-from include.retraining.compute import LocalCompute
-from include.retraining.config import load_model
+from include.retraining.config.compute import LocalCompute
+from include.retraining.config.model import load_model
 from include.retraining.exceptions import ArtifactError, EvidenceError, InfrastructureError
 
 if TYPE_CHECKING:
-    from include.retraining.rollback_plan import RollbackPlan
+    from include.retraining.rollback.plan import RollbackPlan
 
 TRY_SECONDS = 600
 EXIT_RETRY = 75
@@ -36,7 +36,7 @@ class CheckRollbackOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Return the plan, for the tasks behind it."""
-        from include.retraining.rollback_plan import plan_rollback
+        from include.retraining.rollback.plan import plan_rollback
 
         with failing_clearly():
             assert_own_bundle(context)
@@ -125,8 +125,8 @@ class RollBackOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Return what serves now."""
-        from include.retraining.registry import Registry
-        from include.retraining.rollback_notice import rolled_back
+        from include.retraining.registry.promotion import Registry
+        from include.retraining.rollback.messages import rolled_back
 
         end_with_supervisor()
         with failing_clearly():
@@ -180,7 +180,7 @@ def read_plan(context: Context, task_id: str) -> RollbackPlan:
         EvidenceError: when it returned none.
     """
     from include.retraining.documents import canonical_json
-    from include.retraining.rollback_plan import RollbackPlan
+    from include.retraining.rollback.plan import RollbackPlan
 
     value = context["ti"].xcom_pull(task_ids=task_id)
     return RollbackPlan.from_bytes(canonical_json(value), where=f"what `{task_id}` returned")

@@ -5,8 +5,8 @@ from __future__ import annotations
 # Public names that Airflow 3.3.2 leaves out of its type stub.
 from airflow.sdk import AsyncCallback, DeadlineAlert, DeadlineReference  # type: ignore[attr-defined]
 
-from include.retraining.config import ModelConfig
-from include.retraining.deadline import AfterStart, parse_deadline
+from include.retraining.config.deadline import AfterStart, parse_deadline
+from include.retraining.config.model import ModelConfig
 
 # By its path: it lies in `plugins/`, because it runs in the triggerer, which knows no bundle.
 CALLBACK = "deadline_callbacks.tell_late"

@@ -11,7 +11,7 @@ from airflow.sdk import Context
 from include.retraining.exceptions import NotFound
 
 if TYPE_CHECKING:
-    from include.retraining.run_reference import RunRef
+    from include.retraining.runs.reference import RunRef
 
 DAG_PREFIX = "retrain_"
 
@@ -28,8 +28,8 @@ def run_reference(context: Context) -> RunRef:
         NotFound: in a callback that Airflow gave no run to, when the time the run was due cannot
             be read from its id either.
     """
-    from include.retraining.manifest import Cause
-    from include.retraining.run_reference import RunRef
+    from include.retraining.runs.manifest import Cause
+    from include.retraining.runs.reference import RunRef
 
     dag_id = context["dag"].dag_id
     dag_run: Any = context.get("dag_run")
@@ -47,8 +47,8 @@ def run_reference(context: Context) -> RunRef:
 
 def reference_to(dag_id: str, dag_run: Any) -> RunRef:
     """Return a run of a DAG as Airflow's task SDK describes it."""
-    from include.retraining.manifest import Cause
-    from include.retraining.run_reference import RunRef
+    from include.retraining.runs.manifest import Cause
+    from include.retraining.runs.reference import RunRef
 
     return RunRef(
         model=model_of(dag_id),

@@ -12,7 +12,7 @@ from include.orchestration.find_connection import why_missing
 from include.retraining.exceptions import NotSent
 
 if TYPE_CHECKING:
-    from include.retraining.notices import Notice
+    from include.retraining.alerts.notice import Notice
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ def send_to_slack(notice: Notice, connections: Sequence[str]) -> None:
 def _send(notice: Notice, connection: str) -> None:
     from airflow.providers.slack.hooks.slack_webhook import SlackWebhookHook
 
-    from include.retraining.slack import TIMEOUT_SECONDS, quiet_logger, send
+    from include.retraining.alerts.slack import TIMEOUT_SECONDS, quiet_logger, send
 
     hook = SlackWebhookHook(
         slack_webhook_conn_id=connection,

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 from include.retraining.exceptions import StorageError
 
 if TYPE_CHECKING:
+    from include.retraining.config.step_names import JobStep
     from include.retraining.exceptions import StepFailed
-    from include.retraining.layout import RunPaths
-    from include.retraining.results import StepFailure
-    from include.retraining.steps import JobStep
-    from include.retraining.storage import Store
+    from include.retraining.runs.results import StepFailure
+    from include.retraining.store.layout import RunPaths
+    from include.retraining.store.object_store import Store
 
 log = logging.getLogger(__name__)
 
 EXIT_RETRY = 75
-"""A job's exit code when another try may succeed (`include/retraining/job.py`)."""
+"""A job's exit code when another try may succeed (`include/retraining/runs/job.py`)."""
 
 
 def failure_reason(
@@ -30,7 +30,7 @@ def failure_reason(
     says why. Any other last line is not repeated: it may hold values of the data.
     """
     from include.retraining.exceptions import StepFailed
-    from include.retraining.results import read_failure
+    from include.retraining.runs.results import read_failure
 
     failure = read_failure(store, paths, step, attempt)
     if failure is not None:
@@ -47,7 +47,7 @@ def failure_reason(
 
 def leave_failure(store: Store, paths: RunPaths, failure: StepFailure) -> None:
     """Write down why a job ended that could not say it itself."""
-    from include.retraining.results import write_failure
+    from include.retraining.runs.results import write_failure
 
     try:
         write_failure(store, paths, failure)

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from include.retraining.exceptions import EvidenceError
 
 if TYPE_CHECKING:
-    from include.retraining.attempts import JobClaim
-    from include.retraining.layout import RunPaths
-    from include.retraining.manifest import RunManifest
-    from include.retraining.storage import Store
+    from include.retraining.runs.claims import JobClaim
+    from include.retraining.runs.manifest import RunManifest
+    from include.retraining.store.layout import RunPaths
+    from include.retraining.store.object_store import Store
 
 log = logging.getLogger(__name__)
 
@@ -44,8 +44,8 @@ def stop_jobs(store: Store, paths: RunPaths, reason: str, *, clear: int) -> Stop
         reason: why, as the platform shows it.
         clear: which clear of the run has ended; the jobs of a later one are let be.
     """
-    from include.retraining.attempts import Attempts
-    from include.retraining.manifest import find_manifest
+    from include.retraining.runs.claims import Attempts
+    from include.retraining.runs.manifest import find_manifest
 
     stopped = Stopped([], [])
     manifest = find_manifest(store, paths)
@@ -67,7 +67,7 @@ def stop_jobs(store: Store, paths: RunPaths, reason: str, *, clear: int) -> Stop
 
 
 def _is_done(store: Store, paths: RunPaths, manifest: RunManifest, claim: JobClaim) -> bool:
-    from include.retraining.results import find_result
+    from include.retraining.runs.results import find_result
 
     try:
         return all(
@@ -82,7 +82,7 @@ def _stop(claim: JobClaim, reason: str, *, started: str | None) -> bool:
     """End a job if it has not ended; return whether it had not."""
     if claim.compute["backend"] == "batch":
         from include.orchestration.batch_client import BatchClient
-        from include.retraining.compute import BatchCompute
+        from include.retraining.config.compute import BatchCompute
 
         client = BatchClient(BatchCompute.model_validate(claim.compute))
         return client.stop(claim.name, reason, started=started)

@@ -11,11 +11,11 @@ from airflow.sdk.log import mask_secret
 from include.orchestration.aws_store import aws_options
 from include.orchestration.find_connection import why_missing
 from include.retraining.exceptions import ConfigError
-from include.retraining.secret_forms import forms_of
-from include.retraining.secret_names import is_secret_name
+from include.retraining.store.secret_forms import forms_of
+from include.retraining.store.secret_names import is_secret_name
 
 if TYPE_CHECKING:
-    from include.retraining.storage import Store
+    from include.retraining.store.object_store import Store
 
 STORE_CONNECTION = "store"
 
@@ -73,7 +73,7 @@ def open_store() -> Store:
         ConfigError: when the connection is missing or wrong.
         StorageError: when the store does not answer, or was never initialised.
     """
-    from include.retraining import store_marker
+    from include.retraining.store import marker as store_marker
 
     address = store_address()
     return store_marker.open_store(address.uri, address.options)

@@ -10,14 +10,14 @@ from airflow.sdk import Context
 from include.orchestration.links import repository_url, run_url
 from include.orchestration.run_reference import model_of
 from include.orchestration.slack import send_to_slack
-from include.retraining.config import Alerts, load_model
+from include.retraining.config.model import Alerts, load_model
 from include.retraining.exceptions import NotSent, RetrainingError
 
 if TYPE_CHECKING:
-    from include.retraining.announcing import LinksOf
-    from include.retraining.decision_record import DecisionRecord
-    from include.retraining.notices import Links, Notice
-    from include.retraining.storage import Store
+    from include.retraining.alerts.announcing import LinksOf
+    from include.retraining.alerts.notice import Links, Notice
+    from include.retraining.decisions.record import DecisionRecord
+    from include.retraining.store.object_store import Store
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +28,8 @@ def tell(store: Store, record: DecisionRecord, context: Context) -> None:
     A notice that cannot be sent stays in the store's outbox, and the log says so. Once one went
     through, those that wait there are sent too.
     """
-    from include.retraining.announcing import with_owner
-    from include.retraining.decision_notice import notice_for
+    from include.retraining.alerts.announcing import with_owner
+    from include.retraining.alerts.decision_notice import notice_for
 
     notice = notice_for(with_owner(record), links_of(store, record, context))
     if notice is not None:
@@ -40,14 +40,14 @@ def tell_of_missing_card(
     store: Store, record: DecisionRecord, context: Context, problem: str
 ) -> None:
     """Say that a decision stands and that its model card could not be made."""
-    from include.retraining.decision_notice import card_notice
+    from include.retraining.alerts.decision_notice import card_notice
 
     tell_notice(store, card_notice(record, links_of(store, record, context), problem))
 
 
 def tell_notice(store: Store, notice: Notice) -> None:
     """Deliver any notice, once, through its model's connections. Never raises."""
-    from include.retraining.outbox import deliver
+    from include.retraining.alerts.outbox import deliver
 
     try:
         if deliver(store, notice, send_notice):
@@ -82,7 +82,7 @@ def _complain(notice: Notice, error: Exception) -> None:
 
 def _send_what_waits(store: Store) -> None:
     """Send what could not be sent before, now that a message went through."""
-    from include.retraining.outbox import deliver_waiting
+    from include.retraining.alerts.outbox import deliver_waiting
 
     try:
         late = deliver_waiting(store, send_notice, links_of=links_without_log(store))
@@ -95,7 +95,7 @@ def _send_what_waits(store: Store) -> None:
 
 def tell_directly(context: Context, problem: str) -> None:
     """Say that a run ended while its store refuses, so that there is no record to speak from."""
-    from include.retraining.notices import Kind, Links, alert
+    from include.retraining.alerts.notice import Kind, Links, alert
 
     dag_id, run_id = context["dag"].dag_id, context["run_id"]
     model = model_of(dag_id)
@@ -135,8 +135,8 @@ def _owner(model: str) -> str | None:
 
 def links_without_log(store: Store, repository: str | None = None) -> LinksOf:
     """Return where a message goes about a decision that another process recorded."""
-    from include.retraining.layout import RunPaths
-    from include.retraining.notices import Links
+    from include.retraining.alerts.notice import Links
+    from include.retraining.store.layout import RunPaths
 
     return lambda record: Links(
         run=run_url(record.dag_id, record.run_id),
@@ -147,8 +147,8 @@ def links_without_log(store: Store, repository: str | None = None) -> LinksOf:
 
 def links_of(store: Store, record: DecisionRecord, context: Context) -> Links:
     """Return where a message about a decision takes a person."""
-    from include.retraining.layout import RunPaths
-    from include.retraining.notices import Links
+    from include.retraining.alerts.notice import Links
+    from include.retraining.store.layout import RunPaths
 
     ti: Any = context.get("ti")
     return Links(

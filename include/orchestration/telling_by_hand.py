@@ -12,13 +12,13 @@ from include.orchestration.closing import explained
 from include.orchestration.links import repository_url, run_url
 from include.orchestration.store_connection import open_store
 from include.orchestration.telling import send_notice, tell_notice
-from include.retraining.config import ModelConfig, load_model, model_names
+from include.retraining.config.model import ModelConfig, load_model, model_names
 from include.retraining.exceptions import RetrainingError
 
 if TYPE_CHECKING:
-    from include.retraining.notices import Links, Notice
-    from include.retraining.promotions import PromotionEntry
-    from include.retraining.storage import Store
+    from include.retraining.alerts.notice import Links, Notice
+    from include.retraining.registry.entry import PromotionEntry
+    from include.retraining.store.object_store import Store
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ def tell_by_hand(
         entry: what was made.
         facts: what else the message says.
     """
-    from include.retraining.layout import promotion_key
+    from include.retraining.store.layout import promotion_key
 
     record = f"{store.uri}/{promotion_key(entry.model, entry.generation)}"
     links = _links(context, record)
@@ -48,14 +48,14 @@ def tell_by_hand(
 
 def tell_of_failed_rollback(context: Context) -> None:
     """Say that a rollback failed, and that nothing changed. The callback of tasks and DAGs."""
-    from include.retraining.rollback_notice import rollback_failed
+    from include.retraining.rollback.messages import rollback_failed
 
     _tell_of_failure(context, rollback_failed)
 
 
 def tell_of_failed_release(context: Context) -> None:
     """Say that a hold was not released. The callback of tasks and DAGs."""
-    from include.retraining.rollback_notice import release_failed
+    from include.retraining.rollback.messages import release_failed
 
     _tell_of_failure(context, release_failed)
 
@@ -77,10 +77,10 @@ def _tell_of_failure(context: Context, notice_of: Callable[..., Notice]) -> None
 
 def _was_done(store: Store, context: Context, config: ModelConfig) -> bool:
     """Tell of what the run did, if it did it and failed afterwards."""
-    from include.retraining.promotion_log import PromotionLog
-    from include.retraining.promotions import PromotionKind
-    from include.retraining.rollback_notice import released, rolled_back
-    from include.retraining.rollback_plan import plan_rollback
+    from include.retraining.registry.entry import PromotionKind
+    from include.retraining.registry.promotion_log import PromotionLog
+    from include.retraining.rollback.messages import released, rolled_back
+    from include.retraining.rollback.plan import plan_rollback
 
     dag_run: Any = context.get("dag_run")
     if dag_run is None:
@@ -105,8 +105,8 @@ def _was_done(store: Store, context: Context, config: ModelConfig) -> bool:
 
 def _serving(store: Store, config: ModelConfig | None) -> str | None:
     """Say what serves, as far as that is known."""
-    from include.retraining.notices import serving_now
-    from include.retraining.promotion_log import PromotionLog
+    from include.retraining.alerts.notice import serving_now
+    from include.retraining.registry.promotion_log import PromotionLog
 
     if config is None:
         return None
@@ -136,7 +136,7 @@ def _model_asked_for(context: Context) -> ModelConfig | None:
 
 
 def _links(context: Context, record: str | None = None) -> Links:
-    from include.retraining.notices import Links
+    from include.retraining.alerts.notice import Links
 
     return Links(
         run=run_url(context["dag"].dag_id, context["run_id"]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from include.retraining.config import ModelConfig
+from include.retraining.config.model import ModelConfig
 
 TRIES = 3
 BETWEEN_TRIES = timedelta(minutes=5)

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 from airflow.sdk import CronTriggerTimetable
 from croniter import croniter  # type: ignore[import-untyped]
 
-from include.retraining.config import ModelConfig
-from include.retraining.cron import schedule_problem
+from include.retraining.config.cron import schedule_problem
+from include.retraining.config.model import ModelConfig
 from include.retraining.exceptions import ConfigError
 
 CLOCK_CHANGE = timedelta(hours=2)

@@ -13,9 +13,9 @@ from airflow.sdk import BaseOperator, Context
 from include.retraining.exceptions import RetrainingError, TrainingElsewhere
 
 if TYPE_CHECKING:
-    from include.retraining.manifest import RunManifest
-    from include.retraining.steps import JobStep
-    from include.retraining.storage import Store
+    from include.retraining.config.step_names import JobStep
+    from include.retraining.runs.manifest import RunManifest
+    from include.retraining.store.object_store import Store
 
 LOOK_SECONDS = 20
 SILENT_LOOKS = 4
@@ -64,7 +64,7 @@ class WaitsForOtherTraining(BaseOperator):
         """
         if self.step != "train":
             return
-        from include.retraining.training_claim import TrainingClaims
+        from include.retraining.training.training_claim import TrainingClaims
 
         holder = TrainingClaims(store, manifest.model, manifest.version).current()
         if holder is None or holder.claim.plan == manifest.run:

@@ -14,14 +14,14 @@ from include.orchestration.telling import tell_notice
 from include.orchestration.timetable import due_times, timetable
 from include.orchestration.unreadable_model import dag_id_of
 from include.orchestration.watch_airflow import is_paused, newest_runs
-from include.retraining.config import ModelConfig, load_model
-from include.retraining.deadline import TimeOfDay, parse_deadline
+from include.retraining.config.deadline import TimeOfDay, parse_deadline
+from include.retraining.config.model import ModelConfig, load_model
 from include.retraining.exceptions import ConfigError, RegistryError
 
 if TYPE_CHECKING:
-    from include.retraining.notices import Links
-    from include.retraining.storage import Store
-    from include.retraining.watch_checks import RunSeen, Sight
+    from include.retraining.alerts.notice import Links
+    from include.retraining.store.object_store import Store
+    from include.retraining.watch.conditions import RunSeen, Sight
 
 
 def check_model(store: Store, name: str, context: Context) -> list[str]:
@@ -30,9 +30,9 @@ def check_model(store: Store, name: str, context: Context) -> list[str]:
     Raises:
         RetrainingError: when it cannot be told whether something is wrong.
     """
-    from include.retraining.notices import Links
-    from include.retraining.watch_alarms import settle
-    from include.retraining.watch_checks import (
+    from include.retraining.alerts.notice import Links
+    from include.retraining.watch.alarms import settle
+    from include.retraining.watch.conditions import (
         CONDITIONS,
         CONFIGURATION,
         DAMAGED,
@@ -83,8 +83,8 @@ def _usable(name: str) -> ModelConfig:
 
 
 def _serving(store: Store, name: str) -> str:
-    from include.retraining.notices import serving_now
-    from include.retraining.promotion_log import PromotionLog
+    from include.retraining.alerts.notice import serving_now
+    from include.retraining.registry.promotion_log import PromotionLog
 
     try:
         log = PromotionLog(store, name)
@@ -95,8 +95,8 @@ def _serving(store: Store, name: str) -> str:
 
 def _compare(store: Store, sight: Sight) -> str | None:
     """Compare what the last look saw of the log and the records with what is there."""
-    from include.retraining.layout import RunPaths
-    from include.retraining.newest_seen import remember_newest
+    from include.retraining.store.layout import RunPaths
+    from include.retraining.watch.newest_seen import remember_newest
 
     newest = sight.newest
     key = None
@@ -109,11 +109,11 @@ def _compare(store: Store, sight: Sight) -> str | None:
 
 def look(store: Store, config: ModelConfig, links: Links, now: datetime) -> Sight:
     """Look at a model once."""
-    from include.retraining.notices import serving_now
-    from include.retraining.promotion_log import PromotionLog
-    from include.retraining.records import decisions
-    from include.retraining.watch_checks import DUES, Sight
-    from include.retraining.watch_memory import watched
+    from include.retraining.alerts.notice import serving_now
+    from include.retraining.decisions.records import decisions
+    from include.retraining.decisions.watch_memory import watched
+    from include.retraining.registry.promotion_log import PromotionLog
+    from include.retraining.watch.conditions import DUES, Sight
 
     log = PromotionLog(store, config.name)
     champion = log.champion()
@@ -141,8 +141,8 @@ def _due_for_deadline(config: ModelConfig, now: datetime) -> datetime | None:
 
 
 def _newest_run(store: Store, dag_id: str) -> RunSeen | None:
-    from include.retraining.watch_checks import RunSeen
-    from include.retraining.watch_late import waits_for_person
+    from include.retraining.watch.conditions import RunSeen
+    from include.retraining.watch.late import waits_for_person
 
     found = next(newest_runs(dag_id, 1), None)
     if found is None:

@@ -16,11 +16,11 @@ from include.orchestration.run_reference import model_of
 from include.orchestration.store_connection import open_store
 from include.orchestration.telling import tell_notice
 from include.orchestration.watch_airflow import ENDED
-from include.retraining.config import load_model
+from include.retraining.config.model import load_model
 from include.retraining.exceptions import RetrainingError
 
 if TYPE_CHECKING:
-    from include.retraining.storage import Store
+    from include.retraining.store.object_store import Store
 
 log = logging.getLogger(__name__)
 
@@ -38,9 +38,9 @@ def tell_late(dag_run: Mapping[str, Any], deadline: str) -> str:
     Raises:
         RetrainingError: when the store cannot be asked; Airflow keeps it with the deadline.
     """
-    from include.retraining.layout import RunPaths, run_key
-    from include.retraining.notices import Links
-    from include.retraining.watch_late import has_decided, late_notice, waits_for_person
+    from include.retraining.alerts.notice import Links
+    from include.retraining.store.layout import RunPaths, run_key
+    from include.retraining.watch.late import has_decided, late_notice, waits_for_person
 
     dag_id, run_id = str(dag_run["dag_id"]), str(dag_run["dag_run_id"])
     model = model_of(dag_id)
@@ -85,8 +85,8 @@ def _state_now(dag_id: str, run_id: str) -> str | None:
 
 
 def _serving(store: Store, model: str) -> str:
-    from include.retraining.notices import serving_now
-    from include.retraining.promotion_log import PromotionLog
+    from include.retraining.alerts.notice import serving_now
+    from include.retraining.registry.promotion_log import PromotionLog
 
     log_of_model = PromotionLog(store, model)
     return serving_now(log_of_model, log_of_model.champion())

@@ -18,9 +18,9 @@ from include.orchestration.watch_airflow import ENDED, find_run, newest_runs
 from include.retraining.exceptions import InfrastructureError
 
 if TYPE_CHECKING:
-    from include.retraining.notices import Notice
-    from include.retraining.run_reference import RunRef
-    from include.retraining.storage import Store
+    from include.retraining.alerts.notice import Notice
+    from include.retraining.runs.reference import RunRef
+    from include.retraining.store.object_store import Store
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ def ended_runs(store: Store, model: str, *, now: datetime | None = None) -> Iter
 
     Those that began are known from the store; one that was ended before it began, from Airflow.
     """
-    from include.retraining.watch_runs import runs_to_look_at
+    from include.retraining.runs.journal import runs_to_look_at
 
     before = (now or datetime.now(UTC)) - GRACE
     seen = set()
@@ -64,10 +64,10 @@ def ended_runs(store: Store, model: str, *, now: datetime | None = None) -> Iter
 
 def close_dead_run(store: Store, ended: EndedRun, context: Context) -> bool:
     """Write the record of a run that ended without one, and tell people; False when it has one."""
-    from include.retraining.close_run import close_run
-    from include.retraining.decision_notice import notice_for
-    from include.retraining.records import find_decision
-    from include.retraining.watch_late import has_decided
+    from include.retraining.alerts.decision_notice import notice_for
+    from include.retraining.decisions.records import find_decision
+    from include.retraining.steps.close_run import close_run
+    from include.retraining.watch.late import has_decided
 
     run = ended.run
     if find_decision(store, run) is not None:
@@ -85,10 +85,10 @@ def close_dead_run(store: Store, ended: EndedRun, context: Context) -> bool:
 
 def _ending(store: Store, ended: EndedRun) -> tuple[Any, str, str | None]:
     """Return outcome, reason and the kind of the first cause."""
-    from include.retraining.cleared import NOT_RUN, ran_again, standing
-    from include.retraining.decision_record import Outcome
-    from include.retraining.first_cause import first_cause
-    from include.retraining.manifest import current_plan
+    from include.retraining.decisions.cleared import NOT_RUN, ran_again, standing
+    from include.retraining.decisions.record import Outcome
+    from include.retraining.runs.failures import first_cause
+    from include.retraining.runs.manifest import current_plan
 
     if ended.state == DELETED:
         reason = "the run is no longer in Airflow: a person deleted it before it had decided"
@@ -114,8 +114,8 @@ def stop_lost_jobs(store: Store, ended: EndedRun, context: Context) -> list[str]
     Raises:
         InfrastructureError: when a platform refuses or does not answer: some may go on.
     """
-    from include.retraining.layout import RunPaths
-    from include.retraining.watch_runs import plans_of
+    from include.retraining.runs.journal import plans_of
+    from include.retraining.store.layout import RunPaths
 
     run = ended.run
     clear = EVERY_CLEAR if ended.state == DELETED else run.clear
@@ -137,7 +137,7 @@ def stop_lost_jobs(store: Store, ended: EndedRun, context: Context) -> list[str]
 
 
 def _lost_jobs_notice(ended: EndedRun, names: list[str], context: Context) -> Notice:
-    from include.retraining.notices import Kind, Links, alert
+    from include.retraining.alerts.notice import Kind, Links, alert
 
     run = ended.run
     return alert(

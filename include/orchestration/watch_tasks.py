@@ -11,12 +11,12 @@ from airflow.sdk import get_current_context
 from include.orchestration.bundle import assert_own_bundle
 from include.orchestration.failing import failing_clearly
 from include.orchestration.store_connection import open_store
-from include.retraining.config import model_names
+from include.retraining.config.model import model_names
 from include.retraining.exceptions import RetrainingError
 
 if TYPE_CHECKING:
     from include.orchestration.watch_runs import EndedRun
-    from include.retraining.storage import Store
+    from include.retraining.store.object_store import Store
 
 log = logging.getLogger(__name__)
 Item = TypeVar("Item")
@@ -31,7 +31,7 @@ def resend_notices() -> int:
     """
     from include.orchestration.links import repository_url
     from include.orchestration.telling import links_without_log, send_notice
-    from include.retraining.outbox import deliver_waiting
+    from include.retraining.alerts.outbox import deliver_waiting
 
     context = get_current_context()
     with failing_clearly():
@@ -77,7 +77,7 @@ def check_models() -> list[str]:
 
 def leave_mark() -> None:
     """Say in the store that the watch has looked, and what of it failed; then fail like it."""
-    from include.retraining.watch_mark import leave
+    from include.retraining.watch.heartbeat import leave
 
     context = get_current_context()
     ti: Any = context["ti"]

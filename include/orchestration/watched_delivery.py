@@ -8,13 +8,13 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from include.retraining.config import ModelConfig
+from include.retraining.config.model import ModelConfig
 from include.retraining.exceptions import ConfigError, StorageError
 
 if TYPE_CHECKING:
     from flag_triggers import FlagTrigger, Sight  # type: ignore[import-not-found]
 
-    from include.retraining.storage import ObjectInfo, Store
+    from include.retraining.store.object_store import ObjectInfo, Store
 
 SCHEMES = ("file", "s3")
 
@@ -60,7 +60,7 @@ class WatchedDelivery:
         """
         from flag_triggers import look_at_folder, sight
 
-        from include.retraining.delivery import open_location
+        from include.retraining.data.delivery import open_location
 
         if self.is_local:
             return look_at_folder(_path(self.flag), _path(self.folder))
@@ -90,7 +90,7 @@ def _path(uri: str) -> str:
 
 def _find(store: Store, uri: str) -> ObjectInfo | None:
     """Return what the store says of one object, None when there is none."""
-    from include.retraining.delivery import open_location
+    from include.retraining.data.delivery import open_location
     from include.retraining.exceptions import MissingObject
 
     folder, _, name = uri.rpartition("/")

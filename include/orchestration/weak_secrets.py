@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from include.retraining.secret_names import is_secret_name
+from include.retraining.store.secret_names import is_secret_name
 
 SHORTEST = 8
 # Examples of documents, and the word that Airflow's masker leaves out on purpose.

@@ -23,12 +23,12 @@ from include.pages.look import look
 from include.pages.model_page import model_page
 from include.pages.models_page import models_page
 from include.pages.run_page import RUN_NAME, run_of, run_page
-from include.retraining.config import NAME_PATTERN
+from include.retraining.config.model import NAME_PATTERN
 from include.retraining.exceptions import NotFound, RetrainingError
-from include.retraining.layout import RunPaths
-from include.retraining.overview import sentence_of
-from include.retraining.storage import Store
-from include.retraining.wording import cut
+from include.retraining.formatting.numbers import cut
+from include.retraining.history.overview import sentence_of
+from include.retraining.store.layout import RunPaths
+from include.retraining.store.object_store import Store
 
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from markdown_it import MarkdownIt
 
-from include.retraining.layout import RunPaths
-from include.retraining.storage import Store
+from include.retraining.store.layout import RunPaths
+from include.retraining.store.object_store import Store
 
 PICTURE = re.compile(r"[A-Za-z0-9_-]{1,80}\.png")
 

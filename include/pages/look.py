@@ -6,13 +6,13 @@ from datetime import timedelta
 from functools import lru_cache
 
 from include.orchestration.store_connection import store_address
-from include.retraining.config import MODELS_FOLDER, ModelConfig, load_model
+from include.retraining.config.model import MODELS_FOLDER, ModelConfig, load_model
 from include.retraining.exceptions import RetrainingError, StoreNotInitialised
-from include.retraining.overview import Glances
-from include.retraining.remembering import Memory, RememberingStore
-from include.retraining.savings import Tally
-from include.retraining.storage import Store
-from include.retraining.store_marker import open_store, require_initialised
+from include.retraining.history.overview import Glances
+from include.retraining.history.savings import Tally
+from include.retraining.store.cache import Memory, RememberingStore
+from include.retraining.store.marker import open_store, require_initialised
+from include.retraining.store.object_store import Store
 
 PATIENCE = timedelta(seconds=5)
 """A page that says that the store does not answer has to come before the reader gives up."""

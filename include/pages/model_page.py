@@ -16,16 +16,21 @@ from include.pages.charts import Line, Mark, chart, sparkline
 from include.pages.models_page import Row, row
 from include.pages.resources import StepUse, step_uses
 from include.pages.trend import Point, Series, fairness, judged, points, slices
-from include.retraining.config import ModelConfig
-from include.retraining.decision_record import DecisionRecord
+from include.retraining.alerts.notice import Notice
+from include.retraining.alerts.outbox import waiting
+from include.retraining.config.model import ModelConfig
+from include.retraining.decisions.record import DecisionRecord
 from include.retraining.exceptions import RetrainingError
-from include.retraining.notices import Notice
-from include.retraining.outbox import waiting
-from include.retraining.overview import Unreadable, look_at_model, recent_decisions, sentence_of
-from include.retraining.promotion_log import PromotionLog
-from include.retraining.promotions import PromotionEntry
-from include.retraining.storage import Store
-from include.retraining.wording import metric_name, number
+from include.retraining.formatting.numbers import metric_name, number
+from include.retraining.history.overview import (
+    Unreadable,
+    look_at_model,
+    recent_decisions,
+    sentence_of,
+)
+from include.retraining.registry.entry import PromotionEntry
+from include.retraining.registry.promotion_log import PromotionLog
+from include.retraining.store.object_store import Store
 
 DECISIONS = 50
 """How many decisions a page shows; the older ones are a click away."""

@@ -14,17 +14,17 @@ from include.pages import look
 from include.pages.airflow_state import DagSeen, look_at_dags
 from include.pages.charts import sparkline
 from include.pages.needs import Need, Urgency, needs, urgency
-from include.retraining.config import ModelConfig
-from include.retraining.deadline import TimeOfDay, parse_deadline
+from include.retraining.alerts.notice import Notice
+from include.retraining.alerts.outbox import waiting
+from include.retraining.config.deadline import TimeOfDay, parse_deadline
+from include.retraining.config.model import ModelConfig
 from include.retraining.exceptions import EvidenceError
-from include.retraining.notices import Notice
-from include.retraining.outbox import waiting
-from include.retraining.overview import ModelSeen, look_at_models, sentence_of
-from include.retraining.promotions import PromotionEntry
-from include.retraining.savings import Saved
-from include.retraining.storage import Store
-from include.retraining.watch_mark import Mark, last_mark
-from include.retraining.wording import metric_name, metric_value, number
+from include.retraining.formatting.numbers import metric_name, metric_value, number
+from include.retraining.history.overview import ModelSeen, look_at_models, sentence_of
+from include.retraining.history.savings import Saved
+from include.retraining.registry.entry import PromotionEntry
+from include.retraining.store.object_store import Store
+from include.retraining.watch.heartbeat import Mark, last_mark
 
 SPARK_ENTRIES = 12
 """How many promotions the small line shows."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from include.pages.airflow_state import DagSeen
-from include.retraining.decision_notice import kind_of
-from include.retraining.kinds import Kind
-from include.retraining.overview import ModelSeen
+from include.retraining.alerts.decision_notice import kind_of
+from include.retraining.config.notice_kind import Kind
+from include.retraining.history.overview import ModelSeen
 
 
 class Urgency(IntEnum):

@@ -12,9 +12,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from include.pages import links
-from include.retraining.decision_words import decision_sentence
-from include.retraining.redaction import redact
-from include.retraining.wording import metric_name, metric_value, number, signed
+from include.retraining.decisions.phrases import decision_sentence
+from include.retraining.formatting.numbers import metric_name, metric_value, number, signed
+from include.retraining.store.redaction import redact
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"

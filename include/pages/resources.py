@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from include.pages.charts import bar
-from include.retraining.compute_used import ComputeUsed
-from include.retraining.decision_record import DecisionRecord
-from include.retraining.steps import STEPS
-from include.retraining.wording import number
+from include.retraining.config.step_names import STEPS
+from include.retraining.decisions.record import DecisionRecord
+from include.retraining.formatting.numbers import number
+from include.retraining.runs.usage import ComputeUsed
 
 _MEMORY = re.compile(r"(\d+(?:\.\d+)?) ?(MiB|GiB)")
 _UNITS = {"MiB": 2**20, "GiB": 2**30}

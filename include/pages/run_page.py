@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from include.pages.card import card_html
-from include.retraining.decision_record import DecisionRecord
+from include.retraining.decisions.record import DecisionRecord
+from include.retraining.decisions.record_files import decision_keys
 from include.retraining.exceptions import NotFound, RetrainingError
-from include.retraining.layout import RunPaths, decisions_folder, run_key
-from include.retraining.manifest import RunManifest, current_plan, find_manifest
-from include.retraining.overview import Unreadable, read_decision, sentence_of
-from include.retraining.record_files import decision_keys
-from include.retraining.runs import find_run
-from include.retraining.storage import Store
+from include.retraining.history.lookup import find_run
+from include.retraining.history.overview import Unreadable, read_decision, sentence_of
+from include.retraining.runs.manifest import RunManifest, current_plan, find_manifest
+from include.retraining.store.layout import RunPaths, decisions_folder, run_key
+from include.retraining.store.object_store import Store
 
 RUN_NAME = re.compile(r"[A-Za-z0-9_.-]{1,160}")
 

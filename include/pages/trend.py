@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from include.retraining.decision_record import DecisionRecord
-from include.retraining.report import EvaluationReport
-from include.retraining.verdict import Verdict
-from include.retraining.wording import metric_name, metric_value
+from include.retraining.decisions.record import DecisionRecord
+from include.retraining.formatting.numbers import metric_name, metric_value
+from include.retraining.gate.report import EvaluationReport
+from include.retraining.gate.verdict import Verdict
 
 
 @dataclass(frozen=True)

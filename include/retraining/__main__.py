@@ -13,10 +13,10 @@ import os
 import sys
 from collections.abc import Sequence
 
+from include.retraining.config.step_names import JOB_STEPS
 from include.retraining.exceptions import RetrainingError
-from include.retraining.exhaustion import exhausted
-from include.retraining.redaction import redact
-from include.retraining.steps import JOB_STEPS
+from include.retraining.runs.exhaustion import exhausted
+from include.retraining.store.redaction import redact
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words and words[0] in JOB_STEPS:
         return _run_job(words)
-    from include.retraining import command_line
+    from include.retraining.cli import parser as command_line
 
     try:
         return command_line.run(words)
@@ -55,8 +55,8 @@ def _run_job(words: Sequence[str]) -> int:
     # Progress goes to the task's log, of which this process's output becomes a part.
     logging.basicConfig(format="%(message)s", stream=sys.stdout)
     logging.getLogger("include").setLevel(logging.INFO)
-    from include.retraining.process import end_with_parent
-    from include.retraining.runner import run_steps
+    from include.retraining.runs.process import end_with_parent
+    from include.retraining.steps.runner import run_steps
 
     if chosen.watch_parent:
         end_with_parent()

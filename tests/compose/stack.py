@@ -18,9 +18,10 @@ import yaml
 from include.local_airflow.api import RUN_ENDED, AirflowApi
 from include.local_airflow.ports import free_port
 from include.local_airflow.repository_copy import REPOSITORY, copy_repository
-from include.retraining import records, store_marker
-from include.retraining.decision_record import DecisionRecord
-from include.retraining.storage import Store
+from include.retraining.decisions import records
+from include.retraining.decisions.record import DecisionRecord
+from include.retraining.store import marker as store_marker
+from include.retraining.store.object_store import Store
 from tests.docker import engine
 from tests.e2e.harness import IMPATIENT_SETTINGS
 
@@ -32,7 +33,7 @@ AIRFLOW_SERVICES = ("api-server", "scheduler", "dag-processor", "triggerer", "wo
 LAND = """
 import sys
 from include.local_airflow.samples import SAMPLES, raise_flag
-from include.retraining.registry import open_store
+from include.retraining.registry.promotion import open_store
 model, like = sys.argv[1:]
 store = open_store()
 store.write(f"landing/{model}/data.csv", SAMPLES[like][1]())

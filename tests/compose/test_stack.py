@@ -11,9 +11,9 @@ import httpx
 import pytest
 
 from include.local_airflow.api import AirflowApi, ApiRefused
-from include.retraining.decision_record import Outcome
-from include.retraining.layout import RunPaths
-from include.retraining.records import decisions
+from include.retraining.decisions.record import Outcome
+from include.retraining.decisions.records import decisions
+from include.retraining.store.layout import RunPaths
 from tests.compose.conftest import LIKE
 from tests.compose.stack import Stack, record_of, second_host
 from tests.docker import engine

@@ -12,7 +12,7 @@ import pytest
 from airflow.sdk import DAG
 from airflow.serialization.serialized_objects import DagSerialization
 
-from include.retraining.config import load_model
+from include.retraining.config.model import load_model
 from tests.e2e.scenes import TASKS
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,7 +10,7 @@ from airflow.dag_processing.dagbag import BundleDagBag
 from airflow.sdk import DAG, AssetAlias
 
 from include.orchestration.telling_by_hand import tell_of_failed_release, tell_of_failed_rollback
-from include.retraining.config import model_names
+from include.retraining.config.model import model_names
 
 ROOT = Path(__file__).resolve().parents[2]
 ALERTS = {"rollback_model": tell_of_failed_rollback, "release_model": tell_of_failed_release}

@@ -20,7 +20,7 @@ from airflow.serialization.serialized_objects import DagSerialization
 
 from include.local_airflow.repository_copy import add_model
 from include.orchestration.closing import close_ended_run, say_that_card_is_missing
-from include.retraining.config import load_model, model_names
+from include.retraining.config.model import load_model, model_names
 from tests.e2e.scenes import TASKS
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from include.local_airflow.repository_copy import copy_repository
-from include.retraining import store_marker
-from include.retraining.decision_record import Outcome
-from include.retraining.storage import Store
+from include.retraining.decisions.record import Outcome
+from include.retraining.store import marker as store_marker
+from include.retraining.store.object_store import Store
 from tests.e2e.harness import Stage, stage
 
 pytestmark = pytest.mark.airflow

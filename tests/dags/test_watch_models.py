@@ -16,7 +16,7 @@ from include.local_airflow.repository_copy import REPOSITORY
 from include.orchestration.run_deadline import run_deadline
 from include.orchestration.timetable import due_times
 from include.orchestration.watch_tasks import _each
-from include.retraining.config import ModelConfig, load_model
+from include.retraining.config.model import ModelConfig, load_model
 from include.retraining.exceptions import RetrainingError
 
 # Airflow's own use of a library.

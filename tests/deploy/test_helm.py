@@ -13,8 +13,8 @@ import yaml
 from airflow.configuration import conf
 from airflow.providers.git.bundles.git import GitDagBundle
 
-from include.retraining.command_line import _parser
-from include.retraining.watch_outside import Settings
+from include.retraining.cli.parser import _parser
+from include.retraining.watch.external import Settings
 
 HELM = Path(__file__).resolve().parents[2] / "deploy" / "helm"
 SETTING = re.compile(r"AIRFLOW__([A-Z_]+?)__([A-Z_]+)")

@@ -17,19 +17,20 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from include.retraining import outbox, watch_mark
 from include.retraining.__main__ import main
-from include.retraining.decide import check_quality, deploy
-from include.retraining.decision_record import Outcome
+from include.retraining.alerts import outbox
+from include.retraining.alerts.notice import Notice
+from include.retraining.decisions.record import Outcome
 from include.retraining.exceptions import StoreRefused
-from include.retraining.layout import RunPaths, promotion_key, version_manifest_key
-from include.retraining.notices import Notice
-from include.retraining.promotion_log import PromotionLog
-from include.retraining.run_reference import RunRef
-from include.retraining.runner import run_steps
-from include.retraining.storage import OPTIONS_VARIABLE
-from include.retraining.store_marker import initialise
-from include.retraining.versions import load_estimator, read_version
+from include.retraining.registry.promotion_log import PromotionLog
+from include.retraining.registry.versions import load_estimator, read_version
+from include.retraining.runs.reference import RunRef
+from include.retraining.steps.decide import check_quality, deploy
+from include.retraining.steps.runner import run_steps
+from include.retraining.store.layout import RunPaths, promotion_key, version_manifest_key
+from include.retraining.store.marker import initialise
+from include.retraining.store.object_store import OPTIONS_VARIABLE
+from include.retraining.watch import heartbeat as watch_mark
 from tests.include.retraining.apples import NAME, deliver, paths_of, plan
 from tests.s3_roles import FOLDER, PREFIX, Roles, policy, s3_roles
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from include.retraining import store_marker
-from include.retraining.storage import Store
+from include.retraining.store import marker as store_marker
+from include.retraining.store.object_store import Store
 
 REGION = "us-east-1"
 ENDED = ("SUCCEEDED", "FAILED")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from include.retraining.storage import Store
+from include.retraining.store.object_store import Store
 from tests.docker import engine
 from tests.docker.aws import Aws, running_aws
 

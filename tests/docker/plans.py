@@ -8,11 +8,11 @@ from typing import Any
 import yaml
 
 from include.local_airflow import samples
-from include.retraining.config import MODELS_FOLDER, ModelConfig, parse_model
-from include.retraining.manifest import Cause, Params, RunManifest
-from include.retraining.planning import plan_run
-from include.retraining.run_reference import RunRef
-from include.retraining.storage import Store
+from include.retraining.config.model import MODELS_FOLDER, ModelConfig, parse_model
+from include.retraining.runs.manifest import Cause, Params, RunManifest
+from include.retraining.runs.reference import RunRef
+from include.retraining.steps.plan import plan_run
+from include.retraining.store.object_store import Store
 from tests.docker.aws import QUEUE
 
 MODEL = "diabetes_progression"

@@ -13,7 +13,7 @@ import pytest
 from include.local_airflow import samples
 from include.local_airflow.repository_copy import add_model, copy_repository
 from include.local_airflow.stores import store_connection
-from include.retraining.decision_record import DecisionRecord, Outcome
+from include.retraining.decisions.record import DecisionRecord, Outcome
 from tests.docker import engine
 from tests.docker.aws import REGION, Aws
 from tests.docker.plans import MODEL, batch_compute

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from include.retraining.results import TrainResult, read_result
-from include.retraining.storage import Store
+from include.retraining.runs.results import TrainResult, read_result
+from include.retraining.store.object_store import Store
 from tests.docker.aws import QUEUE, Aws
 from tests.docker.plans import RUN, plan, run_uri
 

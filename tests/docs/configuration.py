@@ -13,10 +13,10 @@ from typing import Any
 
 import yaml
 
-from include.retraining.config import ModelConfig, schema
-from include.retraining.fargate import FARGATE_SIZES
-from include.retraining.metric_ranges import RANGES
-from include.retraining.section import NAME_PATTERN
+from include.retraining.config.base import NAME_PATTERN
+from include.retraining.config.fargate import FARGATE_SIZES
+from include.retraining.config.metric_ranges import RANGES
+from include.retraining.config.model import ModelConfig, schema
 from tests.docs.markdown_files import ROOT, anchor
 
 PAGE = ROOT / "docs" / "configuration.md"

@@ -14,19 +14,19 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from include.local_airflow.samples import land
-from include.retraining.card import write_card
-from include.retraining.config import load_model
-from include.retraining.evaluation import evaluate
-from include.retraining.gate import judge
-from include.retraining.job import Job
-from include.retraining.layout import RunPaths
-from include.retraining.manifest import Cause, Params
-from include.retraining.planning import plan_run
-from include.retraining.report import EvaluationReport
-from include.retraining.results import write_result
-from include.retraining.store_marker import initialise
-from include.retraining.train import train
-from include.retraining.validation import validate
+from include.retraining.config.model import load_model
+from include.retraining.gate.report import EvaluationReport
+from include.retraining.gate.rules import judge
+from include.retraining.model_card.render import write_card
+from include.retraining.runs.job import Job
+from include.retraining.runs.manifest import Cause, Params
+from include.retraining.runs.results import write_result
+from include.retraining.steps.evaluate import evaluate
+from include.retraining.steps.plan import plan_run
+from include.retraining.steps.train import train
+from include.retraining.steps.validate import validate
+from include.retraining.store.layout import RunPaths
+from include.retraining.store.marker import initialise
 from tests.docs.markdown_files import ROOT
 
 FOLDER = ROOT / "docs" / "example"

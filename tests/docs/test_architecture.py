@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from include.retraining import layout
+from include.retraining.store import layout
 from tests.docs.markdown_files import ROOT, spans
 
 PAGE = ROOT / "docs" / "architecture.md"

@@ -7,9 +7,9 @@ import re
 import pytest
 import yaml
 
-from include.retraining.compute import BatchCompute, KubernetesCompute
-from include.retraining.config import parse_model
-from include.retraining.section import Section
+from include.retraining.config.base import Section
+from include.retraining.config.compute import BatchCompute, KubernetesCompute
+from include.retraining.config.model import parse_model
 from tests.docs.configuration import EXAMPLES, MODEL, PAGE, definitions, places, render, shown
 from tests.docs.markdown_files import ROOT
 

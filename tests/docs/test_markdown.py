@@ -10,8 +10,8 @@ from urllib.parse import unquote
 
 import pytest
 
-from include.retraining.command_line import _parser
-from include.retraining.steps import JOB_STEPS
+from include.retraining.cli.parser import _parser
+from include.retraining.config.step_names import JOB_STEPS
 from tests.docs.markdown_files import ROOT, anchors, code, links, pages, spans
 
 PAGES = pages()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from include.retraining.storage import Store
+from include.retraining.store.object_store import Store
 from tests.batch_api import BatchApi, batch_api
 from tests.e2e.harness import Stage, stage
 from tests.invariants import Work, check_one_live_job

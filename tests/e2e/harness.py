@@ -30,11 +30,13 @@ from include.local_airflow.repository_copy import REPOSITORY, copy_repository
 from include.local_airflow.settings import apply_settings
 from include.local_airflow.slack_receiver import TOKEN, SlackReceiver
 from include.local_airflow.stores import store_connection
-from include.retraining import records, registry, store_marker
-from include.retraining.decision_record import DecisionRecord
-from include.retraining.promotions import PromotionEntry
-from include.retraining.run_reference import RunRef
-from include.retraining.storage import Store
+from include.retraining.decisions import records
+from include.retraining.decisions.record import DecisionRecord
+from include.retraining.registry import promotion as registry
+from include.retraining.registry.entry import PromotionEntry
+from include.retraining.runs.reference import RunRef
+from include.retraining.store import marker as store_marker
+from include.retraining.store.object_store import Store
 from tests.invariants import check_invariants, check_no_canary, check_told
 
 T = TypeVar("T")

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from include.local_airflow import samples
-from include.retraining.config import load_model
-from include.retraining.split import holdout_mask
+from include.retraining.config.model import load_model
+from include.retraining.data.split import holdout_mask
 from tests.e2e.harness import EndedRun
 
 TASKS = (

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from include.local_airflow.repository_copy import add_model, copy_repository
-from include.retraining.decision_record import DecisionRecord, Outcome
-from include.retraining.registry import Registry
+from include.retraining.decisions.record import DecisionRecord, Outcome
+from include.retraining.registry.promotion import Registry
 from tests.e2e.harness import Stage
 from tests.e2e.scenes import check_task_states, patients, states, with_poor_training_labels
 

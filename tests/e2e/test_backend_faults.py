@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from include.local_airflow.repository_copy import add_model, copy_repository
-from include.retraining.decision_record import Outcome
+from include.retraining.decisions.record import Outcome
 from tests.batch_api import Fault
 from tests.e2e.backends import Platforms, everywhere, job_prefix, on_batch, on_kubernetes, platforms
 from tests.e2e.harness import is_alive

@@ -15,8 +15,8 @@ import pytest
 import yaml
 
 from include.local_airflow.repository_copy import add_model, copy_repository
-from include.retraining.decision_record import DecisionRecord
-from include.retraining.layout import RunPaths
+from include.retraining.decisions.record import DecisionRecord
+from include.retraining.store.layout import RunPaths
 from tests.e2e.backends import (
     IMAGE,
     SHARED_DATA,

@@ -14,9 +14,9 @@ import pytest
 
 from include.local_airflow.ports import free_port
 from include.local_airflow.repository_copy import REPOSITORY, copy_repository
-from include.retraining.decision_record import DecisionRecord
-from include.retraining.records import decisions
-from include.retraining.storage import Store
+from include.retraining.decisions.record import DecisionRecord
+from include.retraining.decisions.records import decisions
+from include.retraining.store.object_store import Store
 from tests.e2e.harness import is_alive
 
 pytestmark = [pytest.mark.airflow]

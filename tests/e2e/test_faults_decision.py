@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from include.local_airflow.repository_copy import add_model, copy_repository
-from include.retraining import outbox
-from include.retraining.decision_record import Outcome
+from include.retraining.alerts import outbox
+from include.retraining.decisions.record import Outcome
 from tests.e2e.harness import Stage, replace_text
 from tests.e2e.scenes import check_task_states, patients, stopped_at
 
@@ -29,7 +29,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     add_model(root, "story")
     add_model(root, "restless", values={"trigger": {"timeout_seconds": 25, "poke_seconds": 0.5}})
     replace_text(
-        root / "include/retraining/decide.py",
+        root / "include/retraining/steps/decide.py",
         "    key = evidence.paths.verdict(run.clear)\n    if not store.create",
         "    if run.model.startswith('gateless'):\n"
         "        raise ZeroDivisionError('the gate broke')\n"
@@ -56,7 +56,7 @@ def test_a_gate_that_crashes_makes_the_run_red(airflow: Stage, model: str) -> No
     check_task_states(ended, expected)
     assert ended.state == "failed"
     assert (record.outcome, record.failed_task) == (Outcome.FAILED, "check_quality")
-    assert "ZeroDivisionError at include/retraining/decide.py" in record.reason
+    assert "ZeroDivisionError at include/retraining/steps/decide.py" in record.reason
     assert airflow.promotions(model) == []
     airflow.check_told_once(record, "the run broke", "ZeroDivisionError at include/")
     airflow.check_invariants(model, record)

@@ -16,9 +16,10 @@ import pytest
 from include.local_airflow.repository_copy import add_model, copy_repository
 from include.local_airflow.slack_receiver import BROKEN, TOO_MANY
 from include.local_airflow.stores import store_connection
-from include.retraining import outbox, store_marker
-from include.retraining.decision_record import DecisionRecord, Outcome
-from include.retraining.storage import OPTIONS_VARIABLE
+from include.retraining.alerts import outbox
+from include.retraining.decisions.record import DecisionRecord, Outcome
+from include.retraining.store import marker as store_marker
+from include.retraining.store.object_store import OPTIONS_VARIABLE
 from tests import batch_api, kubernetes_api
 from tests.conftest import S3_OPTIONS, new_bucket
 from tests.e2e.backends import Platforms, everywhere, on_batch, on_kubernetes, platforms

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from include.local_airflow.repository_copy import add_model, copy_repository
-from include.retraining.decision_record import DecisionRecord, Outcome
+from include.retraining.decisions.record import DecisionRecord, Outcome
 from tests.e2e.harness import Stage, is_alive, replace_text
 from tests.e2e.scenes import (
     PROMOTED,
@@ -70,7 +70,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory, switches: Path) -> Path
 def hold_promotions(root: Path, switches: Path) -> None:
     """Let a promoter wait right before its write while `hold-MODEL` is there."""
     replace_text(
-        root / "include/retraining/promotion_log.py",
+        root / "include/retraining/registry/promotion_log.py",
         "        if not self.store.create(key, data):\n",
         "        import time\n"
         "        from pathlib import Path\n\n"

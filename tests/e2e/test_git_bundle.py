@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from include.local_airflow.repository_copy import add_model, copy_repository
-from include.retraining.decision_record import DecisionRecord
+from include.retraining.decisions.record import DecisionRecord
 from tests.e2e.harness import Stage
 from tests.e2e.scenes import PROMOTED, check_task_states, patients, waiting_for
 

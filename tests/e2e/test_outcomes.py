@@ -13,10 +13,10 @@ import pytest
 
 from include.local_airflow.errors import ApiRefused
 from include.local_airflow.repository_copy import add_model, copy_repository
-from include.retraining.decision_record import DecisionRecord, Outcome
-from include.retraining.promotions import PromotionKind
-from include.retraining.registry import Registry
-from include.retraining.verdict import Answer
+from include.retraining.decisions.record import DecisionRecord, Outcome
+from include.retraining.gate.verdict import Answer
+from include.retraining.registry.entry import PromotionKind
+from include.retraining.registry.promotion import Registry
 from tests.e2e.harness import Stage, replace_text
 from tests.e2e.scenes import (
     PROMOTED,

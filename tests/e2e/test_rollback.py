@@ -13,9 +13,9 @@ import pytest
 from include.local_airflow.api import RUN_ENDED
 from include.local_airflow.errors import ApiRefused
 from include.local_airflow.repository_copy import add_model, copy_repository
-from include.retraining import layout
-from include.retraining.decision_record import DecisionRecord, Outcome
-from include.retraining.promotions import PromotionEntry, PromotionKind
+from include.retraining.decisions.record import DecisionRecord, Outcome
+from include.retraining.registry.entry import PromotionEntry, PromotionKind
+from include.retraining.store import layout
 from tests.e2e.harness import EndedRun, Stage
 from tests.e2e.scenes import patients, with_poor_training_labels
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from include.local_airflow.repository_copy import add_model, copy_repository
-from include.retraining.decision_record import Outcome
+from include.retraining.decisions.record import Outcome
 from tests.e2e.harness import Stage
 from tests.e2e.scenes import patients, with_poor_training_labels
 

@@ -17,11 +17,11 @@ import pytest
 
 from include.local_airflow.repository_copy import add_model, copy_repository
 from include.local_airflow.slack_receiver import TOKEN
-from include.retraining.decision_record import Outcome
-from include.retraining.layout import promotion_key, watch_key
-from include.retraining.outbox import last_problem, waiting
-from include.retraining.watch_mark import last_mark
-from include.retraining.watch_memory import watched
+from include.retraining.alerts.outbox import last_problem, waiting
+from include.retraining.decisions.record import Outcome
+from include.retraining.decisions.watch_memory import watched
+from include.retraining.store.layout import promotion_key, watch_key
+from include.retraining.watch.heartbeat import last_mark
 from tests.e2e.backends import Platforms, everywhere, on_batch, platforms
 from tests.e2e.harness import EndedRun, Stage, is_alive
 from tests.e2e.scenes import patients, waiting_for

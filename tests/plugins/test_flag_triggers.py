@@ -19,7 +19,7 @@ import pytest
 from airflow.triggers.base import TriggerEvent
 from flag_triggers import FileFlagTrigger, FlagTrigger, S3FlagTrigger, look_at_folder
 
-from include.retraining.storage import Store
+from include.retraining.store.object_store import Store
 
 PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 

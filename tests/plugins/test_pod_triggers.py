@@ -17,7 +17,7 @@ from airflow.providers.cncf.kubernetes.triggers.pod import KubernetesPodTrigger
 from airflow.sdk.serde import deserialize, serialize
 from pod_triggers import JobPodTrigger
 
-from include.retraining.storage import Store
+from include.retraining.store.object_store import Store
 from tests.kubernetes_api import KubernetesApi, kubernetes_api
 from tests.kubernetes_pods import Script
 

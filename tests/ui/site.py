@@ -21,9 +21,9 @@ from include.local_airflow.processes import LocalAirflow
 from include.local_airflow.repository_copy import REPOSITORY
 from include.local_airflow.stack_prepare import SEE_PAGES
 from include.local_airflow.stores import store_connection
-from include.retraining.layout import RunPaths, run_key
-from include.retraining.records import decisions
-from include.retraining.storage import Store
+from include.retraining.decisions.records import decisions
+from include.retraining.store.layout import RunPaths, run_key
+from include.retraining.store.object_store import Store
 from tests.crowded_store import crowded_store
 from tests.fab_people import (
     ANSWER_SECONDS,

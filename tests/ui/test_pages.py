@@ -9,9 +9,9 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Dialog, FrameLocator, Page, expect
 
 from include.pages.app import app
-from include.retraining.layout import RunPaths
-from include.retraining.promotion_log import PromotionLog
-from include.retraining.records import decisions
+from include.retraining.decisions.records import decisions
+from include.retraining.registry.promotion_log import PromotionLog
+from include.retraining.store.layout import RunPaths
 from tests.crowded_store import DECISIONS, MODELS, SCRIPT
 from tests.fab_people import ANSWER_SECONDS
 from tests.ui.site import ONE_MODEL, SHIPPED, Site

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from include.local_airflow.repository_copy import REPOSITORY, copy_repository
-from include.retraining.config import model_names
+from include.retraining.config.model import model_names
 
 
 def check(root: Path) -> subprocess.CompletedProcess[str]:

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from include.local_airflow.samples import SAMPLES, land
-from include.retraining.storage import Store
+from include.retraining.store.object_store import Store
 
 
 @pytest.mark.parametrize("model", SAMPLES)

@@ -15,24 +15,24 @@ import pyarrow.parquet as pq
 import pytest
 
 from include.local_airflow.samples import land, loan_approval
-from include.retraining.config import ModelConfig, load_model
-from include.retraining.evaluation import evaluate
-from include.retraining.gate import judge
-from include.retraining.job import Job
-from include.retraining.layout import RunPaths
-from include.retraining.manifest import Cause, Params
-from include.retraining.model_code import read_scripts
-from include.retraining.planning import plan_run
-from include.retraining.registry import Registry
-from include.retraining.report import EvaluationReport
-from include.retraining.reproduce import reproduce
-from include.retraining.results import write_result
-from include.retraining.storage import Store
-from include.retraining.store_marker import initialise
-from include.retraining.train import train
-from include.retraining.validation import validate
-from include.retraining.verdict import Verdict
-from include.retraining.versions import read_version
+from include.retraining.config.model import ModelConfig, load_model
+from include.retraining.config.model_code import read_scripts
+from include.retraining.gate.report import EvaluationReport
+from include.retraining.gate.rules import judge
+from include.retraining.gate.verdict import Verdict
+from include.retraining.maintenance.reproduce import reproduce
+from include.retraining.registry.promotion import Registry
+from include.retraining.registry.versions import read_version
+from include.retraining.runs.job import Job
+from include.retraining.runs.manifest import Cause, Params
+from include.retraining.runs.results import write_result
+from include.retraining.steps.evaluate import evaluate
+from include.retraining.steps.plan import plan_run
+from include.retraining.steps.train import train
+from include.retraining.steps.validate import validate
+from include.retraining.store.layout import RunPaths
+from include.retraining.store.marker import initialise
+from include.retraining.store.object_store import Store
 
 NAME = "loan_approval_r"
 MODELS = Path(__file__).parents[3] / "include" / "models"
@@ -153,7 +153,7 @@ def test_it_predicts_what_a_regression_in_python_predicts(store: Store):
     from sklearn.base import clone
 
     from include.models.loan_approval import FEATURES, build_estimator
-    from include.retraining.split import holdout_mask
+    from include.retraining.data.split import holdout_mask
 
     job, _, _ = run(store, changed(), 1)
     table = pq.read_table(io.BytesIO(store.read(job.paths.predictions))).to_pandas()

@@ -16,9 +16,9 @@ import pytest
 
 from include.local_airflow import samples
 from include.local_airflow.slack_receiver import SlackReceiver
-from include.retraining import store_marker
-from include.retraining.config import load_model
-from include.retraining.storage import Store
+from include.retraining.config.model import load_model
+from include.retraining.store import marker as store_marker
+from include.retraining.store.object_store import Store
 from tests.kubernetes_api import KubernetesApi, kubernetes_api
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -17,10 +17,10 @@ from airflow.triggers.base import BaseTrigger
 
 from include.orchestration.kubernetes_job import KubernetesJobOperator
 from include.orchestration.run_reference import run_reference
-from include.retraining.attempts import JobClaim
-from include.retraining.compute import KubernetesCompute
-from include.retraining.results import StepFailure
-from include.retraining.storage import Store
+from include.retraining.config.compute import KubernetesCompute
+from include.retraining.runs.claims import JobClaim
+from include.retraining.runs.results import StepFailure
+from include.retraining.store.object_store import Store
 from tests.kubernetes_api import KubernetesApi
 
 ROOT = Path(__file__).resolve().parents[3]

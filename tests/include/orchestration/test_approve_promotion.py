@@ -11,11 +11,11 @@ from airflow.sdk.exceptions import AirflowFailException, TaskAwaitingInput
 
 from include.local_airflow.slack_receiver import SlackReceiver
 from include.orchestration.approve_promotion import ApprovePromotionOperator
-from include.retraining.approval import Approval, find_answer
-from include.retraining.decide import check_quality
-from include.retraining.manifest import read_manifest
-from include.retraining.run_reference import RunRef
-from include.retraining.storage import Store
+from include.retraining.decisions.approval import Approval, find_answer
+from include.retraining.runs.manifest import read_manifest
+from include.retraining.runs.reference import RunRef
+from include.retraining.steps.decide import check_quality
+from include.retraining.store.object_store import Store
 from tests.planted import MODEL, plant_run
 
 ANSWERED = datetime(2026, 1, 3, tzinfo=UTC)

@@ -13,8 +13,8 @@ import pytest
 
 from include.orchestration.aws_store import _session
 from include.orchestration.store_connection import open_store, store_address
-from include.retraining import store_marker
 from include.retraining.exceptions import ConfigError, RetrainingError, StorageError
+from include.retraining.store import marker as store_marker
 from tests.s3_roles import Roles, policy, s3_roles
 
 StoreIs = Callable[..., None]

@@ -18,14 +18,14 @@ from airflow.triggers.base import BaseTrigger
 from include.orchestration.batch_client import BatchClient
 from include.orchestration.batch_job import BatchJobOperator
 from include.orchestration.run_reference import run_reference
-from include.retraining import store_marker
-from include.retraining.attempts import Attempts
-from include.retraining.compute import BatchCompute
+from include.retraining.config.compute import BatchCompute
 from include.retraining.exceptions import StepFailed
-from include.retraining.manifest import RunManifest, read_manifest
-from include.retraining.results import StepFailure, read_failure, read_result
-from include.retraining.storage import Store
-from include.retraining.training_claim import TrainingClaims
+from include.retraining.runs.claims import Attempts
+from include.retraining.runs.manifest import RunManifest, read_manifest
+from include.retraining.runs.results import StepFailure, read_failure, read_result
+from include.retraining.store import marker as store_marker
+from include.retraining.store.object_store import Store
+from include.retraining.training.training_claim import TrainingClaims
 from tests.batch_api import HOST_LOST, RUN, SECRET, SUCCEED, BatchApi, End, Fault, Plan, batch_api
 from tests.crash_points import PROCESSES, Points
 

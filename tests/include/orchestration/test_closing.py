@@ -18,8 +18,11 @@ from include.orchestration.closing import close_and_tell, close_ended_run, say_t
 from include.orchestration.failing import failing_clearly
 from include.orchestration.noting import note_cleared
 from include.orchestration.run_reference import run_reference
-from include.retraining.config import Alerts, load_model
-from include.retraining.decision_record import DecisionRecord, Outcome
+from include.retraining.alerts.notice import Kind, Notice
+from include.retraining.alerts.outbox import waiting
+from include.retraining.config.model import Alerts, load_model
+from include.retraining.decisions.record import DecisionRecord, Outcome
+from include.retraining.decisions.records import consumed_flag, decisions
 from include.retraining.exceptions import (
     DataRejected,
     DeliveryError,
@@ -27,12 +30,9 @@ from include.retraining.exceptions import (
     ParameterError,
     StorageError,
 )
-from include.retraining.manifest import Flag
-from include.retraining.notices import Kind, Notice
-from include.retraining.outbox import waiting
-from include.retraining.records import consumed_flag, decisions
-from include.retraining.results import StepFailure, write_failure
-from include.retraining.storage import Store
+from include.retraining.runs.manifest import Flag
+from include.retraining.runs.results import StepFailure, write_failure
+from include.retraining.store.object_store import Store
 
 MODEL = "diabetes_progression"
 

@@ -11,13 +11,13 @@ from airflow.sdk.exceptions import AirflowSkipException
 from include.local_airflow.slack_receiver import SlackReceiver
 from include.orchestration.closing import close_ended_run
 from include.orchestration.deploy_model import DeployModelOperator
-from include.retraining import planning
-from include.retraining.decide import check_quality
-from include.retraining.decision_record import Outcome
-from include.retraining.evidence import judged_evidence
-from include.retraining.records import decisions
-from include.retraining.registry import Registry
-from include.retraining.storage import Store
+from include.retraining.decisions.evidence import judged_evidence
+from include.retraining.decisions.record import Outcome
+from include.retraining.decisions.records import decisions
+from include.retraining.registry.promotion import Registry
+from include.retraining.steps import plan as planning
+from include.retraining.steps.decide import check_quality
+from include.retraining.store.object_store import Store
 from tests.planted import MODEL, decide, plant_run, run_ref, version_name
 
 

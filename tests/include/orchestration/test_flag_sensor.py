@@ -17,16 +17,16 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
 from include.orchestration.flag_sensor import NET_SECONDS, FlagSensor
-from include.retraining import store_marker
-from include.retraining.close_run import close_run
-from include.retraining.config import ModelConfig, load_model
-from include.retraining.decision_record import Outcome
-from include.retraining.delivery import inspect_delivery
-from include.retraining.manifest import Cause
-from include.retraining.records import decisions
-from include.retraining.run_reference import RunRef
-from include.retraining.storage import Store
-from include.retraining.watch_runs import runs_to_look_at
+from include.retraining.config.model import ModelConfig, load_model
+from include.retraining.data.delivery import inspect_delivery
+from include.retraining.decisions.record import Outcome
+from include.retraining.decisions.records import decisions
+from include.retraining.runs.journal import runs_to_look_at
+from include.retraining.runs.manifest import Cause
+from include.retraining.runs.reference import RunRef
+from include.retraining.steps.close_run import close_run
+from include.retraining.store import marker as store_marker
+from include.retraining.store.object_store import Store
 
 FOLDER = "landing/diabetes_progression"
 FLAG = f"{FOLDER}/ready.flag"

@@ -17,9 +17,9 @@ from airflow.sdk.exceptions import AirflowFailException
 from include.orchestration.cluster_connection import check_cluster
 from include.orchestration.run_reference import run_reference
 from include.retraining.exceptions import ConfigError, StepFailed
-from include.retraining.manifest import read_manifest
-from include.retraining.results import read_result
-from include.retraining.storage import Store
+from include.retraining.runs.manifest import read_manifest
+from include.retraining.runs.results import read_result
+from include.retraining.store.object_store import Store
 from tests.crash_points import PROCESSES
 from tests.include.orchestration.pod_tasks import (
     ENDLESS,

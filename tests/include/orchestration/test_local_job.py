@@ -17,12 +17,12 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from include.orchestration.local_job import LocalJobOperator
 from include.orchestration.run_reference import run_reference
-from include.retraining import store_marker
-from include.retraining.compute import LocalCompute
+from include.retraining.config.compute import LocalCompute
 from include.retraining.exceptions import JobKilled, StepFailed
-from include.retraining.manifest import read_manifest
-from include.retraining.results import StepFailure, read_result
-from include.retraining.storage import Store
+from include.retraining.runs.manifest import read_manifest
+from include.retraining.runs.results import StepFailure, read_result
+from include.retraining.store import marker as store_marker
+from include.retraining.store.object_store import Store
 
 StubPython = Callable[[str], None]
 

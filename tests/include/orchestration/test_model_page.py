@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from include.orchestration.model_page import gate_lines, model_page
-from include.retraining.config import load_model, model_names
+from include.retraining.config.model import load_model, model_names
 
 
 @pytest.mark.parametrize("name", model_names())

@@ -13,8 +13,8 @@ from airflow.sdk.exceptions import ParamValidationError
 from include.orchestration.by_hand import release_params, rollback_params
 from include.orchestration.params import read_params, resolve_params, run_params
 from include.retraining.exceptions import ParameterError, RegistryError
-from include.retraining.reasons import REASON_PATTERN, checked_reason
-from include.retraining.secret_names import is_secret_name
+from include.retraining.registry.reason import REASON_PATTERN, checked_reason
+from include.retraining.store.secret_names import is_secret_name
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 

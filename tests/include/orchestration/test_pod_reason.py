@@ -10,7 +10,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from include.orchestration.pod_reason import why_failed, why_not_started
 from include.retraining.exceptions import StepFailed
-from include.retraining.storage import Store
+from include.retraining.store.object_store import Store
 from tests.include.orchestration.pod_tasks import (
     ENDLESS,
     compute,

@@ -16,8 +16,8 @@ import pytest
 from include.local_airflow.slack_receiver import SlackReceiver
 from include.orchestration.slack import send_to_slack
 from include.orchestration.store_connection import store_address
+from include.retraining.alerts.notice import Notice
 from include.retraining.exceptions import ConfigError, NotSent
-from include.retraining.notices import Notice
 from tests.include.orchestration.airflow_settings import Settings, secrets_manager
 from tests.vault_server import Vault, vault_server
 

@@ -13,8 +13,8 @@ from include.orchestration.batch_job import BatchJobOperator
 from include.orchestration.closing import close_ended_run
 from include.orchestration.kubernetes_job import KubernetesJobOperator
 from include.orchestration.stop_jobs import RUN_ENDED
-from include.retraining.compute import BatchCompute
-from include.retraining.storage import Store
+from include.retraining.config.compute import BatchCompute
+from include.retraining.store.object_store import Store
 from tests.batch_api import BatchApi, Fault, Plan, batch_api
 from tests.include.orchestration.pod_tasks import IMAGE, ROOT, compute
 from tests.kubernetes_api import KubernetesApi

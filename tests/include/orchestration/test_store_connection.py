@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from include.orchestration.store_connection import open_store, store_address
-from include.retraining import store_marker
 from include.retraining.exceptions import ConfigError, StoreNotInitialised
-from include.retraining.storage import Store
+from include.retraining.store import marker as store_marker
+from include.retraining.store.object_store import Store
 
 StoreIs = Callable[..., None]
 

@@ -8,7 +8,7 @@ import pytest
 
 from include.orchestration.time_limit import run_time_limit
 from include.orchestration.timetable import timetable
-from include.retraining.config import ModelConfig, load_model
+from include.retraining.config.model import ModelConfig, load_model
 from include.retraining.exceptions import ConfigError
 
 

@@ -10,7 +10,7 @@ from airflow.timetables.base import TimeRestriction
 from airflow.timetables.trigger import CronTriggerTimetable
 
 from include.orchestration.timetable import due_times
-from include.retraining.config import load_model
+from include.retraining.config.model import load_model
 
 NIGHTS = [
     ("Europe/Paris", datetime(2026, 10, 25, tzinfo=UTC)),

@@ -16,11 +16,11 @@ from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 from include.orchestration.local_job import LocalJobOperator
 from include.orchestration.run_reference import run_reference
 from include.orchestration.training_elsewhere import SILENT_LOOKS
-from include.retraining import store_marker
-from include.retraining.compute import LocalCompute
-from include.retraining.manifest import RunManifest, read_manifest
-from include.retraining.storage import Store
-from include.retraining.training_claim import TrainingClaims
+from include.retraining.config.compute import LocalCompute
+from include.retraining.runs.manifest import RunManifest, read_manifest
+from include.retraining.store import marker as store_marker
+from include.retraining.store.object_store import Store
+from include.retraining.training.training_claim import TrainingClaims
 
 
 @pytest.fixture

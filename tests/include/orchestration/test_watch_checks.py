@@ -9,11 +9,11 @@ import pytest
 from include.local_airflow.slack_receiver import SlackReceiver
 from include.orchestration import watch_checks
 from include.orchestration.watch_checks import check_model
-from include.retraining.layout import promotion_key
-from include.retraining.outbox import deliver_waiting
-from include.retraining.record_files import decision_keys
-from include.retraining.registry import Registry
-from include.retraining.storage import Store
+from include.retraining.alerts.outbox import deliver_waiting
+from include.retraining.decisions.record_files import decision_keys
+from include.retraining.registry.promotion import Registry
+from include.retraining.store.layout import promotion_key
+from include.retraining.store.object_store import Store
 from tests.planted import CONFIG, MODEL, decide, plant_run, version_name
 
 

@@ -13,9 +13,9 @@ from include.local_airflow.slack_receiver import SlackReceiver
 from include.orchestration import watch_checks
 from include.pages.airflow_state import DagSeen
 from include.pages.needs import needs
-from include.retraining.config import MODELS_FOLDER, load_model
-from include.retraining.overview import look_at_model
-from include.retraining.storage import Store
+from include.retraining.config.model import MODELS_FOLDER, load_model
+from include.retraining.history.overview import look_at_model
+from include.retraining.store.object_store import Store
 
 MODEL = "loan_approval"
 DAG = DagSeen(f"retrain_{MODEL}", is_there=True)
@@ -29,7 +29,7 @@ def look(
     (tmp_path / f"{MODEL}.py").write_text("")
     monkeypatch.setattr(watch_checks, "load_model", partial(load_model, folder=tmp_path))
     # What Airflow would say of a model that can be read; nothing is wrong with it.
-    monkeypatch.setattr("include.retraining.watch_checks.problems", lambda _: [])
+    monkeypatch.setattr("include.retraining.watch.conditions.problems", lambda _: [])
     monkeypatch.setattr(watch_checks, "look", lambda *_: None)
     monkeypatch.setattr(watch_checks, "_compare", lambda *_: None)
 

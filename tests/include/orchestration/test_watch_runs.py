@@ -12,12 +12,12 @@ import pytest
 from include.local_airflow.slack_receiver import SlackReceiver
 from include.orchestration import watch_runs, watch_tasks
 from include.orchestration.links import airflow_url
-from include.retraining.close_run import close_run
-from include.retraining.decision_record import DecisionRecord, Outcome
-from include.retraining.records import find_decision
-from include.retraining.run_reference import RunRef
-from include.retraining.storage import Store
-from include.retraining.watch_runs import NEWEST, note_begun
+from include.retraining.decisions.record import DecisionRecord, Outcome
+from include.retraining.decisions.records import find_decision
+from include.retraining.runs.journal import NEWEST, note_begun
+from include.retraining.runs.reference import RunRef
+from include.retraining.steps.close_run import close_run
+from include.retraining.store.object_store import Store
 from tests.planted import MODEL, run_ref
 
 ENDED = datetime(2026, 11, 1, tzinfo=UTC)

@@ -10,9 +10,9 @@ from datetime import date
 import pytest
 
 from include.orchestration.watched_delivery import WatchedDelivery
-from include.retraining.config import ModelConfig, load_model
+from include.retraining.config.model import ModelConfig, load_model
 from include.retraining.exceptions import ConfigError
-from include.retraining.storage import Store
+from include.retraining.store.object_store import Store
 
 DAY = date(2026, 11, 24)
 

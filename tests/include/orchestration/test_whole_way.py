@@ -16,12 +16,12 @@ from include.orchestration.check_quality import CheckQualityOperator
 from include.orchestration.deploy_model import DeployModelOperator
 from include.orchestration.local_job import LocalJobOperator
 from include.orchestration.plan_run import PlanRunOperator
-from include.retraining import registry
-from include.retraining.compute import LocalCompute
-from include.retraining.config import load_model
-from include.retraining.decision_record import Outcome
-from include.retraining.records import decisions
-from include.retraining.storage import Store
+from include.retraining.config.compute import LocalCompute
+from include.retraining.config.model import load_model
+from include.retraining.decisions.record import Outcome
+from include.retraining.decisions.records import decisions
+from include.retraining.registry import promotion as registry
+from include.retraining.store.object_store import Store
 
 JOBS = {"validate_data": "validate", "train_model": "train", "evaluate_model": "evaluate"}
 

@@ -14,8 +14,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from include.local_airflow.stores import store_connection
-from include.retraining.storage import Store
-from include.retraining.store_marker import initialise
+from include.retraining.store.marker import initialise
+from include.retraining.store.object_store import Store
 from tests.crowded_store import crowded_store
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -14,14 +14,14 @@ import pytest
 
 from include.pages import look
 from include.pages.app import app
-from include.retraining import watch_mark
-from include.retraining.decision_words import HAPPENED
-from include.retraining.layout import RunPaths, promotion_key
-from include.retraining.promotion_log import PromotionLog
-from include.retraining.record_files import decision_keys
-from include.retraining.records import decisions
-from include.retraining.storage import Store
-from include.retraining.why import why
+from include.retraining.decisions.phrases import HAPPENED
+from include.retraining.decisions.record_files import decision_keys
+from include.retraining.decisions.records import decisions
+from include.retraining.history.explain import why
+from include.retraining.registry.promotion_log import PromotionLog
+from include.retraining.store.layout import RunPaths, promotion_key
+from include.retraining.store.object_store import Store
+from include.retraining.watch import heartbeat as watch_mark
 from tests.crowded_store import SCRIPT, crowded_store, damage
 from tests.include.pages.conftest import MODELS, Reader, connect
 from tests.include.pages.picky_auth import HIDDEN

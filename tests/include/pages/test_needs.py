@@ -9,9 +9,9 @@ import pytest
 
 from include.pages.airflow_state import DagSeen
 from include.pages.needs import Urgency, needs, urgency
-from include.retraining.decision_record import Outcome
-from include.retraining.overview import ModelSeen, look_at_model
-from include.retraining.watch_memory import Raised
+from include.retraining.decisions.record import Outcome
+from include.retraining.decisions.watch_memory import Raised
+from include.retraining.history.overview import ModelSeen, look_at_model
 from tests.crowded_store import crowded_store
 from tests.test_runbooks import PAGES
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from include.pages.resources import bytes_of, step_uses
-from include.retraining.records import decisions
+from include.retraining.decisions.records import decisions
 from tests.crowded_store import crowded_store
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from include.pages.trend import fairness, judged, points, slices
-from include.retraining.close_run import close_run
-from include.retraining.decision_record import DecisionRecord, Outcome
-from include.retraining.records import decisions
-from include.retraining.storage import Store
-from include.retraining.store_marker import initialise
+from include.retraining.decisions.record import DecisionRecord, Outcome
+from include.retraining.decisions.records import decisions
+from include.retraining.steps.close_run import close_run
+from include.retraining.store.marker import initialise
+from include.retraining.store.object_store import Store
 from tests.planted import MODEL, decide, plant_run
 
 

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from include.retraining.config import ModelConfig, parse_model
-from include.retraining.layout import RunPaths
-from include.retraining.manifest import Cause, Params, RunManifest
-from include.retraining.planning import plan_run
-from include.retraining.storage import Store
+from include.retraining.config.model import ModelConfig, parse_model
+from include.retraining.runs.manifest import Cause, Params, RunManifest
+from include.retraining.steps.plan import plan_run
+from include.retraining.store.layout import RunPaths
+from include.retraining.store.object_store import Store
 
 NAME = "apples"
 DAY = date(2026, 11, 24)

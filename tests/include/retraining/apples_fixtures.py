@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import include.models
-from include.retraining.storage import OPTIONS_VARIABLE, Store
-from include.retraining.store_marker import initialise
+from include.retraining.store.marker import initialise
+from include.retraining.store.object_store import OPTIONS_VARIABLE, Store
 from tests.include.retraining import apples
 
 

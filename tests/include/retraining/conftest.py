@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 import include.models
-from include.retraining.storage import Store
-from include.retraining.store_marker import initialise
+from include.retraining.store.marker import initialise
+from include.retraining.store.object_store import Store
 from tests.include.retraining.toys import Toy, make_frame
 
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from include.retraining import layout
 from include.retraining.exceptions import RetrainingError
-from include.retraining.promotion_log import PromotionLog
-from include.retraining.storage import Store
+from include.retraining.registry.promotion_log import PromotionLog
+from include.retraining.store import layout
+from include.retraining.store.object_store import Store
 from tests.planted import CONFIG, MODEL, plant_run, run_ref, version_name
 
 WORSE = {"challenger.metrics.accuracy": 0.5}

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from include.retraining.config import GatePolicy
-from include.retraining.report import EvaluationReport
+from include.retraining.config.model import GatePolicy
+from include.retraining.gate.report import EvaluationReport
 
 PASS, FAIL, CANNOT, NOT = "pass", "fail", "cannot_judge", "not_judged"
 NAN, INF = float("nan"), float("inf")

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from include.retraining.close_run import close_run
-from include.retraining.decide import check_quality
-from include.retraining.decision_record import Outcome
-from include.retraining.manifest import read_manifest
-from include.retraining.promotions import PromotionEntry
-from include.retraining.registry import Registry
-from include.retraining.report import EvaluationReport
-from include.retraining.run_reference import RunRef
-from include.retraining.storage import Store
+from include.retraining.decisions.record import Outcome
+from include.retraining.gate.report import EvaluationReport
+from include.retraining.registry.entry import PromotionEntry
+from include.retraining.registry.promotion import Registry
+from include.retraining.runs.manifest import read_manifest
+from include.retraining.runs.reference import RunRef
+from include.retraining.steps.close_run import close_run
+from include.retraining.steps.decide import check_quality
+from include.retraining.store.object_store import Store
 from tests.planted import MODEL, plant_run
 
 

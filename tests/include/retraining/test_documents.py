@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ConfigDict
 
-from include.retraining.decision_record import DecisionRecord
+from include.retraining.decisions.record import DecisionRecord
 from include.retraining.documents import Document, canonical_json, parse_json, sha256_of
 from include.retraining.exceptions import EvidenceError
-from include.retraining.manifest import RunManifest
-from include.retraining.promotions import PromotionEntry
-from include.retraining.versions import VersionManifest
+from include.retraining.registry.entry import PromotionEntry
+from include.retraining.registry.versions import VersionManifest
+from include.retraining.runs.manifest import RunManifest
 
 
 class Score(Document):

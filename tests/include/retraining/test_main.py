@@ -18,18 +18,18 @@ from typing import Any
 import pytest
 import yaml
 
-from include.retraining import tables
 from include.retraining.__main__ import main
-from include.retraining.close_run import close_run
-from include.retraining.decision_record import Outcome
-from include.retraining.notices import Notice
-from include.retraining.outbox import deliver_waiting, waiting
-from include.retraining.promotion_log import PromotionLog
-from include.retraining.record_files import decision_keys
-from include.retraining.registry import Registry
-from include.retraining.storage import OPTIONS_VARIABLE, URI_VARIABLE, Store
-from include.retraining.store_marker import initialise
-from include.retraining.verify import LogCheck
+from include.retraining.alerts.notice import Notice
+from include.retraining.alerts.outbox import deliver_waiting, waiting
+from include.retraining.cli import tables
+from include.retraining.decisions.record import Outcome
+from include.retraining.decisions.record_files import decision_keys
+from include.retraining.history.verify import LogCheck
+from include.retraining.registry.promotion import Registry
+from include.retraining.registry.promotion_log import PromotionLog
+from include.retraining.steps.close_run import close_run
+from include.retraining.store.marker import initialise
+from include.retraining.store.object_store import OPTIONS_VARIABLE, URI_VARIABLE, Store
 from tests.include.retraining.gate_checks import GOOD_REPORT, STRICT_POLICY
 from tests.planted import (
     CONFIG,
@@ -76,8 +76,8 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 def known(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the planted model be one of the repository's."""
     # Imported before, or the replacement would stay in it for the tests that follow.
-    importlib.import_module("include.retraining.config_check")
-    monkeypatch.setattr("include.retraining.config.load_model", lambda name: CONFIG)
+    importlib.import_module("include.retraining.cli.config_check")
+    monkeypatch.setattr("include.retraining.config.model.load_model", lambda name: CONFIG)
 
 
 def test_champion(store: Store, run: Run) -> None:
@@ -627,7 +627,7 @@ def test_a_job_that_watches_its_parent_ends_with_it(store: Store) -> None:
     """With --watch-parent a job ends when its standard input is closed, whatever it is doing."""
     script = (
         "import sys, time\n"
-        "from include.retraining import runner\n"
+        "from include.retraining.steps import runner\n"
         "def run_steps(*arguments):\n"
         "    print('busy', flush=True)\n"
         "    time.sleep(600)\n"
@@ -678,7 +678,7 @@ def test_memory_that_a_trial_takes_is_named(
     def load(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("include.retraining.rollback_trial.load_estimator", load)
+    monkeypatch.setattr("include.retraining.rollback.smoke_test.load_estimator", load)
     code, _, err = run("try", MODEL, "--version", version_name(1))
     assert code == 75
     assert err.startswith("out of memory: give the step more")

@@ -13,21 +13,21 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from include.retraining.config import ModelConfig, parse_model
-from include.retraining.evaluation import evaluate
-from include.retraining.gate import judge
-from include.retraining.job import Job
-from include.retraining.layout import RunPaths
-from include.retraining.manifest import Cause, Params
-from include.retraining.planning import plan_run
-from include.retraining.promotions import PromotionEntry
-from include.retraining.registry import Registry
-from include.retraining.report import EvaluationReport
-from include.retraining.results import EvaluateResult, TrainResult, write_result
-from include.retraining.storage import Store
-from include.retraining.train import train
-from include.retraining.validation import validate
-from include.retraining.verdict import Answer
+from include.retraining.config.model import ModelConfig, parse_model
+from include.retraining.gate.report import EvaluationReport
+from include.retraining.gate.rules import judge
+from include.retraining.gate.verdict import Answer
+from include.retraining.registry.entry import PromotionEntry
+from include.retraining.registry.promotion import Registry
+from include.retraining.runs.job import Job
+from include.retraining.runs.manifest import Cause, Params
+from include.retraining.runs.results import EvaluateResult, TrainResult, write_result
+from include.retraining.steps.evaluate import evaluate
+from include.retraining.steps.plan import plan_run
+from include.retraining.steps.train import train
+from include.retraining.steps.validate import validate
+from include.retraining.store.layout import RunPaths
+from include.retraining.store.object_store import Store
 
 LABELS = {"binary": "int", "multiclass": "str", "regression": "float"}
 ESTIMATORS = {

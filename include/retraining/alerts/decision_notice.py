@@ -1,0 +1,277 @@
+"""The message about a run's decision."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from include.retraining.alerts.notice import Kind, Links, Notice, alert, serving_words
+from include.retraining.decisions.phrases import HAPPENED
+from include.retraining.decisions.record import PROMOTES, DecisionRecord, Outcome
+
+
+class _Text(NamedTuple):
+    """What to say of an outcome."""
+
+    event: str
+    """Names the page in `docs/runbooks/` too, where there is something to do."""
+    kind: Kind
+    step: str
+
+
+_TEXTS: dict[Outcome, _Text] = {
+    Outcome.PROMOTED: _Text(
+        "promoted",
+        Kind.GOOD_NEWS,
+        (
+            "Nothing to do. To undo it, trigger `rollback_model` for `{model}` in the Airflow UI, "
+            'or type `python -m include.retraining rollback {model} --to {previous} --reason "…"`.'
+        ),
+    ),
+    Outcome.REJECTED: _Text(
+        "rejected",
+        Kind.REJECTED,
+        "Nothing is broken. See the run's card for what it lacks; the next delivery is tried anew.",
+    ),
+    Outcome.CANNOT_JUDGE: _Text(
+        "cannot_judge",
+        Kind.BROKEN,
+        (
+            "Repair what the reason names and clear `evaluate_model` in the run. For a champion "
+            "that is lost: `python -m include.retraining promote {model} --version {version} "
+            '--unjudged-champion --reason "…"`.'
+        ),
+    ),
+    Outcome.DATA_REJECTED: _Text(
+        "data_rejected",
+        Kind.REJECTED,
+        (
+            "Ask the producer to mend the files and to write the flag again: the next run, by "
+            "schedule or triggered, takes them. If the YAML or the contract is at fault, mend it, "
+            "merge it and clear `plan_run` in the run."
+        ),
+    ),
+    Outcome.NO_DATA: _Text(
+        "no_data",
+        Kind.BROKEN,
+        "Ask the producer. Once it is there, clear `wait_for_data` or let the next run find it.",
+    ),
+    Outcome.FAILED: _Text(
+        "broken",
+        Kind.BROKEN,
+        "Read the log, repair the cause and clear the failed task.",
+    ),
+    Outcome.CANCELLED: _Text(
+        "broken",
+        Kind.BROKEN,
+        "Trigger it again when it should go on.",
+    ),
+    Outcome.SUPERSEDED: _Text(
+        "superseded",
+        Kind.REJECTED,
+        "Nothing to do: the next delivery is judged against what serves then. A version that was "
+        "rolled back serves again only by `rollback_model`.",
+    ),
+    Outcome.HELD: _Text(
+        "held",
+        Kind.REJECTED,
+        (
+            "When the rollback is dealt with, trigger `release_model` for `{model}` in the Airflow "
+            'UI, or type `python -m include.retraining release {model} --reason "…"`.'
+        ),
+    ),
+    Outcome.APPROVAL_REJECTED: _Text(
+        "approval_rejected",
+        Kind.REJECTED,
+        "To ask again, clear `approve_promotion` in the run.",
+    ),
+    Outcome.APPROVAL_EXPIRED: _Text(
+        "approval_expired",
+        Kind.REJECTED,
+        "To ask again, clear `approve_promotion` in the run.",
+    ),
+    Outcome.DRY_RUN: _Text(
+        "dry_run",
+        Kind.REJECTED,
+        "Trigger it without `dry_run` to act on it.",
+    ),
+}
+
+
+# Events without a page in docs/runbooks: they ask for nothing.
+NOTHING_TO_DO = frozenset({"promoted", "dry_run"})
+
+# Per kind of first cause: what it is called, and the step that mends it.
+CAUSES: dict[str, tuple[str, str]] = {
+    "out_of_memory": (
+        "out of memory",
+        (
+            "Give the step more `memory` under `compute:` in include/models/{model}.yaml, merge "
+            "it, and clear `plan_run` in the run."
+        ),
+    ),
+    "disk_full": (
+        "the disk is full",
+        "Make room where the reason says, then clear `{task}` in the run.",
+    ),
+    "timeout": (
+        "timeout",
+        (
+            "See in the log what took so long. If the time was too short, raise it in "
+            "include/models/{model}.yaml and clear `plan_run` in the run."
+        ),
+    ),
+    "no_capacity": (
+        "no capacity",
+        "Look at the queue or the cluster; once there is room, clear `{task}` in the run.",
+    ),
+    "code_changed": (
+        "the code changed",
+        "Clear `plan_run` in the run: it is planned anew with the code that is there now.",
+    ),
+    "config": (
+        "configuration",
+        (
+            "Run `python -m include.retraining validate-config`, mend the file it names, merge it "
+            "and clear `plan_run` in the run."
+        ),
+    ),
+    "data_changed": (
+        "the data changed under the run",
+        "Ask the producer who wrote to it. Clear `plan_run` in the run to take it as it is now.",
+    ),
+    "parameter": (
+        "a parameter",
+        "Trigger `{dag_id}` again: a run keeps the parameters that it was given.",
+    ),
+    "image": (
+        "image",
+        (
+            "See that the image in include/models/{model}.yaml exists and can be pulled; then "
+            "clear `{task}` in the run."
+        ),
+    ),
+    "training": (
+        "the model's code",
+        "Mend include/models/{model}.py as the log says, merge it and clear `plan_run` in the run.",
+    ),
+    "storage": (
+        "storage",
+        (
+            "Run `python -m include.retraining verify {model}`. Once the store answers, clear "
+            "`{task}` in the run."
+        ),
+    ),
+    "registry": (
+        "the promotion log",
+        (
+            "Run `python -m include.retraining verify {model}`: it names each entry that is "
+            "damaged. Nothing is promoted before it is mended."
+        ),
+    ),
+    "killed": (
+        "killed",
+        (
+            "Clear `{task}` in the run. If it is killed again, look at the memory of the host "
+            "it ran on."
+        ),
+    ),
+}
+
+
+# The cause that has a page of its own; the others are on their outcome's.
+_CAUSE_PAGES = {"registry": "promotion_log"}
+
+
+def kind_of(outcome: Outcome) -> Kind | None:
+    """Return how the message about an outcome wants to be read; None where there is none."""
+    return _TEXTS[outcome].kind if outcome in _TEXTS else None
+
+
+def event_of(outcome: Outcome) -> str | None:
+    """Return the word for the message about an outcome; None where there is none."""
+    return _TEXTS[outcome].event if outcome in _TEXTS else None
+
+
+def notice_key(record: DecisionRecord, event: str) -> str:
+    """Return the name of a message about a decision, the same whoever tells it."""
+    return f"{record.model}.{record.run}.{record.clear:03d}.{event}"
+
+
+def notice_for(record: DecisionRecord, links: Links) -> Notice | None:
+    """Return the message about a decision, or None when there is nothing to tell (no change)."""
+    if record.outcome not in _TEXTS:
+        return None
+    text = _TEXTS[record.outcome]
+    words, template = CAUSES.get(record.failure or "", ("", text.step))
+    if record.outcome is not Outcome.FAILED:
+        words, template = "", text.step
+    step = template.format(
+        model=record.model,
+        dag_id=record.dag_id,
+        task=record.failed_task or "the failed task",
+        version=record.version or "VERSION",
+        previous=record.previous.version if record.previous else "VERSION",
+    )
+    if record.outcome is Outcome.PROMOTED and record.previous is None:
+        step = "Nothing to do: it is the first."
+    task = f" in `{record.failed_task}`" if record.failed_task else ""
+    if record.outcome is Outcome.PROMOTED:
+        task = ""
+    if record.outcome is Outcome.PROMOTED and record.failed_task == PROMOTES:  # killed behind it
+        step = (
+            f"It serves, and DAGs that wait for the asset `{record.model}_champion` were not told: "
+            f"clear `{record.failed_task}` in the run, which tells them and changes nothing."
+        )
+    return _about(
+        record,
+        links,
+        event=text.event,
+        kind=text.kind,
+        headline=f"{HAPPENED[record.outcome]}{task}{f': {words}' if words else ''}",
+        why=record.reason,
+        step=step,
+        page=_CAUSE_PAGES.get(record.failure or "") if words else None,
+    )
+
+
+def card_notice(record: DecisionRecord, links: Links, problem: str) -> Notice:
+    """Return the message that a decision stands and that its model card could not be made."""
+    decided = record.outcome.value.replace("_", " ")
+    headline = f"the model card could not be made ({decided} run)"
+    step = "The decision stands. Clear `publish_card` to make the card again."
+    return _about(
+        record,
+        links,
+        event="card",
+        kind=Kind.BROKEN,
+        headline=headline,
+        why=problem,
+        step=step,
+    )
+
+
+def _about(
+    record: DecisionRecord,
+    links: Links,
+    *,
+    event: str,
+    kind: Kind,
+    headline: str,
+    why: str,
+    step: str,
+    page: str | None = None,
+) -> Notice:
+    return alert(
+        event=event,
+        kind=kind,
+        key=notice_key(record, event),
+        title=record.title or record.model.replace("_", " ").capitalize(),
+        model=record.model,
+        headline=headline,
+        why=why,
+        step=step,
+        owner=record.owner,
+        serving=serving_words(record.serving, record.serving_since),
+        links=links,
+        runbook=page or ("" if event in NOTHING_TO_DO else event),
+    )

@@ -1,0 +1,238 @@
+"""What people are told: one message about one event, as Slack shows it and as plain text.
+
+Every message has the same parts, so that whoever is woken by one knows where to look: the kind and
+the model, what happened and its first cause, what serves now, who owns the model, the one next
+step, and the places to go to.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from include.retraining.config.notice_kind import Kind
+from include.retraining.documents import Document
+from include.retraining.formatting.numbers import cut
+from include.retraining.formatting.visible_text import visible
+from include.retraining.registry.entry import PromotionEntry
+from include.retraining.registry.promotion_log import PromotionLog, serving_of
+from include.retraining.runs.manifest import Serving
+from include.retraining.store.redaction import redact
+
+__all__ = ["Kind", "Links", "Notice", "alert", "escaped", "serving_now", "serving_words"]
+
+REASON_LENGTH = 600
+RUNBOOKS = "docs/runbooks"
+# Slack refuses a header that is longer.
+HEADER_LENGTH = 150
+
+
+@dataclass(frozen=True)
+class _Look:
+    """How a kind looks."""
+
+    emoji: str
+    word: str
+    colour: str
+
+
+_LOOKS = {
+    Kind.BROKEN: _Look(":rotating_light:", "Broken", "#D40E0D"),
+    Kind.REJECTED: _Look(":no_entry_sign:", "Not promoted", "#8D99AE"),
+    Kind.WAITING: _Look(":raised_hand:", "Waiting for you", "#ECB22E"),
+    Kind.GOOD_NEWS: _Look(":white_check_mark:", "Good news", "#2EB67D"),
+}
+
+
+@dataclass(frozen=True)
+class Links:
+    """Where a message takes a person."""
+
+    run: str | None = None
+    """The run's page in the Airflow UI."""
+    log: str | None = None
+    """The log of the task that ended it."""
+    record: str | None = None
+    """The address of the decision record."""
+    page: str | None = None
+    """The page on which a person answers."""
+    repository: str | None = None
+    """The address of this repository's files, to which `/docs/runbooks/…` is added; without it a
+    message shows the path."""
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """What a message is laid out from; all but the header is escaped."""
+
+    header: str
+    headline: str
+    facts: dict[str, str]
+    places: dict[str, str]
+    mark: str
+
+
+class Notice(Document):
+    """One message about one event."""
+
+    format: int = 1
+    key: str
+    """Names the event: the same event has the same key, whoever tells it."""
+    event: str
+    """`promoted`, `rejected`, `cannot_judge`, `data_rejected`, `no_data`, `broken`, …"""
+    kind: Kind = Kind.BROKEN
+    model: str
+    text: str
+    """All of it for a notification or where blocks are not shown. Escaped for Slack."""
+    blocks: tuple[dict[str, Any], ...] = ()
+    """Slack's Block Kit, the header first."""
+    record: str | None = None
+    """The decision record that an announcement will tell (`announcing`); None of a notice that says
+    what it has to say."""
+    created_at: datetime
+
+    @property
+    def is_announcement(self) -> bool:
+        """Whether it says nothing yet."""
+        return self.record is not None
+
+    @property
+    def colour(self) -> str:
+        """The colour of the bar beside the message."""
+        return _LOOKS[self.kind].colour
+
+
+def alert(
+    *,
+    event: str,
+    kind: Kind,
+    key: str,
+    title: str,
+    model: str,
+    headline: str,
+    why: str,
+    step: str,
+    owner: str | None,
+    serving: str | None,
+    links: Links,
+    runbook: str,
+) -> Notice:
+    """Return the message about an event.
+
+    Every text is plain: it is redacted, cut and escaped here. Words between backticks are shown as
+    code.
+
+    Args:
+        event: a word for the event; `docs/runbooks/` has a page for each that asks for something.
+        kind: how it wants to be read.
+        key: unique to the event, the same whoever tells it, for example `MODEL.RUN.late`.
+        title: what people call the model, or what else this is about.
+        model: its name; empty when the message is about no model.
+        headline: what happened, in a few words.
+        why: the first cause, in a sentence.
+        step: the one next step, with the exact command or place in the UI.
+        owner: the team that answers for the model, where it is known.
+        serving: what serves now and since when (`serving_words`); None where that is no matter.
+        links: where to look.
+        runbook: the page's name, `late` for `docs/runbooks/late.md`; empty for none.
+    """
+    now = datetime.now(UTC)
+    key = re.sub(r"[^A-Za-z0-9_.-]+", "_", key)
+    facts = {
+        "Why": escaped(cut(redact(why), REASON_LENGTH)),
+        "Next": escaped(cut(redact(step), REASON_LENGTH)),
+        "Serving now": escaped(cut(redact(serving or ""), REASON_LENGTH)),
+        "Owner": escaped(cut(redact(owner or ""), REASON_LENGTH)),
+    }
+    parts = _Parts(
+        header=cut(f"{_LOOKS[kind].emoji} {_LOOKS[kind].word}: {redact(title)}", HEADER_LENGTH),
+        headline=escaped(cut(redact(headline), REASON_LENGTH)),
+        facts={name: text for name, text in facts.items() if text},
+        places=_places(links, runbook),
+        mark=f"event {key}, {now:%Y-%m-%d %H:%M} UTC",
+    )
+    return Notice(
+        key=key,
+        event=event,
+        kind=kind,
+        model=model,
+        text="\n".join(_lines(parts)),
+        blocks=tuple(_blocks(parts)),
+        created_at=now,
+    )
+
+
+def _lines(parts: _Parts) -> list[str]:
+    """Return the message as plain text."""
+    facts = [f"{name}: {text}" for name, text in parts.facts.items()]
+    places = [f"{name}: {place}" for name, place in parts.places.items()]
+    return [f"{escaped(parts.header)}: {parts.headline}", *facts, *places, parts.mark]
+
+
+def _blocks(parts: _Parts) -> list[dict[str, Any]]:
+    """Return the message in Block Kit, the header first."""
+    facts = parts.facts
+    texts = [f"*{parts.headline}*\n{facts.get('Why', '')}".rstrip()]
+    texts += [f"*{name}*\n{facts[name]}" for name in ("Next",) if name in facts]
+    fields = [f"*{name}*\n{facts[name]}" for name in ("Serving now", "Owner") if name in facts]
+    where = " · ".join(_place(name, place) for name, place in parts.places.items())
+    blocks: list[dict[str, Any]] = [
+        {"type": "header", "text": {"type": "plain_text", "text": parts.header, "emoji": True}}
+    ]
+    blocks += [{"type": "section", "text": _markup(text)} for text in texts]
+    if fields:
+        blocks.append({"type": "section", "fields": [_markup(text) for text in fields]})
+    small = [text for text in (where, parts.mark) if text]
+    blocks += [{"type": "context", "elements": [_markup(text)]} for text in small]
+    return blocks
+
+
+def _markup(text: str) -> dict[str, Any]:
+    # Verbatim: an address or a channel's name in a reason is not made a link or a mention.
+    return {"type": "mrkdwn", "text": text, "verbatim": True}
+
+
+def _places(links: Links, runbook: str) -> dict[str, str]:
+    """Return what a message links to, escaped."""
+    page = f"{RUNBOOKS}/{runbook}.md" if runbook else None
+    if page and links.repository:
+        page = f"{links.repository.rstrip('/')}/{page}"
+    places = {
+        "answer": links.page,
+        "run": links.run,
+        "log": links.log,
+        "record": links.record,
+        "runbook": page,
+    }
+    return {
+        name: escaped(visible(place)).replace("|", "%7C") for name, place in places.items() if place
+    }
+
+
+def _place(name: str, place: str) -> str:
+    """Return a link, or the path as it is where a browser could not open it."""
+    if place.startswith(("https://", "http://")):
+        return f"<{place}|{name}>"
+    return f"{name} `{place}`"
+
+
+def escaped(text: str) -> str:
+    """Return ``text`` so that Slack takes nothing in it for markup: `&`, `<` and `>`."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def serving_now(log: PromotionLog, champion: PromotionEntry | None) -> str:
+    """Say what serves by a model's newest entry, and since when."""
+    if champion is None:
+        return serving_words(None, None)
+    return serving_words(serving_of(champion), log.came_by(champion).created_at)
+
+
+def serving_words(serving: Serving | None, since: datetime | None) -> str:
+    """Say what serves, and since when."""
+    if serving is None:
+        return "nothing yet"
+    when = f", since {since.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if since else ""
+    return f"version {serving.version} (generation {serving.generation}){when}"

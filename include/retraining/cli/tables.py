@@ -1,0 +1,219 @@
+"""How answers look on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from include.retraining.formatting.numbers import cut, number
+from include.retraining.store.redaction import redact
+
+if TYPE_CHECKING:
+    from include.retraining.decisions.record import DecisionRecord
+    from include.retraining.gate.verdict import GateResult
+    from include.retraining.history.audit import AuditRow
+    from include.retraining.history.overview import Unreadable
+    from include.retraining.history.verify import LogCheck
+    from include.retraining.maintenance.gc import Garbage
+    from include.retraining.maintenance.replay import Replayed
+    from include.retraining.registry.entry import PromotionEntry
+    from include.retraining.runs.manifest import RunManifest
+
+_COLOURS = {"pass": "green", "fail": "red", "cannot_judge": "yellow", "not_judged": "dim"}
+
+
+def champion_line(entry: PromotionEntry, came_by: PromotionEntry) -> str:
+    """Say what serves, in one line.
+
+    Args:
+        entry: the newest.
+        came_by: the one by which its version came to serve.
+    """
+    score = "" if entry.value is None else f", {entry.metric} {number(entry.value)}"
+    line = (
+        f"{entry.model}: version {entry.version} (generation {entry.generation}{score}) serves "
+        f"since {_time(came_by.created_at)}, by {came_by.kind.value} of {came_by.actor}: "
+        f"{came_by.reason}"
+    )
+    if entry.generation != came_by.generation:
+        line += f"; {entry.actor} released it at {_time(entry.created_at)}: {entry.reason}"
+    return f"{line}; no run promotes until it is released" if entry.is_held else line
+
+
+def entries(found: Sequence[PromotionEntry]) -> Any:
+    """Return the promotion log as a table."""
+    return _table(
+        ("generation", "since", "kind", "version", "metric", "value", "data", "actor", "reason"),
+        [
+            (
+                str(entry.generation),
+                _time(entry.created_at),
+                entry.kind.value,
+                entry.version,
+                entry.metric or "",
+                _number(entry.value),
+                entry.data_date,
+                entry.actor,
+                cut(entry.reason, 120),
+            )
+            for entry in found
+        ],
+    )
+
+
+def decisions(records: Sequence[DecisionRecord | Unreadable]) -> Any:
+    """Return decision records as a table, a row each; one for each that cannot be read, too."""
+    return _table(
+        ("due", "outcome", "version", "serving", "run", "reason"),
+        [_decision(record) for record in records],
+    )
+
+
+def _decision(record: DecisionRecord | Unreadable) -> tuple[str, ...]:
+    from include.retraining.history.overview import Unreadable
+
+    if isinstance(record, Unreadable):
+        return ("", "unreadable", "", "", record.key, cut(record.why, 160))
+    return (
+        _time(record.run_after),
+        record.outcome.value,
+        record.version or "",
+        record.serving.version if record.serving else "",
+        record.run_id,
+        cut(record.reason, 160),
+    )
+
+
+def run(state: DecisionRecord | RunManifest | None) -> Iterable[Any]:
+    """Yield what is known of a run: what it decided and by which gates, or what it planned."""
+    from include.retraining.decisions.record import DecisionRecord
+
+    if state is None:
+        yield "the run left no plan and no decision"
+        return
+    params = state.params.model_dump(mode="json", exclude_none=True) if state.params else {}
+    facts = {
+        "model": state.model,
+        "run": state.run_id,
+        "due": _time(state.run_after),
+        "started by": state.cause.user or state.cause.run_type,
+        "params": ", ".join(f"{name}={value}" for name, value in params.items()),
+        "data": ", ".join(file.name for file in state.delivery.files) if state.delivery else "",
+        "commit": (state.code.git_sha or "unknown") if state.code else "",
+        "fingerprint": state.fingerprint or "",
+        "version": state.version or "",
+    }
+    if isinstance(state, DecisionRecord):
+        facts["outcome"] = f"{state.outcome.value}: {state.reason}"
+        facts["serving"] = state.serving.version if state.serving else "nothing"
+    else:
+        facts["outcome"] = "none yet"
+    yield _table(("", ""), list(facts.items()), has_header=False)
+    if isinstance(state, DecisionRecord) and state.verdict is not None:
+        yield gates(state.verdict.gates)
+
+
+def gates(found: Sequence[GateResult]) -> Any:
+    """Return each gate's answer, value and limit as a table."""
+    return _table(
+        ("gate", "answer", "value", "limit", "reason"),
+        [
+            (
+                gate.gate,
+                f"[{_COLOURS[gate.answer]}]{gate.answer.replace('_', ' ')}",
+                _number(gate.value),
+                _number(gate.limit),
+                gate.reason,
+            )
+            for gate in found
+        ],
+        has_markup=(1,),
+    )
+
+
+def check(found: LogCheck) -> Iterable[str]:
+    """Yield what a check of the promotion log found."""
+    yield from found.problems
+    state = _count(len(found.problems), "problem") if found.problems else "sound"
+    records = "records not readable with these rights"
+    if found.records is not None:
+        records = _count(found.records, "record")
+    entries = _count(found.entries, "entry", "entries")
+    yield f"{found.model}: {entries}, {_count(found.versions, 'version')}, {records}: {state}"
+
+
+def _count(number: int, one: str, many: str | None = None) -> str:
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def replayed(found: Sequence[Replayed]) -> Iterable[Any]:
+    """Yield each run's old and new answer, and how many would flip."""
+    yield _table(
+        ("due", "before", "after", "flips", "headline"),
+        [
+            (
+                _time(item.run_after),
+                item.before.value,
+                item.after.value,
+                "yes" if item.flips else "",
+                item.headline,
+            )
+            for item in found
+        ],
+    )
+    flips = sum(item.flips for item in found)
+    yield f"{flips} of {len(found)} decisions would flip"
+
+
+def audit(found: Sequence[AuditRow]) -> str:
+    """Return the rows of an audit as CSV."""
+    from include.retraining.cli.safe_csv import csv_text
+    from include.retraining.history.audit import AuditRow
+
+    rows = [row.model_dump(mode="json") for row in found]
+    for row in rows:
+        files = row["files"]
+        row["files"] = "; ".join(f"{file['name']} sha256:{file['sha256']}" for file in files)
+    return csv_text(list(AuditRow.model_fields), rows)
+
+
+def garbage(found: Sequence[Garbage], *, is_removed: bool) -> Iterable[Any]:
+    """Yield what may go, or went."""
+    if found:
+        yield _table(
+            ("object", "bytes", "why"),
+            [(item.key, f"{item.size:,}", item.why) for item in found],
+        )
+    verb = "were removed" if is_removed else "may go; --delete removes them"
+    total = sum(item.size for item in found)
+    yield f"{len(found)} objects ({total / 1e6:,.1f} MB) {verb}"
+
+
+def _table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    has_header: bool = True,
+    has_markup: Sequence[int] = (),
+) -> Any:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(show_header=has_header, box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        cells = (redact(cell) for cell in row)
+        table.add_row(
+            *(cell if at in has_markup else escape(cell) for at, cell in enumerate(cells))
+        )
+    return table
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else number(value)
+
+
+def _time(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,400 @@
+"""One model: the content of `include/models/NAME.yaml`, and loading it.
+
+Light on purpose: a DAG file imports this at every parse, so nothing but pydantic and PyYAML is
+imported here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field, PositiveFloat, ValidationError, field_validator, model_validator
+
+from include.retraining.config.base import NAME_PATTERN, Name, Section, Text
+from include.retraining.config.compute import KINDS, ComputeBySteps, backend_problem
+from include.retraining.config.deadline import TimeOfDay, parse_deadline
+from include.retraining.config.metric_ranges import METRICS, limits_out_of_range
+from include.retraining.config.sections import (
+    Alerts,
+    Data,
+    FairnessGate,
+    GatePolicy,
+    KeySplit,
+    ProtectedAttribute,
+    SliceGate,
+    TimeSplit,
+    Training,
+)
+from include.retraining.config.trigger import Trigger
+from include.retraining.config.yaml_words import misread
+from include.retraining.documents import canonical_json
+from include.retraining.exceptions import ConfigError, NotFound
+from include.retraining.formatting.numbers import cut
+
+__all__ = [
+    "METRICS",
+    "MODELS_FOLDER",
+    "NAME_PATTERN",
+    "Alerts",
+    "FairnessGate",
+    "GatePolicy",
+    "KeySplit",
+    "ModelConfig",
+    "ProtectedAttribute",
+    "SliceGate",
+    "TimeSplit",
+    "Trigger",
+    "load_model",
+    "model_names",
+    "parse_model",
+    "parse_policy",
+    "schema",
+    "write_schema",
+]
+
+ONE_SIDED = frozenset({"precision", "recall"})
+"""Metrics of a binary problem that see one kind of error only."""
+
+MODELS_FOLDER = Path(__file__).parents[2] / "models"
+
+
+class ModelConfig(Section):
+    """One model: the content of `include/models/NAME.yaml`."""
+
+    name: Name
+    """The file's own name: the DAG is `retrain_NAME`."""
+    title: Text
+    """What people call the model."""
+    description: Text
+    """What it predicts, for whom, and what it must not be used for."""
+    owner: Text
+    """The team that answers for it."""
+    tier: Literal[1, 2, 3] = 2
+    """Impact of a failure: 1 page someone, 2 same day, 3 when convenient."""
+    problem: Literal["binary", "multiclass", "regression"]
+    """The kind of label."""
+    trigger: Trigger
+    data: Data
+    training: Training
+    gates: GatePolicy
+    approval: Literal["automatic", "required"] = "automatic"
+    """Whether a person must approve what the gate passed before it serves."""
+    approval_hours: Annotated[float, Field(gt=0, le=30 * 24)] = 24
+    """Hours an approval waits for; without an answer the new version does not serve."""
+    deadline: str | None = None
+    """By when a run must have decided: `3h after start` (s, min, h or d), or a time of day with its
+    zone, `06:00 Europe/Paris`: the first after the run was due, whether it started or not."""
+    max_champion_age_days: PositiveFloat | None = None
+    """How old the data of what serves may be, in days; null: as old as it likes."""
+    compute: ComputeBySteps = ComputeBySteps()
+    alerts: Alerts = Alerts()
+
+    @field_validator("deadline")
+    @classmethod
+    def _readable_deadline(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_deadline(value)
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ModelConfig:
+        problems = list(self._contradictions())
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+    def _contradictions(self) -> Iterator[str]:
+        """Yield where two sections do not fit each other."""
+        allowed = METRICS[self.problem]
+        for metric in self.gates.metrics:
+            if metric not in allowed:
+                near = get_close_matches(metric, allowed, n=1)
+                hint = f" (did you mean {near[0]!r}?)" if near else ""
+                yield (
+                    f"gates: {metric!r} is not a metric for a {self.problem} problem{hint}; "
+                    f"allowed: {', '.join(sorted(allowed))}"
+                )
+        if (self.problem == "binary") != (self.data.positive is not None):
+            yield "data.positive: give it for a binary problem, and only there"
+        if self.data.label_rate is not None and self.problem != "binary":
+            yield "data.label_rate: only a binary problem has one"
+        if self.gates.fairness and self.problem != "binary":
+            yield "gates.fairness: selection rates need a binary problem"
+        attributes = [attribute.name for attribute in self.data.protected]
+        if len(set(attributes)) != len(attributes):
+            yield "data.protected: a name is used twice"
+        for rule in self.gates.fairness:
+            if rule.attribute not in attributes:
+                yield (
+                    f"gates.fairness: {rule.attribute!r} is not a protected attribute; "
+                    f"allowed: {', '.join(attributes) or 'none are declared'}"
+                )
+        by_the_clock = self.deadline is not None and isinstance(
+            parse_deadline(self.deadline), TimeOfDay
+        )
+        if by_the_clock and self.trigger.schedule is None:
+            yield "deadline: a time of day needs a trigger.schedule: no run is ever due"
+        yield from self._unreachable()
+
+    def _unreachable(self) -> Iterator[str]:
+        """Yield addresses that the trigger or a job elsewhere cannot reach."""
+        places = {"trigger.flag": self.trigger.flag, "data.location": self.data.location}
+        schemes = {
+            scheme for place in places.values() if (scheme := place.partition("://")[0]) != place
+        }
+        if len(schemes) > 1:
+            yield (
+                "trigger.flag and data.location: one is on a disk and the other in a bucket; both "
+                "must be file:// addresses, or both s3:// ones"
+            )
+        elsewhere = [
+            step for step, used in self.compute if getattr(used, "backend", "local") != "local"
+        ]
+        for field, place in places.items():
+            if place.startswith("file://") and elsewhere:
+                yield (
+                    f"{field}: {place!r} is on the worker's disk, which compute.{elsewhere[0]} "
+                    "cannot read from where it runs: allowed there are s3:// addresses, or paths "
+                    "relative to a store that is none of file://"
+                )
+
+    @property
+    def dag_id(self) -> str:
+        """The id of the DAG that retrains this model."""
+        return f"retrain_{self.name}"
+
+    @property
+    def protected_columns(self) -> frozenset[str]:
+        """Every column that a protected attribute is read from."""
+        return frozenset(column for item in self.data.protected for column in item.columns)
+
+    @property
+    def training_view(self) -> dict[str, Any]:
+        """The parts of the YAML that can change the trained model."""
+        data = self.data.model_dump(mode="json")
+        names = ("key", "label", "positive", "protected", "never_features", "split", "csv")
+        return {
+            "problem": self.problem,
+            "data": {name: data[name] for name in names},
+            "training": self.training.model_dump(mode="json"),
+        }
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the whole configuration."""
+        return hashlib.sha256(canonical_json(self.model_dump(mode="json"))).hexdigest()
+
+
+def model_names(folder: Path = MODELS_FOLDER) -> list[str]:
+    """Return the names of all configured models, sorted."""
+    return sorted(path.stem for path in folder.glob("*.yaml"))
+
+
+def load_model(name: str, folder: Path = MODELS_FOLDER) -> ModelConfig:
+    """Load one model's configuration.
+
+    Raises:
+        NotFound: when there is no such model, naming those there are.
+        ConfigError: naming file, field and what is allowed.
+    """
+    path = folder / f"{name}.yaml"
+    if not re.fullmatch(NAME_PATTERN, name) and name in model_names(folder):
+        raise ConfigError(
+            f"include/models/{path.name}: is no name for a model: small letters, digits and '_', "
+            "beginning with a letter, 2 to 48 characters"
+        )
+    if not re.fullmatch(NAME_PATTERN, name) or not path.is_file():
+        near = get_close_matches(name, model_names(folder), n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise NotFound(
+            f"no model {name!r}{hint} (there are: {', '.join(model_names(folder)) or 'none'})"
+        )
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeError) as error:
+        raise ConfigError(f"include/models/{path.name}: cannot be read: {error}") from error
+    config = parse_model(text, where=f"include/models/{path.name}")
+    if config.name != name:
+        raise ConfigError(
+            f"include/models/{path.name}: name: is {config.name!r}, must be {name!r} as the file"
+        )
+    if not path.with_suffix(".py").is_file():
+        raise ConfigError(f"include/models/{path.name}: {name}.py is missing beside it")
+    return config
+
+
+def parse_model(text: str, *, where: str) -> ModelConfig:
+    """Parse a model's YAML.
+
+    Args:
+        text: the YAML.
+        where: the file's name, for errors.
+
+    Raises:
+        ConfigError: every problem, a line each: file, field, what is wrong, what is allowed.
+    """
+    return _validated(_mapping(text, where), where)
+
+
+def _mapping(text: str, where: str) -> dict[Any, Any]:
+    try:
+        values = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506 a subclass of the safe loader
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{where}: not readable as YAML: {_one_line(error)}") from error
+    except RecursionError:
+        raise ConfigError(f"{where}: not readable as YAML: it is nested too deep") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{where}: must be a mapping of fields, is {type(values).__name__}")
+    return values
+
+
+def _validated(values: dict[Any, Any], where: str) -> ModelConfig:
+    try:
+        config = ModelConfig.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError("\n".join(_explain(error, where))) from error
+    # Not a rule of the section: a plan of before is still read, and the gate judges its limits.
+    senseless = [f"{where}: {line}" for line in limits_out_of_range(config.gates)]
+    if config.gates.metric in ONE_SIDED:
+        senseless.append(
+            f"{where}: gates.metric: {config.gates.metric} cannot decide: a model that says yes to "
+            "everybody, or to one row, has the best one; take f1, balanced_accuracy or "
+            f"average_precision, and give {config.gates.metric} in gates.minimum or gates.report"
+        )
+    senseless += [f"{where}: {line}" for line in _told_or_senseless(config)]
+    if senseless:
+        raise ConfigError("\n".join(senseless))
+    return config
+
+
+def _told_or_senseless(config: ModelConfig) -> Iterator[str]:
+    """Yield what would tell a protected value, and shares that no column can have."""
+    for rule in config.gates.slices:
+        if rule.column in config.protected_columns:
+            yield (
+                f"gates.slices: {rule.column!r} is protected, and messages name a slice by its "
+                "value: hold its groups to each other by gates.fairness"
+            )
+    rate = config.data.label_rate
+    if rate is not None and not 0 <= rate.min <= rate.max <= 1:
+        yield "data.label_rate: is a share of the rows, from 0 to 1, not a percentage"
+
+
+def parse_policy(text: str, config: ModelConfig, *, where: str) -> GatePolicy:
+    """Parse rules to try on a model.
+
+    Args:
+        text: a model's whole YAML, or one that holds nothing but `gates:`.
+        config: the model that they are tried on.
+        where: the file's name, for errors.
+
+    Raises:
+        ConfigError: as `parse_model`; a metric or attribute that the model lacks is one.
+    """
+    values = _mapping(text, where)
+    if "gates" not in values:
+        raise ConfigError(f"{where}: gates: is missing")
+    if set(values) == {"gates"}:
+        values = {**config.model_dump(mode="json"), **values}
+    return _validated(values, where).gates
+
+
+def schema() -> str:
+    """Return the JSON Schema of a model's YAML, for completion in an editor."""
+    return json.dumps(ModelConfig.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def write_schema(folder: Path = MODELS_FOLDER) -> None:
+    """Write the JSON Schema beside the models."""
+    (folder / "schema.json").write_text(schema(), encoding="utf-8")
+
+
+def _explain(error: ValidationError, where: str) -> Iterator[str]:
+    for problem in error.errors():
+        tagged = [str(part) for part in problem["loc"]]
+        location = _without_tags(tagged)
+        field = ".".join(part if re.fullmatch(r"[\w-]+", part) else repr(part) for part in location)
+        message = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "extra_forbidden":
+            names = _fields_at(tagged[:-1])
+            near = get_close_matches(location[-1], names, n=1)
+            hint = f" (did you mean {near[0]!r}?)" if near else ""
+            message = f"is not a field{hint}; allowed: {', '.join(names)}"
+        elif problem["type"] == "unknown_backend":
+            field, message = f"{field}.backend", backend_problem(problem["input"])
+        elif problem["type"] == "missing":
+            message = "is missing"
+        elif problem["type"] == "string_type" and misread(problem["input"]):
+            message = f"must be text: {misread(problem['input'])}"
+        elif problem["type"] != "value_error":
+            message = f"{message}, is {cut(repr(problem['input']), 200)}"
+        # A rule across sections names its field itself, and may tell of several.
+        for line in message.split("\n"):
+            yield f"{where}: {field}: {line}" if field else f"{where}: {line}"
+
+
+def _without_tags(location: list[str]) -> list[str]:
+    """Drop from a location in `compute` the words that say which kind of value it was."""
+    if location[:1] != ["compute"]:
+        return location
+    return [part for part in location if part not in KINDS]
+
+
+def _fields_at(location: list[str]) -> list[str]:
+    """Return the field names of the section at ``location``, or an empty list."""
+    section: Any = ModelConfig
+    for part in location:
+        if part.isdigit() or part in {"key", "time"}:
+            section = KeySplit if part == "key" else TimeSplit if part == "time" else section
+            continue
+        if location[0] == "compute" and part in KINDS:
+            section = KINDS[part] or section
+            continue
+        if part not in section.model_fields:
+            return []
+        section = _section_in(section.model_fields[part].annotation)
+        if section is None:
+            return []
+    return list(section.model_fields)
+
+
+def _section_in(annotation: Any) -> Any:
+    """Return the first Section class named in a type annotation."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return annotation
+    for part in getattr(annotation, "__args__", ()):
+        found = _section_in(part)
+        if found is not None:
+            return found
+    return None
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+class _UniqueKeyLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """The safe loader, refusing a key that is given twice (plain YAML keeps the last, silently)."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, str):
+                told = (f"the name of a field must be text, is {key!r}", misread(key))
+                raise yaml.constructor.ConstructorError(
+                    None, None, "; ".join(filter(None, told)), key_node.start_mark
+                )
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} is given twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)  # type: ignore[no-any-return]

@@ -1,0 +1,148 @@
+"""What a model's Python file and the folder of its scripts define, loaded and checked.
+
+A model's file, `include/models/NAME.py`, defines `Contract` (a pandera `DataFrameModel`),
+`FEATURES` (the columns the model reads, in order) and the entry point that its YAML names. A model
+in another language has scripts in the folder `include/models/NAME/` instead of an entry point.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from include.retraining.config.model import ModelConfig, TimeSplit
+from include.retraining.config.model_sources import model_file
+from include.retraining.exceptions import ConfigError
+from include.retraining.plain_files import SAFE_PATH, plain_files
+
+
+@dataclass(frozen=True)
+class ModelCode:
+    """What a model's Python file defines."""
+
+    contract: type[Any]
+    """The data contract: a pandera `DataFrameModel`."""
+    features: tuple[str, ...]
+    """The columns the model reads, in order."""
+    build_estimator: Callable[[int], Any] | None
+    """Returns an unfitted scikit-learn estimator for a seed; None where commands train."""
+
+
+def load_model_code(config: ModelConfig) -> ModelCode:
+    """Import a model's Python file and check what it defines.
+
+    Raises:
+        ConfigError: every problem, a line each: the file, what is wrong, what it must define.
+    """
+    where = f"include/models/{config.name}.py"
+    model_file(config.name)
+    try:
+        module = importlib.import_module(f"include.models.{config.name}")
+    except Exception as error:
+        text = " ".join(str(error).split())[:300]
+        raise ConfigError(f"{where}: cannot be imported: {type(error).__name__}: {text}") from error
+    problems = list(_problems(module, config))
+    if problems:
+        raise ConfigError("\n".join(f"{where}: {problem}" for problem in problems))
+    features, entry_point = tuple(module.FEATURES), config.training.entry_point
+    if entry_point is None:
+        check_scripts(config, features)
+        return ModelCode(module.Contract, features, None)
+    return ModelCode(module.Contract, features, getattr(module, entry_point))
+
+
+def _problems(module: ModuleType, config: ModelConfig) -> Iterator[str]:
+    """Yield what is wrong with what a model's Python file defines."""
+    contract = getattr(module, "Contract", None)
+    if not (isinstance(contract, type) and hasattr(contract, "to_schema")):
+        yield "must define `Contract`, a pandera DataFrameModel"
+    yield from _feature_problems(getattr(module, "FEATURES", None), config)
+    entry_point = config.training.entry_point
+    if entry_point is not None and not callable(getattr(module, entry_point, None)):
+        yield (
+            f"must define the function {entry_point!r} that training.entry_point of "
+            f"{config.name}.yaml names"
+        )
+
+
+def read_scripts(model: str) -> dict[str, bytes]:
+    """Return the files in the folder of a model's name, by their path in it.
+
+    Hidden files and bytecode are none of them; without a folder there are none.
+
+    Raises:
+        ConfigError: for a link, a special file, or a name that is not plain.
+    """
+    folder = model_file(model).with_suffix("")
+    where = f"include/models/{model}"
+    try:
+        names = plain_files(folder, skip=lambda name: name[0] == "." or name == "__pycache__")
+    except ValueError as error:
+        raise ConfigError(f"{where}/{error}") from error
+    for name in names:
+        if not re.fullmatch(SAFE_PATH, name):
+            raise ConfigError(
+                f"{where}/{name}: a name begins with a letter or a digit and has letters, digits "
+                "and '_.-'"
+            )
+    return {name: (folder / name).read_bytes() for name in names}
+
+
+def check_scripts(config: ModelConfig, features: tuple[str, ...]) -> None:
+    """Check that the commands of a model find their scripts and do not clash with their data.
+
+    Raises:
+        ConfigError: naming the command or the file, and what is allowed.
+    """
+    from include.retraining.config.command_protocol import RESERVED, ROW
+
+    commands, scripts = config.training.commands, read_scripts(config.name)
+    assert commands is not None  # noqa: S101 there is no entry point
+    where = f"include/models/{config.name}"
+    for task, command in (("train", commands.train), ("predict", commands.predict)):
+        if not set(command) & set(scripts):
+            raise ConfigError(
+                f"{where}.yaml: training.commands.{task}: {' '.join(command)!r} names no file of "
+                f"{where}/ (there are: {', '.join(scripts) or 'none'})"
+            )
+    for name in scripts:
+        if name.partition("/")[0] in RESERVED:
+            raise ConfigError(
+                f"{where}/{name}: {', '.join(sorted(RESERVED))} are names of what a command is "
+                "given and makes: name it otherwise"
+            )
+    if ROW in features:
+        raise ConfigError(f"{where}.py: FEATURES: {ROW!r} is the column that numbers the rows")
+
+
+def _feature_problems(features: Any, config: ModelConfig) -> Iterator[str]:
+    if (
+        not isinstance(features, tuple | list)
+        or not features
+        or not all(isinstance(name, str) for name in features)
+    ):
+        yield "must define `FEATURES`, a tuple of column names"
+        return
+    if len(set(features)) != len(features):
+        yield "FEATURES: a column is named twice"
+    data = config.data
+    reasons = {
+        **dict.fromkeys(data.never_features, "gives the label away (data.never_features)"),
+        **dict.fromkeys(config.protected_columns, "is protected: it is audited, never used"),
+        data.label: "is the label",
+        data.key: "is the key",
+    }
+    for name in dict.fromkeys(features):
+        if name in reasons:
+            yield f"FEATURES: {name!r} {reasons[name]}"
+
+
+def training_columns(config: ModelConfig, code: ModelCode) -> list[str]:
+    """Return the columns that training reads: no other column can leak into a model."""
+    data = config.data
+    time_column = (data.split.column,) if isinstance(data.split, TimeSplit) else ()
+    return list(dict.fromkeys((data.key, data.label, *time_column, *code.features)))

@@ -1,0 +1,321 @@
+"""The parts of a model's YAML, from its trigger to its alerts.
+
+Light on purpose: a DAG file imports this at every parse, so nothing but pydantic is imported here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
+
+from include.retraining.config.base import Count, Limit, Name, Section, Text
+from include.retraining.config.csv_dialect import CsvDialect
+from include.retraining.config.notice_kind import Kind
+from include.retraining.config.trigger import refuse_escaping
+from include.retraining.config.yaml_words import misread
+from include.retraining.documents import canonical_json
+
+ColumnName = Annotated[str, Field(min_length=1, max_length=120)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+
+
+class ProtectedAttribute(Section):
+    """A group membership that is audited and never used as a feature."""
+
+    name: Name
+    """What the report calls it, for example `race`."""
+    column: ColumnName | None = None
+    """The column whose values are the groups; either this or `one_hot`."""
+    one_hot: tuple[ColumnName, ...] | None = None
+    """Or columns of 0/1 or true/false, one per group; a row with none of them set is in the group
+    `other`. What a column holds otherwise is refused, unless `labels` says what it means."""
+    labels: dict[str, str] = Field(default_factory=dict)
+    """Words for the column's values, for example `{"1": male, "0": female}`; with `one_hot`, words
+    for the columns, and `true` or `false` for a value that means it: `{"yes": "true"}`."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> ProtectedAttribute:
+        if (self.column is None) == (self.one_hot is None):
+            raise ValueError("give either `column` or `one_hot`")
+        return self
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the data that this attribute is read from."""
+        return (self.column,) if self.column is not None else self.one_hot or ()
+
+
+class KeySplit(Section):
+    """The holdout is chosen by a hash of each row's key."""
+
+    by: Literal["key"]
+    """`key`: a row stays on its side of the split in every delivery."""
+    holdout_fraction: Fraction = 0.2
+    """The share of keys in the holdout."""
+    salt: Text
+    """Mixed into the hash. Changing it or the fraction makes old champions incomparable."""
+
+
+class TimeSplit(Section):
+    """The holdout is the newest part of the delivery."""
+
+    by: Literal["time"]
+    """`time`: a model is judged on what came after its training rows."""
+    column: ColumnName
+    """The column with each row's date or time."""
+    holdout_days: PositiveFloat
+    """Rows younger than this many days, counted back from the newest row, are the holdout."""
+
+
+class Range(Section):
+    """A closed interval."""
+
+    min: Limit
+    """The least value allowed."""
+    max: Limit
+    """The greatest value allowed."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Range:
+        if self.min > self.max:
+            raise ValueError(f"min {self.min} is above max {self.max}")
+        return self
+
+
+class Freshness(Section):
+    """How old the newest row may be."""
+
+    column: ColumnName
+    """The column with each row's date."""
+    max_age_days: PositiveFloat
+    """Days between the run's date and the newest row. A row dated after it is refused."""
+
+
+class Data(Section):
+    """Where a delivery lies and what its producer promised."""
+
+    location: Text
+    """The delivery's folder, given like the flag; it may hold `{date}`."""
+    files: tuple[Text, ...] = ("*.csv", "*.parquet")
+    """Names or patterns of the data files in that folder, ending in `.csv`, `.csv.gz` or
+    `.parquet`. Without effect when the flag is a JSON manifest: then the names it lists count."""
+    csv: CsvDialect = CsvDialect()
+    """How CSV files are written (docs/csv.md)."""
+    key: ColumnName
+    """The column that names a row: unique, never missing, the same in every delivery."""
+    label: ColumnName
+    """The column to predict."""
+    positive: int | str | None = None
+    """The label's value that means yes: to be given for a binary problem, and only there. A word
+    that YAML reads as a truth value is put in quotes: `"yes"`, `"no"`, `"on"`, `"true"`."""
+    protected: tuple[ProtectedAttribute, ...] = ()
+    """Audited attributes; their values never appear in a message."""
+    never_features: tuple[ColumnName, ...] = ()
+    """Columns that give the label away and that no feature list may name."""
+    split: Annotated[KeySplit | TimeSplit, Field(discriminator="by")]
+    """How the holdout is chosen."""
+    min_rows: PositiveInt = 100
+    """The least rows of a delivery."""
+    label_rate: Range | None = None
+    """The share of rows that are positive, for a binary problem only; null: not checked."""
+    volume: Range | None = Range(min=0.5, max=2.0)
+    """Rows relative to the median of the last ten accepted deliveries; null to switch off."""
+    freshness: Freshness | None = None
+    """How old the newest row may be; null where rows have no date."""
+
+    _location = field_validator("location")(refuse_escaping)
+
+    @field_validator("positive", mode="before")
+    @classmethod
+    def _no_truth_value(cls, value: Any) -> Any:
+        if isinstance(value, bool):
+            raise ValueError(  # noqa: TRY004 pydantic reports a ValueError
+                f"{misread(value)}; for a column of true and false, write {int(value)}"
+            )
+        return value
+
+    @field_validator("files")
+    @classmethod
+    def _plain_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for pattern in value:
+            if "/" in pattern or "\\" in pattern or pattern.startswith("."):
+                raise ValueError(f"{pattern!r}: files lie directly in the delivery's folder")
+            if not pattern.endswith((".csv", ".csv.gz", ".parquet")):
+                raise ValueError(f"{pattern!r}: allowed endings are .csv, .csv.gz and .parquet")
+        return value
+
+
+COMMAND = "command"
+
+
+class Commands(Section):
+    """What trains and predicts where a model is written in another language."""
+
+    train: Annotated[tuple[Text, ...], Field(min_length=1)]
+    """Program and arguments that train, for example `[Rscript, train.R]`. No shell takes part; the
+    scripts lie in the folder of the model's name, beside its Python file."""
+    predict: Annotated[tuple[Text, ...], Field(min_length=1)]
+    """Program and arguments that predict with what `train` left."""
+
+
+class Training(Section):
+    """How the challenger is made: by a Python function or by commands."""
+
+    entry_point: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*$")] | None = None
+    """The function in the model's Python file that returns an unfitted estimator; without it and
+    without `commands`, it is `build_estimator`."""
+    commands: Commands | None = None
+    """Or the commands of a model in another language (docs/any-language.md)."""
+    allow_commands: bool = False
+    """Whether earlier versions of this model that predict by a command may be run where the model
+    itself is Python now. A version brings its own scripts: they are code from the store."""
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    """The seed of everything random in a training."""
+    trusted_types: tuple[Text, ...] = ()
+    """Types beyond skops' own list that a saved model may hold. Each one is code that runs when a
+    model is loaded: add it in a review, never in a hurry."""
+
+    @property
+    def trusted(self) -> tuple[str, ...]:
+        """What may be loaded or run: the reviewed types, and `command` where commands may be."""
+        may_run = self.commands is not None or self.allow_commands
+        return (*self.trusted_types, COMMAND) if may_run else self.trusted_types
+
+    @model_validator(mode="before")
+    @classmethod
+    def _usual_entry_point(cls, values: Any) -> Any:
+        """Write the default down, so that saying it and leaving it out are the same training."""
+        ways = ("entry_point", "commands")
+        if not isinstance(values, dict) or any(values.get(name) is not None for name in ways):
+            return values
+        return {**values, "entry_point": "build_estimator"}
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Training:
+        if self.commands is not None and self.entry_point is not None:
+            raise ValueError(
+                "give either `entry_point` (a Python function) or `commands` (another language)"
+            )
+        return self
+
+
+class ChampionGate(Section):
+    """How the challenger must compare with what serves."""
+
+    margin: Annotated[Limit, Field(ge=0)] | None = None
+    """How much lower the decision metric may be: the paired 95 % bound of the difference must lie
+    above minus this margin. null: 2.8 standard errors of the champion's own score on the
+    holdout, at most half of its lead over the naive baseline (docs/margins.md). 0 asks to be
+    better."""
+
+
+class SliceGate(Section):
+    """A subgroup that is scored on its own."""
+
+    column: ColumnName
+    """The column whose values are the slices."""
+    minimum: Limit | None = None
+    """The least value of the decision metric in each slice, whatever the champion has and however
+    few rows it is measured by: an absolute floor. Give this, `max_drop` or both."""
+    max_drop: Annotated[Limit, Field(ge=0)] | None = None
+    """How far below the champion the decision metric may lie in each slice. A slice refuses when it
+    lies further below and that is more than chance explains: its paired interval, widened for the
+    number of slices, ends below 0."""
+    may_judge_nobody: bool = False
+    """Whether the rule may pass when it judged no slice at all, because each has fewer rows than
+    `min_group_rows`; without it, that cannot be judged."""
+
+    @model_validator(mode="after")
+    def _has_a_rule(self) -> SliceGate:
+        if self.minimum is None and self.max_drop is None:
+            raise ValueError("a slice needs `minimum` or `max_drop`")
+        return self
+
+
+class FairnessGate(Section):
+    """Limits on how differently the groups of a protected attribute are treated."""
+
+    attribute: Name
+    """The name of a protected attribute."""
+    min_disparate_impact: Annotated[Limit, Field(gt=0, le=1)] | None = None
+    """The least that the lowest selection rate of a group, divided by the highest, may be; 0.8 is
+    the four-fifths rule. Give this, `max_equalized_odds_difference` or both."""
+    max_equalized_odds_difference: Annotated[Limit, Field(ge=0, le=1)] | None = None
+    """The most that the groups may differ in true or in false positive rate."""
+    may_judge_nobody: bool = False
+    """Whether the rule may pass when it compared nobody, because fewer than two groups have
+    `min_group_rows` rows; without it, that cannot be judged."""
+
+    @model_validator(mode="after")
+    def _has_a_rule(self) -> FairnessGate:
+        if self.min_disparate_impact is None and self.max_equalized_odds_difference is None:
+            raise ValueError("give `min_disparate_impact` or `max_equalized_odds_difference`")
+        return self
+
+
+class Limits(Section):
+    """What a model may cost to serve."""
+
+    latency_ms_per_1000_rows: Annotated[Limit, Field(gt=0)] | None = None
+    """The most milliseconds to predict a batch of 1,000 rows (median); null: no limit."""
+    model_mb: Annotated[Limit, Field(gt=0)] | None = None
+    """The most megabytes (10^6 bytes) of the saved model; null: no limit."""
+
+
+class GatePolicy(Section):
+    """The rules a challenger must pass. That it beats the naive baseline is always one of them."""
+
+    metric: str
+    """The decision metric: the name of a scikit-learn scorer that fits the problem. Greater is
+    better for each of them: errors are negated (`neg_…`). `recall` and `precision` see one kind of
+    error only and cannot decide; they may stand in `minimum` and `report`."""
+    report: tuple[str, ...] = ()
+    """Other metrics to report, without a rule."""
+    minimum: dict[str, Limit] = Field(default_factory=dict)
+    """The least value per metric."""
+    min_holdout_rows: Count = 100
+    """Fewer rows in the holdout cannot be judged."""
+    min_group_rows: Count = 30
+    """A slice or group with fewer rows is shown as not judged. A rule that so judges nobody at all
+    is no pass, unless it says `may_judge_nobody`."""
+    champion: ChampionGate = ChampionGate()
+    """Against what serves, and against the best of the last ten champions."""
+    slices: tuple[SliceGate, ...] = ()
+    """Subgroups scored on their own."""
+    fairness: tuple[FairnessGate, ...] = ()
+    """Limits per protected attribute, for a binary problem."""
+    limits: Limits = Limits()
+    """What the model may cost to serve."""
+    on_rejection: Literal["fail", "succeed"] = "fail"
+    """Whether a run whose challenger is refused ends red (`fail`) or green (`succeed`)."""
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Every metric to compute, the decision metric first."""
+        return tuple(dict.fromkeys((self.metric, *self.minimum, *self.report)))
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the rules."""
+        return hashlib.sha256(canonical_json(self.model_dump(mode="json"))).hexdigest()
+
+
+DEFAULT_CONNECTION = "slack_alerts"
+
+
+class Alerts(Section):
+    """Who hears about a run."""
+
+    connection: Name = DEFAULT_CONNECTION
+    """The Airflow connection (Slack incoming webhook) that messages go through."""
+    by_kind: dict[Kind, Name] = Field(default_factory=dict)
+    """Another connection, which is another channel, for some kinds of message: `broken` (someone
+    must act), `rejected` (nothing was promoted, as it should be), `waiting` (an approval),
+    `good_news` (promoted, recovered, rolled back)."""
+
+    def connections(self, kind: Kind) -> tuple[str, ...]:
+        """Return the connections to try for a kind of message, the best first."""
+        chosen = (self.by_kind.get(kind, self.connection), self.connection, DEFAULT_CONNECTION)
+        return tuple(dict.fromkeys(chosen))

@@ -1,0 +1,74 @@
+"""When a run starts: the section `trigger` of a model's YAML, and the addresses a YAML may hold."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field, field_validator
+
+from include.retraining.config.base import Section, Text
+
+
+def refuse_escaping(path: str) -> str:
+    """Refuse a path that could leave the store or be read two ways."""
+    if "://" in path:
+        scheme, _, rest = path.partition("://")
+        if scheme not in {"file", "s3"}:
+            raise ValueError(
+                f"{scheme}:// is not a place that can be waited on; allowed: file://…, s3://…, or "
+                "relative to the store"
+            )
+    else:
+        rest = path
+        if path.startswith("/"):
+            raise ValueError("a path without a scheme is relative to the store: no leading '/'")
+    if "\x00" in rest or "\\" in rest or ".." in PurePosixPath(rest).parts:
+        raise ValueError("'..', '\\' and NUL are not allowed in a path")
+    unknown = set(re.findall(r"{(.*?)}", rest)) - {"date"}
+    if unknown:
+        raise ValueError(f"{{{sorted(unknown)[0]}}} is not known; allowed: {{date}}")
+    return path
+
+
+class Trigger(Section):
+    """When a run starts and which flag it waits for."""
+
+    schedule: str | None
+    """A cron expression of five fields in the model's time zone, or `@hourly`, `@daily`, `@weekly`,
+    `@monthly`, `@yearly`; null: started by hand only."""
+    timezone: str = "UTC"
+    """The IANA time zone of the schedule and of `{date}`."""
+    flag: Text
+    """The file that the producer writes last, relative to the store, or `file://…` or `s3://…`. It
+    may hold `{date}`; without it, a flag starts one decision and must be written again for the
+    next. A name that ends in `.json` is a manifest that lists the delivery's files."""
+    poke_seconds: Annotated[float, Field(ge=0.2, le=3600)] = 5
+    """Seconds between two looks at the flag."""
+    timeout_seconds: Annotated[float, Field(ge=1, le=7 * 86400)] = 600
+    """Seconds to wait for the delivery in all."""
+
+    _flag = field_validator("flag")(refuse_escaping)
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError(f"{value!r} is not an IANA time zone such as Europe/Paris") from error
+        return value
+
+    @field_validator("schedule")
+    @classmethod
+    def _cron(cls, value: str | None) -> str | None:
+        presets = {"@hourly", "@daily", "@weekly", "@monthly", "@yearly"}
+        field = r"(\*|[0-9A-Za-z,\-#L?]+)(/[0-9]+)?"
+        if value is None or value in presets or re.fullmatch(rf"{field}( {field}){{4}}", value):
+            return value
+        raise ValueError(
+            f"{value!r} is not a cron expression of five fields; allowed too: null or one of "
+            + ", ".join(sorted(presets))
+        )

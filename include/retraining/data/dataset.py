@@ -1,0 +1,174 @@
+"""Reading a pinned delivery into one frame, proving that it is what was pinned.
+
+The bytes that are parsed are the bytes that were hashed: a remote file is hashed while it is
+downloaded, a local one before it is parsed, and must not have been touched until it is. Parquet is
+turned into a frame column by column, so that a delivery is never in memory twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+
+from include.retraining.data.column_types import all_fitted, to_frame
+from include.retraining.data.csv_file import checked_columns, read_csv
+from include.retraining.data.delivery import is_csv_name, open_location, refuse_link
+from include.retraining.data.parquet_file import open_parquet, read_columns
+from include.retraining.data.reading import Reading
+from include.retraining.exceptions import ConfigError, DataChanged, DataRejected, MissingObject
+from include.retraining.runs.manifest import Delivery, PinnedFile
+from include.retraining.store.object_store import Store
+
+
+def read_dataset(
+    store: Store, delivery: Delivery, reading: Reading, columns: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """Read the columns of a delivery; rows in the order of the files, a fresh index.
+
+    Args:
+        store: where relative addresses start.
+        delivery: as pinned.
+        reading: as what the columns are read.
+        columns: which to read and in which order; None for all.
+
+    Raises:
+        DataChanged: when a file is not the one that was pinned, naming it.
+        DataRejected: when a file cannot be parsed, names a column twice, lacks one or holds a cell
+            that is not of its column's type; or when there are no rows.
+        ConfigError: when the files are CSV and the contract gives a feature no type.
+        StorageError: when the store refuses or does not answer.
+    """
+    place, folder = open_location(store, delivery.location)
+    is_csv = is_csv_name(delivery.files[0].name)
+    if is_csv:
+        _require_types(reading)
+    tables: list[pa.Table] = []
+    for file in delivery.files:
+        with _verified(place, folder, file) as path:
+            if is_csv:
+                table = read_csv(path, file.name, reading, columns)
+            else:
+                parquet = open_parquet(path, file.name)
+                names = checked_columns(parquet.schema_arrow.names, columns, file.name)
+                table = read_columns(parquet, names, file.name)
+        tables.append(all_fitted(table, reading.types))
+    del table  # or its columns could not be freed while they are converted
+    _refuse_other_columns(delivery, [table.column_names for table in tables], reading)
+    return to_frame(_joined(tables, delivery), reading.types)
+
+
+def _joined(tables: list[pa.Table], delivery: Delivery) -> pa.Table:
+    """Return the rows of all files, and let go of the files."""
+    if not any(table.num_rows for table in tables):
+        raise DataRejected(f"the delivery has no rows: {_of_files(delivery)}")
+    # A part without rows says nothing of the types that the contract leaves open.
+    parts = [table for table in tables if table.num_rows]
+    tables.clear()
+    try:
+        return pa.concat_tables(parts, promote_options="permissive")
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise DataRejected(f"the files disagree on a column's type: {_one_line(error)}") from error
+
+
+def _require_types(reading: Reading) -> None:
+    untyped = [name for name in reading.features if reading.types.of(name) is None]
+    if untyped:
+        raise ConfigError(
+            f"include/models/{reading.model}.py: Contract: gives no type to "
+            f"{', '.join(untyped[:5])}, which the model reads: a cell of a CSV file is text until "
+            f"a type converts it; declare `{untyped[0]}: float`, or `str` for text"
+        )
+
+
+def _of_files(delivery: Delivery) -> str:
+    count = len(delivery.files)
+    who = delivery.files[0].name if count == 1 else f"each of its {count} files"
+    return f"{who} holds the names of the columns only"
+
+
+@contextmanager
+def _verified(store: Store, folder: str, file: PinnedFile) -> Iterator[Path]:
+    """Give a local path to a file whose content is the pinned one for as long as it is read."""
+    key = f"{folder}/{file.name}".lstrip("/")
+    refuse_link(store, key)
+    local = store.local_path(key)
+    if local is None:
+        with tempfile.TemporaryDirectory(prefix="retraining-") as scratch:
+            path = Path(scratch, file.name)
+            _compare(file, _downloaded(store, key, path, file))
+            yield path
+        return
+    try:
+        before = local.stat()
+        _compare(file, store.digest(key))
+        yield local
+        after = local.stat()
+    except (FileNotFoundError, MissingObject) as error:
+        raise DataChanged(f"{_changed(file)}: it is gone") from error
+    if _touched(before) != _touched(after):
+        raise DataChanged(f"{_changed(file)}: it was written to while it was read")
+
+
+def _downloaded(store: Store, key: str, path: Path, file: PinnedFile) -> tuple[int, str]:
+    """Download an object and return its size and SHA-256."""
+    size, sha256 = 0, hashlib.sha256()
+    try:
+        with path.open("wb") as target:
+            for chunk in store.stream(key):
+                size += len(chunk)
+                sha256.update(chunk)
+                target.write(chunk)
+    except MissingObject as error:
+        raise DataChanged(f"{_changed(file)}: it is gone") from error
+    return size, sha256.hexdigest()
+
+
+def _compare(file: PinnedFile, found: tuple[int, str]) -> None:
+    size, sha256 = found
+    if size != file.size:
+        raise DataChanged(f"{_changed(file)}: it has {size:,} bytes, had {file.size:,} when pinned")
+    if sha256 != file.sha256:
+        raise DataChanged(f"{_changed(file)}: its content is not what was pinned (SHA-256 differs)")
+
+
+def _changed(file: PinnedFile) -> str:
+    return f"data changed during the run: {file.name}"
+
+
+def _touched(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _refuse_other_columns(delivery: Delivery, found: list[list[str]], reading: Reading) -> None:
+    """Refuse files with different columns, naming those that the contract knows."""
+    for file, names in zip(delivery.files, found, strict=True):
+        first = delivery.files[0].name
+        lacking = {"it": set(found[0]) - set(names), first: set(names) - set(found[0])}
+        told = [
+            f"{who} lacks {_known(columns, reading)}" for who, columns in lacking.items() if columns
+        ]
+        if told:
+            raise DataRejected(
+                f"{file.name}: its columns are not those of {first}: {'; '.join(told)}"
+            )
+
+
+def _known(columns: set[str], reading: Reading) -> str:
+    """Return the names of columns that the contract knows, and how many others there are."""
+    told = sorted(name for name in columns if reading.types.declares(name))[:5]
+    others = len(columns) - len(told)
+    if others:
+        unknown = f"column{'s' if others > 1 else ''} that the contract does not know"
+        told.append(f"{others:,} {'more' if told else unknown}")
+    return ", ".join(told)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

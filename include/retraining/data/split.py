@@ -1,0 +1,202 @@
+"""Which rows are the holdout: by a hash of each row's key, or by time.
+
+By key, a row is in the holdout when its hash lies below the fraction of the hash's range. The hash
+looks at nothing but the salt and the key, so a row stays where it is whatever else is delivered, in
+any order and any format. It is this, on unsigned 64-bit integers that wrap around:
+
+- a key counts by its text as it stands in the file (`key_texts`). A text that is a whole number of
+  at most 18 digits, written without a sign, a point or zeros before it, counts as that number, so
+  that the integer 12 of one file and the text "12" of another are one key, and "0012" is not; any
+  other text counts as its FNV-1a hash in UTF-8;
+- `mix(mix(number + 0x9E3779B97F4A7C15) xor salt)`, where `salt` is the first eight bytes (big
+  endian) of the SHA-256 of the configured salt and `mix` is the finalizer of SplitMix64.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from include.retraining.config.model import KeySplit, ModelConfig, TimeSplit
+from include.retraining.data.split_record import SplitUsed
+from include.retraining.exceptions import DataRejected
+
+CHUNK_ROWS = 1_000_000
+WHOLE_NUMBER = r"^(0|-?[1-9][0-9]{0,17})$"
+LARGEST_WHOLE = 10**18
+FNV_OFFSET = np.uint64(0xCBF29CE484222325)
+FNV_PRIME = np.uint64(0x100000001B3)
+
+Mask = npt.NDArray[np.bool_]
+Hashes = npt.NDArray[np.uint64]
+
+
+def holdout_mask(frame: pd.DataFrame, config: ModelConfig) -> Mask:
+    """Return which rows are the holdout.
+
+    Args:
+        frame: it needs the key, or the column that the split goes by.
+        config: the model's.
+
+    Raises:
+        DataRejected: when one side would be empty, or a row's time cannot be read.
+    """
+    split = config.data.split
+    if isinstance(split, KeySplit):
+        hashes = key_hashes(frame[config.data.key], split.salt)
+        mask = hashes < np.uint64(int(split.holdout_fraction * 2**64))
+    else:
+        mask = _newest(times(frame[split.column]), split)
+    for name, rows in (("holdout", int(mask.sum())), ("training", int((~mask).sum()))):
+        if rows == 0:
+            raise DataRejected(f"the split leaves no {name} rows of {len(mask):,}")
+    return mask
+
+
+def split_used(frame: pd.DataFrame, mask: Mask, config: ModelConfig) -> SplitUsed:
+    """Return how the holdout was chosen, for a version's manifest."""
+    split = config.data.split
+    if isinstance(split, KeySplit):
+        keys = frame[config.data.key]
+        return SplitUsed(
+            by="key",
+            holdout_fraction=split.holdout_fraction,
+            salt=split.salt,
+            key=config.data.key,
+            key_read=_read_as(keys),
+        )
+    newest = times(frame[split.column])[~mask].max()
+    return SplitUsed(
+        by="time",
+        column=split.column,
+        holdout_days=split.holdout_days,
+        train_until=newest.to_pydatetime(warn=False),
+    )
+
+
+def keys_on_both_sides(keys: pd.Series[Any], mask: Mask) -> int:
+    """Return how many different keys are in the training part and in the holdout."""
+    holdout = keys[mask]
+    return int(holdout[holdout.isin(keys[~mask])].nunique())
+
+
+def key_texts(keys: pd.Series[Any]) -> pa.LargeStringArray:
+    """Return each key as the text that stands for it in a file: 12 for 12 and 12.0."""
+    if _is_whole(keys):
+        return pc.cast(pa.array(keys.to_numpy()), pa.large_string())
+    return pa.array(_texts(keys), type=pa.large_string())
+
+
+def key_values(keys: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return keys as whole numbers where all of them are, else as texts.
+
+    In whatever form they came: the same keys are the same values then, from CSV and from Parquet.
+    """
+    texts = key_texts(pd.Series(keys))
+    if pc.all(pc.match_substring_regex(texts, WHOLE_NUMBER)).as_py():
+        texts = pc.cast(texts, pa.int64())
+    values: npt.NDArray[Any] = texts.to_numpy(zero_copy_only=False)
+    return values
+
+
+def _read_as(keys: pd.Series[Any]) -> str:
+    """Return how keys became text: `text` as they were written, or by the type of their value.
+
+    A number with a point, or a time, is written differently by different programs.
+    """
+    if pd.api.types.is_float_dtype(keys.dtype):
+        return "float"
+    return "time" if pd.api.types.is_datetime64_any_dtype(keys.dtype) else "text"
+
+
+def key_hashes(keys: pd.Series[Any], salt: str) -> Hashes:
+    """Return a salted 64-bit hash per key, as the module describes."""
+    mixed_in = np.uint64(int.from_bytes(hashlib.sha256(salt.encode()).digest()[:8], "big"))
+    hashes = np.empty(len(keys), dtype=np.uint64)
+    for start in range(0, len(keys), CHUNK_ROWS):
+        part = slice(start, start + CHUNK_ROWS)
+        numbers = _numbers(keys.iloc[part])
+        hashes[part] = mix(mix(numbers + np.uint64(0x9E3779B97F4A7C15)) ^ mixed_in)
+    return hashes
+
+
+def times(column: pd.Series[Any]) -> pd.Series[pd.Timestamp]:
+    """Return a column of dates or times in UTC; one without a zone is taken as UTC.
+
+    Raises:
+        DataRejected: naming the column and the number of rows that hold no time.
+    """
+    parsed = times_or_missing(column)
+    unreadable = int(parsed.isna().sum())
+    if unreadable:
+        raise DataRejected(
+            f"{column.name}: {unreadable:,} rows hold no date or time in ISO 8601, like 2026-11-24"
+        )
+    return parsed
+
+
+def times_or_missing(column: pd.Series[Any]) -> pd.Series[pd.Timestamp]:
+    """Return a column of dates or times in UTC, `NaT` where a cell holds none."""
+    return pd.to_datetime(column, utc=True, errors="coerce", format="ISO8601")
+
+
+def _newest(when: pd.Series[pd.Timestamp], split: TimeSplit) -> Mask:
+    cut = when.max() - pd.Timedelta(days=split.holdout_days)
+    return (when > cut).to_numpy(dtype=bool)
+
+
+def _numbers(keys: pd.Series[Any]) -> Hashes:
+    """Return the number that each key counts as."""
+    if _is_whole(keys):
+        values = keys.to_numpy()
+        if len(values) == 0 or (
+            int(values.min()) > -LARGEST_WHOLE and int(values.max()) < LARGEST_WHOLE
+        ):
+            return values.astype(np.int64).view(np.uint64)
+    texts = key_texts(keys)
+    is_whole = pc.match_substring_regex(texts, WHOLE_NUMBER).to_numpy(zero_copy_only=False)
+    numbers = np.empty(len(texts), dtype=np.uint64)
+    wholes = pc.cast(texts.filter(pa.array(is_whole)), pa.int64()).to_numpy(zero_copy_only=False)
+    numbers[is_whole] = wholes.astype(np.int64).view(np.uint64)
+    numbers[~is_whole] = _fnv1a(texts.filter(pa.array(~is_whole)))
+    return numbers
+
+
+def _is_whole(keys: pd.Series[Any]) -> bool:
+    return pd.api.types.is_integer_dtype(keys.dtype) and not keys.hasnans
+
+
+def _texts(keys: pd.Series[Any]) -> list[str]:
+    """Return each key as text; a float that is a whole number is written as one."""
+    return [
+        str(int(key)) if isinstance(key, float) and key.is_integer() else str(key)
+        for key in keys.tolist()
+    ]
+
+
+def _fnv1a(texts: pa.LargeStringArray) -> Hashes:
+    """Return the 64-bit FNV-1a hash of each text's UTF-8 bytes, all texts a byte at a time."""
+    texts = pa.concat_arrays([texts])  # a fresh array starts at offset 0 of its buffers
+    _, offsets_buffer, bytes_buffer = texts.buffers()
+    offsets = np.frombuffer(offsets_buffer, dtype=np.int64)[: len(texts) + 1]
+    content = np.frombuffer(bytes_buffer or b"", dtype=np.uint8)
+    starts, lengths = offsets[:-1], np.diff(offsets)
+    hashes = np.full(len(texts), FNV_OFFSET)
+    for position in range(int(lengths.max(initial=0))):
+        (longer,) = np.nonzero(lengths > position)
+        octets = content[starts[longer] + position].astype(np.uint64)
+        hashes[longer] = (hashes[longer] ^ octets) * FNV_PRIME
+    return hashes
+
+
+def mix(values: Hashes) -> Hashes:
+    """Return the finalizer of SplitMix64: every bit of the input moves every bit of the output."""
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))

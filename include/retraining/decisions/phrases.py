@@ -1,0 +1,43 @@
+"""What a decision is called: the same words in `why`, in messages, and in the Airflow UI."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from include.retraining.decisions.record import DecisionRecord, Outcome
+
+HAPPENED: dict[Outcome, str] = {
+    Outcome.PROMOTED: "a new version serves",
+    Outcome.REJECTED: "the new version was refused",
+    Outcome.CANNOT_JUDGE: "the new version could not be judged",
+    Outcome.NO_CHANGE: "nothing had changed",
+    Outcome.DATA_REJECTED: "the data was refused",
+    Outcome.NO_DATA: "no complete delivery came in time",
+    Outcome.DRY_RUN: "it was a dry run",
+    Outcome.SUPERSEDED: "something changed under the run",
+    Outcome.HELD: "automatic promotion is on hold",
+    Outcome.APPROVAL_REJECTED: "the new version was not approved",
+    Outcome.APPROVAL_EXPIRED: "nobody approved the new version in time",
+    Outcome.FAILED: "the run broke",
+    Outcome.CANCELLED: "the run was ended by hand",
+}
+"""What happened, by outcome: the first words of a message."""
+
+
+def decision_sentence(record: DecisionRecord, *, with_reason: bool = True) -> str:
+    """Say what a run decided, without a full stop.
+
+    Args:
+        record: the decision.
+        with_reason: False where the reason was said already.
+    """
+    of = f"by the run of {time_words(record.run_after)}"
+    said = f"{record.model} was updated {of}"
+    if record.outcome is not Outcome.PROMOTED:
+        said = f"{record.model} was not updated {of}, {HAPPENED[record.outcome]}"
+    return f"{said}: {record.reason.rstrip('. ')}" if with_reason else said
+
+
+def time_words(moment: datetime) -> str:
+    """Return a time to the minute, in UTC."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

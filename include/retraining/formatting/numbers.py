@@ -1,0 +1,74 @@
+"""Numbers and metric names as people read them."""
+
+from __future__ import annotations
+
+from include.retraining.formatting.visible_text import visible
+
+
+def metric_name(metric: str) -> str:
+    """Return a scorer's name in words: `neg_mean_absolute_error` is `mean absolute error`."""
+    return metric.removeprefix("neg_").replace("_", " ")
+
+
+def is_error(metric: str) -> bool:
+    """Return whether people read the metric as an error, of which less is better."""
+    return metric.startswith("neg_")
+
+
+def metric_value(metric: str, value: float) -> float:
+    """Return a metric's value as people read it: an error is positive."""
+    return -value if is_error(metric) else value
+
+
+def number(value: float, digits: int = 4) -> str:
+    """Return a number with so many significant digits, without an exponent where that is readable.
+
+    `0.8` is written `0.80`, `1234567` is `1,234,567`.
+    """
+    if 10**digits <= abs(value) < 1e15:
+        return f"{value:,.0f}"
+    text = f"{value:.{digits}g}"
+    whole, point, decimals = text.partition(".")
+    return f"{whole}.{decimals}0" if point and len(decimals) == 1 and abs(value) < 1 else text
+
+
+def apart(value: float, limit: float) -> tuple[str, str]:
+    """Return two numbers with as many digits as it takes to see which is greater.
+
+    Four digits are enough unless 0.79996 must be told from 0.8.
+    """
+    for digits in (4, 7, 10):
+        texts = number(value, digits), number(limit, digits)
+        if value == limit or texts[0] != texts[1]:
+            return texts
+    return repr(value), repr(limit)
+
+
+def above(metric: str) -> str:
+    """Return the direction in which a metric is better, in words."""
+    return "below" if is_error(metric) else "above"
+
+
+def at_least_words(metric: str, what: str, value: float, limit: float, must: str) -> str:
+    """Say what a metric is and what it has to be; an error has to be at most, not at least.
+
+    Args:
+        metric: the scorer's name.
+        what: what the sentence calls it.
+        value: the score, greater is better.
+        limit: the least score.
+        must: `must be ` when it does not hold, else nothing.
+    """
+    shown, bound = apart(metric_value(metric, value), metric_value(metric, limit))
+    return f"{what} is {shown}, {must}{'at most' if is_error(metric) else 'at least'} {bound}"
+
+
+def signed(value: float) -> str:
+    """Return a difference with its sign."""
+    return f"{'-' if value < 0 else '+'}{number(abs(value))}"
+
+
+def cut(text: str, length: int) -> str:
+    """Return ``text`` on one line that can be seen, cut to ``length`` characters."""
+    line = " ".join(visible(text).split())
+    return line if len(line) <= length else line[: length - 1].rstrip() + "…"

@@ -1,0 +1,43 @@
+"""The gate's rule that no number lies where its metric cannot be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from include.retraining.config.metric_ranges import limits_out_of_range, range_of
+from include.retraining.config.model import GatePolicy
+from include.retraining.formatting.numbers import cut, metric_name, number
+from include.retraining.gate.report import EvaluationReport
+from include.retraining.gate.verdict import Answer, GateResult, finite, result
+
+
+def numbers_in_range(report: EvaluationReport, policy: GatePolicy) -> Iterator[GateResult]:
+    """Refuse scores and limits that their metric cannot have. Silent when there are none.
+
+    A champion's score is a gate of the comparison: a champion with senseless scores is one that
+    cannot be compared.
+    """
+    for line in limits_out_of_range(policy):
+        yield result("metric ranges", Answer.CANNOT_JUDGE, cut(line, 300))
+    for gate, who, metrics in _scores(report, policy):
+        for metric, score in sorted(metrics.items()):
+            value, bounds = finite(score), range_of(metric)
+            if value is not None and bounds is not None and not bounds.holds(value):
+                text = f"{metric_name(metric)} of {who} is {number(value)}: {metric} {bounds}"
+                yield result(gate, Answer.CANNOT_JUDGE, text)
+
+
+def _scores(
+    report: EvaluationReport, policy: GatePolicy
+) -> Iterator[tuple[str, str, Mapping[str, float | None]]]:
+    """Return everybody's scores, each with the gate that it is a matter of and whose they are."""
+    yield "metric ranges", "the challenger", report.challenger.metrics
+    yield "metric ranges", "the naive baseline", report.baseline.metrics
+    for who, opponent in (("champion", report.champion), ("best of the last ten", report.best)):
+        if opponent is not None and opponent.scores is not None:
+            yield f"against {who}, range", f"the {who}", opponent.scores.metrics
+    for scores in report.slices:
+        where = f"{cut(scores.column, 80)}={cut(scores.value, 80)}"
+        gate = f"slice {where}, range"
+        yield gate, where, {policy.metric: scores.challenger}
+        yield f"{gate} against champion", where, {policy.metric: scores.champion}

@@ -1,0 +1,132 @@
+"""An evaluation and its verdict as Markdown: for the model card, and for who must approve it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from include.retraining.data.split_record import SplitUsed
+from include.retraining.formatting.markdown import NOTHING, code, escaped, table
+from include.retraining.formatting.numbers import metric_name, metric_value, number, signed
+from include.retraining.gate.report import EvaluationReport, Opponent, Scores
+from include.retraining.gate.tries import level_words, ordinal
+from include.retraining.gate.verdict import REFUSALS, Answer, Verdict
+
+
+def plain(value: float | None, digits: int = 3) -> str:
+    """Return a number, or the sign for none."""
+    return NOTHING if value is None else number(value, digits)
+
+
+def answer_words(answer: Answer) -> str:
+    """Return a gate's answer in words."""
+    return answer.value.replace("_", " ")
+
+
+def gates_table(verdict: Verdict) -> str:
+    """Return each gate's answer, value, limit and reason; a refusal is bold."""
+    rows = []
+    for gate in verdict.gates:
+        answer = answer_words(gate.answer)
+        answer = f"**{answer}**" if gate.answer in REFUSALS else answer
+        numbers = (plain(gate.value, 4), plain(gate.limit, 4))
+        rows.append([escaped(gate.gate), answer, *numbers, escaped(gate.reason)])
+    return table(("Gate", "Answer", "Value", "Limit", "Reason"), rows)
+
+
+def scores_table(report: EvaluationReport) -> str:
+    """Return every metric of challenger, champion, best champion of late and naive baseline."""
+    entrants = _entrants(report)
+    scores = [found for _, found in entrants]
+    rows = []
+    for metric in report.challenger.metrics:
+        name = metric_name(metric)
+        values = [_value(metric, found.metrics.get(metric) if found else None) for found in scores]
+        rows.append([f"**{name}** (decides)" if metric == report.metric else name, *values])
+    rows.append(["latency, 1,000 rows", *(_latency(found) for found in scores)])
+    rows.append(["size of the model", *(_size(found) for found in scores)])
+    return table(("Metric", *(name for name, _ in entrants)), rows)
+
+
+def opponent_lines(report: EvaluationReport) -> list[str]:
+    """Return a sentence for each champion that the challenger was compared with."""
+    found = (("champion", report.champion), ("best of the last ten", report.best))
+    lines = [_against(name, opponent, report.metric) for name, opponent in found if opponent]
+    if report.champion is None:
+        lines.append("Nothing served when it was evaluated: there is no champion to compare with.")
+    if report.tried is not None and report.champion is not None:
+        tried = report.tried
+        lines.append(
+            f"It is the {ordinal(tried.number)} challenger on these rows since generation "
+            f"{tried.generation}: each further one is held to a wider interval."
+        )
+    left_out = len(report.holdout.left_out_classes)
+    if left_out:
+        lines.append(
+            f"{left_out:,} {'class has' if left_out == 1 else 'classes have'} no row in the "
+            "holdout, and no part in anybody's scores."
+        )
+    return lines
+
+
+def slices_table(report: EvaluationReport) -> str:
+    """Return the decision metric on each subgroup; nothing when there are none."""
+    if not report.slices:
+        return ""
+    rows = [
+        [
+            f"{escaped(item.column)} = {escaped(item.value)}",
+            f"{item.rows:,}",
+            _value(report.metric, item.challenger),
+            _value(report.metric, item.champion),
+            "yes" if item.is_judged else "no, too few rows",
+        ]
+        for item in report.slices
+    ]
+    columns = ("Slice", "Rows", "Challenger", "Champion", "Judged")
+    return f"{metric_name(report.metric).capitalize()} per slice.\n\n{table(columns, rows)}"
+
+
+def split_words(split: SplitUsed) -> str:
+    """Say which rows are held out, and up to when was trained."""
+    if split.by == "key":
+        share = f"{split.holdout_fraction:.0%}" if split.holdout_fraction else "a part"
+        return f"Rows are held out by a hash of their key ({share}), the same ones each time."
+    until = f"{split.train_until:%Y-%m-%d %H:%M}" if split.train_until else "unknown"
+    return (
+        f"The newest {plain(split.holdout_days)} days by {code(split.column)} are held out; "
+        f"it was trained on rows up to {until} UTC."
+    )
+
+
+def _entrants(report: EvaluationReport) -> Sequence[tuple[str, Scores | None]]:
+    entrants: list[tuple[str, Scores | None]] = [("Challenger", report.challenger)]
+    for name, opponent in (("Champion", report.champion), ("Best of the last ten", report.best)):
+        if opponent is not None:
+            entrants.append((f"{name} `{opponent.serving.version}`", opponent.scores))
+    return [*entrants, ("Naive baseline", report.baseline)]
+
+
+def _value(metric: str, value: float | None) -> str:
+    return NOTHING if value is None else number(metric_value(metric, value))
+
+
+def _latency(scores: Scores | None) -> str:
+    found = scores.latency_ms_per_1000_rows if scores else None
+    return NOTHING if found is None else f"{number(found, 3)} ms"
+
+
+def _size(scores: Scores | None) -> str:
+    found = scores.model_bytes if scores else None
+    return NOTHING if found is None else f"{number(found / 1e6, 3)} MB"
+
+
+def _against(name: str, opponent: Opponent, metric: str) -> str:
+    found = opponent.comparison
+    if found is None:
+        why = f": {escaped(opponent.error)}" if opponent.error else ""
+        return f"Against the {name} it could not be compared{why}."
+    return (
+        f"Against the {name}, by {metric_name(metric)}, greater is better: "
+        f"**{signed(found.difference)}**, {level_words(found.level)} between "
+        f"{signed(found.lower)} and {signed(found.upper)} ({escaped(found.method)})."
+    )

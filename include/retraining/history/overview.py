@@ -1,0 +1,224 @@
+"""What a store says of all its models at a glance, and of one in full.
+
+Nothing here raises for one model's damage: what cannot be read is a sentence beside what can.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TypeVar
+
+from include.retraining.decisions.record import DecisionRecord
+from include.retraining.decisions.record_files import decision_keys, read_record
+from include.retraining.decisions.records import as_the_log_says
+from include.retraining.decisions.watch_memory import Raised, Watched
+from include.retraining.exceptions import EvidenceError, RetrainingError
+from include.retraining.formatting.numbers import cut
+from include.retraining.registry.entry import PromotionEntry
+from include.retraining.registry.promotion_log import PromotionLog
+from include.retraining.store.layout import decisions_folder, promotion_key, watch_key
+from include.retraining.store.object_store import ObjectInfo, Store
+from include.retraining.store.redaction import redact
+
+T = TypeVar("T")
+
+_WATCH = "watch/models"
+PROBLEM_LENGTH = 400
+READERS = 16
+"""How many models or records are read at once: a bucket answers late, and to many at a time."""
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """An object that is there and cannot be read."""
+
+    key: str
+    why: str
+
+
+@dataclass(frozen=True)
+class ModelSeen:
+    """What the store says of one model. What could not be read is missing, and in ``problems``."""
+
+    model: str
+    entries: tuple[PromotionEntry, ...] = ()
+    """The promotion log, the entry that serves first, as far back as was asked for."""
+    came_by: PromotionEntry | None = None
+    """The entry by which what serves came to serve: its time is since when."""
+    hold: PromotionEntry | None = None
+    """The rollback that holds automatic promotion."""
+    newest: DecisionRecord | None = None
+    """The decision of the run that was due last."""
+    raised: dict[str, Raised] = field(default_factory=dict)
+    """What the watch has raised and not yet seen to be over, by its condition."""
+    problems: tuple[str, ...] = ()
+    is_log_read: bool = True
+    """Whether the promotion log could be read; without entries, it then has none."""
+
+    @property
+    def champion(self) -> PromotionEntry | None:
+        """The entry that serves."""
+        return self.entries[0] if self.entries else None
+
+
+class Glances:
+    """What was seen of each model, for as long as nothing in its folders changes."""
+
+    def __init__(self) -> None:
+        """Know nothing yet."""
+        self._seen: dict[tuple[str, str, int], tuple[tuple[ObjectInfo, ...], ModelSeen]] = {}
+
+    def look(self, store: Store, model: str, *, entries: int) -> ModelSeen:
+        """Return what the store says of one model.
+
+        Args:
+            store: a `RememberingStore`, which lists a folder once.
+            model: its name.
+            entries: how many entries of its promotion log to read, the newest first.
+        """
+        place = (store.uri, model, entries)
+        try:
+            now = _listing(store, model)
+        except RetrainingError as error:
+            return ModelSeen(model, problems=(sentence_of(error),), is_log_read=False)
+        before, seen = self._seen.get(place, (None, None))
+        if seen is None or before != now:
+            seen = look_at_model(store, model, entries=entries)
+            if not seen.problems:  # which the next look may not have
+                self._seen[place] = (now, seen)
+        return seen
+
+
+def look_at_models(
+    store: Store, names: Iterable[str], *, entries: int, glances: Glances
+) -> list[ModelSeen]:
+    """Return what the store says of each model.
+
+    Args:
+        store: a `RememberingStore`.
+        names: the models.
+        entries: how many entries of each promotion log to read, the newest first.
+        glances: outlives the look.
+
+    Raises:
+        StorageError: when the store refuses to list, or does not answer.
+    """
+    store.children(_WATCH)  # so that one without alarms costs no request of its own
+    return read_all(lambda name: glances.look(store, name, entries=entries), names)
+
+
+def look_at_model(store: Store, model: str, *, entries: int) -> ModelSeen:
+    """Return what the store says of one model."""
+    problems: list[str] = []
+    log = _of_log(store, model, entries, problems)
+    is_log_read = not problems
+    newest = _tried(lambda: _newest(store, model), problems)
+    raised = _tried(lambda: _raised(store, model), problems)
+    return ModelSeen(
+        model=model,
+        entries=log[0],
+        came_by=log[1],
+        hold=log[2],
+        newest=newest,
+        raised=raised or {},
+        problems=tuple(dict.fromkeys(problems)),
+        is_log_read=is_log_read,
+    )
+
+
+def recent_decisions(
+    store: Store, model: str, *, limit: int, before: str | None = None
+) -> tuple[list[DecisionRecord | Unreadable], str | None]:
+    """Return a model's decisions, that of the run due last first.
+
+    Args:
+        store: best a `RememberingStore`.
+        model: whose.
+        limit: at most so many.
+        before: only those that come after this key in that order.
+
+    Returns:
+        The decisions, and the key to go on behind, None when there are no more.
+
+    Raises:
+        StorageError: when the store refuses or does not answer.
+    """
+    keys = [key for key in decision_keys(store, model) if before is None or key < before]
+    shown = keys[:limit]
+    found = read_all(lambda key: read_decision(store, key), shown)
+    return found, shown[-1] if len(keys) > limit else None
+
+
+def read_decision(store: Store, key: str) -> DecisionRecord | Unreadable:
+    """Return a decision as the promotion log confirms it, or why it cannot be read."""
+    try:
+        record = read_record(store, key)
+        if record is None:
+            return Unreadable(key, "it is not there")
+        return as_the_log_says(store, record)
+    except RetrainingError as error:
+        return Unreadable(key, sentence_of(error).removeprefix(f"{key}: "))
+
+
+def read_all(read: Callable[[str], T], names: Iterable[str]) -> list[T]:
+    """Read several things at once, in their order."""
+    with ThreadPoolExecutor(max_workers=READERS) as pool:
+        return list(pool.map(read, names))
+
+
+def sentence_of(error: Exception) -> str:
+    """Return an error in one line that may be shown."""
+    return cut(redact(str(error)), PROBLEM_LENGTH)
+
+
+def _listing(store: Store, model: str) -> tuple[ObjectInfo, ...]:
+    """Return all that what is seen of a model is made from, as the listings tell it apart."""
+    key = watch_key(f"models/{model}")
+    return (
+        *store.objects(promotion_key(model, 0).rpartition("/")[0]),
+        *store.children(decisions_folder(model))[1],
+        *(info for info in store.children(_WATCH)[1] if info.key == key),
+    )
+
+
+def _of_log(
+    store: Store, model: str, entries: int, problems: list[str]
+) -> tuple[tuple[PromotionEntry, ...], PromotionEntry | None, PromotionEntry | None]:
+    """Return the newest entries, the one that what serves came by, and the hold."""
+    try:
+        log = PromotionLog(store, model)
+        found = tuple(islice(log.newest_first(), entries))
+        if not found:
+            return (), None, None
+        return found, log.came_by(found[0]), log.hold() if found[0].is_held else None
+    except RetrainingError as error:
+        problems.append(sentence_of(error))
+        return (), None, None
+
+
+def _newest(store: Store, model: str) -> DecisionRecord | None:
+    key = next(iter(decision_keys(store, model)), None)
+    found = None if key is None else read_decision(store, key)
+    if isinstance(found, Unreadable):
+        raise EvidenceError(f"{found.key}: {found.why}")
+    return found
+
+
+def _raised(store: Store, model: str) -> dict[str, Raised]:
+    key = watch_key(f"models/{model}")
+    data = store.read_if_present(key)
+    if data is None:
+        return {}
+    watched = Watched.from_bytes(data, where=key)
+    return {name: raised for name, raised in watched.raised.items() if not raised.is_over}
+
+
+def _tried(read: Callable[[], T], problems: list[str]) -> T | None:
+    try:
+        return read()
+    except RetrainingError as error:
+        problems.append(sentence_of(error))
+        return None

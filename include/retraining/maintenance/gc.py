@@ -1,0 +1,187 @@
+"""Remove what no one needs: old versions, unfinished attempts, old messages, writers' litter.
+
+Never removed: the champion, whatever an entry of the promotion log names, the newest versions, and
+anything of a run or a decision. Between looking and removing, a version that nobody wanted may be
+promoted: it is judged again under other rules, or its approval comes late. So each old version is
+marked first, no marked version is promoted, and after a while long enough for a promotion that had
+begun, the log is read once more: what it names by then stays. An aborted upload in parts is
+invisible here; a bucket's lifecycle rule ends those.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from include.retraining.alerts.outbox import sent_before
+from include.retraining.exceptions import EvidenceError
+from include.retraining.registry.promotion_log import PromotionLog
+from include.retraining.registry.removal import mark_for_removal
+from include.retraining.registry.versions import VersionManifest
+from include.retraining.store import layout
+from include.retraining.store.object_store import ObjectInfo, Store
+
+KEEP_VERSIONS = 10
+GRACE = timedelta(days=1)
+SENT_FOR = timedelta(days=90)
+SETTLE_SECONDS = 30.0
+"""How long a promotion that did not see a version's mark may still take."""
+_LITTER = re.compile(r".+#[0-9]+")
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """One object that may go."""
+
+    key: str
+    size: int
+    """Bytes."""
+    why: str
+    version: tuple[str, str] | None = None
+    """Model and version, where all of a version goes."""
+
+
+def find_garbage(
+    store: Store, model: str, *, keep: int = KEEP_VERSIONS, now: datetime | None = None
+) -> list[Garbage]:
+    """Return what of a model may be removed, in the order in which it must be.
+
+    Args:
+        store: the store.
+        model: the model's name.
+        keep: how many of the newest versions to keep whatever became of them.
+        now: the time, for tests; nothing younger than a day is garbage.
+
+    Raises:
+        RegistryError: when the promotion log is not sound: then nothing may be removed.
+    """
+    cutoff = (now or datetime.now(UTC)) - GRACE
+    promoted = {entry.version for entry in PromotionLog(store, model).history()}
+    prefix = layout.version_folder(model, "")
+    folders: dict[str, list[ObjectInfo]] = {}
+    for info in store.objects(prefix):
+        version = info.key.removeprefix(prefix).partition("/")[0]
+        folders.setdefault(version, []).append(info)
+    manifests = {version: _manifest(store, model, version) for version in folders}
+    finished = [
+        manifest for manifest in manifests.values() if isinstance(manifest, VersionManifest)
+    ]
+    newest_first = sorted(finished, key=lambda manifest: manifest.created_at, reverse=True)
+    kept = promoted | {manifest.version for manifest in newest_first[:keep]}
+    garbage = list(_litter(store, model, cutoff))
+    for version, objects in sorted(folders.items()):
+        garbage += _garbage_of(version, objects, manifests[version], kept, cutoff)
+    return garbage
+
+
+def find_sent_notices(store: Store, *, now: datetime | None = None) -> list[Garbage]:
+    """Return what may be removed of the messages that were sent long ago, in this order.
+
+    The outbox is listed at each look of the watch. What is told again after that time, because it
+    still lasts, is sent again.
+    """
+    cutoff = (now or datetime.now(UTC)) - SENT_FOR
+    return [
+        Garbage(info.key, info.size, "a message sent long ago")
+        for info in sent_before(store, cutoff)
+    ]
+
+
+def remove(store: Store, garbage: list[Garbage]) -> list[Garbage]:
+    """Remove what was found, unless it is wanted by now, and return what went.
+
+    Args:
+        store: the store.
+        garbage: as found, in that order.
+
+    Raises:
+        RegistryError: when a promotion log is not sound any more: nothing of that model goes.
+    """
+    found = dict.fromkeys(item.version for item in garbage if item.version is not None)
+    for model, version in found:
+        mark_for_removal(store, model, version)
+    if found:
+        time.sleep(SETTLE_SECONDS)
+    wanted = {
+        (model, entry.version)
+        for model in {model for model, _ in found}
+        for entry in PromotionLog(store, model).history()
+    }
+    removed = [item for item in garbage if item.version not in wanted]
+    for item in removed:
+        _remove(store, item.key)
+    for model, version in found:
+        store.delete(layout.removal_key(model, version))
+    return removed
+
+
+def _remove(store: Store, key: str) -> None:
+    path = store.local_path(key)
+    if path is not None and _LITTER.fullmatch(path.name):
+        path.unlink(missing_ok=True)  # the storage library refuses such a name
+    else:
+        store.delete(key)
+
+
+def models_in(store: Store) -> list[str]:
+    """Return the names of the models that left anything in the store."""
+    return store.children("models")[0]
+
+
+def _manifest(store: Store, model: str, version: str) -> VersionManifest | EvidenceError | None:
+    """Return a version's manifest, None for an unfinished version, or why it is unreadable."""
+    key = layout.version_manifest_key(model, version)
+    data = store.read_if_present(key)
+    try:
+        return None if data is None else VersionManifest.from_bytes(data, where=key)
+    except EvidenceError as error:
+        return error
+
+
+def _garbage_of(
+    version: str,
+    objects: list[ObjectInfo],
+    manifest: VersionManifest | EvidenceError | None,
+    kept: set[str],
+    cutoff: datetime,
+) -> Iterator[Garbage]:
+    if isinstance(manifest, EvidenceError):
+        return  # a person must look at it: `verify` names it
+    if manifest is not None and version not in kept and _newest(objects) < cutoff:
+        # The manifest goes first: a version without it is an unfinished one, and no one's.
+        objects = sorted(objects, key=lambda info: info.key.count("/"))
+        place = (manifest.model, version)
+        yield from (Garbage(info.key, info.size, "an old version", place) for info in objects)
+        return
+    if manifest is None and _newest(objects) < cutoff:
+        yield from (Garbage(info.key, info.size, "an unfinished attempt") for info in objects)
+        return
+    attempts: dict[str, list[ObjectInfo]] = {}
+    for info in objects:
+        attempt, slash, _ = info.key.partition(f"/{version}/")[2].partition("/")
+        if slash:
+            attempts.setdefault(attempt, []).append(info)
+    for attempt, files in sorted(attempts.items()):
+        if (manifest is None or attempt != manifest.attempt) and _newest(files) < cutoff:
+            yield from (Garbage(info.key, info.size, "an unfinished attempt") for info in files)
+
+
+def _newest(objects: list[ObjectInfo]) -> datetime:
+    return max(info.last_modified for info in objects)
+
+
+def _litter(store: Store, model: str, cutoff: datetime) -> Iterator[Garbage]:
+    """Yield what writers that were killed left on a folder, where the storage library hides it."""
+    root = store.local_path("")
+    if root is None:
+        return
+    for folder in (root / layout.model_folder(model), root / layout.OUTBOX):
+        for path in sorted(folder.rglob("*#*")):
+            status = path.stat()
+            is_old = datetime.fromtimestamp(status.st_mtime, UTC) < cutoff
+            if is_old and path.is_file() and _LITTER.fullmatch(path.name):
+                key = path.relative_to(root).as_posix()
+                yield Garbage(key, status.st_size, "litter of a killed writer")

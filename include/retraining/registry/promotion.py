@@ -1,0 +1,334 @@
+"""The registry: which version serves, how it came to, and how that changes."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection
+from datetime import UTC, datetime
+
+from include.retraining.documents import sha256_of
+from include.retraining.exceptions import Held, RegistryError, Superseded
+from include.retraining.gate.report import EvaluationReport
+from include.retraining.gate.verdict import Verdict
+from include.retraining.registry import versions
+from include.retraining.registry.entry import PromotionEntry, PromotionKind
+from include.retraining.registry.promotion_log import CLOCK_TOLERANCE, PromotionLog
+from include.retraining.registry.promotion_rules import (
+    checked_version,
+    newer_data_serves,
+    require_evidence,
+)
+from include.retraining.registry.reason import checked_reason
+from include.retraining.registry.removal import refuse_marked
+from include.retraining.registry.versions import VersionManifest
+from include.retraining.runs.manifest import RunManifest
+from include.retraining.store import layout
+from include.retraining.store.object_store import Store
+
+
+class Registry:
+    """The power to change what serves: one model's promotion log and the rules for adding to it.
+
+    Who only reads takes the log itself.
+    """
+
+    def __init__(self, store: Store, model: str) -> None:
+        self.store = store
+        self.model = model
+        self.log = PromotionLog(store, model)
+
+    def append(self, entry: PromotionEntry) -> PromotionEntry | None:
+        """Put an entry if its number is free, chained to the one before it, and read it back.
+
+        Returns:
+            The entry as stored, or None when another entry has the number.
+
+        Raises:
+            RegistryError: when what was written cannot be read back.
+        """
+        before = self.log.read(entry.generation - 1) if entry.generation > 1 else None
+        chained = entry.model_copy(update={"previous_sha256": before and sha256_of(before)})
+        key, data = layout.promotion_key(self.model, entry.generation), chained.to_bytes()
+        if not self.store.create(key, data):
+            return None
+        if self.store.read(key) != data:
+            raise RegistryError(f"{self.store.uri}/{key}: what was written cannot be read back")
+        return chained
+
+    def promote(
+        self,
+        *,
+        manifest: RunManifest,
+        verdict: Verdict,
+        report: EvaluationReport,
+        actor: str,
+        reason: str,
+        clear: int = 0,
+    ) -> PromotionEntry:
+        """Let a run's challenger serve, if its verdict passed and nothing changed since.
+
+        Safe to repeat: the same run with the same verdict gets the entry that it has.
+
+        Args:
+            manifest: of the run.
+            verdict: the gate's answer, as stored.
+            report: what it was made from.
+            actor: the DAG, or the person who triggered the run.
+            reason: one sentence.
+            clear: which clear of the run this is.
+
+        Raises:
+            InfrastructureError: while `gc` removes the version: another try finds it gone or not.
+            RegistryError: when verdict, report and manifest do not belong together or do not pass.
+            ArtifactError: when the version's files are not what its manifest says.
+            Superseded: when another entry was made since the evaluation, newer data serves already,
+                or a person rolled this version back.
+            Held: when a person rolled back and has not released automatic promotion.
+        """
+        require_evidence(manifest, verdict, report)
+        version, digest = checked_version(self.store, self.model, manifest.version)
+        versions.check_provenance(version, manifest)
+        head, judged_against = self.log.head(), verdict.judged_against
+        if head > judged_against:
+            return self._own(manifest, verdict)
+        if head < judged_against:
+            raise RegistryError(
+                f"{self.model}: the challenger was judged against generation {judged_against}, "
+                f"and the log ends at {head}: entries are missing"
+            )
+        if head:
+            self._require_no_hold()
+            self._require_newer(manifest, version, self.log.entry(head))
+        refuse_marked(self.store, self.model, manifest.version)
+        entry = PromotionEntry(
+            model=self.model,
+            generation=judged_against + 1,
+            kind=PromotionKind.PROMOTION,
+            version=manifest.version,
+            version_digest=digest,
+            previous_sha256=None,
+            nonce=uuid.uuid4().hex,
+            judged_against=judged_against,
+            verdict_digest=verdict.content_digest,
+            metric=report.metric,
+            value=report.challenger.metrics.get(report.metric),
+            judged=report.judged_score,
+            data_date=manifest.params.date.isoformat(),
+            run_id=manifest.run_id,
+            clear=clear,
+            actor=actor,
+            reason=reason,
+            created_at=datetime.now(UTC),
+        )
+        return self.append(entry) or self._own(manifest, verdict)
+
+    def rollback(
+        self,
+        version: str,
+        *,
+        actor: str,
+        reason: str,
+        seen: int | None = None,
+        request: str | None = None,
+    ) -> PromotionEntry:
+        """Let an earlier champion serve again. Nothing is trained, nothing is judged.
+
+        From here on no run promotes, until someone releases that with a reason. Safe to repeat: the
+        same rollback by the same actor, or for the same request, gets the entry that it has.
+
+        Args:
+            version: it must have served.
+            actor: the person.
+            reason: one line.
+            seen: the generation that the person decided on; None for the one that serves.
+            request: names what the person asked with (`PromotionEntry.request`).
+
+        Raises:
+            NotFound: when the version never served.
+            RegistryError: when it serves already, or actor or reason are missing.
+            ArtifactError: when its files are not what its manifest says.
+            Superseded: when another entry was made meanwhile: look again before trying again.
+        """
+        reason = checked_reason(actor, reason)
+        champion = self._require_champion()
+        if seen is not None and champion.generation != seen:
+            return self._own_by_hand(seen, request)
+        if champion.version == version:
+            made = (champion.kind, champion.actor, champion.reason)
+            if made == (PromotionKind.ROLLBACK, actor, reason):
+                return champion
+            raise RegistryError(f"{self.model}: version {version} serves already")
+        earlier = self.log.served(version)
+        checked_version(self.store, self.model, version, earlier.version_digest)
+        changes = {
+            "kind": PromotionKind.ROLLBACK,
+            "actor": actor,
+            "reason": reason,
+            "request": request,
+            "is_held": True,
+        }
+        return self._append_by_hand(champion, earlier.model_copy(update=changes))
+
+    def release(self, *, actor: str, reason: str, request: str | None = None) -> PromotionEntry:
+        """Let runs promote again after a rollback; what serves stays.
+
+        Safe to repeat: the same release by the same actor gets the entry that it has.
+
+        Args:
+            actor: the person.
+            reason: one line.
+            request: names what the person asked with (`PromotionEntry.request`).
+
+        Raises:
+            RegistryError: when nothing is held, or actor or reason are missing.
+            Superseded: when another entry was made meanwhile: look again before trying again.
+        """
+        reason = checked_reason(actor, reason)
+        champion = self._require_champion()
+        if not champion.is_held:
+            made = (champion.kind, champion.actor, champion.reason)
+            if made == (PromotionKind.RELEASE, actor, reason):
+                return champion
+            raise RegistryError(f"{self.model}: nothing is on hold, runs may promote")
+        changes = {
+            "kind": PromotionKind.RELEASE,
+            "actor": actor,
+            "reason": reason,
+            "request": request,
+            "is_held": False,
+        }
+        return self._append_by_hand(champion, champion.model_copy(update=changes))
+
+    def promote_unjudged(
+        self,
+        version: str,
+        *,
+        actor: str,
+        reason: str,
+        trusted: Collection[str] = (),
+        seen: int | None = None,
+    ) -> PromotionEntry:
+        """Let a version serve that the gate did not pass, because the champion cannot be scored.
+
+        Args:
+            version: it must verify and load.
+            actor: the person.
+            reason: why the gate is passed over.
+            trusted: what may be loaded or run (`Training.trusted`).
+            seen: the generation that it was judged against; None for the one that serves.
+
+        Raises:
+            InfrastructureError: while `gc` removes the version.
+            NotFound: when there is no such version.
+            ArtifactError: when it does not verify or load.
+            RegistryError: when it serves already, or nothing does, or actor or reason are missing.
+            Superseded: when another entry was made meanwhile: look again before trying again.
+        """
+        reason = checked_reason(actor, reason)
+        champion = self._require_champion()
+        if seen is not None and champion.generation != seen:
+            return self._own_by_hand(seen, None)
+        if champion.version == version:
+            raise RegistryError(f"{self.model}: version {version} serves already")
+        manifest, digest = checked_version(self.store, self.model, version)
+        versions.load_estimator(self.store, manifest, trusted)
+        refuse_marked(self.store, self.model, version)
+        changes = {
+            "kind": PromotionKind.UNJUDGED,
+            "version": version,
+            "version_digest": digest,
+            "metric": None,
+            "value": None,
+            "judged": None,
+            "data_date": manifest.data_date,
+            "run_id": manifest.run_id,
+            "actor": actor,
+            "reason": reason,
+            "request": None,
+        }
+        return self._append_by_hand(champion, champion.model_copy(update=changes))
+
+    def _append_by_hand(self, champion: PromotionEntry, template: PromotionEntry) -> PromotionEntry:
+        """Append an entry that a person asked for behind the champion that they saw."""
+        changes = {
+            "generation": champion.generation + 1,
+            "nonce": uuid.uuid4().hex,
+            "judged_against": champion.generation,
+            "verdict_digest": None,
+            "clear": None,
+            "created_at": datetime.now(UTC),
+        }
+        entry = self.append(template.model_copy(update=changes))
+        return entry or self._own_by_hand(champion.generation, template.request)
+
+    def _own_by_hand(self, seen: int, request: str | None) -> PromotionEntry:
+        """Return the entry behind the one that a person saw if their request made it.
+
+        Raises:
+            Superseded: when it is another's.
+        """
+        faster = self.log.entry(seen + 1)
+        if request is not None and faster.request == request:
+            return faster
+        raise Superseded(
+            f"{self.model}: {faster.actor} was faster, version {faster.version} became generation "
+            f"{faster.generation}; look again before trying again"
+        )
+
+    def _require_champion(self) -> PromotionEntry:
+        champion = self.log.champion()
+        if champion is None:
+            raise RegistryError(f"{self.model}: nothing serves yet; let a run promote the first")
+        return champion
+
+    def _require_no_hold(self) -> None:
+        """Refuse while a person's rollback holds automatic promotion."""
+        hold = self.log.hold()
+        if hold is not None:
+            raise Held(
+                f"automatic promotion is on hold: {hold.actor} rolled back to version "
+                f"{hold.version} at {hold.created_at:%Y-%m-%d %H:%M} UTC ({hold.reason}); release "
+                f"it with a reason: trigger `release_model` in the UI, or `release {self.model} "
+                f"--reason …`"
+            )
+
+    def _require_newer(
+        self, manifest: RunManifest, version: VersionManifest, champion: PromotionEntry
+    ) -> None:
+        """Refuse older data than what serves, and a version that a person rolled back."""
+        rolled_back = self._rollback_of(version)
+        if rolled_back:
+            raise Superseded(
+                f"version {version.version} was rolled back by {rolled_back.actor} "
+                f"({rolled_back.reason}); a person may let it serve again with `rollback_model`"
+            )
+        newer = newer_data_serves(manifest, champion)
+        if newer is not None:
+            raise Superseded(newer)
+
+    def _rollback_of(self, version: VersionManifest) -> PromotionEntry | None:
+        """Return the rollback that took a version out of service, unless it served again since."""
+        for entry in self.log.newest_first():
+            if entry.version == version.version or (
+                entry.created_at < version.created_at - CLOCK_TOLERANCE  # it was not made yet
+            ):
+                return None
+            is_rollback = entry.kind is PromotionKind.ROLLBACK
+            if is_rollback and self.log.entry(entry.generation - 1).version == version.version:
+                return entry
+        return None
+
+    def _own(self, manifest: RunManifest, verdict: Verdict) -> PromotionEntry:
+        """Return the entry behind the one judged against if it is this run's.
+
+        Raises:
+            Superseded: when it is another's.
+        """
+        entry = self.log.entry(verdict.judged_against + 1)
+        ours = (manifest.run_id, manifest.version, verdict.content_digest)
+        if (entry.run_id, entry.version, entry.verdict_digest) == ours:
+            return entry
+        raise Superseded(
+            f"version {entry.version} became generation {entry.generation} ({entry.kind.value} by "
+            f"{entry.actor}) after this challenger was scored"
+        )

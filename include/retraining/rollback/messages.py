@@ -1,0 +1,113 @@
+"""The messages about what a person changes by hand: a rollback and a release, done or failed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from include.retraining.alerts.notice import Kind, Links, Notice, alert, serving_words
+from include.retraining.config.model import ModelConfig
+from include.retraining.registry.entry import PromotionEntry
+from include.retraining.registry.promotion_log import serving_of
+from include.retraining.rollback.plan import RollbackPlan
+
+
+def rolled_back(
+    entry: PromotionEntry, config: ModelConfig, links: Links, *, plan: RollbackPlan, tried: str
+) -> Notice:
+    """Return the message that an earlier version serves again.
+
+    Args:
+        entry: the rollback.
+        config: the model's.
+        links: where to look.
+        plan: what the rollback changed.
+        tried: what was tried before, in a sentence; empty where that is not known.
+    """
+    before = serving_words(plan.serving, plan.serving_since)
+    facts = [entry.reason.rstrip("."), f"before: {before}", *([tried] if tried else [])]
+    return alert(
+        event="rolled_back",
+        kind=Kind.GOOD_NEWS,
+        key=f"{entry.model}.{entry.generation:08d}.rolled_back",
+        title=config.title,
+        model=entry.model,
+        headline=f"rolled back by {entry.actor}; no run promotes until the hold is released",
+        why="; ".join(facts),
+        step=(
+            f"When the cause is gone, trigger `release_model` for `{entry.model}` in the Airflow "
+            f'UI, or type `python -m include.retraining release {entry.model} --reason "…"`.'
+        ),
+        owner=config.owner,
+        serving=serving_words(serving_of(entry), entry.created_at),
+        links=links,
+        runbook="rolled_back",
+    )
+
+
+def released(
+    entry: PromotionEntry, config: ModelConfig, links: Links, *, serving_since: datetime
+) -> Notice:
+    """Return the message that runs may promote again."""
+    return alert(
+        event="released",
+        kind=Kind.GOOD_NEWS,
+        key=f"{entry.model}.{entry.generation:08d}.released",
+        title=config.title,
+        model=entry.model,
+        headline=f"the hold was released by {entry.actor}; runs promote again",
+        why=entry.reason,
+        step=f"To promote now, trigger `{config.dag_id}` with `force_retrain`; else the next "
+        "delivery decides. The version that was rolled back serves again only by `rollback_model`.",
+        owner=config.owner,
+        serving=serving_words(serving_of(entry), serving_since),
+        links=links,
+        runbook="",
+    )
+
+
+def rollback_failed(
+    *, key: str, config: ModelConfig | None, serving: str | None, why: str, links: Links
+) -> Notice:
+    """Return the message that nothing was rolled back.
+
+    Args:
+        key: names the run.
+        config: the model's that was asked for; None where there is no such model.
+        serving: what serves, in words, where that is known.
+        why: it failed.
+        links: where to look.
+    """
+    return alert(
+        event="rollback_failed",
+        kind=Kind.BROKEN,
+        key=key,
+        title=config.title if config else "Rollback",
+        model=config.name if config else "",
+        headline="the rollback was not made, the same version serves on",
+        why=why,
+        step="Do what the reason says, then trigger `rollback_model` again.",
+        owner=config.owner if config else None,
+        serving=serving,
+        links=links,
+        runbook="rollback_failed",
+    )
+
+
+def release_failed(
+    *, key: str, config: ModelConfig | None, serving: str | None, why: str, links: Links
+) -> Notice:
+    """Return the message that a hold was not released. The arguments are as above."""
+    return alert(
+        event="release_failed",
+        kind=Kind.BROKEN,
+        key=key,
+        title=config.title if config else "Release",
+        model=config.name if config else "",
+        headline="the hold was not released",
+        why=why,
+        step="Do what the reason says, then trigger `release_model` again.",
+        owner=config.owner if config else None,
+        serving=serving,
+        links=links,
+        runbook="held",
+    )

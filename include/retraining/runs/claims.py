@@ -1,0 +1,274 @@
+"""Never two at once: the claims under which a run's jobs are submitted elsewhere.
+
+Neither AWS Batch nor a lost worker tells whether a job was submitted. So each submission is claimed
+in the store first, put if absent and numbered; the job's name says which claim it belongs to, and
+the job itself puts down that it started before it does anything. Whoever finds a claim whose job
+nobody knows may put down in the same place that it is void: only one of the two can be first, so a
+job that starts late does nothing, and one that has started is asked for again before it is let go.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from include.retraining.config.step_names import JobStep
+from include.retraining.documents import Document, sha256_of
+from include.retraining.exceptions import EvidenceError, StepFailed
+from include.retraining.runs.manifest import RunManifest
+from include.retraining.runs.results import StepFailure, read_failure
+from include.retraining.store.layout import RunPaths
+from include.retraining.store.object_store import Store
+
+log = logging.getLogger(__name__)
+
+SETTLE_SECONDS = 15.0
+"""How old a claim must be before a job that the platform does not list was never submitted."""
+LOOK_SECONDS = 1.0
+
+
+class JobState(StrEnum):
+    """What a platform says of a claimed job."""
+
+    ACTIVE = "active"
+    """Submitted and not ended."""
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    GONE = "gone"
+    """The platform does not know it: never submitted, or forgotten."""
+
+
+class JobClaim(Document):
+    """The right to submit one job. Put if absent, before the submission."""
+
+    number: int
+    """Of the plan, from 1."""
+    steps: tuple[JobStep, ...]
+    """The steps that the job runs, in order."""
+    clear: int
+    """Which clear of the run it was claimed in."""
+    name: str
+    """The job's name on its platform: letters, digits and hyphens."""
+    compute: dict[str, Any]
+    """Where it runs and what it may use, resolved."""
+    claimed_at: datetime
+
+    @property
+    def word(self) -> str:
+        """The attempt's word, which tells it from any other in the store."""
+        return f"job-{self.number:03d}"
+
+
+class JobStart(Document):
+    """A claimed job has started, or may not start any more. Put if absent."""
+
+    number: int
+    job: str | None
+    """Who runs it; None when the claim is void."""
+    at: datetime
+
+
+class JobReport(Document):
+    """A step's task has failed because of a job. Put if absent."""
+
+    nonce: str
+    at: datetime
+
+
+class Attempts:
+    """The jobs of one plan of a run."""
+
+    def __init__(
+        self,
+        store: Store,
+        paths: RunPaths,
+        manifest: RunManifest,
+        *,
+        settle_seconds: float = SETTLE_SECONDS,
+    ) -> None:
+        """Use the claims of a plan.
+
+        Args:
+            store: where they lie.
+            paths: the plan's.
+            manifest: the plan.
+            settle_seconds: as `SETTLE_SECONDS`.
+        """
+        self.store = store
+        self.paths = paths
+        self.manifest = manifest
+        self.settle_seconds = settle_seconds
+
+    def claims(self) -> list[JobClaim]:
+        """Return all claims, oldest first."""
+        found: list[JobClaim] = []
+        while True:
+            key = self.paths.job(len(found) + 1)
+            data = self.store.read_if_present(key)
+            if data is None:
+                return found
+            found.append(JobClaim.from_bytes(data, where=key))
+
+    def newest(self, step: JobStep) -> JobClaim | None:
+        """Return the newest claim of a job that runs ``step``."""
+        return next((one for one in reversed(self.claims()) if step in one.steps), None)
+
+    def next_job(
+        self,
+        step: JobStep,
+        steps: Sequence[JobStep],
+        *,
+        clear: int,
+        compute: dict[str, Any],
+        look: Callable[[JobClaim], JobState],
+    ) -> tuple[JobClaim, bool]:
+        """Return the job to wait for, and whether it is new and must be submitted by the caller.
+
+        A job that is running is adopted, whoever submitted it. One that failed for good is the
+        reason of the first task that comes to it, and after that a new one may be tried; one that
+        failed otherwise is followed by a new one.
+
+        Args:
+            step: that the caller waits for.
+            steps: that a new job would run.
+            clear: which clear of the run this is.
+            compute: of a new job, resolved.
+            look: asks the platform for the state of a claimed job.
+
+        Raises:
+            StepFailed: when a job failed for good, and this step's task did not say so before.
+            StorageError: when the store refuses or does not answer.
+        """
+        while True:
+            claims = self.claims()
+            newest = next((one for one in reversed(claims) if step in one.steps), None)
+            # A card shows the verdict of its own clear of the run.
+            is_other = newest is not None and step == "card" and newest.clear != clear
+            can_answer = newest is not None and not is_other and not self._is_void(newest)
+            if newest is not None and can_answer and self._is_the_answer(newest, step, look):
+                return newest, False
+            claim = self._claim(len(claims) + 1, steps, clear=clear, compute=compute)
+            if claim is not None:
+                return claim, True
+
+    def failure(self, claim: JobClaim) -> StepFailure | None:
+        """Return what a job said when it failed, None when it said nothing."""
+        for step in claim.steps:
+            failure = read_failure(self.store, self.paths, step, claim.word)
+            if failure is not None:
+                return failure
+        return None
+
+    def report_once(self, claim: JobClaim, step: JobStep) -> bool:
+        """Return True to the first who fails a step's task because of this job."""
+        # Of its own content: the store takes an equal object for this writer's lost answer.
+        report = JobReport(nonce=uuid.uuid4().hex, at=datetime.now(UTC))
+        return self.store.create(self.paths.job_reported(claim.number, step), report.to_bytes())
+
+    def started(self, claim: JobClaim) -> JobStart | None:
+        """Return who runs a claimed job, None when nobody has begun."""
+        key = self.paths.job_started(claim.number)
+        data = self.store.read_if_present(key)
+        return None if data is None else JobStart.from_bytes(data, where=key)
+
+    def void(self, claim: JobClaim) -> JobStart | None:
+        """Forbid a claimed job to start; return who was faster and started it, else None."""
+        start = self._start(claim.number, None)
+        return None if start.job is None else start
+
+    def begin(self, number: int, step: JobStep) -> None:
+        """Say that this process is the claimed job. The first thing that a job does.
+
+        Raises:
+            EvidenceError: when there is no such claim, or it is another's or void.
+        """
+        key = self.paths.job(number)
+        data = self.store.read_if_present(key)
+        if data is None or step not in JobClaim.from_bytes(data, where=key).steps:
+            raise EvidenceError(f"{self.store.uri}/{key}: claims no job for {step!r}")
+        identity = job_identity()
+        start = self._start(number, identity)
+        if start.job is None:
+            raise EvidenceError(f"{key}: this job came too late: its claim is void; nothing done")
+        if start.job != identity:
+            raise EvidenceError(f"{key}: {start.job} runs under this claim already; nothing done")
+
+    def _start(self, number: int, job: str | None) -> JobStart:
+        """Put down who runs a job, or that nobody may, and return what is there now."""
+        key = self.paths.job_started(number)
+        start = JobStart(number=number, job=job, at=datetime.now(UTC))
+        if self.store.create(key, start.to_bytes()):
+            return start
+        return JobStart.from_bytes(self.store.read(key), where=key)
+
+    def _settled(self, claim: JobClaim, look: Callable[[JobClaim], JobState]) -> JobState:
+        """Ask for a job's state until it is known, or its claim is so old that it is gone."""
+        while (state := look(claim)) is JobState.GONE:
+            age = (datetime.now(UTC) - claim.claimed_at).total_seconds()
+            if age > self.settle_seconds or self.failure(claim) is not None:
+                break
+            time.sleep(LOOK_SECONDS)
+        return state
+
+    def _is_the_answer(
+        self, claim: JobClaim, step: JobStep, look: Callable[[JobClaim], JobState]
+    ) -> bool:
+        """Return whether a job runs, or has ended and its evidence is still to be looked at.
+
+        Raises:
+            StepFailed: when it failed for good and nobody said so.
+        """
+        state = self._settled(claim, look)
+        if state is JobState.GONE and self.void(claim) is not None:
+            state = look(claim)  # it started after we had looked
+        if state is JobState.ACTIVE:
+            return True
+        if state is JobState.SUCCEEDED:
+            return self.report_once(claim, step)
+        failure = self.failure(claim)
+        if failure is not None and failure.is_permanent and self.report_once(claim, step):
+            raise StepFailed(
+                f"{failure.step}: {failure.message}", kind=failure.kind, is_permanent=True
+            )
+        log.info("%s (%s) is %s: the next attempt begins", claim.name, claim.word, state.value)
+        return False
+
+    def _is_void(self, claim: JobClaim) -> bool:
+        start = self.started(claim)
+        return start is not None and start.job is None
+
+    def _claim(
+        self, number: int, steps: Sequence[JobStep], *, clear: int, compute: dict[str, Any]
+    ) -> JobClaim | None:
+        """Claim the next number; None when another was faster."""
+        claim = JobClaim(
+            number=number,
+            steps=tuple(steps),
+            clear=clear,
+            name=self._name(number, steps[0]),
+            compute=compute,
+            claimed_at=datetime.now(UTC),
+        )
+        return claim if self.store.create(self.paths.job(number), claim.to_bytes()) else None
+
+    def _name(self, number: int, step: JobStep) -> str:
+        """Return a job's name: the same for whoever claims this number, at most 63 characters.
+
+        The plan's address is in it, so that two stores never take each other's jobs for their own.
+        """
+        model = self.paths.model.replace("_", "-")[:16].rstrip("-")
+        plan = sha256_of(self.paths.uri(self.store.uri).encode())[:8]
+        return f"retrain-{model}-{step}-{self.manifest.fingerprint[:8]}-{plan}-{number}"
+
+
+def job_identity() -> str:
+    """Return what tells this job from any other: the same when its platform starts it again."""
+    batch_job = os.environ.get("AWS_BATCH_JOB_ID")
+    return batch_job or f"{os.environ.get('HOSTNAME') or socket.gethostname()}:{os.getpid()}"

@@ -1,0 +1,92 @@
+"""What every step is given: its run's store and plan, opened, and what the job used until now."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from include.retraining.config.model import ModelConfig
+from include.retraining.exceptions import EvidenceError
+from include.retraining.runs.code import check_same_code
+from include.retraining.runs.manifest import RunManifest, read_manifest
+from include.retraining.runs.process import (
+    peak_memory_bytes,
+    peak_memory_of_children_bytes,
+    process_started,
+)
+from include.retraining.runs.results import Cost
+from include.retraining.store.layout import RunPaths
+from include.retraining.store.marker import open_store
+from include.retraining.store.object_store import Store
+
+ATTEMPT_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One attempt at one step of a run."""
+
+    store: Store
+    paths: RunPaths
+    manifest: RunManifest
+    config: ModelConfig
+    """Parsed from the manifest: what the run was planned with."""
+    attempt: str
+    """Tells this attempt from any other; safe as the name of a folder."""
+    started: float
+    """When the process started, in seconds since 1970."""
+
+
+def open_job(run_uri: str, attempt: str, *, started: float | None = None) -> Job:
+    """Open the store and the plan that a job was started for.
+
+    Args:
+        run_uri: the address of the run's folder.
+        attempt: a word of its own for each try.
+        started: when the step began, in seconds since 1970; when the process did, if not given.
+
+    Raises:
+        CodeChanged: when this code cannot even read the plan's configuration.
+        ConfigError: for an address that is not a run's.
+        EvidenceError: for an attempt's word that is no plain word.
+        NotFound: when the run was never planned.
+        StorageError: when the store refuses, does not answer or was never initialised.
+    """
+    if not re.fullmatch(ATTEMPT_PATTERN, attempt):
+        raise EvidenceError(f"--attempt {attempt[:80]!r}: allowed are letters, digits and '_.-'")
+    store_uri, paths = RunPaths.from_uri(run_uri)
+    store = open_store(store_uri)
+    manifest = read_manifest(store, paths)
+    try:
+        config = ModelConfig.model_validate(manifest.config)
+    except ValidationError:
+        check_same_code(manifest.code, manifest.model)
+        raise
+    started = process_started() if started is None else started
+    return Job(store, paths, manifest, config, _folder(attempt), started)
+
+
+def _folder(attempt: str) -> str:
+    """Return the attempt's word with the number of the platform's own try, where it tries again.
+
+    AWS Batch starts a job anew whose host was lost; its files must not mix with the lost one's.
+    """
+    again = int(os.environ.get("AWS_BATCH_JOB_ATTEMPT", "1"))
+    return attempt if again == 1 else f"{attempt}-{again}"
+
+
+def cost(job: Job, *, with_commands: bool = False) -> Cost:
+    """Return what the job used until now: wall time since its process started, peak memory.
+
+    Args:
+        job: the job.
+        with_commands: whether the peak is that of the commands it ran, if that is greater.
+    """
+    peak = peak_memory_bytes()
+    if with_commands:
+        peak = max(peak, peak_memory_of_children_bytes())
+    return Cost(seconds=round(time.time() - job.started, 3), peak_memory_bytes=peak)

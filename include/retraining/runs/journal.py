@@ -1,0 +1,137 @@
+"""That a run began, so that it is looked for when nothing is heard of it any more.
+
+A run whose processes are killed, or which a person marks failed as a whole, ends without a word of
+its own: Airflow calls nobody. What began and has no record is what the watch asks Airflow about.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from typing import NamedTuple
+
+from include.retraining.documents import Document
+from include.retraining.exceptions import EvidenceError
+from include.retraining.runs.manifest import Cause, find_manifest
+from include.retraining.runs.reference import RunRef
+from include.retraining.store import layout
+from include.retraining.store.layout import RunPaths
+from include.retraining.store.object_store import Store
+
+NEWEST = 10
+"""How many runs of a model are looked at although they have a record: they may be cleared."""
+_GOES_ON = re.compile(r"(?P<run>.+)\.cleared-(?P<clear>[0-9]{3,})\.json")
+
+
+class Begun(Document):
+    """A run began."""
+
+    dag_id: str
+    run_id: str
+    run_after: datetime
+    cause: Cause
+    airflow: str | None
+    """The address of the Airflow that it began in; None where nobody noted it."""
+
+
+class KnownRun(NamedTuple):
+    """A run that the store knows of."""
+
+    run: RunRef
+    airflow: str | None
+    """As `Begun.airflow`: no other Airflow can say that the run is gone."""
+
+
+def note_begun(store: Store, run: RunRef, *, airflow: str) -> None:
+    """Note that a run began, or that it goes on after it was cleared, unless it is noted.
+
+    Args:
+        store: the store.
+        run: the run.
+        airflow: the address of the Airflow that it began in.
+
+    Raises:
+        StorageError: when the store refuses or does not answer.
+    """
+    begun = Begun(
+        dag_id=run.dag_id,
+        run_id=run.run_id,
+        run_after=run.run_after,
+        cause=run.cause,
+        airflow=airflow,
+    )
+    store.create(run.paths.begun, begun.to_bytes())
+    if run.clear > 0:
+        store.create(run.paths.goes_on(run.clear), begun.to_bytes())
+
+
+def runs_to_look_at(store: Store, model: str, *, newest: int = NEWEST) -> Iterator[KnownRun]:
+    """Yield a model's newest runs, and every older one with a clear that has no record.
+
+    The newest come first. Which clear of a run is the last is Airflow's to say: here it is the last
+    that is known to have begun and has no record, else 0.
+    """
+    folders, notes = store.children(RunPaths(model, "").folder.rstrip("/"))
+    runs = {RunPaths(model, name).first_plan for name in folders}
+    ended = {
+        re.sub(r"(\.corrected)?\.json$", "", info.key.rpartition("/")[2])
+        for info in store.children(layout.decisions_folder(model))[1]
+    }
+    recorded = {name.rpartition(".")[0] for name in ended}
+    going_on = {
+        match["run"]: int(match["clear"])  # sorted by name: the last one stays
+        for info in notes
+        if (match := _GOES_ON.fullmatch(info.key.rpartition("/")[2]))
+        and f"{match['run']}.{match['clear']}" not in ended
+    }
+    for number, run in enumerate(sorted(runs, reverse=True)):
+        if number < newest or run not in recorded or run in going_on:
+            found = _begun(store, RunPaths(model, run), clear=going_on.get(run, 0))
+            if found is not None:
+                yield found
+
+
+def plans_of(store: Store, run: RunRef) -> list[RunPaths]:
+    """Return the keys of all plans of a run, the first one first."""
+    plans = [run.paths]
+    while store.exists(plans[-1].next_plan().manifest):
+        plans.append(plans[-1].next_plan())
+    return plans
+
+
+def _begun(store: Store, paths: RunPaths, *, clear: int) -> KnownRun | None:
+    """Return a run that began; None for one that left nothing that says which it is."""
+    try:
+        data = store.read_if_present(paths.begun)
+        if data is not None:
+            begun: Begun | None = Begun.from_bytes(data, where=paths.begun)
+        else:
+            begun = _planned(store, paths)
+    except EvidenceError:
+        return None  # what is damaged is named by `verify`; the others are still looked at
+    if begun is None:
+        return None
+    run = RunRef(
+        model=paths.model,
+        dag_id=begun.dag_id,
+        run_id=begun.run_id,
+        run_after=begun.run_after,
+        clear=clear,
+        cause=begun.cause,
+    )
+    return KnownRun(run, begun.airflow)
+
+
+def _planned(store: Store, paths: RunPaths) -> Begun | None:
+    """Return the same from a run's manifest: of a run that began before this was noted."""
+    manifest = find_manifest(store, paths)
+    if manifest is None:
+        return None
+    return Begun(
+        dag_id=manifest.dag_id,
+        run_id=manifest.run_id,
+        run_after=manifest.run_after,
+        cause=manifest.cause,
+        airflow=None,
+    )

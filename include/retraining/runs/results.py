@@ -1,0 +1,222 @@
+"""What a step leaves behind as evidence that it ran, and what it leaves when it failed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal, overload
+
+from pydantic import Field
+
+from include.retraining.config.step_names import JobStep, Step
+from include.retraining.documents import Document
+from include.retraining.exceptions import EvidenceError, MissingObject, TrainingElsewhere
+from include.retraining.runs.manifest import RunManifest
+from include.retraining.store.layout import RunPaths
+from include.retraining.store.object_store import Store
+
+
+class Output(Document):
+    """One object that a step wrote."""
+
+    key: str
+    size: int
+    sha256: str
+
+
+class Cost(Document):
+    """What a step used."""
+
+    seconds: float
+    """Wall time of the step's work, imports included."""
+    peak_memory_bytes: int
+    """The greatest resident set of the process."""
+
+
+class StepResult(Document):
+    """Common to the results of all steps."""
+
+    format: int = 1
+    run_id: str
+    fingerprint: str
+    finished_at: datetime
+    cost: Cost
+
+
+class ValidateResult(StepResult):
+    """The data keeps its contract."""
+
+    step: Literal["validate"] = "validate"
+    rows: int
+    train_rows: int
+    holdout_rows: int
+    label_rate: float | None
+    """For a binary problem, the share of positive rows."""
+    checks: Annotated[tuple[str, ...], Field(min_length=1)]
+    """The rules that ran, by name; never empty."""
+    refused_canaries: Annotated[tuple[str, ...], Field(min_length=1)]
+    """The bad frames that the contract refused, by name; never empty."""
+
+
+class TrainResult(StepResult):
+    """There is a version for this fingerprint."""
+
+    step: Literal["train"] = "train"
+    version: str
+    adopted: bool
+    """True when the version was there already, or another attempt published it first."""
+    differs_by: float | None = None
+    """How far this attempt's predictions lay from those of the version that was first, relative to
+    their size; None when they agree. The training is not deterministic then."""
+    manifest: Output
+    """The version's manifest."""
+
+
+class EvaluateResult(StepResult):
+    """The versions were scored on the holdout."""
+
+    step: Literal["evaluate"] = "evaluate"
+    version: str
+    report: Output
+    predictions: Output
+
+
+class StepFailure(Document):
+    """What the last failed attempt of a step said."""
+
+    run_id: str
+    step: JobStep
+    attempt: str
+    """The attempt's own word, so that an older attempt's failure is not mistaken for this one's."""
+    kind: str
+    """`RetrainingError.kind`."""
+    is_permanent: bool
+    message: str
+
+
+AnyResult = ValidateResult | TrainResult | EvaluateResult
+
+_KINDS: dict[Step, type[AnyResult]] = {
+    "validate": ValidateResult,
+    "train": TrainResult,
+    "evaluate": EvaluateResult,
+}
+
+
+def write_result(
+    store: Store, paths: RunPaths, manifest: RunManifest, result: AnyResult
+) -> AnyResult:
+    """Leave a step's result as evidence, or adopt the one that another attempt left.
+
+    A result that is there and does not verify is no evidence, and gives way to this one.
+
+    Returns:
+        The result that the store holds.
+
+    Raises:
+        EvidenceError: when this very result does not verify.
+    """
+    key, data = paths.result(result.step), result.to_bytes()
+    if not store.create(key, data):
+        try:
+            return _verified(type(result), store, paths, manifest, store.read(key))
+        except EvidenceError:
+            store.write(key, data)
+    return _verified(type(result), store, paths, manifest, store.read(key))
+
+
+@overload
+def read_result(
+    store: Store, paths: RunPaths, manifest: RunManifest, step: Literal["validate"]
+) -> ValidateResult: ...
+@overload
+def read_result(
+    store: Store, paths: RunPaths, manifest: RunManifest, step: Literal["train"]
+) -> TrainResult: ...
+@overload
+def read_result(
+    store: Store, paths: RunPaths, manifest: RunManifest, step: Literal["evaluate"]
+) -> EvaluateResult: ...
+def read_result(store: Store, paths: RunPaths, manifest: RunManifest, step: Step) -> AnyResult:
+    """Return a step's result, verified: a task that Airflow calls a success is no evidence.
+
+    Raises:
+        EvidenceError: when it is missing, unreadable, of another run or other data, or when an
+            object that it names is missing or altered.
+    """
+    result = find_result(store, paths, manifest, step)
+    if result is None:
+        raise EvidenceError(
+            f"{store.uri}/{paths.result(step)}: the step {step!r} left no result: it did not "
+            "finish, whatever its task says; clear it"
+        )
+    return result
+
+
+def find_result(
+    store: Store, paths: RunPaths, manifest: RunManifest, step: Step
+) -> AnyResult | None:
+    """Return a step's verified result, or None when the step left none.
+
+    Raises:
+        EvidenceError: as `read_result`.
+    """
+    data = store.read_if_present(paths.result(step))
+    return None if data is None else _verified(_KINDS[step], store, paths, manifest, data)
+
+
+def read_failure(store: Store, paths: RunPaths, step: JobStep, attempt: str) -> StepFailure | None:
+    """Return what an attempt said when it failed, None when it said nothing."""
+    key = paths.failure(step)
+    data = store.read_if_present(key)
+    failure = None if data is None else StepFailure.from_bytes(data, where=key)
+    return failure if failure is not None and failure.attempt == attempt else None
+
+
+def write_failure(store: Store, paths: RunPaths, failure: StepFailure) -> None:
+    """Leave what an attempt said when it failed: as the last word, and among those of all attempts.
+
+    Raises:
+        StorageError: when the store refuses or does not answer.
+    """
+    if failure.kind != TrainingElsewhere.kind:  # that broke nothing; the same attempt goes on
+        # Beside the others', so that the first cause is known whatever a later attempt says.
+        key = f"{paths.folder}/{failure.step}.failed-{failure.attempt}.json"
+        store.create(key, failure.to_bytes())
+    store.write(paths.failure(failure.step), failure.to_bytes())
+
+
+def _verified(
+    kind: type[AnyResult], store: Store, paths: RunPaths, manifest: RunManifest, data: bytes
+) -> AnyResult:
+    where = paths.result(kind.model_fields["step"].default)
+    result = kind.from_bytes(data, where=where)
+    _check_belongs(result, manifest, where)
+    for output in _outputs(result):
+        _check_output(store, output, where)
+    return result
+
+
+def _check_belongs(result: AnyResult, manifest: RunManifest, where: str) -> None:
+    if result.run_id != manifest.run_id:
+        raise EvidenceError(f"{where}: is of the run {result.run_id}, not of {manifest.run_id}")
+    if result.fingerprint != manifest.fingerprint:
+        raise EvidenceError(f"{where}: is of other data, code or configuration than the run's plan")
+    if isinstance(result, TrainResult | EvaluateResult) and result.version != manifest.version:
+        raise EvidenceError(f"{where}: names the version {result.version}, not {manifest.version}")
+
+
+def _outputs(result: AnyResult) -> tuple[Output, ...]:
+    if isinstance(result, TrainResult):
+        return (result.manifest,)
+    if isinstance(result, EvaluateResult):
+        return (result.report, result.predictions)
+    return ()
+
+
+def _check_output(store: Store, output: Output, where: str) -> None:
+    try:
+        found = store.digest(output.key)
+    except MissingObject:
+        raise EvidenceError(f"{where}: names {output.key}, which is missing") from None
+    if found != (output.size, output.sha256):
+        raise EvidenceError(f"{where}: names {output.key}, which was altered since")

@@ -1,0 +1,136 @@
+"""Evaluation: challenger, champion and naive baseline on the same rows, in one process."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from io import BytesIO
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from include.retraining.config.model import ModelConfig
+from include.retraining.config.model_code import load_model_code
+from include.retraining.data.key_sketch import sketch_keys
+from include.retraining.data.split import key_texts
+from include.retraining.documents import sha256_of
+from include.retraining.evaluation.contenders import (
+    Entrant,
+    find_opponents,
+    let_predict,
+    measure_latency,
+)
+from include.retraining.evaluation.holdout import HoldoutRows, read_holdout
+from include.retraining.evaluation.looks import take_look
+from include.retraining.evaluation.naive_baseline import naive_baseline
+from include.retraining.evaluation.scoring import make_report
+from include.retraining.registry.versions import check_provenance, load_estimator, read_version
+from include.retraining.runs.foreign_errors import model_errors
+from include.retraining.runs.job import Job, cost
+from include.retraining.runs.results import EvaluateResult, Output, find_result, read_result
+from include.retraining.training.prediction_checks import check_predictions
+from include.retraining.training.predictions import predict, prediction_columns
+
+log = logging.getLogger(__name__)
+
+
+def evaluate(job: Job) -> EvaluateResult:
+    """Score challenger, champion, the best champion of late and a naive baseline.
+
+    Writes what each of them predicted, then the report.
+
+    Raises:
+        EvidenceError: when the training left no evidence, or evidence of something else.
+        ArtifactError: when the challenger is not what its manifest says or cannot be loaded.
+        TrainingError: when the challenger cannot predict.
+        DataChanged: when a pinned file is no longer what was pinned.
+        RegistryError: when the promotion log cannot be read.
+    """
+    store, run, config = job.store, job.manifest, job.config
+    trusted = config.training.trusted
+    trained = read_result(store, job.paths, run, "train")
+    version = read_version(store, run.model, run.version, digest=trained.manifest.sha256)
+    check_provenance(version, run)
+    opponents = find_opponents(store, run.model, config.gates.metric)
+    code = load_model_code(config)
+    read_by_others = {name for opponent in opponents for name in opponent.features}
+    holdout = read_holdout(store, run, config, code, also=read_by_others)
+    log.info("scoring on %s holdout rows", f"{holdout.rows:,}")
+
+    estimator = load_estimator(store, version, trusted)
+    rows = holdout.frame[list(version.features)]
+    with model_errors(config, "predicting the holdout"):
+        challenger = Entrant(
+            "challenger",
+            manifest=version,
+            predictions=predict(estimator, rows, config.problem),
+            latency_ms=measure_latency(estimator, rows),
+        )
+    assert challenger.predictions is not None  # noqa: S101 just made
+    where = f"include/models/{config.name}.py: version {version.version}"
+    check_predictions(challenger.predictions, where=where, classes=version.classes)
+    del estimator, rows
+    entrants = [
+        challenger,
+        *(
+            let_predict(store, opponent, holdout, problem=config.problem, trusted=trusted)
+            for opponent in opponents
+        ),
+        naive_baseline(
+            holdout.train_labels,
+            holdout.rows,
+            problem=config.problem,
+            metric=config.gates.metric,
+            positive=config.data.positive,
+        ),
+    ]
+    champion = opponents[0].serving if opponents else None
+    tried = take_look(  # before anybody knows a score
+        store,
+        run.model,
+        version=run.version,
+        holdout_digest=holdout.digest,
+        keys=sketch_keys(pd.Series(holdout.keys)),
+        generation=champion.generation if champion else 0,
+        run_id=run.run_id,
+    )
+    report = make_report(run, config, holdout, entrants, tried=tried)
+    table = predictions_table(holdout, entrants, config)
+    if find_result(store, job.paths, run, "evaluate") is not None:
+        # Another attempt was faster: what its result names must stay as it is.
+        return read_result(store, job.paths, run, "evaluate")
+    return EvaluateResult(
+        run_id=run.run_id,
+        fingerprint=run.fingerprint,
+        version=run.version,
+        predictions=_write(job, job.paths.predictions, table),
+        report=_write(job, job.paths.evaluation, report.to_bytes()),
+        finished_at=datetime.now(UTC),
+        cost=cost(job, with_commands=True),
+    )
+
+
+def predictions_table(
+    holdout: HoldoutRows, entrants: Sequence[Entrant], config: ModelConfig
+) -> bytes:
+    """Return key, label and what each entrant predicts as Parquet; no features, no groups."""
+    columns: dict[str, Any] = {
+        "key": key_texts(pd.Series(holdout.keys)),
+        "label": holdout.labels,
+    }
+    for entrant in entrants:
+        if entrant.predictions is not None:
+            columns |= prediction_columns(
+                entrant.role, entrant.predictions, config.problem, config.data.positive
+            )
+    buffer = BytesIO()
+    pq.write_table(pa.table(columns), buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def _write(job: Job, key: str, data: bytes) -> Output:
+    job.store.write(key, data)
+    return Output(key=key, size=len(data), sha256=sha256_of(data))

@@ -1,0 +1,222 @@
+"""Planning a run: pin the data and the code, name the version, and see whether anything is new.
+
+A plan is written once and never edited. A run that is retried or cleared while everything that
+matters is as it was adopts the plan it has, and with it the steps already done; when the data, the
+code, the rules or the champion changed meanwhile, the run gets a new plan in a folder of its own.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from include.retraining.config.compute import ImageCompute
+from include.retraining.config.model import ModelConfig, load_model
+from include.retraining.data.delivery import pin_delivery
+from include.retraining.decisions.record import DecisionRecord, Outcome
+from include.retraining.decisions.records import decisions
+from include.retraining.exceptions import CodeChanged, ConfigError, NotFound
+from include.retraining.registry.promotion_log import PromotionLog
+from include.retraining.registry.promotion_rules import newer_data_serves
+from include.retraining.runs.code import check_same_code, current_code
+from include.retraining.runs.manifest import (
+    Cause,
+    Code,
+    Params,
+    RunManifest,
+    current_plan,
+    find_manifest,
+    fingerprint_of,
+    read_manifest,
+    version_of,
+)
+from include.retraining.runs.wiring import check_same_wiring, wiring_digest
+from include.retraining.store.layout import RunPaths, run_key, version_manifest_key
+from include.retraining.store.object_store import Store
+
+# How a version comes to serve: by the gate, or by a person where the champion cannot be scored.
+SERVED_BY = frozenset({Outcome.PROMOTED, Outcome.NO_CHANGE, Outcome.CANNOT_JUDGE})
+# Answers to one plan that hold for an equal one.
+ANSWERS = frozenset({
+    Outcome.PROMOTED,
+    Outcome.REJECTED,
+    Outcome.NO_CHANGE,
+    Outcome.APPROVAL_REJECTED,
+})
+RECORDS_FOR_PEAKS = 10
+# What the heavy steps, the gate and the promotion read of a configuration. Who is alerted, when a
+# run starts and where a job runs may change under a plan.
+DECIDING_SECTIONS = ("problem", "data", "training", "gates", "approval")
+
+
+def plan_run(
+    store: Store,
+    config: ModelConfig,
+    *,
+    dag_id: str,
+    run_id: str,
+    run_after: datetime,
+    params: Params,
+    cause: Cause,
+    git_sha: str | None = None,
+    image: str | None = None,
+) -> RunManifest:
+    """Pin a run's delivery, code and configuration, and write that down as its plan.
+
+    Returns:
+        The run's newest plan: the one it has when nothing that matters changed, else a new one.
+
+    Raises:
+        DeliveryError: when the delivery is not complete or cannot be accepted.
+        ConfigError: when the model has no Python file.
+        RegistryError: when the promotion log cannot be read.
+        StorageError: when the store refuses or does not answer.
+    """
+    delivery = pin_delivery(store, config, params.date)
+    code = _code(config, git_sha=git_sha, image=image)
+    fingerprint = fingerprint_of(
+        delivery=delivery,
+        code=code,
+        training_view=config.training_view,
+        seed=config.training.seed,
+        only_run=run_id if params.force_retrain else None,
+    )
+    paths = RunPaths(config.name, run_key(run_id, run_after))
+    planned = RunManifest(
+        model=config.name,
+        dag_id=dag_id,
+        run_id=run_id,
+        run=paths.run,
+        run_after=run_after,
+        created_at=datetime.now(UTC),
+        params=params,
+        cause=cause,
+        delivery=delivery,
+        code=code,
+        config=config.model_dump(mode="json"),
+        config_digest=config.digest,
+        policy_digest=config.gates.digest,
+        compute=config.compute.resolved(delivery.total_bytes),
+        last_peak_memory_bytes=last_peaks(store, config.name),
+        seed=config.training.seed,
+        fingerprint=fingerprint,
+        version=version_of(fingerprint),
+        champion=PromotionLog(store, config.name).serving(),
+    )
+    return _written(store, paths, planned)
+
+
+def unchanged(store: Store, manifest: RunManifest) -> DecisionRecord | None:
+    """Return the earlier decision that answers this plan already, or None when it must be judged.
+
+    A version that serves already needs no further judgement. Any other is answered by a yes or a no
+    to the same fingerprint, under the same rules, against the same champion. Never an answer: a
+    decision of the very run (a person cleared it to have it decided again), a CANNOT JUDGE, and
+    refused data, which are checked again because their date and their history moved on.
+
+    Raises:
+        StorageError: when the store refuses or does not answer.
+    """
+    # Whatever was judged was trained: without the version, no record can be an answer.
+    if not store.exists(version_manifest_key(manifest.model, manifest.version)):
+        return None
+    serves = manifest.champion is not None and manifest.champion.version == manifest.version
+    for record in decisions(store, manifest.model):
+        if record.fingerprint != manifest.fingerprint:
+            continue
+        if serves and record.outcome in SERVED_BY:
+            return record
+        if _answers(record, manifest):
+            return record
+    return None
+
+
+def hopeless(store: Store, manifest: RunManifest) -> str | None:
+    """Return why nothing that this run could train may serve, None when it may.
+
+    What is known before the training is not found out after it: a backfill's run for a day before
+    the champion's data trains nothing. A dry run may look all the same.
+
+    Raises:
+        RegistryError: when the promotion log cannot be read.
+        StorageError: when the store refuses or does not answer.
+    """
+    champion = PromotionLog(store, manifest.model).champion()
+    if champion is None or manifest.params.dry_run:
+        return None
+    return newer_data_serves(manifest, champion)
+
+
+def changed_since(manifest: RunManifest) -> str | None:
+    """Return what changed in this tree since a run was planned, or None when nothing did.
+
+    Compares the code with its wiring (`wiring.FOLDERS`), the training lock, and what the decision
+    reads of the model's YAML.
+    """
+    try:
+        check_same_code(manifest.code, manifest.model, trains=False)
+        check_same_wiring(manifest.code)
+        config = load_model(manifest.model).model_dump(mode="json")
+    except (CodeChanged, ConfigError, NotFound) as error:
+        return str(error)
+    for name in DECIDING_SECTIONS:
+        if config[name] != manifest.config.get(name, config[name]):
+            where = f"include/models/{manifest.model}.yaml"
+            return f"`{name}` in {where} changed since the run was planned"
+    return None
+
+
+def last_peaks(store: Store, model: str) -> dict[str, int]:
+    """Return, by step, the peak memory in bytes of the newest run that got so far."""
+    found: dict[str, int] = {}
+    for record in decisions(store, model, limit=RECORDS_FOR_PEAKS):
+        for step, used in record.compute.items():
+            if used.peak_memory_bytes is not None:
+                found.setdefault(step, used.peak_memory_bytes)
+    return found
+
+
+def _code(config: ModelConfig, *, git_sha: str | None, image: str | None) -> Code:
+    """Return the code of a run: ours, with the Python and the image that will train."""
+    code = current_code(config.name, git_sha=git_sha, image=image)
+    code = code.model_copy(update={"wiring_digest": wiring_digest()})
+    trains_in = config.compute.train_model
+    if isinstance(trains_in, ImageCompute):
+        code = code.model_copy(update={"python": trains_in.python, "image": trains_in.image})
+    return code
+
+
+def _answers(record: DecisionRecord, manifest: RunManifest) -> bool:
+    return (
+        record.outcome in ANSWERS
+        and record.run_id != manifest.run_id
+        and record.policy_digest == manifest.policy_digest
+        and record.serving == manifest.champion
+    )
+
+
+def _written(store: Store, first: RunPaths, planned: RunManifest) -> RunManifest:
+    """Adopt the run's newest plan if it says the same, else write a new one."""
+    paths = current_plan(store, first)
+    while True:
+        manifest = planned.model_copy(update={"run": paths.run})
+        existing = find_manifest(store, paths)
+        if existing is None:
+            if store.create(paths.manifest, manifest.to_bytes()):
+                return read_manifest(store, paths)  # the way it was stored is the way it is used
+            continue  # another attempt planned at the same moment: look at its plan
+        if _essence(existing) == _essence(manifest):
+            return existing
+        paths = paths.next_plan()
+
+
+def _essence(manifest: RunManifest) -> dict[str, Any]:
+    """Return what a plan's steps and its decision depend on."""
+    return {
+        "fingerprint": manifest.fingerprint,
+        "location": manifest.delivery.location,
+        "params": manifest.params,
+        "wiring": manifest.code.wiring_digest,
+        "champion": manifest.champion,
+        **{name: manifest.config.get(name) for name in DECIDING_SECTIONS},
+    }

@@ -1,0 +1,158 @@
+"""Running the steps of a job, in order: each leaves evidence, or a failure and an exit code.
+
+`python -m include.retraining train --run URI --attempt WORD` ends here, on every backend. Exit
+codes: 0 done, 1 the same inputs fail again, 75 another try may succeed (`EX_TEMPFAIL`).
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+
+from include.retraining.config.step_names import JobStep
+from include.retraining.exceptions import EvidenceError, RetrainingError
+from include.retraining.gate.verdict import Verdict
+from include.retraining.runs.claims import Attempts
+from include.retraining.runs.code import check_same_code
+from include.retraining.runs.exhaustion import exhausted
+from include.retraining.runs.foreign_errors import IN_THE_LOG, kind_and_place
+from include.retraining.runs.job import Job, open_job
+from include.retraining.runs.process import forget_peak_memory, process_started
+from include.retraining.runs.results import StepFailure, find_result, write_failure, write_result
+from include.retraining.store.layout import RunPaths
+from include.retraining.store.object_store import Store
+from include.retraining.store.redaction import redact
+
+EXIT_PERMANENT = 1
+
+EXIT_RETRY = 75
+
+
+def run_steps(
+    steps: Sequence[JobStep], run_uri: str, attempt: str, claim: int | None = None
+) -> int:
+    """Run some steps of a run, in order, and return the process's exit code.
+
+    A step whose verified result is there already is not done again; one that fails is the last.
+
+    Args:
+        steps: their names.
+        run_uri: the address of the run's folder, `STORE/models/NAME/runs/RUN`.
+        attempt: a word of its own for each try.
+        claim: the number under which the job was submitted, where it runs elsewhere.
+    """
+    started = process_started()
+    for step in steps:
+        code = _run_step(step, run_uri, attempt, claim, started)
+        if code != 0:
+            return code
+        started = time.time()
+        forget_peak_memory()
+    return 0
+
+
+def _run_step(step: JobStep, run_uri: str, attempt: str, claim: int | None, started: float) -> int:
+    job: Job | None = None
+    try:
+        opened = open_job(run_uri, attempt, started=started)
+        if claim is not None:
+            # Before `job` is set: what may not start has no word in the store either.
+            Attempts(opened.store, opened.paths, opened.manifest).begin(claim, step)
+        job = opened
+        check_same_code(job.manifest.code, job.manifest.model, trains=step == "train")
+        if not _is_done(step, job):
+            _do(step, job)
+    except Exception as error:  # noqa: BLE001 whatever it was, the run must hear of it
+        return _fail(step, attempt, job, error)
+    return 0
+
+
+def _is_done(step: JobStep, job: Job) -> bool:
+    """Return whether another attempt left a result that verifies."""
+    if step == "card":
+        return False
+    try:
+        result = find_result(job.store, job.paths, job.manifest, step)
+    except EvidenceError as error:
+        sys.stdout.write(
+            f"{step}: the result that is there is no evidence ({error}): doing it again\n"
+        )
+        return False
+    if result is not None:
+        sys.stdout.write(f"{step}: already done and verified\n")
+    return result is not None
+
+
+def _do(step: JobStep, job: Job) -> None:
+    """Run a step; its libraries are imported only now."""
+    if step == "validate":
+        from include.retraining.steps.validate import validate
+
+        write_result(job.store, job.paths, job.manifest, validate(job))
+    elif step == "train":
+        from include.retraining.steps.train import train
+
+        write_result(job.store, job.paths, job.manifest, train(job))
+    elif step == "evaluate":
+        from include.retraining.steps.evaluate import evaluate
+
+        write_result(job.store, job.paths, job.manifest, evaluate(job))
+    else:
+        from include.retraining.model_card.render import write_card
+
+        write_card(job.store, job.paths, job.manifest, _newest_verdict(job.store, job.paths))
+
+
+def _newest_verdict(store: Store, paths: RunPaths) -> Verdict:
+    """Return the verdict of the run's last clear: the one that the card shows."""
+    found = {}
+    for info in store.children(paths.folder)[1]:
+        match = re.search(r"/verdict-(\d+)\.json$", info.key)
+        if match:
+            found[int(match[1])] = info.key
+    if not found:
+        raise EvidenceError(f"{store.uri}/{paths.folder}: has no verdict: there is nothing to show")
+    key = found[max(found)]
+    return Verdict.from_bytes(store.read(key), where=key)
+
+
+def _log_cause(step: JobStep, error: RetrainingError) -> None:
+    """Write what a library said into the task's log, where the error's own words leave it out."""
+    cause = error.__cause__
+    text = " ".join(str(cause).split())[:1000]
+    if cause is not None and not isinstance(cause, RetrainingError) and text not in str(error):
+        sys.stderr.write(f"{step}: because of {type(cause).__name__}: {redact(text)}\n")
+
+
+def _fail(step: JobStep, attempt: str, job: Job | None, error: Exception) -> int:
+    """Say in one line and in the store why a step failed; return the exit code."""
+    ran_out = exhausted(error)
+    if ran_out is not None:
+        kind, is_permanent, message = ran_out.kind, False, ran_out.message
+        traceback.print_exception(error)
+    elif isinstance(error, RetrainingError):
+        kind, is_permanent, message = error.kind, error.is_permanent, str(error)
+        _log_cause(step, error)
+    else:
+        traceback.print_exc()
+        kind, is_permanent = "error", True
+        message = f"{kind_and_place(error)}; {IN_THE_LOG}"
+    message = redact(message)
+    if job is not None:
+        failure = StepFailure(
+            run_id=job.manifest.run_id,
+            step=step,
+            attempt=attempt,
+            kind=kind,
+            is_permanent=is_permanent,
+            message=message,
+        )
+        try:
+            write_failure(job.store, job.paths, failure)
+        except RetrainingError as unwritten:
+            message = f"{message} (nor could this be written down: {unwritten})"
+    sys.stderr.write(f"{step} failed ({kind}): {message}\n")
+    return EXIT_PERMANENT if is_permanent else EXIT_RETRY

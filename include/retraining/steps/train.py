@@ -1,0 +1,184 @@
+"""The step `train`: a run's model is fitted and becomes a version, once."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import math
+import tempfile
+from datetime import UTC, datetime
+from importlib.metadata import version as library_version
+from pathlib import Path
+from typing import Any
+
+from include.retraining.config.command_protocol import FORMAT
+from include.retraining.documents import sha256_of
+from include.retraining.exceptions import ArtifactError
+from include.retraining.plain_files import plain_files
+from include.retraining.registry.versions import (
+    MODEL_FILE,
+    MODEL_PREFIX,
+    SCRIPTS_PREFIX,
+    Library,
+    PredictCommand,
+    VersionManifest,
+    check_provenance,
+    find_version,
+    load_estimator,
+    publish_version,
+    verify_version,
+)
+from include.retraining.runs.job import Job, cost
+from include.retraining.runs.manifest import PinnedFile
+from include.retraining.runs.results import Output, TrainResult, read_result
+from include.retraining.store.layout import version_manifest_key
+from include.retraining.training.command_model import ExternalModel, write_files
+from include.retraining.training.fitting import Fitted, fit
+from include.retraining.training.predictions import greatest_difference, predict
+from include.retraining.training.skops_files import save
+from include.retraining.training.training_claim import TrainingClaims
+
+log = logging.getLogger(__name__)
+
+LIBRARIES = ("numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "skops")
+TOLERANCE = 1e-6
+"""Threads add in any order, some in single precision: predictions this close are the same."""
+
+
+def train(job: Job) -> TrainResult:
+    """Make the version that a run's fingerprint names, or adopt it when it is there.
+
+    Raises:
+        EvidenceError: when the data was not validated.
+        DataChanged: when a pinned file is no longer what was pinned.
+        TrainingError: when the model's own code failed, naming its file, line and function.
+        ArtifactError: when the model cannot be saved for loading with reviewed types only, or when
+            the version is there already and is damaged.
+        TrainingElsewhere: when another run trains this very version now.
+    """
+    read_result(job.store, job.paths, job.manifest, "validate")
+    run = job.manifest
+    version = find_version(job.store, run.model, run.version)
+    adopted = version is not None
+    apart = None
+    if version is None:
+        claims = TrainingClaims(job.store, run.model, run.version)
+        with claims.hold(run_id=run.run_id, plan=job.paths.run, attempt=job.attempt):
+            # Whoever held the claim before may have finished meanwhile.
+            version = find_version(job.store, run.model, run.version)
+            adopted = version is not None
+            if version is None:
+                fitted = fit(job.store, run, job.config)
+                version, adopted = _publish(job, fitted)
+                apart = _compare_with_first(job, fitted, version) if adopted else None
+    if adopted:
+        verify_version(job.store, version)
+    check_provenance(version, run)
+    if adopted:
+        log.info("version %s is there already: adopted, not trained again", version.version)
+    data = version.to_bytes()
+    return TrainResult(
+        run_id=run.run_id,
+        fingerprint=run.fingerprint,
+        finished_at=datetime.now(UTC),
+        cost=cost(job, with_commands=True),
+        version=version.version,
+        adopted=adopted,
+        differs_by=apart,
+        manifest=Output(
+            key=version_manifest_key(run.model, run.version),
+            size=len(data),
+            sha256=sha256_of(data),
+        ),
+    )
+
+
+def save_model(model: Any, folder: Path, trusted: tuple[str, ...]) -> None:
+    """Write all files of a version: an estimator's, or those of a model in another language."""
+    if isinstance(model, ExternalModel):
+        write_files(folder / MODEL_PREFIX, model.files)
+        write_files(folder / SCRIPTS_PREFIX, model.scripts)
+    else:
+        save(model, folder / MODEL_FILE, trusted)
+
+
+def _publish(job: Job, fitted: Fitted) -> tuple[VersionManifest, bool]:
+    run, config = job.manifest, job.config
+    trusted = config.training.trusted_types
+    with tempfile.TemporaryDirectory(prefix="retraining-") as name:
+        folder, model = Path(name), fitted.estimator
+        save_model(model, folder, trusted)
+        files = tuple(_pinned(folder, name) for name in plain_files(folder))
+        is_external = isinstance(model, ExternalModel)
+        version = VersionManifest(
+            model=run.model,
+            version=run.version,
+            fingerprint=run.fingerprint,
+            run_id=run.run_id,
+            attempt=job.attempt,
+            created_at=datetime.now(UTC),
+            files=files,
+            problem=config.problem,
+            features=fitted.features,
+            classes=fitted.classes,
+            split=fitted.split,
+            rows_used=fitted.used,
+            seed=run.seed,
+            code=run.code,
+            data=run.delivery.files,
+            data_date=run.params.date.isoformat(),
+            train_rows=fitted.train_rows,
+            train_seconds=round(fitted.train_seconds, 3),
+            peak_memory_bytes=cost(job, with_commands=True).peak_memory_bytes,
+            model_bytes=sum(
+                file.size for file in files if not file.name.startswith(SCRIPTS_PREFIX)
+            ),
+            libraries=()
+            if is_external
+            else tuple(Library(name=name, version=library_version(name)) for name in LIBRARIES),
+            trusted_types=() if is_external else trusted,
+            predicts_by=PredictCommand(
+                format=FORMAT, command=model.command, positive=model.positive
+            )
+            if is_external
+            else None,
+        )
+
+        def check(loaded: Any) -> None:
+            if not _difference(fitted, loaded, config.problem) <= TOLERANCE:
+                raise ArtifactError("the saved model predicts otherwise than the trained one")
+
+        return publish_version(
+            job.store, version, folder, trusted=config.training.trusted, check=check
+        )
+
+
+def _difference(fitted: Fitted, other: Any, problem: str) -> float:
+    """Return how far another model's predictions for the probe lie from those of the fitted one."""
+    ours = predict(fitted.estimator, fitted.probe, problem)
+    return greatest_difference(ours, predict(other, fitted.probe, problem))
+
+
+def _compare_with_first(job: Job, fitted: Fitted, first: VersionManifest) -> float | None:
+    """Return how far the published version predicts from this training, None when they agree."""
+    trusted = job.config.training.trusted
+    apart = _difference(fitted, load_estimator(job.store, first, trusted), job.config.problem)
+    if apart <= TOLERANCE:
+        return None
+    log.warning(
+        "this training is not deterministic: attempt %s published version %s first, it is adopted, "
+        "and its predictions for the same rows lie %.3g apart from this attempt's. Set every seed "
+        "in include/models/%s.py: `reproduce` will say that it differs until then",
+        first.attempt,
+        first.version,
+        apart,
+        job.config.name,
+    )
+    return apart if math.isfinite(apart) else 1.0
+
+
+def _pinned(folder: Path, name: str) -> PinnedFile:
+    path = folder / name
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return PinnedFile(name=name, size=path.stat().st_size, sha256=digest)

@@ -1,0 +1,91 @@
+"""Look at a store without reading again what did not change since the last look.
+
+What a page shows is thousands of small objects, nearly all of which were there a minute ago. A
+listing says of each which one it is (ETag, size, time), and costs one request for a folder.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+
+from include.retraining.exceptions import MissingObject
+from include.retraining.store.object_store import ObjectInfo, Store
+
+MEMORY_BYTES = 64 * 2**20
+
+
+class Memory:
+    """Objects that were read before, the longest unused forgotten first. Threads may share it."""
+
+    def __init__(self, limit_bytes: int = MEMORY_BYTES) -> None:
+        """Remember at most so many bytes."""
+        self._limit = limit_bytes
+        self._held = 0
+        self._objects: OrderedDict[tuple[str, ObjectInfo], bytes] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def find(self, uri: str, info: ObjectInfo) -> bytes | None:
+        """Return the bytes of the very object that a listing names, or None."""
+        with self._lock:
+            data = self._objects.get((uri, info))
+            if data is not None:
+                self._objects.move_to_end((uri, info))
+            return data
+
+    def keep(self, uri: str, info: ObjectInfo, data: bytes) -> None:
+        """Remember an object's bytes."""
+        if len(data) != info.size:
+            return  # it was replaced between the listing and the read
+        with self._lock:
+            if (uri, info) not in self._objects:
+                self._objects[uri, info] = data
+                self._held += len(data)
+            while self._held > self._limit:
+                _, forgotten = self._objects.popitem(last=False)
+                self._held -= len(forgotten)
+
+
+class RememberingStore(Store):
+    """A store for one look: what it has listed it knows, and reads only what is not remembered."""
+
+    def __init__(self, store: Store, memory: Memory) -> None:
+        """Look through an open store; ``memory`` outlives the look."""
+        # Its client is shared too: another one would mean another handshake for each page.
+        vars(self).update(vars(store))
+        self._memory = memory
+        self._listed: dict[str, ObjectInfo] = {}
+        self._objects_in: dict[str, list[ObjectInfo]] = {}
+        self._children_of: dict[str, tuple[list[str], list[ObjectInfo]]] = {}
+
+    def objects(self, prefix: str = "", *, after: str | None = None) -> list[ObjectInfo]:
+        """Return every object below a folder, listed once for the look."""
+        if after is not None:
+            return super().objects(prefix, after=after)
+        folder = prefix.rstrip("/")
+        if folder not in self._objects_in:
+            self._objects_in[folder] = super().objects(prefix)
+            self._listed.update((info.key, info) for info in self._objects_in[folder])
+        return self._objects_in[folder]
+
+    def children(self, prefix: str = "") -> tuple[list[str], list[ObjectInfo]]:
+        """Return what is directly in a folder, listed once for the look."""
+        folder = prefix.rstrip("/")
+        if folder not in self._children_of:
+            self._children_of[folder] = super().children(prefix)
+            self._listed.update((info.key, info) for info in self._children_of[folder][1])
+        return self._children_of[folder]
+
+    def read(self, key: str) -> bytes:
+        """Return an object's bytes; one that its folder's listing does not name is not there."""
+        info = self._listed.get(key)
+        if info is None:
+            folder = key.rpartition("/")[0]
+            if folder in self._objects_in or folder in self._children_of:
+                raise MissingObject(f"{self.uri}/{key}: there is no such object")
+            return super().read(key)
+        data = self._memory.find(self.uri, info)
+        if data is None:
+            data = super().read(key)
+            self._memory.keep(self.uri, info, data)
+        return data

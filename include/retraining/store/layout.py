@@ -1,0 +1,212 @@
+"""Where everything lies in the store.
+
+store.json                                        the marker that `init` writes
+landing/…                                         deliveries, where producers write here
+models/NAME/promotions/00000012.json              the promotion log, its highest entry serves
+models/NAME/versions/VERSION/manifest.json        names the files of one attempt, written last
+models/NAME/versions/VERSION/ATTEMPT/…            the files
+models/NAME/versions/VERSION/claim-001.json       who trains it, its beat, and that it has ended
+models/NAME/versions/VERSION/removal.json         that `gc` removes it
+models/NAME/looks/00000017.json                   which challenger was scored on which rows
+models/NAME/runs/RUN/begun.json                   that the run began, before it is planned
+models/NAME/runs/RUN.cleared-CLEAR.json           that it was cleared and goes on
+models/NAME/runs/RUN/manifest.json                what the run pinned
+models/NAME/runs/RUN/validate.json …              each step's result, with its failures beside it
+models/NAME/runs/RUN/jobs/001.json …              the jobs elsewhere: claimed, started, reported
+models/NAME/runs/RUN/evaluation.json              the evaluation report
+models/NAME/runs/RUN/predictions.parquet          what each version predicted on the holdout
+models/NAME/runs/RUN/verdict-CLEAR.json           the gate's answer
+models/NAME/runs/RUN/approval-CLEAR.json          a person's answer, where one is asked
+models/NAME/runs/RUN/card/…                       the model card and its plots
+models/NAME/decisions/RUN.CLEAR.json              the decision record
+outbox/KEY.json, KEY.claim-N.json, KEY.sent.json  notices
+watch/NAME.json, watch/airflow.json               what is raised of a model, and of Airflow
+watch/last.json                                   the last look of the watch
+
+RUN starts with the time the run was due, so that a listing is in time order. A run that was cleared
+after its data, its code or its rules were mended is planned again in a folder of its own, RUN.2,
+RUN.3 …: nothing of an earlier plan is ever edited. Decisions keep the run's own name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Self
+
+from include.retraining.config.model import NAME_PATTERN
+from include.retraining.exceptions import ConfigError
+
+STORE_MARKER = "store.json"
+OUTBOX = "outbox"
+LAST_WATCH = "watch/last.json"
+
+
+def watch_key(place: str) -> str:
+    """Return the key of what is raised of a place: `models/NAME`, or `airflow`."""
+    return f"watch/{place}.json"
+
+
+def run_key(run_id: str, run_after: datetime) -> str:
+    """Return the name of a run's folder: its time, its id made safe, and a hash that tells apart.
+
+    Args:
+        run_id: Airflow's id of the run.
+        run_after: the time the run was due; it must know its time zone.
+    """
+    time = run_after.astimezone(UTC).strftime("%Y%m%dT%H%M%S")
+    safe = re.sub(r"[^A-Za-z0-9_.-]+", "_", run_id)[:60]
+    return f"{time}-{safe}-{hashlib.sha256(run_id.encode()).hexdigest()[:8]}"
+
+
+def model_folder(model: str) -> str:
+    """Return the folder of everything that belongs to a model."""
+    return f"models/{model}"
+
+
+def promotion_key(model: str, generation: int) -> str:
+    """Return the key of one entry of the promotion log."""
+    return f"models/{model}/promotions/{generation:08d}.json"
+
+
+def looks_folder(model: str) -> str:
+    """Return the folder of the looks at a model's holdout."""
+    return f"models/{model}/looks"
+
+
+def look_key(model: str, number: int) -> str:
+    """Return the key of one look."""
+    return f"{looks_folder(model)}/{number:08d}.json"
+
+
+def version_folder(model: str, version: str) -> str:
+    """Return the folder of one version."""
+    return f"models/{model}/versions/{version}"
+
+
+def version_manifest_key(model: str, version: str) -> str:
+    """Return the key of a version's manifest."""
+    return f"{version_folder(model, version)}/manifest.json"
+
+
+def version_claim_key(model: str, version: str, number: int, what: str | None = None) -> str:
+    """Return the key of a claim to train a version, or of its `beat` or its being `ended`."""
+    suffix = "" if what is None else f".{what}"
+    return f"{version_folder(model, version)}/claim-{number:03d}{suffix}.json"
+
+
+def removal_key(model: str, version: str) -> str:
+    """Return the key that says that a version is being removed."""
+    return f"{version_folder(model, version)}/removal.json"
+
+
+def decisions_folder(model: str) -> str:
+    """Return the folder of a model's decision records."""
+    return f"models/{model}/decisions"
+
+
+@dataclass(frozen=True)
+class RunPaths:
+    """The keys of one plan of a run."""
+
+    model: str
+    run: str
+    """The folder's name: the run's own for its first plan, with `.2`, `.3` … for a later one."""
+
+    @property
+    def folder(self) -> str:
+        """The run's folder."""
+        return f"models/{self.model}/runs/{self.run}"
+
+    @property
+    def first_plan(self) -> str:
+        """The run's own name, whatever plan this is."""
+        return re.sub(r"(-[0-9a-f]{8})\.\d+$", r"\1", self.run)
+
+    def next_plan(self) -> Self:
+        """Return the keys of the run's plan after this one."""
+        _, _, number = self.run[len(self.first_plan) :].rpartition(".")
+        return type(self)(self.model, f"{self.first_plan}.{int(number or 1) + 1}")
+
+    @property
+    def begun(self) -> str:
+        """That the run began, whatever became of it; of its first plan's folder."""
+        return f"{RunPaths(self.model, self.first_plan).folder}/begun.json"
+
+    def goes_on(self, clear: int) -> str:
+        """That a task of a cleared run began; beside the folders, so that their listing has it."""
+        return f"models/{self.model}/runs/{self.first_plan}.cleared-{clear:03d}.json"
+
+    @property
+    def manifest(self) -> str:
+        """The run manifest."""
+        return f"{self.folder}/manifest.json"
+
+    def result(self, step: str) -> str:
+        """The result of one step."""
+        return f"{self.folder}/{step}.json"
+
+    def failure(self, step: str) -> str:
+        """What the last failed attempt of a step said."""
+        return f"{self.folder}/{step}.failed.json"
+
+    @property
+    def evaluation(self) -> str:
+        """The evaluation report."""
+        return f"{self.folder}/evaluation.json"
+
+    @property
+    def predictions(self) -> str:
+        """The predictions on the holdout."""
+        return f"{self.folder}/predictions.parquet"
+
+    def job(self, number: int) -> str:
+        """The claim of a job elsewhere, put before it is submitted."""
+        return f"{self.folder}/jobs/{number:03d}.json"
+
+    def job_started(self, number: int) -> str:
+        """Who runs a claimed job, or that nobody may any more."""
+        return f"{self.folder}/jobs/{number:03d}.started.json"
+
+    def jobs_ended(self, clear: int) -> str:
+        """Every job of a clear of the run that has ended was asked to end."""
+        return f"{self.folder}/jobs/ended-{clear}.json"
+
+    def job_reported(self, number: int, step: str) -> str:
+        """A step's task has failed because of this job: it is not the reason of the next try."""
+        return f"{self.folder}/jobs/{number:03d}.reported-{step}.json"
+
+    def verdict(self, clear: int) -> str:
+        """The gate's answer; a cleared run is judged again."""
+        return f"{self.folder}/verdict-{clear}.json"
+
+    def approval(self, clear: int) -> str:
+        """A person's answer to a passed verdict, or that none came in time."""
+        return f"{self.folder}/approval-{clear}.json"
+
+    @property
+    def card(self) -> str:
+        """The folder of the model card."""
+        return f"{self.folder}/card"
+
+    def decision(self, clear: int) -> str:
+        """The decision record; clearing a finished run opens the next."""
+        return f"{decisions_folder(self.model)}/{self.first_plan}.{clear:03d}.json"
+
+    def uri(self, store_uri: str) -> str:
+        """The address that a job is started with."""
+        return f"{store_uri}/{self.folder}"
+
+    @classmethod
+    def from_uri(cls, uri: str) -> tuple[str, Self]:
+        """Split a run's address into the store's address and the keys.
+
+        Raises:
+            ConfigError: when it is not the address of a run.
+        """
+        match = re.fullmatch(r"(.+)/models/([^/]+)/runs/([A-Za-z0-9_.-]+)/?", uri)
+        if not match or not re.fullmatch(NAME_PATTERN, match[2]) or set(match[3]) == {"."}:
+            raise ConfigError(f"--run {uri!r}: must be STORE/models/NAME/runs/RUN")
+        return match[1], cls(model=match[2], run=match[3])

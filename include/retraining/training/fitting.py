@@ -1,0 +1,145 @@
+"""Fitting: a model learns from everything but the holdout, by its own code."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from include.retraining.config.model import ModelConfig
+from include.retraining.config.model_code import load_model_code, read_scripts, training_columns
+from include.retraining.data.dataset import read_dataset
+from include.retraining.data.labels import Array, class_names, label_values
+from include.retraining.data.reading import reading_of
+from include.retraining.data.split import holdout_mask, split_used
+from include.retraining.data.split_record import SplitUsed
+from include.retraining.exceptions import TrainingError
+from include.retraining.runs.foreign_errors import model_errors
+from include.retraining.runs.manifest import RunManifest
+from include.retraining.store.object_store import Store
+from include.retraining.training.command_model import ExternalModel, TrainingTask, train_model
+from include.retraining.training.metric_needs import require_answers
+from include.retraining.training.prediction_checks import check_answers_differ, check_predictions
+from include.retraining.training.predictions import predict
+from include.retraining.training.rows_used import RowsUsed, rows_used
+
+log = logging.getLogger(__name__)
+
+PROBE_ROWS = 1_000
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A fitted estimator or an `ExternalModel`, and what it was fitted on."""
+
+    estimator: Any
+    features: tuple[str, ...]
+    classes: tuple[int | str, ...] | None
+    split: SplitUsed
+    used: RowsUsed
+    train_rows: int
+    train_seconds: float
+    probe: pd.DataFrame
+    """Some rows it was fitted on, to compare it with its saved self."""
+
+
+def fit(store: Store, run: RunManifest, config: ModelConfig) -> Fitted:
+    """Fit the model on the training part of the run's delivery.
+
+    Everything random starts from the manifest's seed, so that the same inputs give the same
+    predictions. Nothing is written to the store.
+    """
+    code = load_model_code(config)
+    reading = reading_of(config, code)
+    frame = read_dataset(store, run.delivery, reading, training_columns(config, code))
+    mask = holdout_mask(frame, config)
+    split = split_used(frame, mask, config)
+    labels = label_values(frame[config.data.label], config.problem)
+    # One copy of the training part, and the whole delivery is let go before the fit.
+    keys, rows = frame[config.data.key], frame[list(code.features)]
+    del frame
+    used = rows_used(keys, rows, labels, mask)
+    rows, labels = rows[~mask], labels[~mask]
+    classes = None if config.problem == "regression" else class_names(np.unique(labels))
+    started = time.perf_counter()
+    if code.build_estimator is None:
+        estimator: Any = _run_command(config, run.seed, rows, labels, classes)
+    else:
+        estimator = _fit(config, code.build_estimator, run.seed, rows, labels)
+    seconds = time.perf_counter() - started
+    log.info("fitted in %.1f s", seconds)
+    where = f"include/models/{config.name}.py: {config.training.entry_point}()"
+    if isinstance(estimator, ExternalModel):
+        where = f"training.commands.predict ({' '.join(estimator.command)})"
+    elif classes is not None:
+        known = class_names(getattr(estimator, "classes_", ()))
+        if set(known) != set(classes):
+            raise TrainingError(f"{where}: the fitted estimator does not know the label's classes")
+        classes = known
+    # Spread over all rows, which may be sorted by the label.
+    probe = rows.iloc[np.unique(np.linspace(0, len(rows) - 1, PROBE_ROWS).astype(int))]
+    with model_errors(config, "predicting rows of the training part"):
+        answers = predict(estimator, probe, config.problem)
+    check_predictions(answers, where=where, classes=classes)
+    check_answers_differ(answers, probe, where=where)
+    return Fitted(estimator, code.features, classes, split, used, len(rows), seconds, probe)
+
+
+def _run_command(
+    config: ModelConfig,
+    seed: int,
+    rows: pd.DataFrame,
+    labels: Array,
+    classes: tuple[int | str, ...] | None,
+) -> ExternalModel:
+    """Let the model's command train."""
+    commands = config.training.commands
+    assert commands is not None  # noqa: S101 a model has an entry point or commands
+    task = TrainingTask(
+        problem=config.problem,
+        rows=rows,
+        label=config.data.label,
+        labels=labels,
+        classes=classes,
+        positive=next(iter(class_names([config.data.positive])))
+        if config.problem == "binary"
+        else None,
+        seed=seed,
+    )
+    log.info("training on %s rows", f"{len(rows):,}")
+    return train_model(task, commands.train, commands.predict, read_scripts(config.name))
+
+
+def _fit(
+    config: ModelConfig,
+    build_estimator: Callable[[int], Any],
+    seed: int,
+    rows: pd.DataFrame,
+    labels: Array,
+) -> Any:
+    """Return the fitted estimator."""
+    entry_point = config.training.entry_point
+    random.seed(seed)  # for estimators that draw from a global generator, whatever they are given
+    np.random.seed(seed)
+    with model_errors(config, f"{entry_point}({seed})", has_data=False):
+        estimator = build_estimator(seed)
+    returned = f"include/models/{config.name}.py: {entry_point}() returned "
+    returned += type(estimator).__name__
+    # Some have predict() only once they are fitted, as a stack of estimators: its class has it.
+    may_predict = hasattr(estimator, "predict") or hasattr(type(estimator), "predict")
+    if not (hasattr(estimator, "fit") and may_predict):
+        raise TrainingError(f"{returned}, must return an estimator with fit() and predict()")
+    require_answers(config, estimator, is_fitted=False)
+    log.info("fitting %s on %s rows", type(estimator).__name__, f"{len(rows):,}")
+    with model_errors(config, f"fit() of what {entry_point}() returned"):
+        fitted = estimator.fit(rows, labels)
+    if not hasattr(fitted, "predict"):
+        raise TrainingError(f"{returned}, which has no predict() after fit()")
+    require_answers(config, fitted, is_fitted=True)
+    return fitted

@@ -1,0 +1,136 @@
+"""What lasts is told once: when it begins, and again when it is over.
+
+What is raised is kept in the store before anybody is told, so that a watch that is killed between
+the two tells the same again under the same key, which the outbox sends once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from include.retraining.alerts.notice import Kind, Links, Notice, alert
+from include.retraining.decisions.watch_memory import Raised, Watched, watched
+from include.retraining.store.layout import watch_key
+from include.retraining.store.object_store import Store
+
+NOWHERE = Links()
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """Something that is wrong now, and that someone must see to."""
+
+    condition: str
+    """What is wrong, in a word: it is raised once for as long as it lasts."""
+    title: str
+    """What people call the model, or what else this is about."""
+    headline: str
+    why: str
+    step: str
+    """The one next step."""
+    over: str
+    """The headline when it is over."""
+    runbook: str
+    model: str = ""
+    owner: str | None = None
+    serving: str | None = None
+    links: Links = NOWHERE
+
+
+def settle(
+    store: Store,
+    place: str,
+    alarms: Collection[Alarm],
+    tell: Callable[[Notice], None],
+    *,
+    looked_at: Collection[str],
+    now: datetime | None = None,
+    links: Links = NOWHERE,
+) -> None:
+    """Tell what is newly wrong, and what is over; what goes on was told before.
+
+    Only one process at a time may do this for a place.
+
+    Args:
+        store: keeps what is raised.
+        place: `models/NAME`, or `airflow`.
+        alarms: all that is wrong now.
+        tell: delivers a notice through the outbox; called again at each look for as long as it is
+            wrong, with the same key.
+        looked_at: the conditions that could be looked at; the others stay as they were.
+        now: the time, for tests.
+        links: where a message that something is over leads.
+    """
+    now = now or datetime.now(UTC)
+    before = watched(store, place, now=now)
+    wrong = {alarm.condition: alarm for alarm in alarms}
+    going_on = {
+        name: raised
+        for name, raised in before.raised.items()
+        if not raised.is_over and (name in wrong or name not in looked_at)
+    }
+    ended = {
+        name: raised.model_copy(update={"is_over": True})
+        for name, raised in before.raised.items()
+        if name not in going_on
+    }
+    begun = {
+        name: Raised(since=now, model=alarm.model, title=alarm.title, over=alarm.over)
+        for name, alarm in wrong.items()
+        if name not in going_on
+    }
+    if ended:  # told before the same may begin anew under its name
+        _keep(store, place, before, {**going_on, **ended})
+        for name, raised in ended.items():
+            tell(_over(place, name, raised, links))
+    if ended or begun:
+        _keep(store, place, before, {**going_on, **begun})
+    for name, raised in {**going_on, **begun}.items():
+        if name in wrong:
+            tell(_notice(place, wrong[name], raised))
+
+
+def _keep(store: Store, place: str, before: Watched, raised: dict[str, Raised]) -> None:
+    kept = before.model_copy(update={"raised": raised})
+    store.write(watch_key(place), kept.to_bytes())
+
+
+def _notice(place: str, alarm: Alarm, raised: Raised) -> Notice:
+    return alert(
+        event=alarm.condition,
+        kind=Kind.BROKEN,
+        key=_name(place, alarm.condition, raised),
+        title=alarm.title,
+        model=alarm.model,
+        headline=alarm.headline,
+        why=alarm.why,
+        step=alarm.step,
+        owner=alarm.owner,
+        serving=alarm.serving,
+        links=alarm.links,
+        runbook=alarm.runbook,
+    )
+
+
+def _over(place: str, condition: str, raised: Raised, links: Links) -> Notice:
+    return alert(
+        event=f"{condition}_over",
+        kind=Kind.GOOD_NEWS,
+        key=f"{_name(place, condition, raised)}.over",
+        title=raised.title,
+        model=raised.model,
+        headline=raised.over,
+        why=f"It was raised at {raised.since.astimezone(UTC):%Y-%m-%d %H:%M} UTC.",
+        step="Nothing to do.",
+        owner=None,
+        serving=None,
+        links=links,
+        runbook="",
+    )
+
+
+def _name(place: str, condition: str, raised: Raised) -> str:
+    about = place.rpartition("/")[2]
+    return f"{about}.{condition}.{raised.since.astimezone(UTC):%Y%m%dT%H%M%S}"

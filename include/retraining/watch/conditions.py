@@ -1,0 +1,228 @@
+"""What is wrong with a model although no run of it says so: the watch's view, without a clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+from include.retraining.alerts.notice import Links
+from include.retraining.config.deadline import TimeOfDay, parse_deadline
+from include.retraining.config.model import ModelConfig
+from include.retraining.decisions.record import DecisionRecord
+from include.retraining.registry.entry import PromotionEntry
+from include.retraining.watch.alarms import NOWHERE, Alarm
+
+DAMAGED = "promotion_log"
+CONFIGURATION = "configuration"
+CONDITIONS = ("paused", "no_decision", "too_old", "late", DAMAGED, CONFIGURATION)
+DUES = 3
+"""How many times that a run was due are looked at: two whole intervals lie between three."""
+
+
+@dataclass(frozen=True)
+class RunSeen:
+    """A model's newest run, as Airflow has it."""
+
+    run_id: str
+    run_after: datetime
+    state: str
+    waits_for_person: bool
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What one look at a model saw."""
+
+    config: ModelConfig
+    now: datetime
+    watched_since: datetime
+    is_paused: bool | None
+    """Whether its DAG is paused; None when Airflow does not know the DAG."""
+    dues: tuple[datetime, ...]
+    """The last `DUES` times that a run was due, the newest first; none when started by hand."""
+    due_for_deadline: datetime | None
+    """The last time a run was due before the deadline that passed last; None without one."""
+    newest: DecisionRecord | None
+    """The decision of the run that was due last."""
+    run: RunSeen | None
+    champion: PromotionEntry | None
+    serving: str
+    """What serves, in words (`serving_now`)."""
+    links: Links = NOWHERE
+
+
+def problems(sight: Sight) -> list[Alarm]:
+    """Return what is wrong with a model."""
+    return [
+        Alarm(
+            condition=found.condition,
+            title=sight.config.title,
+            headline=found.headline,
+            why=found.why,
+            step=found.step,
+            over=found.over,
+            runbook=found.condition,
+            model=sight.config.name,
+            owner=sight.config.owner,
+            serving=sight.serving,
+            links=sight.links,
+        )
+        for found in (*_paused(sight), *_no_decision(sight), *_too_old(sight), *_late(sight))
+    ]
+
+
+def damaged_log(config: ModelConfig, why: str, links: Links) -> Alarm:
+    """Return the alarm of a model whose promotion log cannot be read, so that nothing else can."""
+    return Alarm(
+        condition=DAMAGED,
+        title=config.title,
+        headline="the promotion log is damaged: nothing is promoted or rolled back",
+        why=why,
+        step=f"Run `python -m include.retraining verify {config.name}`: it names each entry that "
+        "is damaged, and checks the others.",
+        over="the promotion log can be read again",
+        runbook=DAMAGED,
+        model=config.name,
+        owner=config.owner,
+        serving="unknown",
+        links=links,
+    )
+
+
+def wrong_configuration(model: str, why: str, links: Links, *, serving: str) -> Alarm:
+    """Return the alarm of a model whose YAML is wrong, so that its DAG only says so.
+
+    Args:
+        model: the name of its file.
+        why: what is wrong, a line for each problem.
+        links: where to look.
+        serving: what serves meanwhile, in words.
+    """
+    first, *others = why.splitlines()
+    more = f" (and {len(others)} more)" if others else ""
+    return Alarm(
+        condition=CONFIGURATION,
+        title=model.replace("_", " ").capitalize(),
+        headline="it is not retrained any more: its configuration is wrong",
+        why=f"{first}{more}",
+        step=f"Run `python -m include.retraining validate-config {model}` and mend what it names, "
+        "or take back the last commit that touched it.",
+        over="its configuration can be read again",
+        runbook=CONFIGURATION,
+        model=model,
+        serving=serving,
+        links=links,
+    )
+
+
+def damaged_record(config: ModelConfig, why: str, serving: str, links: Links) -> Alarm:
+    """Return the alarm of a model one of whose decision records is gone or was altered."""
+    return Alarm(
+        condition=DAMAGED,
+        title=config.title,
+        headline="a decision record is missing or was altered",
+        why=why,
+        step=f"Run `python -m include.retraining verify {config.name}`: it names each record that "
+        "is not as it was.",
+        over="the decision record is as it was",
+        runbook=DAMAGED,
+        model=config.name,
+        owner=config.owner,
+        serving=serving,
+        links=links,
+    )
+
+
+@dataclass(frozen=True)
+class _Found:
+    condition: str
+    headline: str
+    why: str
+    step: str
+    over: str
+
+
+def _paused(sight: Sight) -> Iterator[_Found]:
+    # A model that never decided anything is one that nobody has switched on yet.
+    in_use = sight.newest is not None or sight.champion is not None
+    if sight.is_paused and in_use and sight.config.trigger.schedule is not None:
+        yield _Found(
+            "paused",
+            "it is not retrained any more: its DAG is paused",
+            f"`{sight.config.dag_id}` has a schedule and is paused in Airflow: no run is created.",
+            f"Unpause `{sight.config.dag_id}`, or find out who paused it (Audit Log) and why.",
+            "its DAG is not paused any more",
+        )
+
+
+def _no_decision(sight: Sight) -> Iterator[_Found]:
+    if sight.is_paused or len(sight.dues) < DUES or _waits(sight):
+        return  # a pause is told as what it is
+    since = sight.dues[-1]
+    if sight.watched_since <= since and not _decided_since(sight.newest, since):
+        yield _Found(
+            "no_decision",
+            "nothing was decided for two intervals",
+            f"Runs were due at {_times(sight.dues)}; {_run_words(sight)}.",
+            f"Open `{sight.config.dag_id}` in Airflow and look at its newest run.",
+            "a run has decided again",
+        )
+
+
+def _too_old(sight: Sight) -> Iterator[_Found]:
+    limit = sight.config.max_champion_age_days
+    if limit is None or sight.champion is None:
+        return
+    of = date.fromisoformat(sight.champion.data_date)
+    age = sight.now - datetime(of.year, of.month, of.day, tzinfo=UTC)
+    if age.total_seconds() > limit * 86400:
+        yield _Found(
+            "too_old",
+            "what serves is too old",
+            f"It was trained on the data of {of.isoformat()}, {age.days} days ago; the limit is "
+            f"{limit:g} days.",
+            "See why no newer version serves: "
+            f"`python -m include.retraining decisions {sight.config.name}`.",
+            "what serves is new enough again",
+        )
+
+
+def _late(sight: Sight) -> Iterator[_Found]:
+    due, text = sight.due_for_deadline, sight.config.deadline
+    deadline = None if text is None else parse_deadline(text)
+    if due is None or not isinstance(deadline, TimeOfDay) or _waits(sight):
+        return
+    by = deadline.after(due)
+    if sight.watched_since <= due and by <= sight.now and not _decided_since(sight.newest, due):
+        yield _Found(
+            "late",
+            f"no decision by {deadline.at:%H:%M} {deadline.zone.key}",
+            f"A run was due at {_times((due,))} and must decide by {_times((by,))}; "
+            f"{_run_words(sight)}.",
+            f"Open `{sight.config.dag_id}` in Airflow: unpause it if it is paused, else look at "
+            "the task that is not done.",
+            "a run has decided, late",
+        )
+
+
+def _decided_since(newest: DecisionRecord | None, since: datetime) -> bool:
+    return newest is not None and max(newest.run_after, newest.decided_at) >= since
+
+
+def _waits(sight: Sight) -> bool:
+    return sight.run is not None and sight.run.waits_for_person
+
+
+def _run_words(sight: Sight) -> str:
+    if sight.is_paused is None:
+        return "Airflow does not know its DAG (is there an import error?)"
+    if sight.is_paused:
+        return "its DAG is paused"
+    if sight.run is None:
+        return "no run was created"
+    return f"its newest run, due at {_times((sight.run.run_after,))}, is {sight.run.state}"
+
+
+def _times(times: tuple[datetime, ...]) -> str:
+    return ", ".join(f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC" for time in times)

@@ -1,0 +1,35 @@
+"""The mark that the watch leaves after each look, for whoever watches the watch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from pydantic import AwareDatetime
+
+from include.retraining.documents import Document
+from include.retraining.store.layout import LAST_WATCH
+from include.retraining.store.object_store import Store
+
+
+class Mark(Document):
+    """The last look of the watch."""
+
+    at: AwareDatetime
+    failed: tuple[str, ...]
+    """Its tasks that did not succeed."""
+
+
+def leave(store: Store, failed: Sequence[str]) -> None:
+    """Say that the watch has looked, and which of its tasks did not succeed."""
+    store.write(LAST_WATCH, Mark(at=datetime.now(UTC), failed=tuple(failed)).to_bytes())
+
+
+def last_mark(store: Store) -> Mark | None:
+    """Return the last look's mark, None when there was none.
+
+    Raises:
+        EvidenceError: when it cannot be read.
+    """
+    data = store.read_if_present(LAST_WATCH)
+    return None if data is None else Mark.from_bytes(data, where=LAST_WATCH)

@@ -1,0 +1,90 @@
+"""What the watch outside of Airflow does while it cannot use the store: remember by itself.
+
+What it told lies in a folder of this user's then, as it otherwise lies in the store, so that an
+outage is told once and not at each look. Once the store is back, that is told, and the folder is
+emptied. Without a home there is no such folder, and everything is told at each look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+
+from include.retraining.alerts.notice import Links, Notice
+from include.retraining.alerts.outbox import deliver_waiting, waiting
+from include.retraining.documents import sha256_of
+from include.retraining.store.layout import watch_key
+from include.retraining.store.object_store import Store
+from include.retraining.watch.alarms import Alarm, settle
+
+PLACE = "airflow"
+Tell = Callable[[Notice], None]
+
+
+def own_folder(environment: Mapping[str, str], store_uri: str) -> Path | None:
+    """Return where this user's watch over a store remembers; None when the user has no home.
+
+    Args:
+        environment: `XDG_STATE_HOME`, or else `HOME`, names where programs keep such things.
+        store_uri: of the store that is watched.
+    """
+    home = environment.get("HOME", "")
+    state = Path(environment.get("XDG_STATE_HOME") or f"{home}/.local/state")
+    if not state.is_absolute() or not (home or environment.get("XDG_STATE_HOME")):
+        return None
+    return state / "retraining-watch" / sha256_of(store_uri.encode())[:16]
+
+
+def settle_alone(
+    folder: Path,
+    alarms: Collection[Alarm],
+    tell_through: Callable[[Store], Tell],
+    *,
+    looked_at: Collection[str],
+    links: Links,
+) -> None:
+    """Tell what is newly wrong or over since the store cannot be used.
+
+    Args:
+        folder: `own_folder`.
+        alarms: all that is wrong now.
+        tell_through: makes what delivers notices through a store's outbox.
+        looked_at: as for `settle`.
+        links: as for `settle`.
+
+    Raises:
+        OSError: when the folder cannot be made.
+        StorageError: when it cannot be used.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    own = Store(folder.as_uri())
+    settle(own, PLACE, alarms, tell_through(own), looked_at=looked_at, links=links)
+
+
+def join_again(
+    folder: Path,
+    alarms: Collection[Alarm],
+    tell_through: Callable[[Store], Tell],
+    send: Tell,
+    *,
+    looked_at: Collection[str],
+    links: Links,
+) -> None:
+    """Say what is over now that the store is back, and empty the folder once all is sent.
+
+    The arguments are those of `settle_alone`; ``send`` sends one notice.
+
+    Raises:
+        NotSent: when something could not be sent; it is kept for the next look.
+        StorageError: when the folder cannot be used.
+    """
+    if not folder.is_dir():
+        return
+    own = Store(folder.as_uri())
+    if own.exists(watch_key(PLACE)):
+        settle(own, PLACE, alarms, tell_through(own), looked_at=looked_at, links=links)
+        own.delete(watch_key(PLACE))
+    deliver_waiting(own, send)
+    if next(waiting(own), None) is None:
+        for info in own.objects():
+            own.delete(info.key)

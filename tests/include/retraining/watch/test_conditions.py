@@ -1,0 +1,155 @@
+"""What is wrong with a model although no run says so."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from include.retraining.decisions.record import DecisionRecord, Outcome
+from include.retraining.registry.promotion_log import PromotionLog
+from include.retraining.steps.close_run import close_run
+from include.retraining.store.marker import initialise
+from include.retraining.store.object_store import Store
+from include.retraining.watch.alarms import NOWHERE
+from include.retraining.watch.conditions import CONDITIONS, RunSeen, Sight, damaged_log, problems
+from tests.planted import CONFIG, MODEL, decide, plant_run, run_ref
+
+NOW = datetime(2026, 1, 10, 8, tzinfo=UTC)
+DUES = tuple(NOW.replace(hour=6) - timedelta(days=days) for days in range(3))
+LONG_AGO = datetime(2025, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def store(folder_store: Store) -> Store:
+    """An initialised store on a folder."""
+    return initialise(folder_store.uri, {})
+
+
+@pytest.fixture
+def decided(store: Store) -> DecisionRecord:
+    """The decision of a run that was due on 2 January and decided then."""
+    record = close_run(store, run_ref(1), Outcome.NO_CHANGE, "nothing changed")
+    return record.model_copy(update={"decided_at": record.run_after})
+
+
+def sight(**changes: Any) -> Sight:
+    """A model that was never looked at wrongly: unpaused, watched for long, nothing limited."""
+    config = CONFIG.model_copy(update=changes.pop("config", {}))
+    return replace(
+        Sight(
+            config=config,
+            now=NOW,
+            watched_since=LONG_AGO,
+            is_paused=False,
+            dues=(),
+            due_for_deadline=None,
+            newest=None,
+            run=None,
+            champion=None,
+            serving="version abc",
+        ),
+        **changes,
+    )
+
+
+def found(**changes: Any) -> list[str]:
+    """Return the conditions that a look finds."""
+    return [alarm.condition for alarm in problems(sight(**changes))]
+
+
+def run(state: str = "running", *, waits_for_person: bool = False) -> RunSeen:
+    """A model's newest run."""
+    return RunSeen("scheduled__x", DUES[0], state, waits_for_person)
+
+
+def test_a_model_that_is_well_raises_nothing(decided: DecisionRecord) -> None:
+    """Decided at each time it was due."""
+    newest = decided.model_copy(update={"run_after": DUES[0], "decided_at": DUES[0]})
+    assert found(dues=DUES, newest=newest, due_for_deadline=DUES[0]) == []
+
+
+def test_a_pause_is_told_of_a_model_that_was_in_use(decided: DecisionRecord) -> None:
+    """A model that nobody ever switched on is nobody's worry."""
+    assert found(is_paused=True, newest=decided) == ["paused"]
+    assert found(is_paused=True) == []
+
+
+def test_two_intervals_without_a_decision_are_told(decided: DecisionRecord) -> None:
+    """The last decision is of before the third last time that a run was due."""
+    assert found(dues=DUES, newest=decided) == ["no_decision"]
+    between = decided.model_copy(update={"decided_at": DUES[2] + timedelta(hours=1)})
+    assert found(dues=DUES, newest=between) == []
+    (alarm,) = problems(sight(dues=DUES, newest=decided, run=run("queued")))
+    assert "is queued" in alarm.why
+
+
+def test_what_was_due_before_the_watch_began_is_not_its_matter() -> None:
+    """A new model, or a new watch, is not told of its past."""
+    assert found(dues=DUES, watched_since=DUES[2] + timedelta(seconds=1)) == []
+    late = {"config": {"deadline": "07:00 UTC"}, "due_for_deadline": DUES[0]}
+    assert found(**late, watched_since=DUES[0]) == ["late"]
+    assert found(**late, watched_since=DUES[0] + timedelta(seconds=1)) == []
+
+
+def test_a_run_that_waits_for_a_person_is_neither_late_nor_silent() -> None:
+    """It waits for you."""
+    late = {"config": {"deadline": "07:00 UTC"}, "due_for_deadline": DUES[0], "dues": DUES}
+    assert found(**late, run=run()) == ["no_decision", "late"]
+    assert found(**late, run=run(waits_for_person=True)) == []
+
+
+@pytest.mark.fault("J06")
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"is_paused": True}, "its DAG is paused"),
+        ({"is_paused": None}, "Airflow does not know its DAG"),
+        ({}, "no run was created"),
+    ],
+)
+def test_late_by_the_clock_needs_no_run(changes: dict[str, Any], words: str) -> None:
+    """Never created: the message says why."""
+    (alarm,) = problems(
+        sight(config={"deadline": "07:00 UTC"}, due_for_deadline=DUES[0], **changes)
+    )
+    assert alarm.condition == "late"
+    assert "must decide by 2026-01-10 07:00 UTC" in alarm.why
+    assert words in alarm.why
+
+
+def test_a_decision_before_the_deadline_is_not_late(decided: DecisionRecord) -> None:
+    """Of the run that was due, or of one by hand since then."""
+    late = {"config": {"deadline": "07:00 UTC"}, "due_for_deadline": DUES[0]}
+    for update in ({"run_after": DUES[0]}, {"decided_at": DUES[0] + timedelta(minutes=5)}):
+        assert found(**late, newest=decided.model_copy(update=update)) == []
+    assert found(**late, newest=decided) == ["late"]
+
+
+def test_the_age_of_what_serves_is_that_of_its_data(store: Store) -> None:
+    """Trained on the data of 2 January: on the 10th it is older than eight days, not than nine."""
+    decide(store, plant_run(store, 1))
+    champion = PromotionLog(store, MODEL).champion()
+    assert found(config={"max_champion_age_days": 9.0}, champion=champion) == []
+    (alarm,) = problems(sight(config={"max_champion_age_days": 8.0}, champion=champion))
+    assert alarm.condition == "too_old"
+    assert "2026-01-02, 8 days ago; the limit is 8 days" in alarm.why
+    assert found(config={"max_champion_age_days": 8.0}) == []
+
+
+def test_every_condition_is_listed() -> None:
+    """What is not listed would never be told to be over."""
+    alarms = problems(sight(config={"deadline": "07:00 UTC"}, due_for_deadline=DUES[0], dues=DUES))
+    assert {alarm.condition for alarm in alarms} <= set(CONDITIONS)
+    assert {alarm.serving for alarm in alarms} == {"version abc"}
+
+
+def test_a_log_that_is_damaged_is_an_alarm() -> None:
+    """It says why nothing else could be looked at, and what to type."""
+    alarm = damaged_log(CONFIG, "00000003.json: not readable", NOWHERE)
+    assert alarm.condition in CONDITIONS
+    assert alarm.runbook == "promotion_log"
+    assert "00000003.json" in alarm.why
+    assert f"python -m include.retraining verify {MODEL}" in alarm.step
