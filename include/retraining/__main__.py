@@ -27,10 +27,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words and words[0] in JOB_STEPS:
         return _run_job(words)
-    from include.retraining.cli import parser as command_line
+    from include.retraining.cli.parser import run
 
     try:
-        return command_line.run(words)
+        return run(words)
     except RetrainingError as error:
         print(redact(str(error)), file=sys.stderr)
         return 1 if error.is_permanent else os.EX_TEMPFAIL

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import include.retraining
 from include.retraining.config.model_code import load_model_code
 from include.retraining.documents import sha256_of
 from include.retraining.exceptions import CodeChanged, ConfigError
@@ -14,6 +15,11 @@ from include.retraining.runs.code import check_same_code, current_code
 from tests.include.retraining import apples
 
 pytest_plugins = ("tests.include.retraining.apples_fixtures",)
+
+ROOMS = sorted(
+    f"{file.parent.name}/{file.name}"
+    for file in Path(include.retraining.__file__).parent.glob("*/__init__.py")
+)
 
 
 def test_a_models_code_is_what_its_file_defines(apples_file: Path):
@@ -98,6 +104,12 @@ def core(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return copy
 
 
+def test_the_whole_core_is_digested() -> None:
+    """The folder that is digested is the core's own, and not that of one of its rooms."""
+    assert Path(include.retraining.__file__).parent == code.CORE_FOLDER
+    assert len(ROOMS) >= 18
+
+
 def test_only_code_and_lock_make_the_cores_digest(core: Path, apples_file: Path):
     """Bytecode, litter and notes beside the code do not change it; nor does its place."""
     planned = current_code("apples")
@@ -107,7 +119,7 @@ def test_only_code_and_lock_make_the_cores_digest(core: Path, apples_file: Path)
     check_same_code(planned, "apples")
 
 
-@pytest.mark.parametrize("name", ["gate.py", "new.py", "sub/new.py"])
+@pytest.mark.parametrize("name", ["__main__.py", *ROOMS, "new.py", "sub/new.py"])
 def test_any_change_of_the_core_is_other_code(core: Path, apples_file: Path, name: str):
     """A file that changed, or that is new, at any depth, is told."""
     planned = current_code("apples", git_sha="abc123")
@@ -121,7 +133,7 @@ def test_any_change_of_the_core_is_other_code(core: Path, apples_file: Path, nam
 def test_a_renamed_file_is_other_code(core: Path, apples_file: Path):
     """The names count as well as the content."""
     planned = current_code("apples")
-    (core / "gate.py").rename(core / "gates.py")
+    (core / "gate" / "rules.py").rename(core / "gate" / "ruling.py")
     with pytest.raises(CodeChanged):
         check_same_code(planned, "apples")
 
