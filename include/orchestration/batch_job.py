@@ -11,8 +11,7 @@ from airflow.sdk import BaseOperatorLink, Context
 from airflow.sdk.exceptions import TaskDeferralTimeout
 
 from include.orchestration.failing import failing_clearly
-from include.orchestration.remote_job import RemoteStep, open_step
-from include.orchestration.stop_jobs import RUN_ENDED
+from include.orchestration.remote_job import RUN_ENDED, RemoteStep, open_step
 from include.orchestration.training_elsewhere import WaitsForOtherTraining
 from include.retraining.config.compute import BatchCompute, resolve
 from include.retraining.exceptions import ConfigError, JobKilled, RetrainingError

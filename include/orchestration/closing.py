@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
+from include.orchestration.remote_job import RUN_ENDED
 from include.orchestration.run_reference import run_reference
-from include.orchestration.stop_jobs import RUN_ENDED, stop_jobs
+from include.orchestration.stop_jobs import stop_jobs
 from include.orchestration.store_connection import open_store
 from include.orchestration.telling import tell, tell_directly, tell_of_missing_card
 from include.retraining.exceptions import RetrainingError

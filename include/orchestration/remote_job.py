@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+RUN_ENDED = "the run has ended in Airflow"
+"""Why a job is ended whose run is over, as its platform shows it."""
+
 
 @dataclass(frozen=True)
 class RemoteStep:

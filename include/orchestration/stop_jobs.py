@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-RUN_ENDED = "the run has ended in Airflow"
-
 
 class Stopped(NamedTuple):
     """What became of the jobs of a run that has ended."""

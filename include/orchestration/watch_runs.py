@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from airflow.sdk import Context
 
 from include.orchestration.links import airflow_url, repository_url, run_url
+from include.orchestration.remote_job import RUN_ENDED
 from include.orchestration.run_reference import DAG_PREFIX, reference_to
-from include.orchestration.stop_jobs import RUN_ENDED, stop_jobs
+from include.orchestration.stop_jobs import stop_jobs
 from include.orchestration.telling import links_of, tell_notice
 from include.orchestration.watch_airflow import ENDED, find_run, newest_runs
 from include.retraining.exceptions import InfrastructureError

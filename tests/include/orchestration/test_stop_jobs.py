@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import TaskDeferred
 from include.orchestration.batch_job import BatchJobOperator
 from include.orchestration.closing import close_ended_run
 from include.orchestration.kubernetes_job import KubernetesJobOperator
-from include.orchestration.stop_jobs import RUN_ENDED
+from include.orchestration.remote_job import RUN_ENDED
 from include.retraining.config.compute import BatchCompute
 from include.retraining.store.object_store import Store
 from tests.batch_api import BatchApi, Fault, Plan, batch_api
