@@ -20,8 +20,8 @@ from botocore.config import Config  # type: ignore[import-untyped]
 from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
 
 from include.orchestration.batch_reason import HOST_LOST
-from include.orchestration.local_job import thread_limits
 from include.orchestration.remote_job import RemoteStep, job_command
+from include.orchestration.thread_limits import thread_limits
 from include.retraining.config.compute import BatchCompute
 from include.retraining.exceptions import ConfigError, InfrastructureError, RetrainingError
 

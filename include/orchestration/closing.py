@@ -6,15 +6,14 @@ import logging
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow.sdk import Context
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
+from include.orchestration.failing import cause_of, explained
 from include.orchestration.remote_job import RUN_ENDED
 from include.orchestration.run_reference import run_reference
 from include.orchestration.stop_jobs import stop_jobs
 from include.orchestration.store_connection import open_store
 from include.orchestration.telling import tell, tell_directly, tell_of_missing_card
 from include.retraining.exceptions import RetrainingError
-from include.retraining.runs.foreign_errors import withheld
 
 if TYPE_CHECKING:
     from include.retraining.config.step_names import JobStep
@@ -160,23 +159,7 @@ def _what_happened(store: Store, run: RunRef, context: Context) -> _End:
         reason = f"{name} ended without saying why: it was killed, or a person marked it failed"
     kind = "killed" if kind == "job_killed" else kind
     outcome = Outcome.DATA_REJECTED if kind in _DATA_KINDS else Outcome.FAILED
-    refused = getattr(_cause(exception), "flag", None) if outcome is Outcome.DATA_REJECTED else None
+    refused = (
+        getattr(cause_of(exception), "flag", None) if outcome is Outcome.DATA_REJECTED else None
+    )
     return _End(outcome, reason, task, kind, refused)
-
-
-def explained(exception: Any) -> tuple[str, str]:
-    """Return the kind and the sentence of what a task raised."""
-    cause = _cause(exception)
-    if isinstance(cause, RetrainingError):
-        return cause.kind, str(cause)
-    text = " ".join(str(exception).split())[:500]
-    if isinstance(exception, AirflowFailException):
-        return "error", text
-    if isinstance(exception, AirflowException):  # Airflow's own words, which know of no row
-        return "error", f"{type(exception).__name__}: {text}"
-    return "error", withheld(exception, log)
-
-
-def _cause(exception: Any) -> Any:
-    """Return the core's error behind a failure without a retry, else the exception itself."""
-    return exception.__cause__ if isinstance(exception, AirflowFailException) else exception

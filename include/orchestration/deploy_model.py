@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.sdk import Asset, BaseOperator, Context
+from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from include.orchestration.bundle import assert_own_bundle
+from include.orchestration.champion_asset import champion_asset
 from include.orchestration.end_with_supervisor import end_with_supervisor
 from include.orchestration.failing import failing_clearly
 from include.orchestration.lineage import NamesLineage
 from include.orchestration.run_reference import run_reference
 from include.orchestration.store_connection import open_store
 from include.orchestration.telling import tell
-
-
-def champion_asset(model: str) -> Asset:
-    """Return the asset whose events say that another version of a model serves."""
-    return Asset(f"{model}_champion")
 
 
 class DeployModelOperator(NamesLineage, BaseOperator):

@@ -1,14 +1,19 @@
-"""How a task fails: with one line for a person, and at once where a retry is pointless."""
+"""How a task fails: with one line for a person, and at once where a retry is pointless.
+
+And what a failed task said, as a callback finds it.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from include.retraining.exceptions import RetrainingError
+from include.retraining.foreign_errors import withheld
 
 log = logging.getLogger(__name__)
 
@@ -23,3 +28,21 @@ def failing_clearly() -> Iterator[None]:
         if error.is_permanent:
             raise AirflowFailException(str(error)) from error
         raise
+
+
+def explained(exception: Any) -> tuple[str, str]:
+    """Return the kind and the sentence of what a task raised."""
+    cause = cause_of(exception)
+    if isinstance(cause, RetrainingError):
+        return cause.kind, str(cause)
+    text = " ".join(str(exception).split())[:500]
+    if isinstance(exception, AirflowFailException):
+        return "error", text
+    if isinstance(exception, AirflowException):  # Airflow's own words, which know of no row
+        return "error", f"{type(exception).__name__}: {text}"
+    return "error", withheld(exception, log)
+
+
+def cause_of(exception: Any) -> Any:
+    """Return the core's error behind a failure without a retry, else the exception itself."""
+    return exception.__cause__ if isinstance(exception, AirflowFailException) else exception

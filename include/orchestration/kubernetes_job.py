@@ -12,8 +12,8 @@ from airflow.sdk import Context
 
 from include.orchestration.cluster_connection import check_cluster
 from include.orchestration.failing import failing_clearly
-from include.orchestration.local_job import thread_limits
 from include.orchestration.remote_job import RemoteStep, job_command, open_step
+from include.orchestration.thread_limits import thread_limits
 from include.orchestration.training_elsewhere import WaitsForOtherTraining
 from include.retraining.config.compute import KubernetesCompute, resolve
 from include.retraining.exceptions import InfrastructureError, JobKilled, RetrainingError

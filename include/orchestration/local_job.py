@@ -18,8 +18,9 @@ from include.orchestration.job_limits import limited, log_limit, memory_limit
 from include.orchestration.run_reference import attempt_word, run_reference
 from include.orchestration.step_failure import failure_reason, leave_failure
 from include.orchestration.store_connection import StoreAddress, open_store, store_address
+from include.orchestration.thread_limits import thread_limits
 from include.orchestration.training_elsewhere import WaitsForOtherTraining
-from include.retraining.config.compute import LocalCompute, StepCompute, resolve
+from include.retraining.config.compute import LocalCompute, resolve
 from include.retraining.exceptions import JobKilled
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 # All that a job gets of our environment. AIRFLOW__* and AIRFLOW_CONN_* hold every secret there is.
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV")
-THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LOKY_MAX_CPU_COUNT")
 
 
 class LocalJobOperator(WaitsForOtherTraining):
@@ -172,8 +172,3 @@ def job_environment(address: StoreAddress, compute: LocalCompute) -> dict[str, s
         "RETRAINING_STORE": address.uri,
         "RETRAINING_STORE_OPTIONS": json.dumps(address.options),
     }
-
-
-def thread_limits(compute: StepCompute) -> dict[str, str]:
-    """Return the variables that keep numeric libraries to a step's CPUs."""
-    return {} if compute.threads is None else dict.fromkeys(THREAD_LIMITS, str(compute.threads))

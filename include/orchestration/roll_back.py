@@ -11,8 +11,8 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from include.orchestration.bundle import assert_own_bundle
 from include.orchestration.by_hand import Request, read_request, rollback_params
+from include.orchestration.champion_asset import champion_asset
 from include.orchestration.child_process import ChildProcess
-from include.orchestration.deploy_model import champion_asset
 from include.orchestration.end_with_supervisor import end_with_supervisor
 from include.orchestration.failing import failing_clearly
 from include.orchestration.job_limits import memory_limit

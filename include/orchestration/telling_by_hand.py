@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Context
 
-from include.orchestration.closing import explained
+from include.orchestration.failing import explained
 from include.orchestration.links import repository_url, run_url
 from include.orchestration.store_connection import open_store
 from include.orchestration.telling import send_notice, tell_notice
