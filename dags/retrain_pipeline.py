@@ -43,10 +43,8 @@ from include.orchestration.model_page import model_page
 from include.orchestration.noting import note_cleared
 from include.orchestration.params import run_params
 from include.orchestration.plan_run import PlanRunOperator
-from include.orchestration.run_deadline import run_deadline
 from include.orchestration.run_reference import DAG_PREFIX, model_of
-from include.orchestration.time_limit import run_time_limit
-from include.orchestration.timetable import timetable
+from include.orchestration.schedule import run_deadline, run_time_limit, timetable
 from include.orchestration.unreadable_model import unreadable_model
 from include.retraining.config.model import ModelConfig, load_model, model_names
 from include.retraining.exceptions import RetrainingError

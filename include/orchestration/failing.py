@@ -13,7 +13,7 @@ from typing import Any
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from include.retraining.exceptions import RetrainingError
-from include.retraining.foreign_errors import withheld
+from include.retraining.runs.foreign_errors import withheld
 
 log = logging.getLogger(__name__)
 

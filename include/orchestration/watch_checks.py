@@ -10,8 +10,8 @@ from airflow.sdk import Context
 from include.orchestration.known_executors import check_executors
 from include.orchestration.links import dag_url, repository_url
 from include.orchestration.run_reference import DAG_PREFIX, reference_to
+from include.orchestration.schedule import due_times, timetable
 from include.orchestration.telling import tell_notice
-from include.orchestration.timetable import due_times, timetable
 from include.orchestration.unreadable_model import dag_id_of
 from include.orchestration.watch_airflow import is_paused, newest_runs
 from include.retraining.config.deadline import TimeOfDay, parse_deadline

@@ -13,8 +13,7 @@ from airflow.sdk import DAG, DeadlineAlert
 from airflow.serialization.serialized_objects import DagSerialization
 
 from include.local_airflow.repository_copy import REPOSITORY
-from include.orchestration.run_deadline import run_deadline
-from include.orchestration.timetable import due_times
+from include.orchestration.schedule import due_times, run_deadline
 from include.orchestration.watch_tasks import _each
 from include.retraining.config.model import ModelConfig, load_model
 from include.retraining.exceptions import RetrainingError

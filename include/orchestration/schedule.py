@@ -1,19 +1,26 @@
-"""When a model is retrained by itself."""
+"""When a model is retrained by itself, how long a run may take, and when it is late."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from airflow.sdk import CronTriggerTimetable
+# Public names that Airflow 3.3.2 leaves out of its type stub.
+from airflow.sdk import AsyncCallback, CronTriggerTimetable, DeadlineAlert, DeadlineReference  # type: ignore[attr-defined]
 from croniter import croniter  # type: ignore[import-untyped]
 
 from include.retraining.config.cron import schedule_problem
+from include.retraining.config.deadline import AfterStart, parse_deadline
 from include.retraining.config.model import ModelConfig
 from include.retraining.exceptions import ConfigError
 
 CLOCK_CHANGE = timedelta(hours=2)
 """More than any zone puts its clocks forward or back."""
+TRIES = 3
+BETWEEN_TRIES = timedelta(minutes=5)
+FOR_THE_REST = timedelta(hours=1)
+# By its path: it lies in `plugins/`, because it runs in the triggerer, which knows no bundle.
+CALLBACK = "deadline_callbacks.tell_late"
 
 
 def timetable(config: ModelConfig) -> CronTriggerTimetable | None:
@@ -69,3 +76,33 @@ def due_times(config: ModelConfig, before: datetime, count: int) -> tuple[dateti
         dues.append(due.run_after)
         last = due.data_interval
     return tuple(dues[: -count - 1 : -1])
+
+
+def run_time_limit(config: ModelConfig) -> timedelta:
+    """Return the sum of what the parts may take, every retry included, and an hour for the rest."""
+    compute = config.compute
+    jobs = (
+        compute.validate_data.longest_seconds
+        + compute.train_model.longest_seconds
+        + compute.evaluate_model.longest_seconds * 2  # the card runs on the same compute
+    )
+    waiting = timedelta(seconds=config.trigger.timeout_seconds)
+    if config.approval == "required":
+        waiting += TRIES * timedelta(hours=config.approval_hours)  # each try asks anew
+    return waiting + TRIES * (timedelta(seconds=jobs) + 5 * BETWEEN_TRIES) + FOR_THE_REST
+
+
+def run_deadline(config: ModelConfig) -> DeadlineAlert | None:
+    """Return what Airflow does when a run takes too long; None without such a deadline.
+
+    A time of day is the watch's: it must be kept also when no run was ever created.
+    """
+    deadline = None if config.deadline is None else parse_deadline(config.deadline)
+    if not isinstance(deadline, AfterStart):
+        return None
+    return DeadlineAlert(
+        name="late",
+        reference=DeadlineReference.DAGRUN_QUEUED_AT,
+        interval=deadline.interval,
+        callback=AsyncCallback(CALLBACK, kwargs={"deadline": config.deadline}),
+    )
