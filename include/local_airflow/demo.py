@@ -14,7 +14,7 @@ from urllib.parse import quote, urlsplit
 from rich.console import Console
 from rich.text import Text
 
-from include.local_airflow import samples, show
+from include.local_airflow import samples
 from include.local_airflow.api import RUN_ENDED, AirflowApi
 from include.local_airflow.errors import ApiRefused, LocalAirflowError
 from include.local_airflow.follow import FollowedRun, follow, wait_for_dags
@@ -22,6 +22,7 @@ from include.local_airflow.only_one import only_one
 from include.local_airflow.ports import LOOPBACK, free_port
 from include.local_airflow.processes import LocalAirflow
 from include.local_airflow.settings import apply_settings, read_settings
+from include.local_airflow.show import show_decision, show_message, show_task
 from include.local_airflow.slack_receiver import SlackReceiver
 from include.local_airflow.stores import local_store, store_connection, store_options
 from include.retraining.config.model import load_model
@@ -85,7 +86,7 @@ def run_demo(root: Path, *, port: int, once: bool, console: Console) -> int:
             demo.airflow,
             demo.api,
             runs,
-            lambda run, task: show.show_task(console, run, task),
+            lambda run, task: show_task(console, run, task),
             RUN_SECONDS,
         )
         agreements = [_show_decision(demo, run) for run in runs]
@@ -107,7 +108,7 @@ def _start(stack: ExitStack, root: Path, port: int, console: Console) -> Demo:
         SlackReceiver(
             root / ".local" / "slack.jsonl",
             port=free_port(_slack_port(settings), avoid={port}),
-            on_message=lambda message: show.show_message(console, message),
+            on_message=lambda message: show_message(console, message),
         )
     )
     airflow = LocalAirflow(
@@ -217,7 +218,7 @@ def _show_decision(demo: Demo, run: FollowedRun) -> bool:
         RECORD_SECONDS,
     )
     url = f"{demo.airflow.url}/dags/{quote(run.dag_id)}/runs/{quote(run.run_id, safe='')}"
-    show.show_decision(demo.console, record, url, lambda key: _address(demo, key))
+    show_decision(demo.console, record, url, lambda key: _address(demo, key))
     is_good = run.state in expected_states(record)
     if not is_good:
         demo.console.print(

@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 
 from rich.console import Console
 
-from include.local_airflow import samples, show
+from include.local_airflow import samples
 from include.local_airflow.api import RUN_ENDED, AirflowApi, NotThere
 from include.local_airflow.errors import ApiRefused, LocalAirflowError, TookTooLong
+from include.local_airflow.show import show_decision
 from include.retraining.config.model import load_model
 from include.retraining.decisions import records
 from include.retraining.exceptions import RetrainingError
@@ -87,7 +88,7 @@ def follow(api: AirflowApi, store: Store, runs: dict[str, str], console: Console
             for record in records.decisions(store, model, limit=20):
                 if record.run_id == run_id:
                     url = f"{os.environ['PUBLIC_URL']}/dags/{dag_id}/runs/{run_id}"
-                    show.show_decision(console, record, url, lambda key: f"{store.uri}/{key}")
+                    show_decision(console, record, url, lambda key: f"{store.uri}/{key}")
 
 
 def main() -> int:

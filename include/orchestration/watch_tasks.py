@@ -53,14 +53,12 @@ def close_dead_runs() -> list[str]:
 
 def stop_lost_jobs() -> list[str]:
     """End jobs elsewhere whose run has ended; return their names."""
-    from include.orchestration import watch_runs
+    from include.orchestration.watch_runs import stop_lost_jobs as stop
 
     context = get_current_context()
     with failing_clearly():
         store = _open()
-        stopped = _each(
-            _ended_runs(store), lambda ended: watch_runs.stop_lost_jobs(store, ended, context)
-        )
+        stopped = _each(_ended_runs(store), lambda ended: stop(store, ended, context))
         return [name for _, names in stopped for name in names]
 
 
