@@ -1,4 +1,4 @@
-"""The jobs of the AWS Batch stand-in (`tests/batch_api.py`): their states, and their processes."""
+"""The jobs of the stand-in for AWS Batch: their states, and their processes."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""`python -m include.local_airflow.check`: every DAG file and plugin imports (`make check`).
+"""`python -m include.local_airflow.check`: every DAG file and plugin imports.
 
-With what is installed: no database, no other process, nothing is left behind.
+That is `make check`. With what is installed: no database, no other process, nothing is left behind.
 """
 
 from __future__ import annotations

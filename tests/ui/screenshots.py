@@ -25,7 +25,7 @@ ADDED = {
     "lead_score": {"title": "Lead score", "owner": "growth"},
     "spam": {"title": "Spam", "owner": "support"},
 }
-"""Models beside the shipped ones, in the order of what became of them (tests/crowded_store.py)."""
+"""Models beside the shipped ones, in the order of what the crowded store makes of them."""
 NAMES = ("loan_approval", SHOWN, "fraud", "delivery_time", "lead_score", "loan_approval_r", "spam")
 
 
