@@ -85,7 +85,7 @@ def merged(tmp_path: Path) -> Path:
     """A clone as a pull request is checked out: merged, with a gate and a file that is broken."""
     clone = tmp_path / "clone"
     models = clone / "include" / "models"
-    ignored = shutil.ignore_patterns("__pycache__", "local_airflow", "orchestration")
+    ignored = shutil.ignore_patterns("__pycache__", "local_airflow", "orchestration", "stack")
     shutil.copytree(ROOT / "include", clone / "include", ignore=ignored)
     (clone / ".venv").symlink_to(sys.prefix)
     git(clone, "init", "--quiet")
