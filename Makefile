@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 LOG := $(PRIVATE)/install.log
 CODE := dags include plugins tests benchmarks
 
-# Two processes, see tests/two_processes.py.
+# Two processes, see tests/support/two_processes.py.
 TWO := -n 2
 
 # Only wheels with known hashes are installed, and no other Python is fetched.
@@ -69,7 +69,7 @@ coverage: $(VENV)/.dev-installed  ## Check that tests take every branch of the r
 
 check: $(VENV)/.run-installed  ## Check the models' YAML and that every DAG imports, with what a deployment installs
 	$(BIN)/python -m include.retraining validate-config
-	$(BIN)/python -m include.local_airflow.check
+	$(BIN)/python -m include.local_airflow.check_imports
 
 lint: $(VENV)/.dev-installed  ## Check style, types and the rules between packages
 	$(BIN)/ruff check $(CODE)

@@ -17,10 +17,10 @@ from statistics import mean
 from typing import Any
 
 from benchmarks.measuring import Row
-from include.local_airflow import samples
-from include.local_airflow.repository_copy import add_model, copy_repository
-from tests.e2e.backends import Platforms, everywhere, on_batch, on_kubernetes, platforms
-from tests.e2e.harness import Stage
+from include.local_airflow.demo import samples
+from tests.support.airflow_harness import Stage
+from tests.support.backend_models import Platforms, everywhere, on_batch, on_kubernetes, platforms
+from tests.support.repository_copy import add_model, copy_repository
 
 HERE = Path(__file__).parent
 PLAIN = "plain_operators"

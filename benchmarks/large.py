@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.measuring import Row, Used, python
-from include.local_airflow.repository_copy import copy_repository
+from tests.support.repository_copy import copy_repository
 
 HERE = Path(__file__).parent
 MODEL = "bench_rows"

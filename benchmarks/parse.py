@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from benchmarks.measuring import Row, python
-from include.local_airflow.repository_copy import add_model, copy_repository
+from tests.support.repository_copy import add_model, copy_repository
 
 REPEATS = 5
 EMPTY = """

@@ -17,17 +17,17 @@ from statistics import mean
 from typing import Any
 
 from benchmarks.measuring import Row, best_seconds, python
-from include.local_airflow import samples
-from include.local_airflow.api import AirflowApi
-from include.local_airflow.follow import FollowedRun, follow, wait_for_dags
+from include.local_airflow.cluster import LocalAirflow
+from include.local_airflow.demo import samples
+from include.local_airflow.demo.follow import FollowedRun, follow, wait_for_dags
+from include.local_airflow.demo.store import store_connection
 from include.local_airflow.ports import free_port
-from include.local_airflow.processes import LocalAirflow
-from include.local_airflow.repository_copy import copy_repository
+from include.local_airflow.rest_client import AirflowApi
 from include.local_airflow.settings import apply_settings
 from include.local_airflow.slack_receiver import SlackReceiver
-from include.local_airflow.stores import store_connection
 from include.retraining.config.model import load_model
 from include.retraining.store import marker as store_marker
+from tests.support.repository_copy import copy_repository
 
 HERE = Path(__file__).parent
 MODEL = "diabetes_progression"

@@ -17,12 +17,12 @@ from typing import Any
 import httpx
 
 from benchmarks.measuring import Row, python
-from include.local_airflow.repository_copy import REPOSITORY
 from include.retraining.history.overview import READERS, Glances, look_at_models
 from include.retraining.store.cache import Memory, RememberingStore
 from include.retraining.store.object_store import Store
-from tests.crowded_store import DECISIONS, MODELS
-from tests.ui.site import SHIPPED, Site, crowded_site
+from tests.support.large_store import DECISIONS, MODELS
+from tests.support.repository_copy import REPOSITORY
+from tests.support.ui_site import SHIPPED, Site, crowded_site
 
 REPEATS = 15
 LIMIT_SECONDS = 0.5

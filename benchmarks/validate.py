@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.measuring import Row, python
-from include.local_airflow.repository_copy import copy_repository
+from tests.support.repository_copy import copy_repository
 
 CELLS = 200_000
 SHAPES = (20, 200, 2_000)

@@ -16,9 +16,9 @@ from datetime import timedelta
 
 from airflow.sdk import DAG
 
-from include.orchestration.by_hand import release_params
-from include.orchestration.release_hold import ReleaseHoldOperator
-from include.orchestration.telling_by_hand import tell_of_failed_release
+from include.orchestration.forms.request_form import release_params
+from include.orchestration.notifications.manual_change import tell_of_failed_release
+from include.orchestration.operators.release_hold import ReleaseHoldOperator
 
 with DAG(
     dag_id="release_model",

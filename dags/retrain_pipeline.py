@@ -31,21 +31,21 @@ import logging
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, Label, get_parsing_context
 
-from include.orchestration.abort_pipeline import AbortPipelineOperator
-from include.orchestration.approve_promotion import ApprovePromotionOperator
-from include.orchestration.check_quality import CheckQualityOperator
-from include.orchestration.closing import close_ended_run, say_that_card_is_missing
-from include.orchestration.deploy_model import DeployModelOperator
-from include.orchestration.flag_sensor import FlagSensor
-from include.orchestration.job_task import job_task
-from include.orchestration.known_executors import check_executors
-from include.orchestration.model_page import model_page
-from include.orchestration.noting import note_cleared
-from include.orchestration.params import run_params
-from include.orchestration.plan_run import PlanRunOperator
-from include.orchestration.run_reference import DAG_PREFIX, model_of
-from include.orchestration.schedule import run_deadline, run_time_limit, timetable
-from include.orchestration.unreadable_model import unreadable_model
+from include.orchestration.backends.job_task import job_task
+from include.orchestration.dag.description import model_page
+from include.orchestration.dag.executors import check_executors
+from include.orchestration.dag.invalid_config import unreadable_model
+from include.orchestration.dag.schedule import run_deadline, run_time_limit, timetable
+from include.orchestration.forms.run_form import run_params
+from include.orchestration.notifications.run_ended import close_ended_run, say_that_card_is_missing
+from include.orchestration.operators.abort_pipeline import AbortPipelineOperator
+from include.orchestration.operators.approve_promotion import ApprovePromotionOperator
+from include.orchestration.operators.check_quality import CheckQualityOperator
+from include.orchestration.operators.deploy_model import DeployModelOperator
+from include.orchestration.operators.note_cleared import note_cleared
+from include.orchestration.operators.plan_run import PlanRunOperator
+from include.orchestration.operators.wait_for_data import FlagSensor
+from include.orchestration.runtime.run_reference import DAG_PREFIX, model_of
 from include.retraining.config.model import ModelConfig, load_model, model_names
 from include.retraining.exceptions import RetrainingError
 

@@ -31,13 +31,13 @@ from datetime import timedelta
 
 from airflow.sdk import DAG
 
-from include.orchestration.by_hand import rollback_params
-from include.orchestration.roll_back import (
+from include.orchestration.forms.request_form import rollback_params
+from include.orchestration.notifications.manual_change import tell_of_failed_rollback
+from include.orchestration.operators.rollback_model import (
     CheckRollbackOperator,
     RollBackOperator,
     TryVersionOperator,
 )
-from include.orchestration.telling_by_hand import tell_of_failed_rollback
 
 with DAG(
     dag_id="rollback_model",

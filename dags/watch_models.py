@@ -26,7 +26,7 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, task
 
-from include.orchestration import watch_tasks
+from include.orchestration.watch import tasks
 
 with DAG(  # allow alert_of_tasks_only: the watch outside Airflow tells when no mark is left
     dag_id="watch_models",
@@ -44,16 +44,10 @@ with DAG(  # allow alert_of_tasks_only: the watch outside Airflow tells when no 
     default_args={"retries": 0, "execution_timeout": timedelta(minutes=15)},
 ) as dag:
     looks = [
-        task(task_id="resend_notices", task_display_name="Send again")(watch_tasks.resend_notices),
-        task(task_id="close_dead_runs", task_display_name="Close dead runs")(
-            watch_tasks.close_dead_runs
-        ),
-        task(task_id="stop_lost_jobs", task_display_name="Stop lost jobs")(
-            watch_tasks.stop_lost_jobs
-        ),
-        task(task_id="check_models", task_display_name="Look at the models")(
-            watch_tasks.check_models
-        ),
+        task(task_id="resend_notices", task_display_name="Send again")(tasks.resend_notices),
+        task(task_id="close_dead_runs", task_display_name="Close dead runs")(tasks.close_dead_runs),
+        task(task_id="stop_lost_jobs", task_display_name="Stop lost jobs")(tasks.stop_lost_jobs),
+        task(task_id="check_models", task_display_name="Look at the models")(tasks.check_models),
     ]
     # It runs whatever became of the others, and fails if one of them did: a leaf that does not
     # would make the run green.
@@ -61,5 +55,5 @@ with DAG(  # allow alert_of_tasks_only: the watch outside Airflow tells when no 
         task_id="leave_mark",
         task_display_name="Leave a mark",
         trigger_rule="all_done",  # allow past_a_failure: it fails itself when one of them did
-    )(watch_tasks.leave_mark)
+    )(tasks.leave_mark)
     [look() for look in looks] >> mark()

@@ -29,6 +29,6 @@ async def tell_late(context: dict[str, Any], deadline: str) -> str:
 def _tell(dag_run: dict[str, Any], deadline: str) -> str:
     if str(ROOT) not in sys.path:
         sys.path.append(str(ROOT))
-    from include.orchestration.watch_deadline import tell_late as tell
+    from include.orchestration.notifications.deadline import tell_late as tell
 
     return tell(dag_run, deadline)

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from airflow.plugins_manager import AirflowPlugin
 
 MOST_BYTES = 65_536
-"""Sixteen times what the forms take in all (`include/orchestration/params.py`)."""
+"""Sixteen times what the forms take in all (`include/orchestration/forms/run_form.py`)."""
 PLACE = "/api/v2/dags/"
 
 Scope = MutableMapping[str, Any]

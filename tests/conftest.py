@@ -43,7 +43,7 @@ def s3_server(log: Path) -> Iterator[str]:
     port = free_port()
     with log.open("wb") as output:
         server = subprocess.Popen(
-            [sys.executable, "-m", "tests.s3_server", "127.0.0.1", str(port)],
+            [sys.executable, "-m", "tests.support.s3_server", "127.0.0.1", str(port)],
             stdout=output,
             stderr=output,
         )

@@ -27,8 +27,8 @@ from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store
 from include.retraining.watch.conditions import CONDITIONS
 from include.retraining.watch.heartbeat import leave
-from tests import planted
 from tests.include.retraining.alerts.test_outbox import make_notice
+from tests.support import run_factory
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ROOT / "docs" / "runbooks"
@@ -106,19 +106,19 @@ def test_every_command_named_in_a_message_is_one() -> None:
 @pytest.fixture
 def store(folder_store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
     """Two versions served, one was refused, a run broke, a person rolled back, Slack is down."""
-    monkeypatch.setattr(planted, "MODEL", MODEL)
+    monkeypatch.setattr(run_factory, "MODEL", MODEL)
     store = initialise(folder_store.uri, {})
     for number in (1, 2):
-        run = planted.plant_run(
-            store, number, report={"model": MODEL}, model_bytes=planted.saved_model()
+        run = run_factory.plant_run(
+            store, number, report={"model": MODEL}, model_bytes=run_factory.saved_model()
         )
-        planted.decide(store, run)
+        run_factory.decide(store, run)
     refused = {"model": MODEL, "challenger.metrics.roc_auc": 0.5}
-    planted.decide(store, planted.plant_run(store, 3, report=refused))
-    broken = planted.plant_run(store, 4, version=False, evaluated=False)
+    run_factory.decide(store, run_factory.plant_run(store, 3, report=refused))
+    broken = run_factory.plant_run(store, 4, version=False, evaluated=False)
     close_run(store, broken, Outcome.FAILED, "train: out of memory", failed_task="train_model")
     leave(store, [])
-    Registry(store, MODEL).rollback(planted.version_name(1), actor="ada", reason="complaints")
+    Registry(store, MODEL).rollback(run_factory.version_name(1), actor="ada", reason="complaints")
 
     def down(notice: Notice) -> None:
         raise NotSent("Slack answered 503")
@@ -144,8 +144,8 @@ def test_a_page_works_as_written(store: Store, page: str) -> None:
                 "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
                 "HOME": os.environ.get("HOME", "/"),
                 "RETRAINING_STORE": store.uri,
-                "RUN": planted.run_ref(4).run_id,
-                "VERSION": planted.version_name(2),
+                "RUN": run_factory.run_ref(4).run_id,
+                "VERSION": run_factory.version_name(2),
             },
             capture_output=True,
             text=True,

@@ -11,7 +11,7 @@ from types import FrameType
 from rich.console import Console
 from rich.text import Text
 
-from include.local_airflow.demo import run_demo
+from include.local_airflow.demo.run import run_demo
 from include.local_airflow.errors import LocalAirflowError
 from include.retraining.exceptions import RetrainingError
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
-from include.local_airflow.api import AirflowApi
 from include.local_airflow.errors import LocalAirflowError
+from include.local_airflow.rest_client import AirflowApi
 
 CONNECTION_FIELDS = {
     "conn_id": "connection_id",

@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from include.orchestration.find_connection import Answer, ask_backends
-from include.orchestration.store_connection import STORE_CONNECTION, store_address
-from include.orchestration.weak_secrets import weak_fields
+from include.orchestration.runtime.connections import Answer, ask_backends
+from include.orchestration.runtime.store import STORE_CONNECTION, store_address
+from include.orchestration.runtime.weak_secrets import weak_fields
 from include.retraining.config.compute import BatchCompute, KubernetesCompute, LocalCompute
 from include.retraining.config.model import MODELS_FOLDER, ModelConfig, load_model, model_names
 from include.retraining.config.sections import DEFAULT_CONNECTION

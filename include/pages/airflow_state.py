@@ -13,7 +13,7 @@ from airflow.utils.session import create_session
 from airflow.utils.state import DagRunState, TaskInstanceState
 from sqlalchemy import select
 
-from include.orchestration.run_reference import DAG_PREFIX
+from include.orchestration.runtime.run_reference import DAG_PREFIX
 
 APPROVAL_TASK = "approve_promotion"
 

@@ -15,14 +15,14 @@ from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from include.orchestration.run_reference import DAG_PREFIX, model_of
-from include.pages import airflow_state, links, rendering
+from include.orchestration.runtime.run_reference import DAG_PREFIX, model_of
+from include.pages import airflow_state, rendering, urls
 from include.pages.access import GetUserDep, get_user, may_trigger, readable
-from include.pages.card import PICTURE
-from include.pages.look import look
+from include.pages.card_html import PICTURE
 from include.pages.model_page import model_page
 from include.pages.models_page import models_page
 from include.pages.run_page import RUN_NAME, run_of, run_page
+from include.pages.store_access import look
 from include.retraining.config.model import NAME_PATTERN
 from include.retraining.exceptions import NotFound, RetrainingError
 from include.retraining.formatting.numbers import cut
@@ -230,5 +230,5 @@ def _problem(
 
 
 def _shown(request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
-    values |= {"root": _root(request), "airflow": links.airflow_path()}
+    values |= {"root": _root(request), "airflow": urls.airflow_path()}
     return HTMLResponse(rendering.render(template, **values), status_code=status)

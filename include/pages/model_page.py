@@ -9,12 +9,12 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from include.orchestration.run_reference import DAG_PREFIX
-from include.pages import look
+from include.orchestration.runtime.run_reference import DAG_PREFIX
+from include.pages import store_access
 from include.pages.airflow_state import look_at_dags
 from include.pages.charts import Line, Mark, chart, sparkline
 from include.pages.models_page import Row, row
-from include.pages.resources import StepUse, step_uses
+from include.pages.step_usage import StepUse, step_uses
 from include.pages.trend import Point, Series, fairness, judged, points, slices
 from include.retraining.alerts.notice import Notice
 from include.retraining.alerts.outbox import waiting
@@ -93,7 +93,7 @@ def model_page(
     entries, problems = _entries(store, model, seen.entries, seen.problems)
     return ModelPage(
         row=row(seen, look_at_dags([dag_id])[dag_id], len(untold), now),
-        config=look.config_of(model),
+        config=store_access.config_of(model),
         entries=entries,
         log_problems=problems,
         more_entries=bool(entries) and entries[-1].generation > 1,

@@ -9,11 +9,11 @@ from datetime import UTC, date, datetime, timedelta
 
 from markupsafe import Markup
 
-from include.orchestration.run_reference import DAG_PREFIX
-from include.pages import look
+from include.orchestration.runtime.run_reference import DAG_PREFIX
+from include.pages import store_access
 from include.pages.airflow_state import DagSeen, look_at_dags
+from include.pages.attention import Need, Urgency, needs, urgency
 from include.pages.charts import sparkline
-from include.pages.needs import Need, Urgency, needs, urgency
 from include.retraining.alerts.notice import Notice
 from include.retraining.alerts.outbox import waiting
 from include.retraining.config.deadline import TimeOfDay, parse_deadline
@@ -85,10 +85,10 @@ def models_page(store: Store, names: Sequence[str], now: datetime) -> ModelsPage
     dags = look_at_dags([DAG_PREFIX + name for name in names])
     notices = list(waiting(store))
     untold = Counter(notice.model for notice in notices)
-    seen = look_at_models(store, names, entries=SPARK_ENTRIES, glances=look.GLANCES)
+    seen = look_at_models(store, names, entries=SPARK_ENTRIES, glances=store_access.GLANCES)
     rows = [row(one, dags[DAG_PREFIX + one.model], untold[one.model], now) for one in seen]
     rows.sort(key=lambda one: (one.urgency, one.seen.model))
-    saved = look.TALLY.count(
+    saved = store_access.TALLY.count(
         store, names, now - timedelta(days=SAVED_DAYS), patience_seconds=TALLY_PATIENCE_SECONDS
     )
     mark, problem = _watch(store, now)
@@ -104,7 +104,7 @@ def models_page(store: Store, names: Sequence[str], now: datetime) -> ModelsPage
 
 def row(seen: ModelSeen, dag: DagSeen, untold: int, now: datetime) -> Row:
     """Return one model's row."""
-    config = look.config_of(seen.model)
+    config = store_access.config_of(seen.model)
     champion = seen.champion
     age = None if champion is None else data_age_days(champion, now)
     limit = None if config is None else config.max_champion_age_days

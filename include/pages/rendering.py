@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from include.pages import links
+from include.pages import urls
 from include.retraining.decisions.phrases import decision_sentence
 from include.retraining.formatting.numbers import metric_name, metric_value, number, signed
 from include.retraining.store.redaction import redact
@@ -45,7 +45,7 @@ def environment() -> Environment:
         "signed": signed,
     }
     made.globals |= {
-        "links": links,
+        "links": urls,
         "metric_value": metric_value,
         "nothing": NOTHING,
         "static_mark": static_mark(),

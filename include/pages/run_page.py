@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from include.pages.card import card_html
+from include.pages.card_html import card_html
 from include.retraining.decisions.record import DecisionRecord
 from include.retraining.decisions.record_files import decision_keys
 from include.retraining.exceptions import NotFound, RetrainingError

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from include.local_airflow.repository_copy import add_model
 from tests.compose.stack import Stack, copy_for_compose, running_stack
+from tests.support.repository_copy import add_model
 
 LIKE = "diabetes_progression"
 FIT = "    return make_pipeline("

@@ -15,15 +15,15 @@ from typing import Any, TypeVar
 
 import yaml
 
-from include.local_airflow.api import RUN_ENDED, AirflowApi
 from include.local_airflow.ports import free_port
-from include.local_airflow.repository_copy import REPOSITORY, copy_repository
+from include.local_airflow.rest_client import RUN_ENDED, AirflowApi
 from include.retraining.decisions import records
 from include.retraining.decisions.record import DecisionRecord
 from include.retraining.store import marker as store_marker
 from include.retraining.store.object_store import Store
-from tests.docker import engine
-from tests.e2e.harness import IMPATIENT_SETTINGS
+from tests.support import container_engine
+from tests.support.airflow_harness import IMPATIENT_SETTINGS
+from tests.support.repository_copy import REPOSITORY, copy_repository
 
 T = TypeVar("T")
 
@@ -32,7 +32,7 @@ FILES = (".dockerignore", "Dockerfile", "Makefile", "docker-compose.yaml", "requ
 AIRFLOW_SERVICES = ("api-server", "scheduler", "dag-processor", "triggerer", "worker")
 LAND = """
 import sys
-from include.local_airflow.samples import SAMPLES, raise_flag
+from include.local_airflow.demo.samples import SAMPLES, raise_flag
 from include.retraining.registry.promotion import open_store
 model, like = sys.argv[1:]
 store = open_store()
@@ -73,16 +73,16 @@ class Stack:
 
     def inspect(self, container: str) -> dict[str, Any]:
         """Return what the engine says of a container."""
-        return dict(json.loads(engine.docker("inspect", container))[0])
+        return dict(json.loads(container_engine.docker("inspect", container))[0])
 
     def logs(self, service: str) -> str:
         """Return what a service printed."""
-        ended = engine.run("logs", self.container(service))
+        ended = container_engine.run("logs", self.container(service))
         return ended.stdout + ended.stderr
 
     def execute(self, service: str, *words: str) -> str:
         """Run a command in a service's container and return what it printed."""
-        return engine.docker("exec", self.container(service), *words)
+        return container_engine.docker("exec", self.container(service), *words)
 
     def close(self) -> None:
         """Close the connections to its API."""
@@ -114,7 +114,9 @@ class Stack:
         Args:
             folder: where to; must not exist.
         """
-        engine.docker("cp", f"{self.container('watchdog')}:/opt/airflow/store", str(folder))
+        container_engine.docker(
+            "cp", f"{self.container('watchdog')}:/opt/airflow/store", str(folder)
+        )
         return store_marker.open_store(folder.as_uri(), {})
 
     def messages_about(self, record: DecisionRecord) -> list[str]:
@@ -185,7 +187,7 @@ def compose_command() -> tuple[str, ...]:
     """Return the compose of this machine, as the Makefile chooses it."""
     return (
         ("docker", "compose")
-        if engine.run("compose", "version").returncode == 0
+        if container_engine.run("compose", "version").returncode == 0
         else ("docker-compose",)
     )
 
@@ -231,7 +233,7 @@ def running_stack(root: Path) -> Iterator[Stack]:
         "AIRFLOW_IMAGE": name,
     }
     run(root, environment, "make", "env", f"PORT={free_port()}")
-    before = engine.nameless_images()
+    before = container_engine.nameless_images()
     try:
         with closing(Stack(root, environment)) as stack:
             stack.up()
@@ -239,10 +241,10 @@ def running_stack(root: Path) -> Iterator[Stack]:
             yield stack
     finally:
         run(root, environment, "make", "down", "VOLUMES=1")
-        engine.remove_image(name)
+        container_engine.remove_image(name)
         # A builder without BuildKit keeps each stage that it built on the way.
-        for image in engine.nameless_images() - before:
-            engine.remove_image(image)
+        for image in container_engine.nameless_images() - before:
+            container_engine.remove_image(image)
 
 
 @contextmanager

@@ -12,8 +12,8 @@ from packaging.requirements import Requirement
 from include.retraining.runs.code import current_code
 from tests.compose.conftest import LIKE
 from tests.compose.stack import Stack
-from tests.docker import engine
-from tests.docker.engine import REPOSITORY
+from tests.support import container_engine
+from tests.support.container_engine import REPOSITORY
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1800)]  # the first one builds and starts
 
@@ -31,7 +31,9 @@ PYTHON = {"python_version": "3.12", "python_full_version": "3.12.0", "sys_platfo
 
 def described(stack: Stack) -> dict[str, Any]:
     """Return what the engine says of the image."""
-    (found,) = json.loads(engine.docker("image", "inspect", stack.environment["AIRFLOW_IMAGE"]))
+    (found,) = json.loads(
+        container_engine.docker("image", "inspect", stack.environment["AIRFLOW_IMAGE"])
+    )
     return dict(found["Config"])
 
 
@@ -64,7 +66,7 @@ def test_its_user_owns_no_code(stack: Stack) -> None:
     """It runs as Airflow's user, who cannot change what runs, and says which commit it is."""
     assert described(stack)["User"] not in {"", "0", "root"}
     folder = "/opt/retraining/dags"
-    ended = engine.run("exec", stack.container("scheduler"), "touch", f"{folder}/x.py")
+    ended = container_engine.run("exec", stack.container("scheduler"), "touch", f"{folder}/x.py")
     assert "Permission denied" in ended.stderr
     labels = described(stack)["Labels"]
     assert "org.opencontainers.image.revision" in labels
@@ -79,9 +81,9 @@ def test_its_code_has_the_digest_of_this_tree(stack: Stack) -> None:
 def test_a_training_image_of_the_same_tree_has_the_same_code(stack: Stack) -> None:
     """Both targets are built from what the stack was: its jobs run the code that was planned."""
     image = f"{stack.environment['AIRFLOW_IMAGE']}-training"
-    engine.docker("build", "--target", "training", "--tag", image, str(stack.root))
+    container_engine.docker("build", "--target", "training", "--tag", image, str(stack.root))
     try:
-        said = engine.docker("run", "--rm", "--entrypoint", "python", image, "-c", CODE)
+        said = container_engine.docker("run", "--rm", "--entrypoint", "python", image, "-c", CODE)
         assert json.loads(said) == json.loads(stack.execute("scheduler", "python", "-c", CODE))
     finally:
-        engine.remove_image(image)
+        container_engine.remove_image(image)

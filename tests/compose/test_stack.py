@@ -10,19 +10,19 @@ from pathlib import Path
 import httpx
 import pytest
 
-from include.local_airflow.api import AirflowApi, ApiRefused
+from include.local_airflow.rest_client import AirflowApi, ApiRefused
 from include.retraining.decisions.record import Outcome
 from include.retraining.decisions.records import decisions
 from include.retraining.store.layout import RunPaths
 from tests.compose.conftest import LIKE
 from tests.compose.stack import Stack, record_of, second_host
-from tests.docker import engine
-from tests.docker.aws import running_aws
-from tests.invariants import check_invariants
+from tests.support import container_engine
+from tests.support.aws_in_containers import running_aws
+from tests.support.invariants import check_invariants
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1800)]  # the first one builds and starts
 
-LOOK = "from include.local_airflow.stack_watchdog import look, new_token; look(new_token())"
+LOOK = "from include.stack.watchdog import look, new_token; look(new_token())"
 KILL = "import psutil; [child.kill() for child in psutil.Process(1).children()]"
 
 
@@ -87,13 +87,13 @@ def test_a_worker_that_is_killed_while_it_trains(stack: Stack, tmp_path: Path) -
     stack.land("slow", LIKE)
     run_id = stack.start_run("slow")
     container = stack.running_task("slow", run_id, "train_model")["hostname"]
-    engine.docker("kill", container)
+    container_engine.docker("kill", container)
     ended = stack.wait_for_end("slow", run_id)
     assert ended["deploy_model"] == "success", ended
     again = stack.api.tasks("retrain_slow", run_id)["train_model"]
     assert again["try_number"] == 2
     assert again["hostname"] != container
-    engine.docker("start", container)
+    container_engine.docker("start", container)
     check_one_promotion(stack, tmp_path, "slow", run_id)
 
 
@@ -102,7 +102,7 @@ def test_a_scheduler_that_is_killed_while_a_run_goes_on(stack: Stack, tmp_path: 
     stack.land("slow_too", LIKE)
     run_id = stack.start_run("slow_too")
     stack.running_task("slow_too", run_id, "train_model")
-    engine.run("exec", stack.container("scheduler"), "python", "-c", KILL)
+    container_engine.run("exec", stack.container("scheduler"), "python", "-c", KILL)
     ended = stack.wait_for_end("slow_too", run_id)
     assert ended["deploy_model"] == "success", ended
     assert stack.inspect(stack.container("scheduler"))["RestartCount"] == 1
@@ -136,7 +136,7 @@ def test_a_second_host_trains_on_the_data_of_a_bucket(stack: Stack, tmp_path: Pa
     What docs/deployment/compose.md says to do, with one engine for both hosts. Last in this file,
     because it moves the stack to another store.
     """
-    address = engine.host_address(stack.environment["AIRFLOW_IMAGE"])
+    address = container_engine.host_address(stack.environment["AIRFLOW_IMAGE"])
     with running_aws(address, tmp_path) as aws:
         store = aws.new_store()
         stack.set(RETRAINING_STORE=store.uri, RETRAINING_STORE_OPTIONS=json.dumps(aws.options))

@@ -13,7 +13,7 @@ from airflow.sdk import DAG
 from airflow.serialization.serialized_objects import DagSerialization
 
 from include.retraining.config.model import load_model
-from tests.e2e.scenes import TASKS
+from tests.support.scenes import TASKS
 
 ROOT = Path(__file__).resolve().parents[2]
 ASKED = "approve_promotion"

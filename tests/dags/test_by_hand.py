@@ -9,7 +9,10 @@ import pytest
 from airflow.dag_processing.dagbag import BundleDagBag
 from airflow.sdk import DAG, AssetAlias
 
-from include.orchestration.telling_by_hand import tell_of_failed_release, tell_of_failed_rollback
+from include.orchestration.notifications.manual_change import (
+    tell_of_failed_release,
+    tell_of_failed_rollback,
+)
 from include.retraining.config.model import model_names
 
 ROOT = Path(__file__).resolve().parents[2]

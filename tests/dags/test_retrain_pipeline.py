@@ -18,10 +18,10 @@ from airflow.dag_processing.dagbag import BundleDagBag
 from airflow.sdk import DAG, Asset
 from airflow.serialization.serialized_objects import DagSerialization
 
-from include.local_airflow.repository_copy import add_model
-from include.orchestration.closing import close_ended_run, say_that_card_is_missing
+from include.orchestration.notifications.run_ended import close_ended_run, say_that_card_is_missing
 from include.retraining.config.model import load_model, model_names
-from tests.e2e.scenes import TASKS
+from tests.support.repository_copy import add_model
+from tests.support.scenes import TASKS
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = {

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from include.local_airflow.repository_copy import copy_repository
 from include.retraining.decisions.record import Outcome
 from include.retraining.store import marker as store_marker
 from include.retraining.store.object_store import Store
-from tests.e2e.harness import Stage, stage
+from tests.support.airflow_harness import Stage, stage
+from tests.support.repository_copy import copy_repository
 
 pytestmark = pytest.mark.airflow
 

@@ -12,11 +12,11 @@ from airflow.dag_processing.dagbag import BundleDagBag
 from airflow.sdk import DAG, DeadlineAlert
 from airflow.serialization.serialized_objects import DagSerialization
 
-from include.local_airflow.repository_copy import REPOSITORY
-from include.orchestration.schedule import due_times, run_deadline
-from include.orchestration.watch_tasks import _each
+from include.orchestration.dag.schedule import due_times, run_deadline
+from include.orchestration.watch.tasks import _each
 from include.retraining.config.model import ModelConfig, load_model
 from include.retraining.exceptions import RetrainingError
+from tests.support.repository_copy import REPOSITORY
 
 # Airflow's own use of a library.
 pytestmark = pytest.mark.filterwarnings("ignore:GitWildMatchPattern:DeprecationWarning")

@@ -31,10 +31,10 @@ from include.retraining.store.layout import RunPaths, promotion_key, version_man
 from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import OPTIONS_VARIABLE
 from include.retraining.watch import heartbeat as watch_mark
-from tests.include.retraining.apples import NAME, deliver, paths_of, plan
-from tests.s3_roles import FOLDER, PREFIX, Roles, policy, s3_roles
+from tests.support.apples import NAME, deliver, paths_of, plan
+from tests.support.s3_roles import FOLDER, PREFIX, Roles, policy, s3_roles
 
-pytest_plugins = ("tests.include.retraining.apples_fixtures",)
+pytest_plugins = ("tests.support.apples_fixtures",)
 
 
 def statements(name: str, effect: str) -> Iterator[tuple[set[str], list[str]]]:

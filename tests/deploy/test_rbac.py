@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.least_privilege import check_batch, check_kubernetes, right_for
+from tests.support.least_privilege import check_batch, check_kubernetes, right_for
 
 FOLDER = Path(__file__).resolve().parents[2] / "deploy" / "rbac"
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import yaml
 
-from include.local_airflow import samples
+from include.local_airflow.demo import samples
 from include.retraining.config.model import MODELS_FOLDER, ModelConfig, parse_model
 from include.retraining.runs.manifest import Cause, Params, RunManifest
 from include.retraining.runs.reference import RunRef
 from include.retraining.steps.plan import plan_run
 from include.retraining.store.object_store import Store
-from tests.docker.aws import QUEUE
+from tests.support.aws_in_containers import QUEUE
 
 MODEL = "diabetes_progression"
 RUN = RunRef(

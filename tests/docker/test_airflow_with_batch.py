@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from include.local_airflow import samples
-from include.local_airflow.repository_copy import add_model, copy_repository
-from include.local_airflow.stores import store_connection
+from include.local_airflow.demo import samples
+from include.local_airflow.demo.store import store_connection
 from include.retraining.decisions.record import DecisionRecord, Outcome
-from tests.docker import engine
-from tests.docker.aws import REGION, Aws
 from tests.docker.plans import MODEL, batch_compute
-from tests.e2e.harness import EndedRun, Stage, stage
+from tests.support import container_engine
+from tests.support.airflow_harness import EndedRun, Stage, stage
+from tests.support.aws_in_containers import REGION, Aws
+from tests.support.repository_copy import add_model, copy_repository
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1200)]  # the first one builds the image
 
@@ -57,11 +57,11 @@ def image_of_more(image: str, repository: Path) -> Iterator[str]:
     name = f"{image}-more"
     recipe = f"FROM {image}\nCOPY together.py endless.py include/models/\n"
     folder = str(repository / "include" / "models")
-    engine.docker("build", "--tag", name, "--file", "-", folder, stdin=recipe)
+    container_engine.docker("build", "--tag", name, "--file", "-", folder, stdin=recipe)
     try:
         yield name
     finally:
-        engine.remove_image(name)
+        container_engine.remove_image(name)
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,7 @@ def jobs_of(aws: Aws, model: str) -> dict[str, dict[str, Any]]:
 def containers(image: str, step: str) -> list[str]:
     """Return the running containers of an image that do a step."""
     columns = ("--no-trunc", "--format", "{{.ID}} {{.Command}}")
-    listed = engine.docker("ps", "--filter", f"ancestor={image}", *columns).splitlines()
+    listed = container_engine.docker("ps", "--filter", f"ancestor={image}", *columns).splitlines()
     return [line for line in listed if f"include.retraining {step} " in line]
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from include.retraining.runs.results import TrainResult, read_result
 from include.retraining.store.object_store import Store
-from tests.docker.aws import QUEUE, Aws
 from tests.docker.plans import RUN, plan, run_uri
+from tests.support.aws_in_containers import QUEUE, Aws
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1200)]  # the first one builds the image
 

@@ -16,11 +16,11 @@ from include.retraining.runs.code import TRAINING_LOCK, current_code
 from include.retraining.runs.results import read_result
 from include.retraining.steps import decide
 from include.retraining.store.object_store import Store
-from tests.docker import engine
-from tests.docker.aws import Aws
 from tests.docker.conftest import GIT_SHA
-from tests.docker.engine import LOCKED_DOWN, REPOSITORY, docker
 from tests.docker.plans import MODEL, RUN, plan, run_uri
+from tests.support import container_engine
+from tests.support.aws_in_containers import Aws
+from tests.support.container_engine import LOCKED_DOWN, REPOSITORY, docker
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1200)]  # the first one builds the image
 
@@ -35,12 +35,14 @@ def step(
 ) -> subprocess.CompletedProcess[str]:
     """Run one step as a job by hand, with the keys of the store in its environment."""
     environment = [word for item in aws.options.items() for word in ("--env", "=".join(item))]
-    return engine.run("run", "--rm", *LOCKED_DOWN, *environment, *options, image, *words)
+    return container_engine.run("run", "--rm", *LOCKED_DOWN, *environment, *options, image, *words)
 
 
 def python(image: str, code: str) -> subprocess.CompletedProcess[str]:
     """Run Python code in the image."""
-    return engine.run("run", "--rm", *LOCKED_DOWN, "--entrypoint", "python", image, "-c", code)
+    return container_engine.run(
+        "run", "--rm", *LOCKED_DOWN, "--entrypoint", "python", image, "-c", code
+    )
 
 
 def files_of(*names: str) -> list[str]:
@@ -79,7 +81,7 @@ def test_the_engine_is_sent_nothing_else_of_the_repository(image: str) -> None:
             ["tar", "--list"], input=archive.stdout, stdout=subprocess.PIPE, check=True
         )
     finally:
-        engine.remove_image(name)
+        container_engine.remove_image(name)
     listed = [name for name in names.stdout.decode().split() if not name.endswith("/")]
     # An engine makes these in every container.
     made = {"dev", "etc", "proc", "sys", ".dockerenv"}
@@ -109,7 +111,7 @@ def test_it_runs_as_a_user_who_owns_nothing(image: str, described: dict[str, Any
     """A job runs under a fixed number that is not root's, and cannot change the code."""
     assert described["User"] == "10001:10001"
     words = ("run", "--rm", "--entrypoint", "sh", image, "-c", "id -u; touch include/x.py")
-    ended = engine.run(*words)
+    ended = container_engine.run(*words)
     assert ended.stdout == "10001\n"
     assert "Permission denied" in ended.stderr
 

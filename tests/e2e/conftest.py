@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from include.local_airflow.repository_copy import copy_repository
-from tests.e2e.harness import Stage, stage
+from tests.support.airflow_harness import Stage, stage
+from tests.support.repository_copy import copy_repository
 
 
 @pytest.fixture(scope="module")

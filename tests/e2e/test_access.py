@@ -13,10 +13,18 @@ import httpx
 import pytest
 from airflow.api_fastapi.auth.tokens import JWTGenerator
 
+from include.local_airflow.cluster import LocalAirflow
 from include.local_airflow.ports import free_port
-from include.local_airflow.processes import LocalAirflow
-from include.local_airflow.repository_copy import REPOSITORY
-from tests.fab_people import FAB, answers, command, logged_in, make_admin, make_user, stranger
+from tests.support.fab_users import (
+    FAB,
+    answers,
+    command,
+    logged_in,
+    make_admin,
+    make_user,
+    stranger,
+)
+from tests.support.repository_copy import REPOSITORY
 
 pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from include.local_airflow.repository_copy import add_model, copy_repository
 from include.retraining.decisions.record import DecisionRecord, Outcome
 from include.retraining.registry.promotion import Registry
-from tests.e2e.harness import Stage
-from tests.e2e.scenes import check_task_states, patients, states, with_poor_training_labels
+from tests.support.airflow_harness import Stage
+from tests.support.repository_copy import add_model, copy_repository
+from tests.support.scenes import check_task_states, patients, states, with_poor_training_labels
 
 pytestmark = [pytest.mark.airflow]
 

@@ -12,13 +12,20 @@ from pathlib import Path
 import psutil
 import pytest
 
-from include.local_airflow.repository_copy import add_model, copy_repository
 from include.retraining.decisions.record import Outcome
-from tests.batch_api import Fault
-from tests.e2e.backends import Platforms, everywhere, job_prefix, on_batch, on_kubernetes, platforms
-from tests.e2e.harness import is_alive
-from tests.e2e.scenes import PROMOTED, check_task_states, patients, waiting_for
-from tests.kubernetes_pods import Script
+from tests.support.airflow_harness import is_alive
+from tests.support.aws_batch_api import Fault
+from tests.support.backend_models import (
+    Platforms,
+    everywhere,
+    job_prefix,
+    on_batch,
+    on_kubernetes,
+    platforms,
+)
+from tests.support.kubernetes_pods import Script
+from tests.support.repository_copy import add_model, copy_repository
+from tests.support.scenes import PROMOTED, check_task_states, patients, waiting_for
 
 pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 

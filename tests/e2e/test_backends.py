@@ -14,10 +14,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from include.local_airflow.repository_copy import add_model, copy_repository
 from include.retraining.decisions.record import DecisionRecord
 from include.retraining.store.layout import RunPaths
-from tests.e2e.backends import (
+from tests.support.backend_models import (
     IMAGE,
     SHARED_DATA,
     Platforms,
@@ -27,7 +26,8 @@ from tests.e2e.backends import (
     on_kubernetes,
     platforms,
 )
-from tests.e2e.scenes import PROMOTED, UNCHANGED, check_task_states, patients
+from tests.support.repository_copy import add_model, copy_repository
+from tests.support.scenes import PROMOTED, UNCHANGED, check_task_states, patients
 
 pytestmark = [pytest.mark.airflow]
 

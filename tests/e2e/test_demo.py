@@ -13,11 +13,11 @@ import psutil
 import pytest
 
 from include.local_airflow.ports import free_port
-from include.local_airflow.repository_copy import REPOSITORY, copy_repository
 from include.retraining.decisions.record import DecisionRecord
 from include.retraining.decisions.records import decisions
 from include.retraining.store.object_store import Store
-from tests.e2e.harness import is_alive
+from tests.support.airflow_harness import is_alive
+from tests.support.repository_copy import REPOSITORY, copy_repository
 
 pytestmark = [pytest.mark.airflow]
 

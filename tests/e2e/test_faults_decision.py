@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from include.local_airflow.repository_copy import add_model, copy_repository
 from include.retraining.alerts import outbox
 from include.retraining.decisions.record import Outcome
-from tests.e2e.harness import Stage, replace_text
-from tests.e2e.scenes import check_task_states, patients, stopped_at
+from tests.support.airflow_harness import Stage, replace_text
+from tests.support.repository_copy import add_model, copy_repository
+from tests.support.scenes import check_task_states, patients, stopped_at
 
 pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 

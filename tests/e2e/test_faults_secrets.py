@@ -13,19 +13,19 @@ from collections.abc import Iterator
 
 import pytest
 
-from include.local_airflow.repository_copy import add_model, copy_repository
+from include.local_airflow.demo.store import store_connection
 from include.local_airflow.slack_receiver import BROKEN, TOO_MANY
-from include.local_airflow.stores import store_connection
 from include.retraining.alerts import outbox
 from include.retraining.decisions.record import DecisionRecord, Outcome
 from include.retraining.store import marker as store_marker
 from include.retraining.store.object_store import OPTIONS_VARIABLE
-from tests import batch_api, kubernetes_api
 from tests.conftest import S3_OPTIONS, new_bucket
-from tests.e2e.backends import Platforms, everywhere, on_batch, on_kubernetes, platforms
-from tests.e2e.scenes import patients, telling_secrets
-from tests.invariants import check_no_canary
-from tests.vault_server import Vault, vault_server
+from tests.support import aws_batch_api, kubernetes_api
+from tests.support.backend_models import Platforms, everywhere, on_batch, on_kubernetes, platforms
+from tests.support.invariants import check_no_canary
+from tests.support.repository_copy import add_model, copy_repository
+from tests.support.scenes import patients, telling_secrets
+from tests.support.vault_server import Vault, vault_server
 
 pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 
@@ -36,7 +36,7 @@ MODELS = {
 }
 CANARIES = {
     name: f"canary-{name}-{uuid.uuid4().hex}" for name in ("login", "password", "session")
-} | {"batch": batch_api.SECRET, "kubernetes": kubernetes_api.SECRET}
+} | {"batch": aws_batch_api.SECRET, "kubernetes": kubernetes_api.SECRET}
 
 
 @pytest.fixture(scope="module")

@@ -13,10 +13,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from include.local_airflow.repository_copy import add_model, copy_repository
 from include.retraining.decisions.record import DecisionRecord, Outcome
-from tests.e2e.harness import Stage, is_alive, replace_text
-from tests.e2e.scenes import (
+from tests.support.airflow_harness import Stage, is_alive, replace_text
+from tests.support.repository_copy import add_model, copy_repository
+from tests.support.scenes import (
     PROMOTED,
     check_task_states,
     never_ending,

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from include.local_airflow.repository_copy import add_model, copy_repository
 from include.retraining.decisions.record import DecisionRecord
-from tests.e2e.harness import Stage
-from tests.e2e.scenes import PROMOTED, check_task_states, patients, waiting_for
+from tests.support.airflow_harness import Stage
+from tests.support.repository_copy import add_model, copy_repository
+from tests.support.scenes import PROMOTED, check_task_states, patients, waiting_for
 
 pytestmark = [pytest.mark.airflow]
 

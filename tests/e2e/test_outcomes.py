@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from include.local_airflow.errors import ApiRefused
-from include.local_airflow.repository_copy import add_model, copy_repository
 from include.retraining.decisions.record import DecisionRecord, Outcome
 from include.retraining.gate.verdict import Answer
 from include.retraining.registry.entry import PromotionKind
 from include.retraining.registry.promotion import Registry
-from tests.e2e.harness import Stage, replace_text
-from tests.e2e.scenes import (
+from tests.support.airflow_harness import Stage, replace_text
+from tests.support.repository_copy import add_model, copy_repository
+from tests.support.scenes import (
     PROMOTED,
     REFUSED,
     UNCHANGED,

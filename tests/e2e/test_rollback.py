@@ -10,14 +10,14 @@ from urllib.parse import quote
 
 import pytest
 
-from include.local_airflow.api import RUN_ENDED
 from include.local_airflow.errors import ApiRefused
-from include.local_airflow.repository_copy import add_model, copy_repository
+from include.local_airflow.rest_client import RUN_ENDED
 from include.retraining.decisions.record import DecisionRecord, Outcome
 from include.retraining.registry.entry import PromotionEntry, PromotionKind
 from include.retraining.store import layout
-from tests.e2e.harness import EndedRun, Stage
-from tests.e2e.scenes import patients, with_poor_training_labels
+from tests.support.airflow_harness import EndedRun, Stage
+from tests.support.repository_copy import add_model, copy_repository
+from tests.support.scenes import patients, with_poor_training_labels
 
 pytestmark = [pytest.mark.airflow]
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from include.local_airflow.repository_copy import add_model, copy_repository
 from include.retraining.decisions.record import Outcome
-from tests.e2e.harness import Stage
-from tests.e2e.scenes import patients, with_poor_training_labels
+from tests.support.airflow_harness import Stage
+from tests.support.repository_copy import add_model, copy_repository
+from tests.support.scenes import patients, with_poor_training_labels
 
 pytestmark = [pytest.mark.airflow]
 

@@ -15,16 +15,16 @@ import httpx
 import psutil
 import pytest
 
-from include.local_airflow.repository_copy import add_model, copy_repository
 from include.local_airflow.slack_receiver import TOKEN
 from include.retraining.alerts.outbox import last_problem, waiting
 from include.retraining.decisions.record import Outcome
 from include.retraining.decisions.watch_memory import watched
 from include.retraining.store.layout import promotion_key, watch_key
 from include.retraining.watch.heartbeat import last_mark
-from tests.e2e.backends import Platforms, everywhere, on_batch, platforms
-from tests.e2e.harness import EndedRun, Stage, is_alive
-from tests.e2e.scenes import patients, waiting_for
+from tests.support.airflow_harness import EndedRun, Stage, is_alive
+from tests.support.backend_models import Platforms, everywhere, on_batch, platforms
+from tests.support.repository_copy import add_model, copy_repository
+from tests.support.scenes import patients, waiting_for
 
 pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 

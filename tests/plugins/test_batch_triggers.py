@@ -19,7 +19,7 @@ from airflow.sdk.execution_time.comms import GetTaskStates, TaskStatesResult
 from batch_triggers import BatchJobTrigger
 
 from include.retraining.store.object_store import Store
-from tests.batch_api import HOST_LOST, RUN, BatchApi, Fault, Job, Plan, batch_api
+from tests.support.aws_batch_api import HOST_LOST, RUN, BatchApi, Fault, Job, Plan, batch_api
 
 PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 WAITS_FOR_A_FILE = """

@@ -18,8 +18,8 @@ from airflow.sdk.serde import deserialize, serialize
 from pod_triggers import JobPodTrigger
 
 from include.retraining.store.object_store import Store
-from tests.kubernetes_api import KubernetesApi, kubernetes_api
-from tests.kubernetes_pods import Script
+from tests.support.kubernetes_api import KubernetesApi, kubernetes_api
+from tests.support.kubernetes_pods import Script
 
 ROOT = Path(__file__).resolve().parents[2]
 PLUGINS = ROOT / "plugins"

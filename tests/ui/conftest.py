@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.ui.site import Site, crowded_site, launch
+from tests.support.ui_site import Site, crowded_site, launch
 
 
 @pytest.fixture(scope="session")

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from include.local_airflow.repository_copy import REPOSITORY, add_model, copy_repository
-from tests.crowded_store import crowded_store
-from tests.ui.site import Site, launch, site
+from tests.support.large_store import crowded_store
+from tests.support.repository_copy import REPOSITORY, add_model, copy_repository
+from tests.support.ui_site import Site, launch, site
 
 IMAGES = REPOSITORY / "docs" / "images"
 WIDE = {"width": 1360, "height": 1020}

@@ -12,9 +12,9 @@ from include.pages.app import app
 from include.retraining.decisions.records import decisions
 from include.retraining.registry.promotion_log import PromotionLog
 from include.retraining.store.layout import RunPaths
-from tests.crowded_store import DECISIONS, MODELS, SCRIPT
-from tests.fab_people import ANSWER_SECONDS
-from tests.ui.site import ONE_MODEL, SHIPPED, Site
+from tests.support.fab_users import ANSWER_SECONDS
+from tests.support.large_store import DECISIONS, MODELS, SCRIPT
+from tests.support.ui_site import ONE_MODEL, SHIPPED, Site
 
 pytestmark = [pytest.mark.ui, pytest.mark.timeout(900)]
 

@@ -1,7 +1,7 @@
 // Opens a DAG's own trigger form and fills it in when the address asks for it:
 //   /dags/rollback_model?fill={"model":"loan_approval"}
 // Airflow 3.3 cannot do that by itself: https://github.com/apache/airflow/issues/54800. Once it can,
-// this file goes, and include/pages/links.py writes Airflow's own address.
+// this file goes, and include/pages/urls.py writes Airflow's own address.
 //
 // Airflow loads this as a part of each of its pages (a `react_apps` entry with the destination
 // `base`). It only types into the form: a person reads it and sends it, or does not.

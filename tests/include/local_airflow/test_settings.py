@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from include.local_airflow.repository_copy import REPOSITORY
 from include.local_airflow.settings import KINDS, SettingsError, read_settings
+from tests.support.repository_copy import REPOSITORY
 
 # The fields that the Astro CLI knows, with their types there; it decodes no number from a text's
 # place. https://github.com/astronomer/astro-cli/blob/main/settings/types.go

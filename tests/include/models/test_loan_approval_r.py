@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from include.local_airflow.samples import land, loan_approval
+from include.local_airflow.demo.samples import land, loan_approval
 from include.retraining.config.model import ModelConfig, load_model
 from include.retraining.config.model_code import read_scripts
 from include.retraining.gate.report import EvaluationReport

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from include.local_airflow import samples
+from include.local_airflow.demo import samples
 from include.local_airflow.slack_receiver import SlackReceiver
 from include.retraining.config.model import load_model
 from include.retraining.store import marker as store_marker
 from include.retraining.store.object_store import Store
-from tests.kubernetes_api import KubernetesApi, kubernetes_api
+from tests.support.kubernetes_api import KubernetesApi, kubernetes_api
 
 ROOT = Path(__file__).resolve().parents[3]
 # Before the first import of Airflow, which reads it then.
@@ -120,7 +120,7 @@ def slack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SlackRece
 @pytest.fixture
 def planned(store: Store, context: Any) -> dict[str, Any]:
     """The context of a run that is planned, on data that have been delivered."""
-    from include.orchestration.plan_run import PlanRunOperator
+    from include.orchestration.operators.plan_run import PlanRunOperator
 
     samples.land(store, "diabetes_progression")
     plan = PlanRunOperator(

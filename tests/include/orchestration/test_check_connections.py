@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from include.local_airflow.repository_copy import add_model, copy_repository
 from include.orchestration.check_connections import needs, report
-from tests.e2e.backends import everywhere, on_batch, on_kubernetes
-from tests.include.orchestration.airflow_settings import Settings, secrets_manager
-from tests.vault_server import vault_server
+from tests.support.airflow_settings import Settings, secrets_manager
+from tests.support.backend_models import everywhere, on_batch, on_kubernetes
+from tests.support.repository_copy import add_model, copy_repository
+from tests.support.vault_server import vault_server
 
 STORE = {"conn_type": "generic", "extra": {"uri": "s3://bucket/prefix"}}
 SLACK = {"conn_type": "slackwebhook", "password": "T0000/B0000/X"}

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from include.local_airflow import samples
+from include.local_airflow.demo import samples
 from include.local_airflow.slack_receiver import SlackReceiver
-from include.orchestration.abort_pipeline import AbortPipelineOperator
-from include.orchestration.check_quality import CheckQualityOperator
-from include.orchestration.deploy_model import DeployModelOperator
-from include.orchestration.local_job import LocalJobOperator
-from include.orchestration.plan_run import PlanRunOperator
+from include.orchestration.backends.local.operator import LocalJobOperator
+from include.orchestration.operators.abort_pipeline import AbortPipelineOperator
+from include.orchestration.operators.check_quality import CheckQualityOperator
+from include.orchestration.operators.deploy_model import DeployModelOperator
+from include.orchestration.operators.plan_run import PlanRunOperator
 from include.retraining.config.compute import LocalCompute
 from include.retraining.config.model import load_model
 from include.retraining.decisions.record import Outcome

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from include.local_airflow.stores import store_connection
+from include.local_airflow.demo.store import store_connection
 from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store
-from tests.crowded_store import crowded_store
+from tests.support.large_store import crowded_store
 
 ROOT = Path(__file__).resolve().parents[3]
 # Before the first import of Airflow, which reads it then.
@@ -26,7 +26,7 @@ if str(ROOT / "plugins") not in sys.path:
     sys.path.append(str(ROOT / "plugins"))
 
 SETTINGS = {
-    "AIRFLOW__CORE__AUTH_MANAGER": "tests.include.pages.picky_auth.PickyAuthManager",
+    "AIRFLOW__CORE__AUTH_MANAGER": "tests.support.picky_auth.PickyAuthManager",
     "AIRFLOW__API_AUTH__JWT_SECRET": "not-a-secret-" * 6,
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
 }

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from include.pages import look
+from include.pages import store_access
 from include.pages.app import app
 from include.retraining.decisions.phrases import HAPPENED
 from include.retraining.decisions.record_files import decision_keys
@@ -22,10 +22,10 @@ from include.retraining.registry.promotion_log import PromotionLog
 from include.retraining.store.layout import RunPaths, promotion_key
 from include.retraining.store.object_store import Store
 from include.retraining.watch import heartbeat as watch_mark
-from tests.crowded_store import SCRIPT, crowded_store, damage
 from tests.include.pages.conftest import MODELS, Reader, connect
-from tests.include.pages.picky_auth import HIDDEN
-from tests.s3_roles import s3_roles
+from tests.support.large_store import SCRIPT, crowded_store, damage
+from tests.support.picky_auth import HIDDEN
+from tests.support.s3_roles import s3_roles
 
 LOAN, SECRET = MODELS
 PLACES = {
@@ -214,8 +214,8 @@ def test_a_store_that_does_not_answer_is_a_page(
     user: Reader, monkeypatch: pytest.MonkeyPatch, s3_options: dict[str, str]
 ) -> None:
     """It says which store, and holds no secret."""
-    monkeypatch.setattr(look, "PATIENCE", look.timedelta(seconds=0.2))
-    look._opened.cache_clear()
+    monkeypatch.setattr(store_access, "PATIENCE", store_access.timedelta(seconds=0.2))
+    store_access._opened.cache_clear()
     options = {**s3_options, "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
     connect(monkeypatch, "s3://bucket/prefix", options)
     for path in ("/models", f"/models/{LOAN}", f"/models/{LOAN}/runs/x"):
@@ -224,7 +224,7 @@ def test_a_store_that_does_not_answer_is_a_page(
         assert "The store cannot be read" in answer.text
         assert "s3://bucket/prefix" in answer.text
         assert options["AWS_SECRET_ACCESS_KEY"] not in answer.text
-    look._opened.cache_clear()
+    store_access._opened.cache_clear()
 
 
 def test_a_connection_that_is_missing_is_a_page(
@@ -451,12 +451,12 @@ def test_a_page_that_breaks_says_so(
 def test_what_was_saved_is_counted(admin: Reader, store: Store) -> None:
     """The list says how many runs trained nothing because nothing had changed."""
     names = store.children("models")[0]
-    since = datetime.now(UTC) - look.timedelta(days=30)
+    since = datetime.now(UTC) - store_access.timedelta(days=30)
     saved = sum(
         record.outcome.value == "no_change" and record.run_after >= since
         for name in names
         for record in decisions(store, name)
     )
     assert saved > 0
-    look.TALLY.count(store, names, since, patience_seconds=60)
+    store_access.TALLY.count(store, names, since, patience_seconds=60)
     assert f"{saved} runs trained nothing" in text_of(admin.get("/models").text)

@@ -10,7 +10,7 @@ from include.retraining.decisions.records import decisions
 from include.retraining.steps.close_run import close_run
 from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store
-from tests.planted import MODEL, decide, plant_run
+from tests.support.run_factory import MODEL, decide, plant_run
 
 
 @pytest.fixture

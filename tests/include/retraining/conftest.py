@@ -13,7 +13,7 @@ import pytest
 import include.models
 from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store
-from tests.include.retraining.toys import Toy, make_frame
+from tests.support.toy_models import Toy, make_frame
 
 
 @pytest.fixture

@@ -30,8 +30,8 @@ from include.retraining.registry.promotion_log import PromotionLog
 from include.retraining.steps.close_run import close_run
 from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import OPTIONS_VARIABLE, URI_VARIABLE, Store
-from tests.include.retraining.gate_checks import GOOD_REPORT, STRICT_POLICY
-from tests.planted import (
+from tests.support.gate_checks import GOOD_REPORT, STRICT_POLICY
+from tests.support.run_factory import (
     CONFIG,
     MODEL,
     decide,

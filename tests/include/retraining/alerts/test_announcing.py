@@ -11,7 +11,7 @@ from include.retraining.decisions.record import DecisionRecord, Outcome
 from include.retraining.steps.close_run import close_run
 from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store
-from tests.planted import decide, plant_run, run_ref
+from tests.support.run_factory import decide, plant_run, run_ref
 
 
 @pytest.fixture

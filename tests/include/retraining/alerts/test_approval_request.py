@@ -20,7 +20,7 @@ from include.retraining.steps.decide import check_quality
 from include.retraining.store import marker as store_marker
 from include.retraining.store.layout import version_manifest_key
 from include.retraining.store.object_store import Store
-from tests.planted import (
+from tests.support.run_factory import (
     CODE,
     MODEL,
     START,

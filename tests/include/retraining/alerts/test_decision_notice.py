@@ -14,7 +14,7 @@ from include.retraining.decisions.record import DecisionRecord, Outcome
 from include.retraining.steps.close_run import close_run
 from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store
-from tests.planted import MODEL, decide, plant_run, run_ref, version_name
+from tests.support.run_factory import MODEL, decide, plant_run, run_ref, version_name
 
 LINKS = Links(run="https://airflow/run?a=1&b=2", log="https://airflow/log", record="s3://b/r.json")
 

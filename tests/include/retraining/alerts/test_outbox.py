@@ -23,7 +23,7 @@ from include.retraining.alerts.outbox import (
 from include.retraining.exceptions import NotSent, StorageError
 from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store
-from tests.planted import MODEL
+from tests.support.run_factory import MODEL
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from include.retraining.config.cron import schedule_problem
 from include.retraining.config.model import load_model
 from include.retraining.exceptions import ConfigError
 from tests.include.retraining.config.test_model import PODS
-from tests.include.retraining.toys import Toy, model_file
+from tests.support.toy_models import Toy, model_file
 
 pytestmark = pytest.mark.usefixtures("toy_files")
 

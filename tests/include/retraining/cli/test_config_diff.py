@@ -17,8 +17,8 @@ from include.retraining.config.model import MODELS_FOLDER
 from include.retraining.exceptions import ConfigError
 from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store
-from tests.include.retraining.apples import NAME, YAML
-from tests.planted import CONFIG, MODEL, decide, plant_run
+from tests.support.apples import NAME, YAML
+from tests.support.run_factory import CONFIG, MODEL, decide, plant_run
 
 PLANTED = yaml.safe_dump(CONFIG.model_dump(mode="json"))
 

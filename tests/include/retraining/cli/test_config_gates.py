@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from include.retraining.cli.config_gates import gate_warnings
-from tests.planted import CONFIG
+from tests.support.run_factory import CONFIG
 
 
 def warnings(**gates: Any) -> list[str]:

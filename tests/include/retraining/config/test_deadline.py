@@ -8,7 +8,7 @@ import pytest
 
 from include.retraining.config.deadline import AfterStart, TimeOfDay, parse_deadline
 from include.retraining.config.model import ModelConfig
-from tests.planted import CONFIG
+from tests.support.run_factory import CONFIG
 
 BY_SIX = "06:00 Europe/Paris"
 

@@ -27,8 +27,8 @@ from include.retraining.config.model import (
     schema,
 )
 from include.retraining.exceptions import ConfigError, NotFound
-from tests.include.retraining.gate_checks import STRICT_POLICY
-from tests.planted import CONFIG
+from tests.support.gate_checks import STRICT_POLICY
+from tests.support.run_factory import CONFIG
 
 WHERE = "include/models/toy_model.yaml"
 GOOD: dict[str, Any] = {

@@ -27,8 +27,8 @@ from include.retraining.data.contract import (
 from include.retraining.data.contract_probes import refused_canaries
 from include.retraining.exceptions import ConfigError, DataRejected
 from include.retraining.runs.foreign_errors import IN_THE_LOG, ROOT
-from tests.include.retraining import apples
-from tests.include.retraining.apples import DAY
+from tests.support import apples
+from tests.support.apples import DAY
 
 
 class Apples(pa.DataFrameModel):

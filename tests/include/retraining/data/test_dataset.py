@@ -22,8 +22,8 @@ from include.retraining.data.type_rules import type_hint, type_rule
 from include.retraining.exceptions import DataChanged, DataRejected, DeliveryError
 from include.retraining.runs.manifest import Delivery
 from include.retraining.store.object_store import Store
-from tests.include.retraining import apples
-from tests.include.retraining.apples import DAY, FLAG, FOLDER
+from tests.support import apples
+from tests.support.apples import DAY, FLAG, FOLDER
 
 READING = Reading("apples", ColumnTypes({}), CsvDialect(), "apple_id")
 """Nothing is declared: CSV is text."""

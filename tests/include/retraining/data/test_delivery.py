@@ -17,8 +17,8 @@ from include.retraining.documents import sha256_of
 from include.retraining.exceptions import DeliveryError, StorageError, StoreRefused
 from include.retraining.runs.manifest import Flag
 from include.retraining.store.object_store import Store
-from tests.include.retraining import apples
-from tests.include.retraining.apples import DAY, FLAG, FOLDER
+from tests.support import apples
+from tests.support.apples import DAY, FLAG, FOLDER
 
 MANIFEST = f"{FOLDER}/delivery.json"
 LISTED = {"trigger.flag": MANIFEST}

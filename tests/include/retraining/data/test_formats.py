@@ -22,7 +22,7 @@ from include.retraining.data.labels import class_names, is_class, label_values
 from include.retraining.data.reading import Reading
 from include.retraining.data.split import key_hashes, key_texts
 from include.retraining.data.type_rules import wrong_types
-from tests.include.retraining.toys import make_frame, model_file
+from tests.support.toy_models import make_frame, model_file
 
 TEXT = st.text(
     st.characters(codec="utf-8", exclude_categories=("Cc", "Cs"), include_characters="\t"),

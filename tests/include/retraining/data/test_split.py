@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from include.retraining.data.split import holdout_mask, key_hashes, keys_on_both_sides, split_used
 from include.retraining.exceptions import DataRejected
-from tests.include.retraining import apples
+from tests.support import apples
 
 BY_TIME = {"data.split": {"by": "time", "column": "day", "holdout_days": 7}}
 KEYS = st.one_of(

@@ -22,7 +22,7 @@ from include.retraining.runs.reference import RunRef
 from include.retraining.steps.decide import abort, check_quality, deploy
 from include.retraining.store import marker as store_marker
 from include.retraining.store.object_store import Store
-from tests.planted import MODEL, START, decide, plant_run, run_ref, version_name
+from tests.support.run_factory import MODEL, START, decide, plant_run, run_ref, version_name
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from include.retraining.store import layout
 from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store
 from include.retraining.watch.newest_seen import remember_newest
-from tests.planted import MODEL, decide, plant_run, run_ref, version_name
+from tests.support.run_factory import MODEL, decide, plant_run, run_ref, version_name
 
 NEWEST = layout.promotion_key(MODEL, 2)
 NOW = datetime(2026, 2, 1, tzinfo=UTC)

@@ -22,8 +22,8 @@ from include.retraining.steps.decide import check_quality
 from include.retraining.store import layout
 from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store
-from tests.invariants import check_invariants
-from tests.planted import FLAG_URI, MODEL, decide, plant_run, run_ref, version_name
+from tests.support.invariants import check_invariants
+from tests.support.run_factory import FLAG_URI, MODEL, decide, plant_run, run_ref, version_name
 
 
 @pytest.fixture

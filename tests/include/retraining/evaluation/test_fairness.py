@@ -14,7 +14,7 @@ from include.retraining.exceptions import DataRejected
 from include.retraining.gate.rules import judge
 from include.retraining.gate.verdict import Answer
 from include.retraining.training.predictions import Sample
-from tests.include.retraining.toys import Toy, make_frame
+from tests.support.toy_models import Toy, make_frame
 
 MakeToy = Callable[..., Toy]
 

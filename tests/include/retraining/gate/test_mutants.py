@@ -22,8 +22,8 @@ import pytest
 from _pytest.outcomes import Failed
 
 from include.retraining.store.marker import initialise
-from tests.include.retraining.decide_checks import CHECKS
-from tests.include.retraining.gate_checks import CASES, check
+from tests.support.decide_checks import CHECKS
+from tests.support.gate_checks import CASES, check
 
 # The gate and what stands around it, each after those that it imports.
 GATE = (

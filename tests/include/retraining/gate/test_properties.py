@@ -24,7 +24,7 @@ from include.retraining.gate.report import (
 )
 from include.retraining.gate.rules import Answer, judge
 from include.retraining.gate.verdict import Verdict
-from tests.include.retraining.gate_checks import make_policy, make_report
+from tests.support.gate_checks import make_policy, make_report
 
 ANY_NUMBER = st.floats() | st.sampled_from([0.8, 0.7, -0.01, 0.0])
 ANY_INTEGER = st.integers(min_value=-(10**400), max_value=10**400) | st.integers(0, 1000)

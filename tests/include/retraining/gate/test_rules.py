@@ -8,7 +8,7 @@ import pytest
 
 from include.retraining.gate.rules import Answer, _overall, judge
 from include.retraining.gate.verdict import GateResult, Verdict, is_against_champion
-from tests.include.retraining.gate_checks import CASES, Case, check, make_policy, make_report
+from tests.support.gate_checks import CASES, Case, check, make_policy, make_report
 
 
 def _marked(case: Case) -> Any:

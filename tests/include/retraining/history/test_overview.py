@@ -21,7 +21,7 @@ from include.retraining.store.cache import Memory, RememberingStore
 from include.retraining.store.layout import decisions_folder, promotion_key, watch_key
 from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store
-from tests.crowded_store import crowded_store, damage
+from tests.support.large_store import crowded_store, damage
 
 NAMES = ("aa", "bb", "cc", "dd", "ee", "ff", "gg")
 

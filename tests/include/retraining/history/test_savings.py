@@ -13,7 +13,7 @@ from include.retraining.decisions.records import decisions
 from include.retraining.exceptions import MissingObject
 from include.retraining.history.savings import Tally
 from include.retraining.store.object_store import Store
-from tests.crowded_store import crowded_store
+from tests.support.large_store import crowded_store
 
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 

@@ -21,8 +21,8 @@ from include.retraining.store import layout
 from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store
 from tests.include.retraining.alerts.test_outbox import make_notice
-from tests.invariants import check_invariants
-from tests.planted import MODEL, decide, plant_run, plant_version, version_name
+from tests.support.invariants import check_invariants
+from tests.support.run_factory import MODEL, decide, plant_run, plant_version, version_name
 
 LATER = datetime.now(UTC) + timedelta(days=2)
 

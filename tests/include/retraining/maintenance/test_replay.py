@@ -9,8 +9,8 @@ from include.retraining.maintenance.replay import replay
 from include.retraining.steps.close_run import close_run
 from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store
-from tests.include.retraining.gate_checks import make_policy
-from tests.planted import CONFIG, MODEL, decide, plant_run, run_ref
+from tests.support.gate_checks import make_policy
+from tests.support.run_factory import CONFIG, MODEL, decide, plant_run, run_ref
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from include.retraining.evaluation.metrics import METRICS
 from include.retraining.exceptions import CodeChanged, DataChanged, EvidenceError
 from include.retraining.maintenance import reproduce as module
 from include.retraining.maintenance.reproduce import reproduce
-from tests.include.retraining.toys import Toy, make_frame, model_file
+from tests.support.toy_models import Toy, make_frame, model_file
 
 MakeToy = Callable[..., Toy]
 

@@ -14,7 +14,7 @@ from include.retraining.gate.rules import judge
 from include.retraining.gate.verdict import Verdict
 from include.retraining.model_card.render import write_card
 from include.retraining.runs.job import Job
-from tests.include.retraining.toys import Toy, make_frame, model_file
+from tests.support.toy_models import Toy, make_frame, model_file
 
 MakeToy = Callable[..., Toy]
 

@@ -27,10 +27,10 @@ from include.retraining.steps.decide import abort, check_quality, deploy
 from include.retraining.store import layout
 from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store
-from tests.crash_points import PROCESSES, count_points, kill_at, litter
-from tests.invariants import check_invariants, reading
-from tests.planted import FLAG_URI, MODEL, decide, plant_run, run_ref, version_name
-from tests.s3_proxy import Fault, Proxy, s3_proxy
+from tests.support.crash_points import PROCESSES, count_points, kill_at, litter
+from tests.support.invariants import check_invariants, reading
+from tests.support.run_factory import FLAG_URI, MODEL, decide, plant_run, run_ref, version_name
+from tests.support.s3_proxy import Fault, Proxy, s3_proxy
 
 ROOT = Path(__file__).parents[4]
 
@@ -219,9 +219,9 @@ from include.retraining.steps.decide import check_quality, deploy
 from include.retraining.exceptions import StorageError
 from include.retraining.decisions.records import Outcome
 from include.retraining.registry.promotion import Registry, initialise
-from tests.crash_points import litter
-from tests.invariants import check_invariants, reading
-from tests.planted import FLAG_URI, MODEL, decide, plant_run
+from tests.support.crash_points import litter
+from tests.support.invariants import check_invariants, reading
+from tests.support.run_factory import FLAG_URI, MODEL, decide, plant_run
 
 folder = Path(sys.argv[1])
 store = initialise(f"file://{folder}/store", {})

@@ -28,7 +28,7 @@ from include.retraining.steps.train import train
 from include.retraining.store.layout import version_manifest_key
 from include.retraining.store.object_store import Store
 from include.retraining.training.command_model import ExternalModel
-from tests.include.retraining.external_toys import (
+from tests.support.toy_commands import (
     PREDICT,
     TRAIN,
     commands,
@@ -36,7 +36,7 @@ from tests.include.retraining.external_toys import (
     make_python,
     script,
 )
-from tests.include.retraining.toys import Toy, make_frame
+from tests.support.toy_models import Toy, make_frame
 
 MakeToy = Callable[..., Toy]
 

@@ -23,9 +23,9 @@ from include.retraining.steps.decide import check_quality
 from include.retraining.store import layout
 from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store
-from tests.include.retraining.promoting import promote, promote_days
-from tests.invariants import check_invariants
-from tests.planted import MODEL, plant_run, plant_version, run_ref, version_name
+from tests.support.invariants import check_invariants
+from tests.support.promotions import promote, promote_days
+from tests.support.run_factory import MODEL, plant_run, plant_version, run_ref, version_name
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ from include.retraining.steps.decide import check_quality
 from include.retraining.store import layout
 from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store
-from tests.include.retraining.gate_checks import against_baseline
-from tests.include.retraining.promoting import promote, promote_days
-from tests.planted import MODEL, plant_run, version_name
+from tests.support.gate_checks import against_baseline
+from tests.support.promotions import promote, promote_days
+from tests.support.run_factory import MODEL, plant_run, version_name
 
 
 @pytest.fixture

@@ -20,9 +20,9 @@ from include.retraining.steps.close_run import close_run
 from include.retraining.steps.decide import check_quality
 from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store
-from tests.include.retraining.promoting import promote, promote_days
-from tests.invariants import check_invariants
-from tests.planted import MODEL, plant_run, version_name
+from tests.support.invariants import check_invariants
+from tests.support.promotions import promote, promote_days
+from tests.support.run_factory import MODEL, plant_run, version_name
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from include.retraining.registry.versions import (
     verify_version,
 )
 from include.retraining.store.object_store import Store
-from tests.include.retraining.toys import Toy
+from tests.support.toy_models import Toy
 
 MakeToy = Callable[..., Toy]
 

@@ -14,7 +14,7 @@ from include.retraining.rollback.plan import plan_rollback
 from include.retraining.runs.manifest import Serving
 from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store
-from tests.planted import MODEL, decide, plant_run, plant_version, version_name
+from tests.support.run_factory import MODEL, decide, plant_run, plant_version, version_name
 
 REQUEST = "rollback_model/manual__1"
 

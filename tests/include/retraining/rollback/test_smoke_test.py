@@ -14,7 +14,7 @@ from include.retraining.runs.reference import RunRef
 from include.retraining.steps.close_run import close_run
 from include.retraining.steps.decide import check_quality
 from include.retraining.store import layout
-from tests.include.retraining.toys import Toy, make_frame, model_file
+from tests.support.toy_models import Toy, make_frame, model_file
 
 MakeToy = Callable[..., Toy]
 

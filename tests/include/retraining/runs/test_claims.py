@@ -17,7 +17,7 @@ from include.retraining.runs.job import Job
 from include.retraining.runs.results import StepFailure
 from include.retraining.steps.runner import run_steps
 from include.retraining.store.object_store import Store
-from tests.include.retraining.toys import Toy
+from tests.support.toy_models import Toy
 
 COMPUTE = {"backend": "batch", "cpu": 2.0, "memory": "4096MiB"}
 

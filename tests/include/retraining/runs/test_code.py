@@ -12,9 +12,9 @@ from include.retraining.documents import sha256_of
 from include.retraining.exceptions import CodeChanged, ConfigError
 from include.retraining.runs import code
 from include.retraining.runs.code import check_same_code, current_code
-from tests.include.retraining import apples
+from tests.support import apples
 
-pytest_plugins = ("tests.include.retraining.apples_fixtures",)
+pytest_plugins = ("tests.support.apples_fixtures",)
 
 ROOMS = sorted(
     f"{file.parent.name}/{file.name}"

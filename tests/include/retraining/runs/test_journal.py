@@ -11,7 +11,7 @@ from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store
 from include.retraining.watch.heartbeat import last_mark, leave
 from include.retraining.watch.late import has_decided
-from tests.planted import MODEL, plant_run, run_ref
+from tests.support.run_factory import MODEL, plant_run, run_ref
 
 AIRFLOW = "http://localhost:8080"
 

@@ -20,9 +20,9 @@ from include.retraining.runs.results import (
     write_result,
 )
 from include.retraining.store.object_store import Store
-from tests.include.retraining.apples import deliver, paths_of, plan
+from tests.support.apples import deliver, paths_of, plan
 
-pytest_plugins = ("tests.include.retraining.apples_fixtures",)
+pytest_plugins = ("tests.support.apples_fixtures",)
 
 
 @pytest.fixture

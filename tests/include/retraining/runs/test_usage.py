@@ -11,7 +11,7 @@ from include.retraining.runs.reference import RunRef
 from include.retraining.runs.usage import compute_used
 from include.retraining.steps.close_run import close_run
 from include.retraining.steps.plan import last_peaks
-from tests.include.retraining.toys import Toy
+from tests.support.toy_models import Toy
 
 IMAGE = f"registry.example/train@sha256:{'a' * 64}"
 BATCH = {

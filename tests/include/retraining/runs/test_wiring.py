@@ -12,9 +12,9 @@ from include.retraining.runs.manifest import read_manifest
 from include.retraining.steps import plan as planning
 from include.retraining.steps.plan import changed_since
 from include.retraining.store.object_store import Store
-from tests.include.retraining.apples import deliver, paths_of, plan
+from tests.support.apples import deliver, paths_of, plan
 
-pytest_plugins = ("tests.include.retraining.apples_fixtures",)
+pytest_plugins = ("tests.support.apples_fixtures",)
 
 
 @pytest.fixture
@@ -27,7 +27,9 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.fault("I07")
-@pytest.mark.parametrize("name", ["dags/retrain_pipeline.py", "include/orchestration/closing.py"])
+@pytest.mark.parametrize(
+    "name", ["dags/retrain_pipeline.py", "include/orchestration/notifications/run_ended.py"]
+)
 def test_wiring_that_changed_since_the_plan_promotes_nothing(
     apples_folder: Store, tree: Path, name: str
 ) -> None:

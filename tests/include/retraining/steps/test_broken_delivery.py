@@ -11,7 +11,7 @@ import pytest
 
 from include.retraining.gate.rules import Answer, judge
 from include.retraining.gate.verdict import Verdict
-from tests.include.retraining.toys import Toy, make_frame, model_file
+from tests.support.toy_models import Toy, make_frame, model_file
 
 MakeToy = Callable[..., Toy]
 DATA_GATE = "against the champion's own score"

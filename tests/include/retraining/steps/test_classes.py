@@ -18,7 +18,7 @@ from include.retraining.gate.tables import opponent_lines
 from include.retraining.gate.verdict import Answer, Verdict
 from include.retraining.training.predictions import Predictions, as_sample
 from tests.include.retraining.gate.test_mutants import Mutant, load_copies
-from tests.include.retraining.toys import Toy, make_frame, model_file
+from tests.support.toy_models import Toy, make_frame, model_file
 
 MakeToy = Callable[..., Toy]
 

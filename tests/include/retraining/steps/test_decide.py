@@ -18,9 +18,9 @@ from include.retraining.steps import decide
 from include.retraining.steps.close_run import close_run
 from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store
-from tests.include.retraining.decide_checks import CHECKS
-from tests.invariants import check_invariants
-from tests.planted import MODEL, plant_run, run_ref
+from tests.support.decide_checks import CHECKS
+from tests.support.invariants import check_invariants
+from tests.support.run_factory import MODEL, plant_run, run_ref
 
 
 class Code:

@@ -28,7 +28,7 @@ from include.retraining.steps import evaluate as evaluation
 from include.retraining.steps.evaluate import evaluate
 from include.retraining.store import layout
 from include.retraining.store.object_store import Store
-from tests.include.retraining.toys import Toy, make_frame, model_file
+from tests.support.toy_models import Toy, make_frame, model_file
 
 MakeToy = Callable[..., Toy]
 

@@ -20,10 +20,10 @@ from include.retraining.steps import plan as planning
 from include.retraining.steps.plan import unchanged
 from include.retraining.store.layout import RunPaths, version_manifest_key
 from include.retraining.store.object_store import Store
-from tests.include.retraining import apples
-from tests.include.retraining.apples import DAY, FLAG, FOLDER, deliver, paths_of, plan
+from tests.support import apples
+from tests.support.apples import DAY, FLAG, FOLDER, deliver, paths_of, plan
 
-pytest_plugins = ("tests.include.retraining.apples_fixtures",)
+pytest_plugins = ("tests.support.apples_fixtures",)
 
 
 def test_a_plan_pins_data_code_and_configuration(apples_store: Store):

@@ -32,10 +32,10 @@ from include.retraining.steps import validate as validation
 from include.retraining.steps.runner import run_steps
 from include.retraining.store.layout import RunPaths
 from include.retraining.store.object_store import Store
-from tests.include.retraining import apples
-from tests.include.retraining.apples import deliver, paths_of, plan
+from tests.support import apples
+from tests.support.apples import deliver, paths_of, plan
 
-pytest_plugins = ("tests.include.retraining.apples_fixtures",)
+pytest_plugins = ("tests.support.apples_fixtures",)
 
 ROOT = Path(include.retraining.__file__).parent.parent.parent
 

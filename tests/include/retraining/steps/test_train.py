@@ -22,7 +22,7 @@ from include.retraining.steps.train import train
 from include.retraining.store.object_store import Store
 from include.retraining.training import fitting as training
 from include.retraining.training.predictions import predict
-from tests.include.retraining.toys import Toy, make_frame, model_file
+from tests.support.toy_models import Toy, make_frame, model_file
 
 MakeToy = Callable[..., Toy]
 

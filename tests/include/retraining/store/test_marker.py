@@ -11,7 +11,7 @@ from include.retraining.exceptions import ConfigError, StorageError, StoreNotIni
 from include.retraining.registry.promotion_log import PromotionLog
 from include.retraining.store.marker import initialise, open_store
 from include.retraining.store.object_store import Store
-from tests.planted import MODEL
+from tests.support.run_factory import MODEL
 
 
 @pytest.fixture

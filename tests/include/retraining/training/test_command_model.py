@@ -18,8 +18,8 @@ import pytest
 from include.retraining.exceptions import TrainingError
 from include.retraining.training import command_model as external
 from include.retraining.training.command_model import ExternalModel, TrainingTask, train_model
-from tests.include.retraining.external_toys import PREDICT, TRAIN, commands, script
-from tests.include.retraining.toys import make_frame
+from tests.support.toy_commands import PREDICT, TRAIN, commands, script
+from tests.support.toy_models import make_frame
 
 FRAME = make_frame("binary", 50)
 TASK = TrainingTask(

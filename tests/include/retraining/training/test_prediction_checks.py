@@ -12,7 +12,7 @@ from include.retraining.exceptions import TrainingError
 from include.retraining.registry.versions import find_version
 from include.retraining.training.prediction_checks import check_answers_differ, check_predictions
 from include.retraining.training.predictions import Predictions
-from tests.include.retraining.toys import Toy, make_frame, model_file
+from tests.support.toy_models import Toy, make_frame, model_file
 
 MakeToy = Callable[..., Toy]
 WRONG_MODEL = """

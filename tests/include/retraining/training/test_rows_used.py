@@ -14,7 +14,7 @@ from include.retraining.gate.rules import judge
 from include.retraining.gate.verdict import Answer
 from include.retraining.registry.versions import read_version
 from include.retraining.training.rows_used import content_hashes, has_seen, rows_used
-from tests.include.retraining.toys import Toy, make_frame, model_file
+from tests.support.toy_models import Toy, make_frame, model_file
 
 MakeToy = Callable[..., Toy]
 FEATURES = ["a", "b"]

@@ -15,7 +15,7 @@ from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store
 from include.retraining.training import fitting as training
 from include.retraining.training.training_claim import Beat, TrainingClaims
-from tests.include.retraining.toys import Toy
+from tests.support.toy_models import Toy
 
 ONE = {"run_id": "one", "plan": "plan-one", "attempt": "0-1"}
 TWO = {"run_id": "two", "plan": "plan-two", "attempt": "0-1"}

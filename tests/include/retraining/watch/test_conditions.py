@@ -15,7 +15,7 @@ from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store
 from include.retraining.watch.alarms import NOWHERE
 from include.retraining.watch.conditions import CONDITIONS, RunSeen, Sight, damaged_log, problems
-from tests.planted import CONFIG, MODEL, decide, plant_run, run_ref
+from tests.support.run_factory import CONFIG, MODEL, decide, plant_run, run_ref
 
 NOW = datetime(2026, 1, 10, 8, tzinfo=UTC)
 DUES = tuple(NOW.replace(hour=6) - timedelta(days=days) for days in range(3))

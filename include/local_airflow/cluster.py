@@ -1,0 +1,358 @@
+"""Start a real Airflow on one machine, watch over it, and end it without leaving a process behind.
+
+SQLite and LocalExecutor; scheduler, DAG processor, triggerer and API server each run under a keeper
+(`keeper.py`), in a process group of their own. For a laptop, for tests and for benchmarks; never
+for production.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self, TypeVar
+
+import httpx
+import psutil  # type: ignore[import-untyped]
+
+from include.local_airflow import process_guard
+from include.local_airflow.errors import ComponentEnded, TookTooLong
+from include.local_airflow.ports import LOOPBACK, free_port, require_free
+
+T = TypeVar("T")
+
+COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
+AIRFLOW_VERSION = "3.3.2"
+USERNAME = "admin"
+# A scheduler that was asked to end waits for its running tasks; they are not worth more than this.
+GRACE_SECONDS = 8.0
+START_SECONDS = 240.0
+LOG_LINES_SHOWN = 15
+
+# Airflow's defaults suit a cluster. On one machine these shorten the way from a flag to a decision.
+QUICK_SETTINGS = {
+    # The scheduler sleeps this long whenever it finds nothing to do: half of it, on average,
+    # passes before each task.
+    "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
+    "AIRFLOW__SCHEDULER__JOB_HEARTBEAT_SEC": "2",
+    "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
+    "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
+    "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
+    "AIRFLOW__CORE__PARALLELISM": "8",
+}
+
+
+class LocalAirflow:
+    """One Airflow on this machine.
+
+    Use it as a context manager, or call `start` and `stop`.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        home: Path,
+        *,
+        port: int = 8080,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Describe it; nothing is started yet.
+
+        Args:
+            root: the repository's root, which is the DAG bundle.
+            home: AIRFLOW_HOME: database, logs and secrets; made when it is not there.
+            port: the API server's port on loopback.
+            environment: more environment variables for Airflow, which win over our own.
+        """
+        self.root = root.resolve()
+        self.home = home.resolve()
+        self.port = port
+        self.url = f"http://{LOOPBACK}:{port}"
+        self.username = USERNAME
+        self.log_folder = self.home / "logs" / "components"
+        self._environment = dict(environment or {})
+        self._keepers: dict[str, subprocess.Popen[bytes]] = {}
+        self._log_ports: tuple[int, int] | None = None
+        self._left_behind: list[psutil.Process] = []
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def password(self) -> str:
+        """The password of the one user."""
+        return self._secrets()["password"]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The whole environment of Airflow's processes; it holds secrets."""
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            # Another Airflow's settings in the caller's shell must not change this one.
+            if not name.startswith("AIRFLOW__") and name not in {"AIRFLOW_HOME", "AIRFLOW_CONFIG"}
+        }
+        return {**inherited, **self._settings(), **QUICK_SETTINGS, **self._environment}
+
+    def _settings(self) -> dict[str, str]:
+        worker_port, trigger_port = self._log_ports or (8793, 8794)
+        made = self._secrets()
+        bundle = {
+            "name": "retraining",
+            "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
+            "kwargs": {"path": str(self.root)},
+        }
+        no_proxy = os.environ.get("NO_PROXY", os.environ.get("no_proxy", ""))
+        no_proxy = ",".join(filter(None, [no_proxy, LOOPBACK, "localhost"]))
+        return {
+            "AIRFLOW_HOME": str(self.home),
+            "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__DAGS_FOLDER": str(self.root / "dags"),
+            "AIRFLOW__CORE__PLUGINS_FOLDER": str(self.root / "plugins"),
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
+            "AIRFLOW__CORE__FERNET_KEY": made["fernet_key"],
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USERNAME}:admin",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.home / "passwords.json"),
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.home / 'airflow.db'}",
+            "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps([bundle]),
+            "AIRFLOW__API__HOST": LOOPBACK,
+            "AIRFLOW__API__PORT": str(self.port),
+            "AIRFLOW__API__BASE_URL": self.url,
+            "AIRFLOW__API__SECRET_KEY": made["api_secret_key"],
+            "AIRFLOW__API_AUTH__JWT_SECRET": made["jwt_secret"],
+            "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(self.home / "logs"),
+            "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
+            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(worker_port),
+            "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(trigger_port),
+            # The folder of a run is named after its id; a longer one cannot be a file name.
+            "AIRFLOW__SCHEDULER__ALLOWED_RUN_ID_PATTERN": "^[A-Za-z0-9_.~:+-]{1,120}$",
+            "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+            "NO_PROXY": no_proxy,
+            "no_proxy": no_proxy,
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    def _secrets(self) -> dict[str, str]:
+        """Return this home's secrets, made once and kept in a file that only its owner can read."""
+        file = self.home / "secrets.json"
+        if not file.exists():
+            self.home.mkdir(parents=True, exist_ok=True)
+            made = {
+                "password": secrets.token_urlsafe(12),
+                "jwt_secret": secrets.token_hex(64),
+                "api_secret_key": secrets.token_hex(32),
+                "fernet_key": _fernet_key(),
+            }
+            _write_private(self.home / "passwords.json", json.dumps({USERNAME: made["password"]}))
+            _write_private(file, json.dumps(made))
+        return dict(json.loads(file.read_text(encoding="utf-8")))
+
+    def start(self) -> None:
+        """Start all components and return when each of them is healthy.
+
+        Raises:
+            PortTaken: when another program listens on the API server's port.
+            ComponentEnded: when a component ended by itself, with the end of its log.
+            TookTooLong: when they are not healthy in time.
+        """
+        require_free(self.port, "Airflow's UI and API", "choose another with PORT=8081")
+        worker_port = free_port(8793, avoid={self.port})
+        self._log_ports = (worker_port, free_port(8794, avoid={self.port, worker_port}))
+        self.migrate()
+        for component in COMPONENTS:
+            self.start_component(component)
+        self.wait_for_health()
+
+    def wait_for_health(self) -> None:
+        """Return when each component says that it is healthy.
+
+        Raises:
+            ComponentEnded: when a component ended by itself, with the end of its log.
+            TookTooLong: when they are not healthy in time.
+        """
+        self.wait_for(self._is_healthy, "healthy Airflow", START_SECONDS, pause_seconds=0.25)
+
+    def migrate(self) -> None:
+        """Make or upgrade the database, once per home and version of Airflow.
+
+        Raises:
+            ComponentEnded: when it ended with an error, with the end of its log.
+        """
+        self.log_folder.mkdir(parents=True, exist_ok=True)
+        done = self.home / f"migrated-{AIRFLOW_VERSION}"
+        if done.exists() and (self.home / "airflow.db").exists():
+            return
+        self._spawn("migrate", ["db", "migrate"])
+        code = self._keepers["migrate"].wait(timeout=START_SECONDS)
+        self._end("migrate")
+        if code != 0:
+            raise ComponentEnded(self._ended("migrate", code))
+        done.touch()
+
+    def start_component(self, component: str) -> None:
+        """Start one of `COMPONENTS`, which must not be running."""
+        self._spawn(component, [component])
+
+    def _spawn(self, name: str, arguments: list[str]) -> None:
+        # -P keeps the working directory off `sys.path`: `include` comes from the bundle alone.
+        python = [sys.executable, "-P"]
+        with self._open_log(name) as log:
+            self._keepers[name] = subprocess.Popen(  # noqa: S603 our own files and constants
+                [
+                    *python,
+                    process_guard.__file__,
+                    str(GRACE_SECONDS),
+                    *python,
+                    "-m",
+                    "airflow",
+                    *arguments,
+                ],
+                # Closing this pipe, also by our own death, is what ends the component.
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                cwd=self.home,
+                env=self.environment,
+                # Ctrl-C goes to the terminal's group: the order of the end is ours to choose.
+                start_new_session=True,
+            )
+
+    def _open_log(self, name: str) -> IO[bytes]:
+        # The scheduler's output can hold secrets in clear (webhook addresses), hence the mode.
+        descriptor = os.open(self.log_file(name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        return os.fdopen(descriptor, "wb")
+
+    def log_file(self, component: str) -> Path:
+        """Where a component's output goes."""
+        return self.log_folder / f"{component}.log"
+
+    def pid(self, component: str) -> int:
+        """The process id of a running component (not of its keeper)."""
+        return self._child_of(self._keepers[component])
+
+    @staticmethod
+    def _child_of(keeping: subprocess.Popen[bytes]) -> int:
+        return int(psutil.Process(keeping.pid).children()[0].pid)
+
+    def kill_component(self, component: str) -> None:
+        """End one component with SIGKILL, as a crash would, and everything it had started."""
+        os.kill(self.pid(component), signal.SIGKILL)
+        self._end(component)
+
+    def lose_component(self, component: str) -> None:
+        """End one component with SIGKILL and let what it had started go on without it.
+
+        That is what happens where nobody keeps it: the tasks of a killed scheduler live on.
+        """
+        keeping = self._keepers.pop(component)
+        process = psutil.Process(self._child_of(keeping))
+        self._left_behind += process.children(recursive=True)
+        keeping.kill()  # first, or it would end what is left of its family
+        process.kill()
+        keeping.wait()
+        if keeping.stdin is not None:
+            keeping.stdin.close()
+
+    def stop(self) -> None:
+        """End every component and all that they started. Safe to call at any time, again too."""
+        self._end(*self._keepers)
+        for process in self._left_behind:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        self._left_behind.clear()
+
+    def _end(self, *components: str) -> None:
+        ending = [self._keepers[component] for component in components]
+        for process in ending:
+            if process.stdin is not None:
+                process.stdin.close()
+        for process in ending:
+            process.wait(timeout=GRACE_SECONDS + 2 * process_guard.KILL_SECONDS)
+        for component in components:
+            del self._keepers[component]
+
+    def check(self) -> None:
+        """Raise `ComponentEnded` when a component is no longer running."""
+        for component, process in self._keepers.items():
+            code = process.poll()
+            if code is not None:
+                raise ComponentEnded(self._ended(component, code))
+
+    def _ended(self, component: str, code: int) -> str:
+        file = self.log_file(component)
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+        tail = "\n".join(f"    {line}" for line in lines[-LOG_LINES_SHOWN:])
+        what = "airflow db migrate" if component == "migrate" else f"Airflow's {component}"
+        return f"{what} ended with exit code {code}; the end of {file}:\n{tail}"
+
+    def wait_for(
+        self,
+        condition: Callable[[], T | None],
+        what: str,
+        timeout_seconds: float,
+        *,
+        pause_seconds: float = 0.5,
+    ) -> T:
+        """Call ``condition`` until it returns something true, and return that.
+
+        Raises:
+            ComponentEnded: when Airflow breaks meanwhile.
+            TookTooLong: after ``timeout_seconds``, naming ``what``.
+        """
+        deadline = time.monotonic() + timeout_seconds
+        while True:
+            self.check()
+            result = condition()
+            if result:
+                return result
+            if time.monotonic() > deadline:
+                raise TookTooLong(f"no {what} after {timeout_seconds:.0f} s; see {self.log_folder}")
+            time.sleep(pause_seconds)
+
+    def _is_healthy(self) -> bool:
+        try:
+            answer = httpx.get(f"{self.url}/api/v2/monitor/health", timeout=5, trust_env=False)
+        except httpx.HTTPError:
+            return False
+        if answer.status_code != httpx.codes.OK:
+            return False
+        health = answer.json()
+        parts = ("metadatabase", "scheduler", "triggerer", "dag_processor")
+        return all((health.get(part) or {}).get("status") == "healthy" for part in parts)
+
+
+def _fernet_key() -> str:
+    from cryptography.fernet import Fernet
+
+    return Fernet.generate_key().decode()
+
+
+def _write_private(file: Path, text: str) -> None:
+    """Write a file that only its owner can read, all of it or nothing."""
+    draft = file.with_suffix(".tmp")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        stream.write(text)
+    draft.replace(file)

@@ -1,0 +1,266 @@
+"""What `make run` does: a whole Airflow on this machine, two models, real data."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+from rich.console import Console
+from rich.text import Text
+
+from include.local_airflow.cluster import LocalAirflow
+from include.local_airflow.demo import samples
+from include.local_airflow.demo.console import show_decision, show_message, show_task
+from include.local_airflow.demo.follow import FollowedRun, follow, wait_for_dags
+from include.local_airflow.demo.instance_lock import only_one
+from include.local_airflow.demo.store import local_store, store_connection, store_options
+from include.local_airflow.errors import ApiRefused, LocalAirflowError
+from include.local_airflow.ports import LOOPBACK, free_port
+from include.local_airflow.rest_client import RUN_ENDED, AirflowApi
+from include.local_airflow.settings import apply_settings, read_settings
+from include.local_airflow.slack_receiver import SlackReceiver
+from include.retraining.config.model import load_model
+from include.retraining.decisions import records
+from include.retraining.decisions.record import DecisionRecord, Outcome
+from include.retraining.store import marker as store_marker
+from include.retraining.store.object_store import Store
+
+RUN_SECONDS = 900.0
+# The record of a run that failed is written by a callback, which may come after the run's end.
+RECORD_SECONDS = 60.0
+FOREVER = 10 * 365 * 86400.0
+SLACK = "slack_alerts"
+WATCH = "watch_models"
+
+# How a run's state must read for its record to be true.
+GREEN = frozenset({
+    Outcome.PROMOTED,
+    Outcome.NO_CHANGE,
+    Outcome.DRY_RUN,
+    Outcome.SUPERSEDED,
+    Outcome.HELD,
+})
+RED = frozenset({Outcome.DATA_REJECTED, Outcome.NO_DATA})
+REFUSED = frozenset({Outcome.REJECTED, Outcome.CANNOT_JUDGE})
+
+
+class NoRecord(LocalAirflowError):
+    """A run ended without a decision record."""
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A running Airflow with all that the demonstration needs."""
+
+    root: Path
+    airflow: LocalAirflow
+    api: AirflowApi
+    store: Store
+    console: Console
+
+
+def run_demo(root: Path, *, port: int, once: bool, console: Console) -> int:
+    """Start everything, follow the sample models and show what was decided.
+
+    Args:
+        root: the repository's root.
+        port: the API server's port.
+        once: end after the decisions instead of staying up.
+        console: where to print.
+
+    Returns:
+        0 when every run ended as its decision record says, else 1.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(only_one(root / ".local", f"http://{LOOPBACK}:{port}"))
+        demo = _start(stack, root, port, console)
+        runs = _start_runs(stack, demo)
+        console.print("\nFollowing the runs:")
+        follow(
+            demo.airflow,
+            demo.api,
+            runs,
+            lambda run, task: show_task(console, run, task),
+            RUN_SECONDS,
+        )
+        agreements = [_show_decision(demo, run) for run in runs]
+        _show_login(demo)
+        if not once:
+            console.print("Airflow stays up until Ctrl-C.")
+            demo.airflow.wait_for(lambda: None, "end", FOREVER)
+        console.print("Ending Airflow …")
+    return 0 if all(agreements) else 1
+
+
+def _start(stack: ExitStack, root: Path, port: int, console: Console) -> Demo:
+    """Start Slack's stand-in and Airflow, and apply the settings."""
+    uri = local_store(root)
+    options = store_options(uri)
+    store = store_marker.initialise(uri, options)
+    settings = root / "airflow_settings.yaml"
+    receiver = stack.enter_context(
+        SlackReceiver(
+            root / ".local" / "slack.jsonl",
+            port=free_port(_slack_port(settings), avoid={port}),
+            on_message=lambda message: show_message(console, message),
+        )
+    )
+    airflow = LocalAirflow(
+        root,
+        root / ".local" / "airflow",
+        port=port,
+        environment={
+            "AIRFLOW_CONN_STORE": store_connection(uri, options),
+            f"AIRFLOW_CONN_{SLACK.upper()}": receiver.connection,
+            **_commit(root),
+            **_lineage(root / ".local" / "lineage.jsonl"),
+        },
+    )
+    console.print(Text(f"Store    {uri}"), soft_wrap=True)
+    console.print(Text(f"Starting Airflow (logs: {_short(root, airflow.log_folder)}) …"))
+    started = datetime.now(UTC)
+    stack.enter_context(airflow)
+    api = AirflowApi(airflow.url, airflow.username, airflow.password)
+    stack.callback(api.close)
+    apply_settings(settings, api)
+    demo = Demo(root, airflow, api, store, console)
+    _show_login(demo)
+    wait_for_dags(airflow, api, [_dag_id(model) for model in samples.SAMPLES], started)
+    return demo
+
+
+def _lineage(file: Path) -> dict[str, str]:
+    """Return the settings by which Airflow writes OpenLineage's events, one a line."""
+    transport = {"type": "file", "log_file_path": str(file), "append": True}
+    return {
+        "AIRFLOW__OPENLINEAGE__NAMESPACE": "retraining",
+        "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(transport),
+        # Not in a fork of the task's process: it would lack the threads that the task has.
+        "AIRFLOW__OPENLINEAGE__EXECUTE_IN_THREAD": "True",
+    }
+
+
+def _commit(root: Path) -> dict[str, str]:
+    """Return the variable that tells runs which commit they use, where git knows it.
+
+    A folder is no git bundle, so Airflow itself does not know. What is not committed is marked.
+    """
+    git = shutil.which("git")
+    if git is None:
+        return {}
+    describe = [
+        git,
+        "-C",
+        str(root),
+        "describe",
+        "--always",
+        "--abbrev=40",
+        "--dirty",
+        "--exclude=*",
+    ]
+    found = subprocess.run(describe, capture_output=True, text=True, check=False)  # noqa: S603 ours
+    return {"GIT_SHA": found.stdout.strip()} if found.returncode == 0 else {}
+
+
+def _slack_port(settings: Path) -> int | None:
+    """Return the port that the settings name for Slack's stand-in."""
+    for connection in read_settings(settings)["connections"]:
+        if connection["connection_id"] == SLACK:
+            return urlsplit(str(connection.get("host", ""))).port
+    return None
+
+
+def _dag_id(model: str) -> str:
+    return load_model(model).dag_id
+
+
+def _start_runs(stack: ExitStack, demo: Demo) -> list[FollowedRun]:
+    """Land the samples and start one run per model."""
+    runs = []
+    for model in samples.SAMPLES:
+        dag_id = _dag_id(model)
+        # A session that was killed leaves runs behind that would hold up the new one.
+        for run in demo.api.runs(dag_id):
+            if run["state"] not in RUN_ENDED:
+                demo.api.set_run_state(dag_id, run["dag_run_id"], "failed")
+        flag = samples.land(demo.store, model)
+        demo.console.print(Text(f"Landed   {_address(demo, flag)}"), soft_wrap=True)
+        run_id = f"make_run_{datetime.now(UTC):%Y%m%dT%H%M%S}"
+        runs.append(FollowedRun(dag_id, demo.api.trigger(dag_id, run_id=run_id)))
+        # Started first and unpaused second, so that no scheduled run takes the flag before it.
+        demo.api.set_paused(dag_id, is_paused=False)
+        stack.callback(_pause, demo, dag_id)
+    # Paused with the models between two sessions: it would tell that they are.
+    with suppress(ApiRefused):  # not parsed yet: then it is not paused either
+        demo.api.set_paused(WATCH, is_paused=False)
+    stack.callback(_pause, demo, WATCH)
+    return runs
+
+
+def _pause(demo: Demo, dag_id: str) -> None:
+    """Leave nothing scheduled for the next session, which lands new flags first."""
+    with suppress(ApiRefused):
+        demo.api.set_paused(dag_id, is_paused=True)
+
+
+def _show_decision(demo: Demo, run: FollowedRun) -> bool:
+    """Print a run's decision and return whether the run ended as the record says."""
+    model = next(model for model in samples.SAMPLES if _dag_id(model) == run.dag_id)
+    record = demo.airflow.wait_for(
+        lambda: _record(demo.store, model, run.run_id),
+        f"decision record of {run.dag_id}, run {run.run_id}",
+        RECORD_SECONDS,
+    )
+    url = f"{demo.airflow.url}/dags/{quote(run.dag_id)}/runs/{quote(run.run_id, safe='')}"
+    show_decision(demo.console, record, url, lambda key: _address(demo, key))
+    is_good = run.state in expected_states(record)
+    if not is_good:
+        demo.console.print(
+            Text(f"{run.dag_id}: the run is {run.state}, its record says {record.outcome}", "red")
+        )
+    return is_good
+
+
+def _record(store: Store, model: str, run_id: str) -> DecisionRecord | None:
+    for record in records.decisions(store, model, limit=20):
+        if record.run_id == run_id:
+            return record
+    return None
+
+
+def expected_states(record: DecisionRecord) -> frozenset[str]:
+    """Return the states of a run that agree with its record; none when nothing was decided."""
+    if record.outcome in GREEN:
+        return frozenset({"success"})
+    if record.outcome in RED:
+        return frozenset({"failed"})
+    if record.outcome in REFUSED:
+        on_rejection = load_model(record.model).gates.on_rejection
+        return frozenset({"success" if on_rejection == "succeed" else "failed"})
+    return frozenset()
+
+
+def _address(demo: Demo, key: str) -> str:
+    """Return where a person finds an object: a path from the clone, or the full address."""
+    path = demo.store.local_path(key)
+    return f"{demo.store.uri}/{key}" if path is None else _short(demo.root, path)
+
+
+def _short(root: Path, path: Path) -> str:
+    return str(path.relative_to(root) if path.is_relative_to(root) else path)
+
+
+def _show_login(demo: Demo) -> None:
+    demo.console.print(
+        Text(
+            f"Airflow  {demo.airflow.url}  user {demo.airflow.username}  "
+            f"password {demo.airflow.password}"
+        ),
+        soft_wrap=True,
+    )

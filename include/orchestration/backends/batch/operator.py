@@ -1,0 +1,329 @@
+"""Run one heavy step, or several, as a job on AWS Batch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperatorLink, Context
+from airflow.sdk.exceptions import TaskDeferralTimeout
+
+from include.orchestration.backends.remote import RUN_ENDED, RemoteStep, open_step
+from include.orchestration.backends.training_elsewhere import WaitsForOtherTraining
+from include.orchestration.runtime.errors import failing_clearly
+from include.retraining.config.compute import BatchCompute, resolve
+from include.retraining.exceptions import ConfigError, JobKilled, RetrainingError
+
+if TYPE_CHECKING:
+    from include.orchestration.backends.batch.client import BatchClient
+    from include.retraining.config.step_names import JobStep
+    from include.retraining.runs.claims import JobClaim, JobState
+
+# Airflow's own limit on a deferred task is only the net below Batch's timeouts and ours.
+NET_SECONDS = 600.0
+STOP_REASON = "the task's process was told to end"
+JOB_LINK = "batch_job_url"
+LOG_LINK = "batch_log_url"
+
+
+class JobLink(BaseOperatorLink):
+    """The job's page in AWS's console."""
+
+    name = "Job in AWS Batch"
+    xcom_key = JOB_LINK
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:  # noqa: ARG002 Airflow's signature
+        """Return what the operator put down, empty until then."""
+        from airflow.sdk.bases.xcom import BaseXCom
+
+        return str(BaseXCom.get_value(key=self.xcom_key, ti_key=ti_key) or "")
+
+
+class LogLink(JobLink):
+    """The job's log on CloudWatch, known to the worker once the job has run.
+
+    Until then the job's page has it, and so has the task's log: the trigger says it there.
+    """
+
+    name = "Log on CloudWatch"
+    xcom_key = LOG_LINK
+
+
+class BatchJobOperator(WaitsForOtherTraining):
+    """Runs a step in a job of a claim, and waits for it without a worker slot.
+
+    The job's name says which claim it belongs to, so a retry, a cleared task, a lost answer and a
+    killed worker find the job that is there. What Batch says of it decides nothing: a step is done
+    when its result is in the store and verifies.
+    """
+
+    operator_extra_links = (JobLink(), LogLink())
+
+    def __init__(
+        self,
+        *,
+        step: JobStep,
+        together: Sequence[JobStep] | None = None,
+        compute: BatchCompute,
+        **kwargs: Any,
+    ) -> None:
+        """Run one step.
+
+        Args:
+            step: `validate`, `train`, `evaluate` or `card`.
+            together: the steps that a job started by this task runs, `step` first; only it when
+                not given.
+            compute: where the job runs and what it may use; the timeout is for all its steps.
+            kwargs: of any operator.
+        """
+        super().__init__(**kwargs)
+        self.step = step
+        self.together = tuple(together or (step,))
+        self.compute = compute
+        self._clients: dict[str, BatchClient] = {}
+        self._job: tuple[BatchCompute, str] | None = None
+        self._is_stopped = False
+
+    def begin(self, context: Context) -> None:
+        """Submit the job or adopt the one that is there, and wait for it."""
+        with failing_clearly(), self.waiting_for_other_training():
+            self._start(context, open_step(context, self.step))
+
+    def look_again(
+        self, context: Context, claim: int, job_id: str, event: dict[str, Any] | None = None
+    ) -> None:
+        """Look at the job after the trigger noticed something; its word is not trusted."""
+        from batch_triggers import ENDED  # type: ignore[import-not-found]
+
+        status = (event or {}).get("status")
+        with failing_clearly(), self.waiting_for_other_training():
+            step = open_step(context, self.step)
+            ours = next(one for one in step.attempts.claims() if one.number == claim)
+            if status == "result" and step.is_done():
+                self.log.info(
+                    "%s: done and verified; the job goes on with the next step", ours.name
+                )
+                return
+            job = self._client_of(ours).describe(job_id)
+            if status == "refused" and job is not None and job["status"] not in ENDED:
+                # To wait again would be refused again.
+                raise ConfigError(
+                    f"the triggerer may not look at jobs on AWS Batch (connection "
+                    f"{ours.compute['connection']}): {(event or {}).get('reason')}"
+                )
+            # A result that is there and does not verify is replaced by the job, or is not.
+            self._follow(context, step, ours, job, watches_result=status != "result")
+
+    def resume_execution(
+        self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context
+    ) -> None:
+        """End the job when the wait was longer than all its limits: no triggerer ran."""
+        try:
+            super().resume_execution(next_method, next_kwargs, context)
+        except TaskDeferralTimeout:
+            with failing_clearly():
+                step = open_step(context, self.step)
+                claim = step.attempts.newest(self.step)
+                if step.is_done() or claim is None:
+                    return
+                error = JobKilled("no triggerer looked after the job within all its limits")
+                client = self._client_of(claim)
+                job = client.find(claim.name)
+                if job is not None:
+                    client.terminate(job["jobId"], str(error))
+                raise step.failed(claim, error) from None
+
+    def on_kill(self) -> None:
+        """End the job; a task that waits in the triggerer has no process to be killed here."""
+        self._is_stopped = True
+        if self._job is not None:
+            from include.orchestration.backends.batch.client import BatchClient
+
+            compute, job_id = self._job
+            # Its own client: this is a signal's handler, and interrupts whoever uses the other.
+            BatchClient(compute).terminate(job_id, STOP_REASON)
+
+    def _start(self, context: Context, step: RemoteStep) -> None:
+        """Wait for the job of the newest claim, or of a new one."""
+        if step.is_done():
+            self.log.info("%s: already done and verified", self.step)
+            return
+        self.wait_for_other_training(step.store, step.manifest)
+        compute = resolve(self.compute, step.manifest.delivery.total_bytes)
+        claim, is_new = step.attempts.next_job(
+            self.step,
+            self.together,
+            clear=step.clear,
+            compute=compute.model_dump(mode="json"),
+            look=lambda claim: self._look(step, claim),
+        )
+        job_id = self._submit(step, claim) if is_new else None
+        self.log.info("%s the job %s", "submitted" if is_new else "adopting", claim.name)
+        client = self._client_of(claim)
+        job = self._find(step, claim) if job_id is None else client.describe(job_id)
+        self._follow(context, step, claim, job)
+
+    def _submit(self, step: RemoteStep, claim: JobClaim) -> str:
+        """Submit a new claim's job and return its id.
+
+        Raises:
+            RetrainingError: when Batch refuses it, or nobody can tell what became of it. The claim
+                is void then.
+        """
+        from include.orchestration.backends.batch.client import SubmissionLost
+
+        client = self._client_of(claim)
+        try:
+            client.check_definition()
+            return client.submit(step, claim)
+        except SubmissionLost as error:
+            # Either the job puts down that it started, or we that it may not.
+            started = step.attempts.void(claim)
+            if started is not None and started.job is not None:
+                return started.job
+            raise step.failed(claim, error) from error
+        except RetrainingError as error:
+            raise step.failed(claim, error) from error
+
+    def _follow(
+        self,
+        context: Context,
+        step: RemoteStep,
+        claim: JobClaim,
+        job: dict[str, Any] | None,
+        *,
+        watches_result: bool = True,
+    ) -> None:
+        """Judge a job that has ended, and wait for one that has not.
+
+        Raises:
+            TaskDeferred: when there is something to wait for.
+            RetrainingError: when the step is not done.
+        """
+        from batch_triggers import KILL_REASON, waiting_since
+
+        from include.orchestration.backends.batch.failure import no_capacity
+
+        if job is None:
+            if step.is_done():
+                return
+            raise step.failed(claim, JobKilled(f"AWS Batch does not know {claim.name} any more"))
+        client = self._client_of(claim)
+        self._job = (client.compute, job["jobId"])
+        self._link(context, client, job)
+        if job["status"] == "SUCCEEDED":
+            step.check_evidence(claim)
+            return
+        if job["status"] == "FAILED":
+            if step.is_done():
+                self.log.info("%s: done and verified, though the job failed later", self.step)
+            elif job.get("statusReason") in {KILL_REASON, STOP_REASON, RUN_ENDED}:
+                # Of the try before this one: the task was cleared while its job was adopted.
+                self.log.info("the job was ended for the task that was cleared: the next begins")
+                self._start(context, step)
+            else:
+                raise self._failed(step, claim, job)
+            return
+        if self._is_stopped:
+            client.terminate(job["jobId"], STOP_REASON)
+            raise step.failed(claim, JobKilled(STOP_REASON))
+        since = waiting_since(job)
+        waited = 0.0 if since is None else time.time() - since
+        if waited > client.compute.runnable_timeout_seconds:
+            error = no_capacity(job, client.compute, seconds=waited)
+            client.terminate(job["jobId"], str(error))
+            raise step.failed(claim, error)
+        self._wait(step, claim, job["jobId"], client.compute, watches_result=watches_result)
+
+    def _wait(
+        self,
+        step: RemoteStep,
+        claim: JobClaim,
+        job_id: str,
+        compute: BatchCompute,
+        *,
+        watches_result: bool,
+    ) -> None:
+        from batch_triggers import BatchJobTrigger
+
+        # The last step's result comes with the end of the job.
+        is_last = claim.steps[-1] == self.step
+        self.defer(
+            trigger=BatchJobTrigger(
+                job_id=job_id,
+                connection=compute.connection,
+                poll_seconds=compute.poll_seconds,
+                runnable_seconds=compute.runnable_timeout_seconds,
+                result=None if is_last or not watches_result else step.result_uri,
+            ),
+            method_name="look_again",
+            kwargs={"claim": claim.number, "job_id": job_id},
+            timeout=timedelta(seconds=compute.longest_seconds + NET_SECONDS),
+        )
+
+    def _failed(self, step: RemoteStep, claim: JobClaim, job: dict[str, Any]) -> RetrainingError:
+        """Return why a job failed: in its own words, else in Batch's."""
+        from include.orchestration.backends.batch.failure import why_failed
+        from include.orchestration.backends.failure import failure_reason
+
+        client = self._client_of(claim)
+        reason = why_failed(job, client.compute)
+        if reason is None:
+            reason = failure_reason(
+                step.store,
+                step.paths,
+                self.step,
+                claim.word,
+                exit_code=job["attempts"][-1]["container"]["exitCode"],
+                last_line=client.last_line(job),
+            )
+        return step.failed(claim, reason)
+
+    def _look(self, step: RemoteStep, claim: JobClaim) -> JobState:
+        """Return what Batch says of a claimed job.
+
+        Raises:
+            RetrainingError: for a job that failed for good while nobody looked.
+        """
+        from include.retraining.runs.claims import JobState
+
+        job = self._find(step, claim)
+        if job is None:
+            return JobState.GONE
+        if job["status"] == "FAILED" and step.attempts.failure(claim) is None:
+            reason = self._failed(step, claim, job)
+            if reason.is_permanent:
+                raise reason
+        ended = {"SUCCEEDED": JobState.SUCCEEDED, "FAILED": JobState.FAILED}
+        return ended.get(job["status"], JobState.ACTIVE)
+
+    def _find(self, step: RemoteStep, claim: JobClaim) -> dict[str, Any] | None:
+        """Return what Batch says of a claimed job, by its name, or by the id that it put down.
+
+        A list may lag behind; a job that has started says itself that it is there.
+        """
+        client = self._client_of(claim)
+        job = client.find(claim.name)
+        started = None if job is not None else step.attempts.started(claim)
+        if started is not None and started.job is not None:
+            return client.describe(started.job)
+        return job
+
+    def _client_of(self, claim: JobClaim) -> BatchClient:
+        """Return the Batch that a claim was made for: the model may name another one by now."""
+        from include.orchestration.backends.batch.client import BatchClient
+
+        if claim.name not in self._clients:
+            self._clients[claim.name] = BatchClient(BatchCompute.model_validate(claim.compute))
+        return self._clients[claim.name]
+
+    def _link(self, context: Context, client: BatchClient, job: dict[str, Any]) -> None:
+        """Put down where the job and its log are, for the UI and in the task's log."""
+        page, log = client.links(job)
+        self.log.info("job %s: %s", job["jobId"], page)
+        context["ti"].xcom_push(key=JOB_LINK, value=page)
+        if log is not None:
+            self.log.info("its log: %s", log)
+            context["ti"].xcom_push(key=LOG_LINK, value=log)

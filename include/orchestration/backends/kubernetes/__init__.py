@@ -1,0 +1,1 @@
+"""A step as a pod. Start with `operator.py`; only `pod.py` knows the provider's operator."""

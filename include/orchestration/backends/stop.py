@@ -1,0 +1,89 @@
+"""End the jobs of a run that has ended: nobody waits for them, and each of them costs money.
+
+Airflow tells a waiting task's trigger when a person marks the task failed, but nobody when that
+comes before the triggerer has taken the task up, and nobody when the whole run took too long.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, NamedTuple
+
+from include.retraining.exceptions import EvidenceError
+
+if TYPE_CHECKING:
+    from include.retraining.runs.claims import JobClaim
+    from include.retraining.runs.manifest import RunManifest
+    from include.retraining.store.layout import RunPaths
+    from include.retraining.store.object_store import Store
+
+log = logging.getLogger(__name__)
+
+
+class Stopped(NamedTuple):
+    """What became of the jobs of a run that has ended."""
+
+    ended: list[str]
+    """The names of those that had not ended by themselves."""
+    problems: list[str]
+    """One for each that may go on."""
+
+
+def stop_jobs(store: Store, paths: RunPaths, reason: str, *, clear: int) -> Stopped:
+    """End every job of a plan that has not done all its steps, and forbid it to start.
+
+    A job that was submitted a moment ago and is not listed yet finds its claim void. A platform
+    that does not answer is logged and left: the run is closed all the same, and a job ends by its
+    own timeout at the latest.
+
+    Args:
+        store: with the claims.
+        paths: the plan's.
+        reason: why, as the platform shows it.
+        clear: which clear of the run has ended; the jobs of a later one are let be.
+    """
+    from include.retraining.runs.claims import Attempts
+    from include.retraining.runs.manifest import find_manifest
+
+    stopped = Stopped([], [])
+    manifest = find_manifest(store, paths)
+    if manifest is None:
+        return stopped
+    attempts = Attempts(store, paths, manifest)
+    for claim in attempts.claims():
+        if claim.clear > clear or _is_done(store, paths, manifest, claim):
+            continue
+        try:
+            start = attempts.void(claim)
+            if _stop(claim, reason, started=None if start is None else start.job):
+                log.info("ended %s: %s", claim.name, reason)
+                stopped.ended.append(claim.name)
+        except Exception as error:  # noqa: BLE001 whatever ails a platform, the next job is tried
+            stopped.problems.append(f"{claim.name}: {type(error).__name__}: {error}")
+            log.warning("could not end %s", stopped.problems[-1])
+    return stopped
+
+
+def _is_done(store: Store, paths: RunPaths, manifest: RunManifest, claim: JobClaim) -> bool:
+    from include.retraining.runs.results import find_result
+
+    try:
+        return all(
+            step != "card" and find_result(store, paths, manifest, step) is not None
+            for step in claim.steps
+        )
+    except EvidenceError:
+        return False
+
+
+def _stop(claim: JobClaim, reason: str, *, started: str | None) -> bool:
+    """End a job if it has not ended; return whether it had not."""
+    if claim.compute["backend"] == "batch":
+        from include.orchestration.backends.batch.client import BatchClient
+        from include.retraining.config.compute import BatchCompute
+
+        client = BatchClient(BatchCompute.model_validate(claim.compute))
+        return client.stop(claim.name, reason, started=started)
+    from include.orchestration.backends.kubernetes.pod import delete_unended_pod
+
+    return delete_unended_pod(claim)

@@ -1,0 +1,32 @@
+"""Note that a cleared run goes on, before its first task does anything."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from airflow.sdk import Context
+
+from include.orchestration.runtime.run_reference import run_reference
+from include.orchestration.runtime.store import open_store
+from include.orchestration.runtime.urls import airflow_url
+from include.retraining.exceptions import RetrainingError
+
+log = logging.getLogger(__name__)
+
+
+def note_cleared(context: Context) -> None:
+    """Note in the store that a task of a cleared run begins. The callback of tasks that execute.
+
+    So the watch finds a run of any age that was cleared and then killed, and whoever closes a run
+    can tell one of which nothing ran again. The run itself is noted by its first task.
+    """
+    from include.retraining.runs.journal import note_begun
+
+    dag_run: Any = context["dag_run"]
+    if not dag_run.clear_number:
+        return
+    try:
+        note_begun(open_store(), run_reference(context), airflow=airflow_url())
+    except RetrainingError as error:  # the task itself says what ails a store
+        log.warning("it could not be noted that the run goes on: %s", error)

@@ -1,0 +1,164 @@
+"""Wait for a complete delivery without holding a worker slot."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from airflow.providers.standard.sensors.filesystem import FileSensor
+from airflow.sdk import Context
+from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout
+
+from include.orchestration.forms.run_form import read_params
+from include.orchestration.notifications.run_ended import close_and_tell
+from include.orchestration.operators.watched_delivery import WatchedDelivery
+from include.orchestration.runtime.bundle import assert_own_bundle
+from include.orchestration.runtime.errors import failing_clearly
+from include.orchestration.runtime.run_reference import run_reference
+from include.orchestration.runtime.store import open_store, store_address
+from include.orchestration.runtime.urls import airflow_url
+from include.retraining.config.model import ModelConfig
+from include.retraining.exceptions import RetrainingError, StorageError
+
+if TYPE_CHECKING:
+    from include.retraining.data.delivery import DeliveryState
+    from include.retraining.runs.manifest import Params
+
+# Airflow's own limit on a deferred task is only the net below ours: it has no reason to give.
+NET_SECONDS = 60.0
+
+
+class FlagSensor(FileSensor):
+    """Waits for a model's flag and for a complete delivery behind it.
+
+    A look judges flag and files in the worker. When it finds something missing it says what, and
+    defers to a trigger that watches for a change; so a flag that was decided on before, a flag
+    before its data and a half-written file keep the run waiting. It works on `file://` and
+    `s3://` alike, whichever the address or the store has. The time to wait is counted from the
+    run's start, by our clock: Airflow would start anew each time the task defers.
+    """
+
+    def __init__(self, *, config: ModelConfig, **kwargs: Any) -> None:
+        """Wait as the model's `trigger` says."""
+        super().__init__(
+            filepath=config.trigger.flag,
+            poke_interval=config.trigger.poke_seconds,
+            timeout=config.trigger.timeout_seconds,
+            deferrable=True,
+            **kwargs,
+        )
+        self.config = config
+
+    def execute(self, context: Context) -> None:
+        """Check the run's parameters and look for the first time."""
+        self._note_begun(context)
+        # Counted from the run's start, so that a retry of this task does not wait anew.
+        started = context["dag_run"].start_date
+        begin = time.time() if started is None else started.timestamp()
+        self._look(context, deadline=begin + self.config.trigger.timeout_seconds)
+
+    def _note_begun(self, context: Context) -> None:
+        """Note that the run began, for the watch. The look that follows says what ails a store."""
+        from include.retraining.runs.journal import note_begun
+
+        try:
+            note_begun(open_store(), run_reference(context), airflow=airflow_url())
+        except RetrainingError as error:
+            self.log.warning("it could not be noted that the run began: %s", error)
+
+    def look_again(
+        self, context: Context, event: dict[str, Any] | None = None, deadline: float = 0.0
+    ) -> None:
+        """Look again after the trigger noticed a change, or the time is up."""
+        if event and "refused" in event:
+            self.log.error("%s", event["refused"])
+            raise AirflowFailException(event["refused"])
+        self._look(context, deadline=deadline)
+
+    def resume_execution(
+        self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context
+    ) -> None:
+        """Look a last time also when Airflow ended the wait because no triggerer answered."""
+        try:
+            super().resume_execution(next_method, next_kwargs, context)
+        except AirflowSensorTimeout:
+            self._look(context, deadline=0.0)
+
+    def _look(self, context: Context, *, deadline: float) -> None:
+        """Return when the delivery is complete; defer or give up when it is not."""
+        with failing_clearly():
+            assert_own_bundle(context)
+            params = read_params(context, self.config.trigger.timezone)
+            watched = WatchedDelivery.of(store_address().uri, self.config, params.date)
+            found = self._inspect(watched, params, context["run_id"])
+        if found.state.is_complete:
+            self.log.info("%s", found.state.reason)
+            return
+        left = deadline - time.time()
+        if left <= 0:
+            self._give_up(context, params, found.state)
+        self.log.info("waiting up to %.0f s more: %s", left, found.state.reason)
+        self.defer(
+            trigger=watched.trigger(
+                ignored_flag=found.ignored_flag,
+                seen=found.digest,
+                reason=found.state.reason,
+                poke_seconds=self.config.trigger.poke_seconds,
+                deadline=deadline,
+            ),
+            method_name="look_again",
+            kwargs={"deadline": deadline},
+            timeout=timedelta(seconds=left + NET_SECONDS),
+        )
+
+    def _inspect(self, watched: WatchedDelivery, params: Params, run_id: str) -> _Found:
+        """Look at the delivery; an outage of the store is one more thing to wait for.
+
+        Raises:
+            StorageError: when the store refuses or was never initialised, which no waiting changes.
+        """
+        from include.retraining.data.delivery import DeliveryState, inspect_delivery
+        from include.retraining.decisions.records import consumed_flag
+        from include.retraining.exceptions import MissingObject
+
+        try:
+            store = open_store()
+            # Before the judgement, so that what changes meanwhile is news to the trigger.
+            seen = watched.look(store)
+            consumed = None
+            if not params.force_retrain:
+                consumed = consumed_flag(store, self.config.name, watched.flag, for_run=run_id)
+            state = inspect_delivery(store, self.config, params.date, consumed=consumed)
+        except StorageError as error:
+            # An object that vanished while we looked is one that a producer is replacing.
+            if error.is_permanent and not isinstance(error, MissingObject):
+                raise
+            return _Found(DeliveryState(is_complete=False, reason=str(error), flag=None))
+        is_consumed = state.flag is not None and state.flag.identity == consumed
+        if seen is None:
+            return _Found(state)
+        return _Found(state, digest=seen.digest, ignored_flag=seen.flag if is_consumed else None)
+
+    def _give_up(self, context: Context, params: Params, state: DeliveryState) -> NoReturn:
+        from include.retraining.decisions.record import Outcome
+
+        seconds = self.config.trigger.timeout_seconds
+        reason = f"no complete delivery within {seconds:g} s: {state.reason}"
+        self.log.error("%s", reason)
+        facts = {"failed_task": self.task_id, "params": params, "flag": state.flag}
+        try:
+            close_and_tell(context, Outcome.NO_DATA, reason, **facts)
+        except StorageError as error:  # the callbacks try again
+            self.log.warning("the run could not be closed yet: %s", error)
+        raise AirflowFailException(reason)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What one look found, and what the trigger needs to know of it."""
+
+    state: DeliveryState
+    digest: str | None = None
+    ignored_flag: str | None = None

@@ -1,0 +1,168 @@
+"""Runs that Airflow ended and that left something behind: no record, or a job that goes on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from airflow.sdk import Context
+
+from include.orchestration.backends.remote import RUN_ENDED
+from include.orchestration.backends.stop import stop_jobs
+from include.orchestration.notifications.send import links_of, tell_notice
+from include.orchestration.runtime.dag_runs import ENDED, find_run, newest_runs
+from include.orchestration.runtime.run_reference import DAG_PREFIX, reference_to
+from include.orchestration.runtime.urls import airflow_url, repository_url, run_url
+from include.retraining.exceptions import InfrastructureError
+
+if TYPE_CHECKING:
+    from include.retraining.alerts.notice import Notice
+    from include.retraining.runs.reference import RunRef
+    from include.retraining.store.object_store import Store
+
+log = logging.getLogger(__name__)
+
+GRACE = timedelta(seconds=60)
+"""How long a run has ended before its own callbacks no longer come first."""
+WITH_LOGICAL_DATE = 5
+DELETED = "deleted"
+# Of a run that Airflow has forgotten, nobody knows how often it was cleared.
+EVERY_CLEAR = 10**6
+
+
+class EndedRun(NamedTuple):
+    """A run that has ended in Airflow."""
+
+    run: RunRef
+    state: str
+    """`success`, `failed`, or `deleted`."""
+
+
+def ended_runs(store: Store, model: str, *, now: datetime | None = None) -> Iterator[EndedRun]:
+    """Yield a model's runs that have ended and may have left something behind.
+
+    Those that began are known from the store; one that was ended before it began, from Airflow.
+    """
+    from include.retraining.runs.journal import runs_to_look_at
+
+    before = (now or datetime.now(UTC)) - GRACE
+    seen = set()
+    for run, airflow in runs_to_look_at(store, model):
+        seen.add(run.run_id)
+        found = find_run(run.dag_id, run.run_id)
+        if found is not None and _has_ended(found, before):
+            yield EndedRun(reference_to(run.dag_id, found), _word(found.state))
+        elif found is None and airflow == airflow_url():  # another Airflow may share the store
+            yield EndedRun(run, DELETED)
+    dag_id = DAG_PREFIX + model
+    for found in newest_runs(dag_id, WITH_LOGICAL_DATE):
+        if found.run_id not in seen and _has_ended(found, before):
+            yield EndedRun(reference_to(dag_id, found), _word(found.state))
+
+
+def close_dead_run(store: Store, ended: EndedRun, context: Context) -> bool:
+    """Write the record of a run that ended without one, and tell people; False when it has one."""
+    from include.retraining.alerts.decision_notice import notice_for
+    from include.retraining.decisions.records import find_decision
+    from include.retraining.steps.close_run import close_run
+    from include.retraining.watch.late import has_decided
+
+    run = ended.run
+    if find_decision(store, run) is not None:
+        return False
+    if ended.state == DELETED and run.clear == 0 and has_decided(store, run.paths):
+        return False
+    outcome, reason, failure = _ending(store, ended)
+    record = close_run(store, run, outcome, reason, failure=failure)
+    notice = notice_for(record, replace(links_of(store, record, context), log=None))
+    if notice is not None:
+        tell_notice(store, notice)
+    log.warning("closed %s as %s: %s", run.run_id, record.outcome.value, record.reason)
+    return True
+
+
+def _ending(store: Store, ended: EndedRun) -> tuple[Any, str, str | None]:
+    """Return outcome, reason and the kind of the first cause."""
+    from include.retraining.decisions.cleared import NOT_RUN, ran_again, standing
+    from include.retraining.decisions.record import Outcome
+    from include.retraining.runs.failures import first_cause
+    from include.retraining.runs.manifest import current_plan
+
+    if ended.state == DELETED:
+        reason = "the run is no longer in Airflow: a person deleted it before it had decided"
+        return Outcome.CANCELLED, reason, None
+    stands = None if ran_again(store, ended.run) else standing(store, ended.run, NOT_RUN)
+    if stands is not None:
+        return stands.outcome, stands.reason, stands.failure
+    if ended.state == "success":
+        reason = "the run ended without a decision: a person marked it, or tasks of it, as done"
+        return Outcome.FAILED, reason, "no_decision"
+    cause = first_cause(store, current_plan(store, ended.run.paths), clear=ended.run.clear)
+    if cause is not None:
+        return Outcome.FAILED, f"{cause.step}: {cause.message}", cause.kind
+    reason = "the run was ended without a word: a person marked it failed, or it was killed"
+    return Outcome.FAILED, reason, None
+
+
+def stop_lost_jobs(store: Store, ended: EndedRun, context: Context) -> list[str]:
+    """End the jobs that go on for a run that has ended, and tell people; return their names.
+
+    Once all of them were asked to end, they are not looked at again.
+
+    Raises:
+        InfrastructureError: when a platform refuses or does not answer: some may go on.
+    """
+    from include.retraining.runs.journal import plans_of
+    from include.retraining.store.layout import RunPaths
+
+    run = ended.run
+    clear = EVERY_CLEAR if ended.state == DELETED else run.clear
+    names: list[str] = []
+    problems: list[str] = []
+    for plan in plans_of(store, run):
+        if not store.exists(plan.job(1)) or store.exists(plan.jobs_ended(clear)):
+            continue
+        stopped = stop_jobs(store, RunPaths(plan.model, plan.run), RUN_ENDED, clear=clear)
+        names += stopped.ended
+        problems += stopped.problems
+        if not stopped.problems:
+            store.write(plan.jobs_ended(clear), b"{}\n")
+    if names:
+        tell_notice(store, _lost_jobs_notice(ended, names, context))
+    if problems:
+        raise InfrastructureError(f"jobs of {run.run_id} may go on: {'; '.join(problems)}")
+    return names
+
+
+def _lost_jobs_notice(ended: EndedRun, names: list[str], context: Context) -> Notice:
+    from include.retraining.alerts.notice import Kind, Links, alert
+
+    run = ended.run
+    return alert(
+        event="lost_job",
+        kind=Kind.GOOD_NEWS,
+        key=f"{run.model}.{run.paths.run}.{run.clear:03d}.lost_job.{names[-1]}",
+        title=run.model.replace("_", " ").capitalize(),
+        model=run.model,
+        headline="a job that nobody waited for any more was stopped",
+        why=f"Its run is {ended.state} in Airflow: {', '.join(names)}.",
+        step="Nothing to do, unless it happens again and again.",
+        owner=None,
+        serving=None,
+        links=Links(
+            run=None if ended.state == DELETED else run_url(run.dag_id, run.run_id),
+            repository=repository_url(context),
+        ),
+        runbook="lost_job",
+    )
+
+
+def _has_ended(found: Any, before: datetime) -> bool:
+    return _word(found.state) in ENDED and (found.end_date is None or found.end_date < before)
+
+
+def _word(state: Any) -> str:
+    return str(getattr(state, "value", state))

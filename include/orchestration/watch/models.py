@@ -1,0 +1,155 @@
+"""What is wrong with a model although no run says so: look at Airflow and the store, and tell."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from airflow.sdk import Context
+
+from include.orchestration.dag.executors import check_executors
+from include.orchestration.dag.invalid_config import dag_id_of
+from include.orchestration.dag.schedule import due_times, timetable
+from include.orchestration.notifications.send import tell_notice
+from include.orchestration.runtime.dag_runs import is_paused, newest_runs
+from include.orchestration.runtime.run_reference import DAG_PREFIX, reference_to
+from include.orchestration.runtime.urls import dag_url, repository_url
+from include.retraining.config.deadline import TimeOfDay, parse_deadline
+from include.retraining.config.model import ModelConfig, load_model
+from include.retraining.exceptions import ConfigError, RegistryError
+
+if TYPE_CHECKING:
+    from include.retraining.alerts.notice import Links
+    from include.retraining.store.object_store import Store
+    from include.retraining.watch.conditions import RunSeen, Sight
+
+
+def check_model(store: Store, name: str, context: Context) -> list[str]:
+    """Raise what is wrong with a model, say what is over, and return what is wrong, in words.
+
+    Raises:
+        RetrainingError: when it cannot be told whether something is wrong.
+    """
+    from include.retraining.alerts.notice import Links
+    from include.retraining.watch.alarms import settle
+    from include.retraining.watch.conditions import (
+        CONDITIONS,
+        CONFIGURATION,
+        DAMAGED,
+        damaged_log,
+        damaged_record,
+        problems,
+        wrong_configuration,
+    )
+
+    now = datetime.now(UTC)
+    links = Links(run=dag_url(dag_id_of(name)), repository=repository_url(context))
+    looked_at: tuple[str, ...] = CONDITIONS
+    try:
+        config = _usable(name)
+        sight = look(store, config, links, now)
+        lost = _compare(store, sight)
+        found = problems(sight)
+        if lost is not None:
+            found.append(damaged_record(config, lost, sight.serving, links))
+    except ConfigError as error:
+        serving = _serving(store, name)
+        found = [wrong_configuration(name, str(error), links, serving=serving)]
+        looked_at = (CONFIGURATION,)
+    except RegistryError as error:
+        found, looked_at = [damaged_log(config, str(error), links)], (DAMAGED,)
+    settle(
+        store,
+        f"models/{dag_id_of(name).removeprefix(DAG_PREFIX)}",
+        found,
+        lambda notice: tell_notice(store, notice),
+        looked_at=looked_at,
+        now=now,
+        links=links,
+    )
+    return [f"{alarm.condition}: {alarm.why}" for alarm in found]
+
+
+def _usable(name: str) -> ModelConfig:
+    """Return a model's configuration, if its DAG can be made from it.
+
+    Raises:
+        ConfigError: when it cannot: then its DAG only says why.
+    """
+    config = load_model(name)
+    check_executors(config)
+    timetable(config)
+    return config
+
+
+def _serving(store: Store, name: str) -> str:
+    from include.retraining.alerts.notice import serving_now
+    from include.retraining.registry.promotion_log import PromotionLog
+
+    try:
+        log = PromotionLog(store, name)
+        return serving_now(log, log.champion())
+    except RegistryError:
+        return "unknown"
+
+
+def _compare(store: Store, sight: Sight) -> str | None:
+    """Compare what the last look saw of the log and the records with what is there."""
+    from include.retraining.store.layout import RunPaths
+    from include.retraining.watch.newest_seen import remember_newest
+
+    newest = sight.newest
+    key = None
+    if newest is not None:
+        key = RunPaths(newest.model, newest.run).decision(newest.clear)
+    return remember_newest(
+        store, sight.config.name, champion=sight.champion, newest=key, now=sight.now
+    )
+
+
+def look(store: Store, config: ModelConfig, links: Links, now: datetime) -> Sight:
+    """Look at a model once."""
+    from include.retraining.alerts.notice import serving_now
+    from include.retraining.decisions.records import decisions
+    from include.retraining.decisions.watch_memory import watched
+    from include.retraining.registry.promotion_log import PromotionLog
+    from include.retraining.watch.conditions import DUES, Sight
+
+    log = PromotionLog(store, config.name)
+    champion = log.champion()
+    return Sight(
+        config=config,
+        now=now,
+        watched_since=watched(store, f"models/{config.name}", now=now).since,
+        is_paused=is_paused(config.dag_id),
+        dues=due_times(config, now, DUES),
+        due_for_deadline=_due_for_deadline(config, now),
+        newest=next(decisions(store, config.name, limit=1), None),
+        run=_newest_run(store, config.dag_id),
+        champion=champion,
+        serving=serving_now(log, champion),
+        links=links,
+    )
+
+
+def _due_for_deadline(config: ModelConfig, now: datetime) -> datetime | None:
+    """Return when the run was due whose deadline passed last."""
+    deadline = None if config.deadline is None else parse_deadline(config.deadline)
+    if not isinstance(deadline, TimeOfDay):
+        return None
+    return next(iter(due_times(config, deadline.latest(now), 1)), None)
+
+
+def _newest_run(store: Store, dag_id: str) -> RunSeen | None:
+    from include.retraining.watch.conditions import RunSeen
+    from include.retraining.watch.late import waits_for_person
+
+    found = next(newest_runs(dag_id, 1), None)
+    if found is None:
+        return None
+    return RunSeen(
+        run_id=found.run_id,
+        run_after=found.run_after,
+        state=str(getattr(found.state, "value", found.state)),
+        waits_for_person=waits_for_person(store, reference_to(dag_id, found).paths),
+    )

@@ -1,0 +1,119 @@
+"""The tasks of `watch_models`: each looks after one thing, and none stops another."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from airflow.sdk import get_current_context
+
+from include.orchestration.runtime.bundle import assert_own_bundle
+from include.orchestration.runtime.errors import failing_clearly
+from include.orchestration.runtime.store import open_store
+from include.retraining.config.model import model_names
+from include.retraining.exceptions import RetrainingError
+
+if TYPE_CHECKING:
+    from include.orchestration.watch.ended_runs import EndedRun
+    from include.retraining.store.object_store import Store
+
+log = logging.getLogger(__name__)
+Item = TypeVar("Item")
+Found = TypeVar("Found")
+
+
+def resend_notices() -> int:
+    """Send the messages that wait in the outbox; return how many went out.
+
+    Those that Slack did not take when they were new, and those of decisions whose process was
+    killed before it told them.
+    """
+    from include.orchestration.notifications.send import links_without_log, send_notice
+    from include.orchestration.runtime.urls import repository_url
+    from include.retraining.alerts.outbox import deliver_waiting
+
+    context = get_current_context()
+    with failing_clearly():
+        store = _open()
+        links_of = links_without_log(store, repository_url(context))
+        return deliver_waiting(store, send_notice, links_of=links_of)
+
+
+def close_dead_runs() -> list[str]:
+    """Record and tell of runs that ended without a word; return their ids."""
+    from include.orchestration.watch.ended_runs import close_dead_run
+
+    context = get_current_context()
+    with failing_clearly():
+        store = _open()
+        closed = _each(_ended_runs(store), lambda ended: close_dead_run(store, ended, context))
+        return [ended.run.run_id for ended, is_closed in closed if is_closed]
+
+
+def stop_lost_jobs() -> list[str]:
+    """End jobs elsewhere whose run has ended; return their names."""
+    from include.orchestration.watch.ended_runs import stop_lost_jobs as stop
+
+    context = get_current_context()
+    with failing_clearly():
+        store = _open()
+        stopped = _each(_ended_runs(store), lambda ended: stop(store, ended, context))
+        return [name for _, names in stopped for name in names]
+
+
+def check_models() -> list[str]:
+    """Raise what is wrong with a model although no run says so; return it in words."""
+    from include.orchestration.watch.models import check_model
+
+    context = get_current_context()
+    with failing_clearly():
+        store = _open()
+        checked = _each(model_names(), lambda name: check_model(store, name, context))
+        return [f"{name}: {problem}" for name, problems in checked for problem in problems]
+
+
+def leave_mark() -> None:
+    """Say in the store that the watch has looked, and what of it failed; then fail like it."""
+    from include.retraining.watch.heartbeat import leave
+
+    context = get_current_context()
+    ti: Any = context["ti"]
+    with failing_clearly():
+        states = ti.get_task_states(dag_id=ti.dag_id, run_ids=[ti.run_id])[ti.run_id]
+        others = {name: state for name, state in states.items() if name != ti.task_id}
+        failed = sorted(name for name, state in others.items() if state != "success")
+        leave(_open(), failed)
+        if failed:
+            raise RetrainingError(f"a part of the watch failed: {', '.join(failed)}: see its log")
+
+
+def _open() -> Store:
+    assert_own_bundle(get_current_context())
+    return open_store()
+
+
+def _ended_runs(store: Store) -> Iterator[EndedRun]:
+    from include.orchestration.watch.ended_runs import ended_runs
+
+    for _, runs in _each(model_names(), lambda name: list(ended_runs(store, name))):
+        yield from runs
+
+
+def _each(items: Iterable[Item], act: Callable[[Item], Found]) -> Iterator[tuple[Item, Found]]:
+    """Yield what was done with each item; go on past one that fails, and fail at the end.
+
+    Raises:
+        RetrainingError: with all that failed.
+    """
+    problems: list[str] = []
+    for item in items:
+        try:
+            found = act(item)
+        except Exception as error:  # whatever it is, the next one is looked after
+            problems.append(f"{type(error).__name__}: {error}")
+            log.exception("it failed for %s", item)
+        else:
+            yield item, found
+    if problems:
+        raise RetrainingError("; ".join(problems))

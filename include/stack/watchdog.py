@@ -1,0 +1,70 @@
+"""`python -m include.stack.watchdog`: the watch outside of Airflow, for ever.
+
+A service of docker-compose.yaml. It runs `python -m include.retraining watch` every five minutes
+with a token that it gets anew before each look, because Airflow's tokens end after a day.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from include.local_airflow.errors import ApiRefused
+from include.local_airflow.rest_client import AirflowApi
+from include.retraining.watch.external import TOKEN_VARIABLE, URL_VARIABLE
+
+EVERY_SECONDS = 300.0
+LOOK_SECONDS = 240.0
+USER = "watchdog"
+PASSWORD_VARIABLE = "WATCHDOG_PASSWORD"  # noqa: S105 the variable's name
+ALIVE = Path("/tmp/alive")  # noqa: S108 in a container, for its health check
+NO_TOKEN = "none"  # noqa: S105 Airflow refuses it, and that is told
+
+
+def look(token: str) -> None:
+    """Look once; what is wrong is told in Slack and printed."""
+    command = [sys.executable, "-m", "include.retraining", "watch"]
+    try:
+        ended = subprocess.run(  # noqa: S603 our own program
+            command,
+            env={**os.environ, TOKEN_VARIABLE: token},
+            timeout=LOOK_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        print(f"the look was ended: it took longer than {LOOK_SECONDS:g} s", flush=True)
+        return
+    print("all is well" if ended.returncode == 0 else "something is wrong, see above", flush=True)
+
+
+def new_token() -> str:
+    """Log in and return a token; one that opens nothing when Airflow does not answer.
+
+    The look goes on with it: it is what tells that Airflow does not answer.
+    """
+    api = AirflowApi(os.environ[URL_VARIABLE], USER, os.environ[PASSWORD_VARIABLE])
+    try:
+        return api.token()
+    except ApiRefused as error:
+        print(error, flush=True)
+        return NO_TOKEN
+    finally:
+        api.close()
+
+
+def main() -> None:
+    """Look until somebody ends the process.
+
+    It waits first: in a stack that has just started, Airflow's own watch has not looked yet.
+    """
+    while True:
+        ALIVE.touch()
+        time.sleep(EVERY_SECONDS)
+        look(new_token())
+
+
+if __name__ == "__main__":
+    main()

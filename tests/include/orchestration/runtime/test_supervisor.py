@@ -1,0 +1,42 @@
+"""A process that asked for it dies with its parent, however the parent went."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+CHILD = """
+import os, time
+from include.orchestration.runtime.supervisor import end_with_supervisor
+end_with_supervisor()
+print(os.getpid(), flush=True)
+time.sleep(600)
+"""
+PARENT = """
+import subprocess, sys, time
+subprocess.Popen([sys.executable, "-c", sys.argv[1]])
+time.sleep(600)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells of a parent's end")
+def test_it_dies_when_its_parent_is_killed() -> None:
+    """SIGKILL to the parent leaves no child."""
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, CHILD], stdout=subprocess.PIPE, text=True
+    )
+    assert parent.stdout is not None
+    child = psutil.Process(int(parent.stdout.readline()))
+    try:
+        parent.kill()
+        parent.wait()
+        # Whoever adopts an orphan here may not collect it: a zombie does nothing either.
+        psutil.wait_procs([child], timeout=1)
+        assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+    finally:
+        parent.stdout.close()
+        if child.is_running():
+            child.kill()
