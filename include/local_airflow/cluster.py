@@ -1,8 +1,8 @@
 """Start a real Airflow on one machine, watch over it, and end it without leaving a process behind.
 
 SQLite and LocalExecutor; scheduler, DAG processor, triggerer and API server each run under a keeper
-(`keeper.py`), in a process group of their own. For a laptop, for tests and for benchmarks; never
-for production.
+(`process_guard.py`), in a process group of their own. For a laptop, for tests and for benchmarks;
+never for production.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where a heavy step runs: on the worker, on AWS Batch, on Kubernetes; a room for each.
+"""Where a heavy step runs: on the worker, on AWS Batch or on Kubernetes, a folder for each.
 
-Knows nothing of notifications. Start with `job_task.py`, which chooses.
+It knows the runtime, and tells nobody. Start at `job_task.py`, which chooses.
 """

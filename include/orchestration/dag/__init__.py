@@ -1,4 +1,5 @@
-"""What a DAG file asks for while it is parsed: when, how long, its page, its executors.
+"""What a DAG file asks for while it is parsed: schedule, limits, page, executors.
 
-Nothing heavy is imported here, and nothing here asks the store. Start with `schedule.py`.
+Nothing heavy is imported, and the store is not asked. It knows notifications and all below. Start
+at `schedule.py`.
 """

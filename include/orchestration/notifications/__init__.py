@@ -1,5 +1,5 @@
-"""What people are told, and when: callbacks of runs and tasks, and the way to Slack.
+"""When people are told: the callbacks of runs and tasks, and Slack by Airflow's connections.
 
-The texts are the core's; here are the moments, the links and Airflow's connections. Start with
-`run_ended.py`.
+The texts are the core's. It knows the backends, to end the jobs of a run that has ended, and all
+below. Start at `run_ended.py`.
 """

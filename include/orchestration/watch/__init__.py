@@ -1,4 +1,5 @@
 """The tasks of `watch_models`: what is wrong although no run says so.
 
-May know every other room of the orchestration. Start with `tasks.py`.
+Each looks after one thing, and none stops another. It may know every other room. Start at
+`tasks.py`.
 """
