@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from include.local_airflow.samples import land
+from include.local_airflow.demo.samples import land
 from include.retraining.config.model import load_model
 from include.retraining.gate.report import EvaluationReport
 from include.retraining.gate.rules import judge

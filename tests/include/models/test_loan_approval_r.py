@@ -19,7 +19,7 @@ from include.retraining.config.model import ModelConfig, load_model
 from include.retraining.config.model_code import read_scripts
 from include.retraining.gate.report import EvaluationReport
 from include.retraining.gate.rules import judge
-from include.retraining.gate.verdict import Verdict
+from include.retraining.gate.verdict import Answer, Verdict
 from include.retraining.maintenance.reproduce import reproduce
 from include.retraining.registry.promotion import Registry
 from include.retraining.registry.versions import read_version
@@ -180,9 +180,12 @@ def test_it_passes_and_fails_the_gates_of_the_model_in_python(store: Store):
     """The gates that ship judge both languages the same way."""
     _, _, in_r = run(store, load_model(NAME), 1)
     _, _, in_python = run(store, load_model("loan_approval"), 2)
-    assert {gate.gate: gate.answer for gate in in_r.gates} == {
-        gate.gate: gate.answer for gate in in_python.gates
-    }
+
+    def answers(verdict: Verdict) -> dict[str, Answer]:
+        # Latency is the machine's, and has another limit in each file.
+        return {gate.gate: gate.answer for gate in verdict.gates if gate.gate != "latency"}
+
+    assert answers(in_r) == answers(in_python)
 
 
 READ_TASK = """

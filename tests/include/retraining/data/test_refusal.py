@@ -15,7 +15,7 @@ from include.retraining.decisions.record import Outcome
 from include.retraining.steps.close_run import close_run
 from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store
-from tests.planted import run_ref
+from tests.support.run_factory import run_ref
 
 KEYS = "for example key 11, 12, 13, 14, 15"
 

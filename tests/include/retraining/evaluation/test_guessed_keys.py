@@ -19,7 +19,7 @@ from include.retraining.gate.verdict import Answer
 from include.retraining.runs.results import write_result
 from include.retraining.steps.train import train
 from include.retraining.store.layout import version_manifest_key
-from tests.include.retraining.toys import Toy, make_frame, model_file
+from tests.support.toy_models import Toy, make_frame, model_file
 
 MakeToy = Callable[..., Toy]
 
