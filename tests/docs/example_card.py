@@ -52,7 +52,7 @@ def make_card() -> dict[str, bytes]:
         paths = RunPaths(MODEL, manifest.run)
         job = Job(store, paths, manifest, config, "try-1", time.time())
         for step in (validate, train, evaluate):
-            write_result(job, step(job))
+            write_result(job.store, job.paths, job.manifest, step(job))
         report = EvaluationReport.from_bytes(store.read(paths.evaluation), where=paths.evaluation)
         verdict = judge(report, config.gates, report_digest=report.content_digest)
         write_card(store, paths, manifest, verdict)

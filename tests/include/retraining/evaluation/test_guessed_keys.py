@@ -35,7 +35,9 @@ def serve_of_before(toy: Toy) -> None:
     data = json.dumps(document).encode()
     toy.store.write(key, data)
     changed = trained.manifest.model_copy(update={"size": len(data), "sha256": sha256_of(data)})
-    write_result(job, trained.model_copy(update={"manifest": changed}))
+    write_result(
+        job.store, job.paths, job.manifest, trained.model_copy(update={"manifest": changed})
+    )
     toy.evaluate(job)
     toy.promote(job, toy.report(job))
 
