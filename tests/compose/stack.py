@@ -33,7 +33,7 @@ AIRFLOW_SERVICES = ("api-server", "scheduler", "dag-processor", "triggerer", "wo
 LAND = """
 import sys
 from include.local_airflow.demo.samples import SAMPLES, raise_flag
-from include.retraining.registry.promotion import open_store
+from include.retraining.store.marker import open_store
 model, like = sys.argv[1:]
 store = open_store()
 store.write(f"landing/{model}/data.csv", SAMPLES[like][1]())

@@ -215,10 +215,11 @@ def test_half_written_files_are_never_read(folder_store: Store) -> None:
 FULL_DISK = """
 import sys
 from pathlib import Path
-from include.retraining.steps.decide import check_quality, deploy
+from include.retraining.decisions.record import Outcome
 from include.retraining.exceptions import StorageError
-from include.retraining.decisions.records import Outcome
-from include.retraining.registry.promotion import Registry, initialise
+from include.retraining.registry.promotion_log import PromotionLog
+from include.retraining.steps.decide import check_quality, deploy
+from include.retraining.store.marker import initialise
 from tests.support.crash_points import litter
 from tests.support.invariants import check_invariants, reading
 from tests.support.run_factory import FLAG_URI, MODEL, decide, plant_run
