@@ -320,14 +320,6 @@ Compute = Annotated[
         custom_error_message="is not a known backend",
     ),
 ]
-# The words in an error's location that only say which kind of section or value it was.
-KINDS: dict[str, type[Section] | None] = {
-    "local": LocalCompute,
-    "batch": BatchCompute,
-    "kubernetes": KubernetesCompute,
-    "fixed": None,
-    "by_size": None,
-}
 AnyCompute = LocalCompute | BatchCompute | KubernetesCompute
 ComputeT = TypeVar("ComputeT", bound=StepCompute)
 

@@ -10,16 +10,17 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import Field, PositiveFloat, ValidationError, field_validator, model_validator
 
 from include.retraining.config.base import NAME_PATTERN, Name, Section, Text
-from include.retraining.config.compute import KINDS, ComputeBySteps, backend_problem
+from include.retraining.config.compute import ComputeBySteps
 from include.retraining.config.deadline import TimeOfDay, parse_deadline
+from include.retraining.config.field_mistakes import explain, percentage_hint
 from include.retraining.config.metric_ranges import METRICS, limits_out_of_range
 from include.retraining.config.sections import (
     Alerts,
@@ -33,10 +34,9 @@ from include.retraining.config.sections import (
     Training,
 )
 from include.retraining.config.trigger import Trigger
-from include.retraining.config.yaml_words import misread
+from include.retraining.config.yaml_file import read_mapping
 from include.retraining.documents import canonical_json
 from include.retraining.exceptions import ConfigError, NotFound
-from include.retraining.formatting.numbers import cut
 
 __all__ = [
     "METRICS",
@@ -240,38 +240,40 @@ def parse_model(text: str, *, where: str) -> ModelConfig:
     Raises:
         ConfigError: every problem, a line each: file, field, what is wrong, what is allowed.
     """
-    return _validated(_mapping(text, where), where)
-
-
-def _mapping(text: str, where: str) -> dict[Any, Any]:
-    try:
-        values = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506 a subclass of the safe loader
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{where}: not readable as YAML: {_one_line(error)}") from error
-    except RecursionError:
-        raise ConfigError(f"{where}: not readable as YAML: it is nested too deep") from None
-    if not isinstance(values, dict):
-        raise ConfigError(f"{where}: must be a mapping of fields, is {type(values).__name__}")
-    return values
+    return _validated(read_mapping(text, where), where)
 
 
 def _validated(values: dict[Any, Any], where: str) -> ModelConfig:
+    problems: list[str]
     try:
         config = ModelConfig.model_validate(values)
     except ValidationError as error:
-        raise ConfigError("\n".join(_explain(error, where))) from error
-    # Not a rule of the section: a plan of before is still read, and the gate judges its limits.
-    senseless = [f"{where}: {line}" for line in limits_out_of_range(config.gates)]
-    if config.gates.metric in ONE_SIDED:
-        senseless.append(
-            f"{where}: gates.metric: {config.gates.metric} cannot decide: a model that says yes to "
-            "everybody, or to one row, has the best one; take f1, balanced_accuracy or "
-            f"average_precision, and give {config.gates.metric} in gates.minimum or gates.report"
-        )
-    senseless += [f"{where}: {line}" for line in _told_or_senseless(config)]
-    if senseless:
-        raise ConfigError("\n".join(senseless))
+        problems = [*explain(error, ModelConfig), *_senseless_gates(values.get("gates"))]
+        raise ConfigError("\n".join(f"{where}: {line}" for line in problems)) from error
+    problems = [*_senseless(config.gates), *_told_or_senseless(config)]
+    if problems:
+        raise ConfigError("\n".join(f"{where}: {line}" for line in problems))
     return config
+
+
+def _senseless_gates(values: Any) -> Iterator[str]:
+    """Yield what is senseless in gates that are right by themselves, whatever else is wrong."""
+    with suppress(ValidationError):  # then that was told
+        yield from _senseless(GatePolicy.model_validate(values))
+
+
+def _senseless(gates: GatePolicy) -> Iterator[str]:
+    """Yield limits and a metric by which nothing can be judged.
+
+    Not a rule of the section: a plan of before is still read, and the gate judges its limits.
+    """
+    yield from limits_out_of_range(gates)
+    if gates.metric in ONE_SIDED:
+        yield (
+            f"gates.metric: {gates.metric} cannot decide: a model that says yes to everybody, or "
+            "to one row, has the best one; take f1, balanced_accuracy or average_precision, and "
+            f"give {gates.metric} in gates.minimum or gates.report"
+        )
 
 
 def _told_or_senseless(config: ModelConfig) -> Iterator[str]:
@@ -284,7 +286,8 @@ def _told_or_senseless(config: ModelConfig) -> Iterator[str]:
             )
     rate = config.data.label_rate
     if rate is not None and not 0 <= rate.min <= rate.max <= 1:
-        yield "data.label_rate: is a share of the rows, from 0 to 1, not a percentage"
+        hint = percentage_hint(rate.max)
+        yield f"data.label_rate: is a share of the rows, from 0 to 1, not a percentage{hint}"
 
 
 def parse_policy(text: str, config: ModelConfig, *, where: str) -> GatePolicy:
@@ -298,7 +301,7 @@ def parse_policy(text: str, config: ModelConfig, *, where: str) -> GatePolicy:
     Raises:
         ConfigError: as `parse_model`; a metric or attribute that the model lacks is one.
     """
-    values = _mapping(text, where)
+    values = read_mapping(text, where)
     if "gates" not in values:
         raise ConfigError(f"{where}: gates: is missing")
     if set(values) == {"gates"}:
@@ -314,87 +317,3 @@ def schema() -> str:
 def write_schema(folder: Path = MODELS_FOLDER) -> None:
     """Write the JSON Schema beside the models."""
     (folder / "schema.json").write_text(schema(), encoding="utf-8")
-
-
-def _explain(error: ValidationError, where: str) -> Iterator[str]:
-    for problem in error.errors():
-        tagged = [str(part) for part in problem["loc"]]
-        location = _without_tags(tagged)
-        field = ".".join(part if re.fullmatch(r"[\w-]+", part) else repr(part) for part in location)
-        message = problem["msg"].removeprefix("Value error, ")
-        if problem["type"] == "extra_forbidden":
-            names = _fields_at(tagged[:-1])
-            near = get_close_matches(location[-1], names, n=1)
-            hint = f" (did you mean {near[0]!r}?)" if near else ""
-            message = f"is not a field{hint}; allowed: {', '.join(names)}"
-        elif problem["type"] == "unknown_backend":
-            field, message = f"{field}.backend", backend_problem(problem["input"])
-        elif problem["type"] == "missing":
-            message = "is missing"
-        elif problem["type"] == "string_type" and misread(problem["input"]):
-            message = f"must be text: {misread(problem['input'])}"
-        elif problem["type"] != "value_error":
-            message = f"{message}, is {cut(repr(problem['input']), 200)}"
-        # A rule across sections names its field itself, and may tell of several.
-        for line in message.split("\n"):
-            yield f"{where}: {field}: {line}" if field else f"{where}: {line}"
-
-
-def _without_tags(location: list[str]) -> list[str]:
-    """Drop from a location in `compute` the words that say which kind of value it was."""
-    if location[:1] != ["compute"]:
-        return location
-    return [part for part in location if part not in KINDS]
-
-
-def _fields_at(location: list[str]) -> list[str]:
-    """Return the field names of the section at ``location``, or an empty list."""
-    section: Any = ModelConfig
-    for part in location:
-        if part.isdigit() or part in {"key", "time"}:
-            section = KeySplit if part == "key" else TimeSplit if part == "time" else section
-            continue
-        if location[0] == "compute" and part in KINDS:
-            section = KINDS[part] or section
-            continue
-        if part not in section.model_fields:
-            return []
-        section = _section_in(section.model_fields[part].annotation)
-        if section is None:
-            return []
-    return list(section.model_fields)
-
-
-def _section_in(annotation: Any) -> Any:
-    """Return the first Section class named in a type annotation."""
-    if isinstance(annotation, type) and issubclass(annotation, Section):
-        return annotation
-    for part in getattr(annotation, "__args__", ()):
-        found = _section_in(part)
-        if found is not None:
-            return found
-    return None
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
-
-
-class _UniqueKeyLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """The safe loader, refusing a key that is given twice (plain YAML keeps the last, silently)."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, str):
-                told = (f"the name of a field must be text, is {key!r}", misread(key))
-                raise yaml.constructor.ConstructorError(
-                    None, None, "; ".join(filter(None, told)), key_node.start_mark
-                )
-            if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} is given twice", key_node.start_mark
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep=deep)  # type: ignore[no-any-return]

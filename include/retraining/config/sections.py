@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, Tag, field_validator, model_validator
 
 from include.retraining.config.base import Count, Limit, Name, Section, Text
 from include.retraining.config.csv_dialect import CsvDialect
@@ -114,7 +114,10 @@ class Data(Section):
     """Audited attributes; their values never appear in a message."""
     never_features: tuple[ColumnName, ...] = ()
     """Columns that give the label away and that no feature list may name."""
-    split: Annotated[KeySplit | TimeSplit, Field(discriminator="by")]
+    split: Annotated[
+        Annotated[KeySplit, Tag("key")] | Annotated[TimeSplit, Tag("time")],
+        Field(discriminator="by"),
+    ]
     """How the holdout is chosen."""
     min_rows: PositiveInt = 100
     """The least rows of a delivery."""
@@ -129,11 +132,14 @@ class Data(Section):
 
     @field_validator("positive", mode="before")
     @classmethod
-    def _no_truth_value(cls, value: Any) -> Any:
+    def _one_value(cls, value: Any) -> Any:
         if isinstance(value, bool):
             raise ValueError(  # noqa: TRY004 pydantic reports a ValueError
                 f"{misread(value)}; for a column of true and false, write {int(value)}"
             )
+        is_whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+        if value is not None and not is_whole and not isinstance(value, str):
+            raise ValueError(f"must be a whole number or text, is {value!r}")
         return value
 
     @field_validator("files")

@@ -53,7 +53,7 @@ REFUSED = [
         {"backend": ["batch"]},
         ".backend: \"['batch']\" is not a backend",
     ),
-    ("local", ": Input should be a valid dictionary"),
+    ("local", ": must be a mapping of fields"),
     ({"image": "x"}, ".image: is not a field; allowed: cpu, memory, timeout_seconds, backend, que"),
     ({"queue": "a,b"}, ".queue: String should match pattern"),
     ({"executor": "Local Executor"}, ".executor: String should match pattern"),

@@ -98,6 +98,11 @@ def test_a_file_that_is_nested_without_end() -> None:
 MISTAKES = [
     ("gates.slices.0.column", "race", "gates.slices: 'race' is protected, and messages name"),
     ("data.label_rate", {"min": 60, "max": 80}, "data.label_rate: is a share of the rows, from 0"),
+    (
+        "data.label_rate",
+        {"min": 0, "max": 80},
+        "data.label_rate: is a share of the rows, from 0 to 1, not a percentage: 80 % is 0.8",
+    ),
     ("nme", "x", "nme: is not a field (did you mean 'name'?); allowed: name, title"),
     ("owner", ..., "owner: is missing"),
     ("data.key", ..., "data.key: is missing"),
@@ -129,6 +134,23 @@ MISTAKES = [
         "data.files: 'x.xlsx': allowed endings are .csv, .csv.gz",
     ),
     ("data.files", [".x.csv"], "data.files: "),
+    ("data.files", "*.csv", 'data.files: must be a list, like ["*.csv"]'),
+    ("gates.report", "roc_auc", 'gates.report: must be a list, like ["roc_auc"]'),
+    ("data.never_features", None, "data.never_features: must be a list, is None"),
+    ("data.protected", {"name": "race"}, "data.protected: must be a list, is {'name': 'race'}"),
+    ("gates", "roc_auc", "gates: must be a mapping of fields, is 'roc_auc'"),
+    (
+        "data.csv",
+        {"separator": r"\t"},
+        r"""data.csv.separator: String should have at most 1 character, is '\\t': in double """,
+    ),
+    (
+        "data.csv",
+        {"quote": "\\x1f"},
+        r"""data.csv.quote: String should have at most 1 character, is '\\x1f': in double quotes""",
+    ),
+    ("data.positive", [1], "data.positive: must be a whole number or text, is [1]"),
+    ("data.positive", 0.5, "data.positive: must be a whole number or text, is 0.5"),
     ("data.positive", ..., "data.positive: give it for a binary problem"),
     (
         "data.positive",
@@ -162,11 +184,19 @@ MISTAKES = [
         {"1": False},
         "data.protected.0.labels.1: must be text: YAML reads no, off and false as a truth value",
     ),
-    ("data.split.by", "chance", "data.split: Input tag 'chance' found using 'by' does not match"),
-    ("data.split.salt", ..., "data.split.key.salt: is missing"),
-    ("data.split.slat", "x", "data.split.key.slat: is not a field (did you mean 'salt'?); allowed"),
-    ("data.split.holdout_fraction", 1.0, "data.split.key.holdout_fraction: "),
-    ("data.split", {"by": "time", "column": "day"}, "data.split.time.holdout_days: is missing"),
+    ("data.split.by", "chance", "data.split.by: Input should be 'key', 'time', is 'chance'"),
+    ("data.split.salt", ..., "data.split.salt: is missing"),
+    ("data.split.slat", "x", "data.split.slat: is not a field (did you mean 'salt'?); allowed"),
+    ("data.split.by", ..., "data.split.by: is missing"),
+    ("data.split.key", "x", "data.split.key: is not a field; allowed: by, holdout_fraction, salt"),
+    ("trigger.key", "x", "trigger.key: is not a field; allowed: schedule"),
+    ("data.split.holdout_fraction", 1.0, "data.split.holdout_fraction: "),
+    (
+        "data.split.holdout_fraction",
+        30,
+        "data.split.holdout_fraction: Input should be less than 1, is 30: 30 % is 0.3",
+    ),
+    ("data.split", {"by": "time", "column": "day"}, "data.split.holdout_days: is missing"),
     ("data.protected.0.one_hot", ["a"], "data.protected.0: give either `column` or `one_hot`"),
     ("data.protected.1.name", "race", "data.protected: a name is used twice"),
     ("data.label_rate", {"min": 0.9, "max": 0.1}, "data.label_rate: min 0.9 is above max 0.1"),
@@ -212,6 +242,11 @@ MISTAKES = [
     ),
     ("gates.fairness.0", {"attribute": "race"}, "gates.fairness.0: give `min_disparate_impact`"),
     ("gates.fairness.0.min_disparate_impact", 1.2, "gates.fairness.0.min_disparate_impact: "),
+    (
+        "gates.fairness.0.min_disparate_impact",
+        80,
+        "gates.fairness.0.min_disparate_impact: Input should be less than or equal to 1, is 80: 80",
+    ),
     ("gates.limits.model_mb", 0, "gates.limits.model_mb: "),
     ("gates.on_rejection", "ignore", "gates.on_rejection: Input should be 'fail' or 'succeed'"),
     (
@@ -220,6 +255,21 @@ MISTAKES = [
         "compute.train_model.backend: 'moon' is not a backend; allowed: local, batch, kubernetes",
     ),
     ("compute", {"train": {}}, "compute.train: is not a field (did you mean 'train_model'?); all"),
+    (
+        "compute",
+        {"train_model": {"cpu": {"per_gib_of_data": 1, "min": 0, "max": 2}}},
+        "compute.train_model.cpu.min: Input should be greater than 0",
+    ),
+    (
+        "compute",
+        {"train_model": PODS | {"node_selector": {"local": 1}}},
+        "compute.train_model.node_selector.local: must be text: ",
+    ),
+    (
+        "alerts",
+        {"by_kind": {"brokn": "slack_on_call"}},
+        "alerts.by_kind.brokn: Input should be 'broken', 'rejected', 'waiting' or 'good_news', is",
+    ),
     ("alerts", {"conection": "x"}, "alerts.conection: is not a field (did you mean 'connection'?)"),
 ]
 
@@ -260,6 +310,18 @@ def test_every_mistake_is_named_at_once() -> None:
     with pytest.raises(ConfigError) as raised:
         parse(values)
     assert len(str(raised.value).split("\n")) == 2
+
+
+def test_senseless_gates_are_told_beside_mistakes_elsewhere() -> None:
+    """What can be said of the gates alone does not wait for the other sections to be right."""
+    values = changed("gates.minimum", {"accuracy": 95}, changed("data.positive", True))
+    values["trigger"]["schedule"] = "@dialy"
+    with pytest.raises(ConfigError) as raised:
+        parse(values)
+    schedule, positive, minimum = str(raised.value).split("\n")
+    assert "'@dialy' is not a cron" in schedule
+    assert "truth value" in positive
+    assert minimum.startswith(f"{WHERE}: gates.minimum.accuracy: is 95, accuracy lies from 0 to 1")
 
 
 @pytest.mark.parametrize(
