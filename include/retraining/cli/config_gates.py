@@ -20,6 +20,7 @@ def gate_warnings(config: ModelConfig) -> Iterator[str]:
             "gates.minimum: names nothing: a version only has to beat the naive baseline and what "
             f"serves; say which {metric_name(gates.metric)} is any use"
         )
+    yield from _never_enough(config)
     margin = gates.champion.margin
     if margin == 0:
         yield (
@@ -28,6 +29,20 @@ def gate_warnings(config: ModelConfig) -> Iterator[str]:
         )
     elif margin is not None:
         yield from _never_met(config, margin)
+
+
+def _never_enough(config: ModelConfig) -> Iterator[str]:
+    """Say that the smallest delivery that is accepted leaves too few rows to judge by."""
+    data, wanted = config.data, config.gates.min_holdout_rows
+    if not isinstance(data.split, KeySplit):
+        return
+    fraction = data.split.holdout_fraction
+    if data.min_rows * fraction < wanted:
+        yield (
+            f"gates.min_holdout_rows: {wanted:,} cannot be met by a delivery of data.min_rows "
+            f"({data.min_rows:,}) rows: about {data.min_rows * fraction:,.0f} of them are in the "
+            f"holdout; at least {math.ceil(wanted / fraction):,} would do"
+        )
 
 
 def _never_met(config: ModelConfig, margin: float) -> Iterator[str]:
