@@ -20,7 +20,9 @@ INSTALL_OPTIONS := --require-hashes --only-binary :all: --python $(BIN)/python
 # docker compose where it is installed, else the older docker-compose.
 COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 # Which commit is baked into an image; what is not committed is marked.
-COMMIT = $(shell git describe --always --abbrev=40 --dirty --exclude='*' 2>/dev/null)
+DESCRIBED = $(shell git describe --always --abbrev=40 --dirty --exclude='*' 2>/dev/null)
+UNTRACKED = $(shell git ls-files --others --exclude-standard -- dags include plugins 2>/dev/null)
+COMMIT = $(patsubst %-dirty,%,$(DESCRIBED))$(if $(findstring -dirty,$(DESCRIBED))$(UNTRACKED),-dirty)
 
 # A uv of the user's own is used when it runs; otherwise one is put into the clone.
 UV := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo $(PRIVATE)/uv/bin/uv)

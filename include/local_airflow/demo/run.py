@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +14,7 @@ from rich.text import Text
 
 from include.local_airflow.cluster import LocalAirflow
 from include.local_airflow.demo import samples
+from include.local_airflow.demo.commit import commit_of
 from include.local_airflow.demo.console import show_decision, show_message, show_task
 from include.local_airflow.demo.follow import FollowedRun, follow, wait_for_dags
 from include.local_airflow.demo.instance_lock import only_one
@@ -147,25 +146,9 @@ def _lineage(file: Path) -> dict[str, str]:
 
 
 def _commit(root: Path) -> dict[str, str]:
-    """Return the variable that tells runs which commit they use, where git knows it.
-
-    A folder is no git bundle, so Airflow itself does not know. What is not committed is marked.
-    """
-    git = shutil.which("git")
-    if git is None:
-        return {}
-    describe = [
-        git,
-        "-C",
-        str(root),
-        "describe",
-        "--always",
-        "--abbrev=40",
-        "--dirty",
-        "--exclude=*",
-    ]
-    found = subprocess.run(describe, capture_output=True, text=True, check=False)  # noqa: S603 ours
-    return {"GIT_SHA": found.stdout.strip()} if found.returncode == 0 else {}
+    """Return the variable that tells runs which commit they use, where git knows it."""
+    commit = commit_of(root)
+    return {"GIT_SHA": commit} if commit else {}
 
 
 def _slack_port(settings: Path) -> int | None:
