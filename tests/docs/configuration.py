@@ -29,12 +29,15 @@ Made by `python -m tests.docs.configuration` from the code: do not edit.
 
 A model is `include/models/NAME.yaml`, with `NAME.py` beside it. `python -m include.retraining
 validate-config NAME` checks both, and that the contract declares every column that they name and
-allows the positive value: each mistake is a line with file, field and what is allowed. An editor
-that knows YAML completes the fields ([schema](../include/models/schema.json)). A field that is not
-listed here is an error, and so is one that is given twice. Where a field has no default, it must be
-given. A word that YAML takes for something else (`no`, `null`, `010`, `2026-11-24`) is put in
-quotes. "Name" means small letters, digits and `_`, beginning with a letter, 2 to 48 characters;
-`STEP` stands for `validate_data`, `train_model` or `evaluate_model`.
+allows the positive value: each mistake is a line with file, field and what is allowed. First come
+the mistakes of single fields, all of them; what several fields or the contract say together is
+checked once each field is right. An editor that knows YAML completes the fields
+([schema](../include/models/schema.json)). A field that is not listed here is an error, and so is
+one that is given twice. Where a field has no default, it must be given. A word that YAML takes for
+something else (`no`, `null`, `010`, `2026-11-24`) is put in quotes, and so is a value that begins
+with `@`, `*`, `%`, `&`, `!` or a backtick. "Name" means small letters, digits and `_`, beginning
+with a letter, 2 to 48 characters; `STEP` stands for `validate_data`, `train_model` or
+`evaluate_model`.
 
 What is trained depends on `problem`, `training` and, in `data`, on `key`, `label`, `positive`,
 `protected`, `never_features` and `split`; and on `python` where the training runs in an image. A

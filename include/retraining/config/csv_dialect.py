@@ -12,6 +12,10 @@ from pydantic import Field, field_validator, model_validator
 
 from include.retraining.config.base import Section
 
+# What producers write for a missing cell, and what to do where nobody said so.
+MISSING_WORDS = r"(?i:na|n/a|nan|null|none|\\n|-|\?)"
+NAME_MISSING = "where a word means that it is missing, name it in data.csv.missing"
+
 
 class CsvDialect(Section):
     """How CSV files are written (docs/csv.md); no setting here has an effect on Parquet."""

@@ -221,7 +221,8 @@ class SliceGate(Section):
     """A subgroup that is scored on its own."""
 
     column: ColumnName
-    """The column whose values are the slices."""
+    """The column whose values are the slices. Messages and records name them (`channel=phone`), so
+    a protected column is refused here."""
     minimum: Limit | None = None
     """The least value of the decision metric in each slice, whatever the champion has and however
     few rows it is measured by: an absolute floor. Give this, `max_drop` or both."""

@@ -59,6 +59,7 @@ from include.retraining.data.violations import (
     Expectations,
     Violation,
     is_number,
+    missing_hint,
     rows_breaking,
 )
 from include.retraining.exceptions import ConfigError
@@ -256,7 +257,10 @@ def _violated_checks(
         if found.failing is None:
             yield Violation(found.column, found.rule)
         else:
-            yield rows_breaking(frame, expected, found.column, found.rule, found.failing)
+            told = rows_breaking(frame, expected, found.column, found.rule, found.failing)
+            if found.column is not None:
+                told = replace(told, hint=missing_hint(frame.loc[found.failing, found.column]))
+            yield told
 
 
 def _not_nullable(expected: Expectations) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from include.retraining.config.csv_dialect import CsvDialect
+from include.retraining.config.csv_dialect import MISSING_WORDS, NAME_MISSING, CsvDialect
 from include.retraining.data.refusal import refused
 from include.retraining.data.type_rules import type_word
 from include.retraining.exceptions import DataRejected
@@ -356,8 +356,7 @@ def _hint(bad: pa.ChunkedArray, decimal: str) -> str:
     looks = {
         rf"^-?[0-9]+\{other}[0-9]+$": f"; decimals look written with {other!r}: set "
         "data.csv.decimal",
-        r"^(?i:na|n/a|nan|null|none|\\n|-|\?)$": "; where a word means that it is missing, name it "
-        "in data.csv.missing",
+        f"^{MISSING_WORDS}$": f"; {NAME_MISSING}",
         r"^-?[0-9]+\.0*$": "; they are written with a decimal point: declare float, or let the "
         "producer write whole numbers",
     }

@@ -6,6 +6,7 @@ of a cell: columns may be protected.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -15,6 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 import pandera.pandas as pa
 
+from include.retraining.config.csv_dialect import MISSING_WORDS, NAME_MISSING
 from include.retraining.config.model import ModelConfig, TimeSplit
 
 EXAMPLES = 5
@@ -42,12 +44,15 @@ class Violation:
     """How many rows break it; None for a rule that is not about rows."""
     keys: tuple[str, ...] = ()
     """Keys of some of them."""
+    hint: str = ""
+    """What it often is, and what to do then."""
 
     def __str__(self) -> str:
         text = self.rule if self.column is None else f"{self.column}: {self.rule}"
         if self.rows is not None:
             text += f": {self.rows:,} row{'s' if self.rows != 1 else ''}"
-        return f"{text}, for example key {', '.join(self.keys)}" if self.keys else text
+        text += f", for example key {', '.join(self.keys)}" if self.keys else ""
+        return f"{text}; {self.hint}" if self.hint else text
 
 
 @dataclass(frozen=True)
@@ -101,6 +106,18 @@ def rows_breaking(
         first = np.flatnonzero(failing)[:EXAMPLES]
         keys = tuple(str(value)[:60] for value in frame[key].iloc[first].dropna())
     return Violation(column, rule, int(failing.sum()), keys)
+
+
+def missing_hint(cells: pd.Series[Any]) -> str:
+    """Return how words for a missing cell are named; empty where a cell holds anything else.
+
+    Args:
+        cells: those that break a rule.
+    """
+    are_words = all(
+        isinstance(cell, str) and re.fullmatch(MISSING_WORDS, cell) for cell in cells.unique()
+    )
+    return f"in CSV, {NAME_MISSING}" if are_words else ""
 
 
 def is_number(values: pd.Series[Any]) -> bool:

@@ -189,6 +189,24 @@ def test_no_value_of_a_cell_is_ever_told():
     assert not re.search("atlantis|personal|777", message)
 
 
+@pytest.mark.parametrize(("word", "is_told"), [("NA", True), ("n/a", True), ("atlantis", False)])
+def test_words_for_a_missing_cell_are_told_how_to_name(word: str, is_told: bool):
+    """A category that is no category is often none at all; which word it was is not told."""
+
+    class Strict(Apples):
+        """Origins are from a list."""
+
+        origin: str = pa.Field(isin=["north", "south"])
+
+    frame = spoiled("origin", word, 1).assign(
+        origin=lambda frame: frame["origin"].mask(frame.index == 2, "null")
+    )
+    message = refusal(frame, Strict)
+    assert "origin: isin(['north', 'south']): 2 rows, for example key 1, 2" in message
+    assert message.endswith("name it in data.csv.missing") == is_told
+    assert word not in message
+
+
 def test_keys_that_are_protected_are_not_told():
     """When the key itself is protected, rows are only counted."""
     message = refusal(
