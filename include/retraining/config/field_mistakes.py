@@ -9,15 +9,17 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Tag, ValidationError
-from pydantic_core import ErrorDetails
 
 from include.retraining.config.base import Section
 from include.retraining.config.compute import backend_problem
 from include.retraining.config.yaml_words import misread
 from include.retraining.formatting.numbers import cut
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 _MISSING = frozenset({"missing", "union_tag_not_found"})
 _MAPPINGS = frozenset({"dict_type", "model_type", "model_attributes_type"})
