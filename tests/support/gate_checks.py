@@ -479,9 +479,17 @@ CASES = [
     Case(
         "the margin is narrower than the interval",
         FAIL,
-        _bound("champion", -0.02) | {"champion.comparison.rarest": 180},
+        _bound("champion", -0.02)
+        | {"champion.comparison.rarest": 180, "champion.comparison.narrowest": 0.04},
         says="an equal version could not pass: the interval is ± 0.04 with 500 rows, 180 of the "
-        "rarest class, and the margin is 0.01: about 8,000 rows would do",
+        "rarest class, and the margin is 0.01: about 8,000 would do in the holdout",
+    ),
+    Case(
+        "the margin is narrower than the interval of these two",
+        FAIL,
+        _bound("champion", -0.02) | {"champion.comparison.narrowest": 0.0099},
+        says="two versions that differ as these do could not pass: the interval is ± 0.04 with 500 "
+        "rows and the margin is 0.01: about 8,000 would do in the holdout",
     ),
     Case(
         "clearly worse by an interval narrower than the margin",

@@ -51,13 +51,13 @@ def compare(
     difference = mine - other
     if metric == "accuracy":
         lower, upper, method = _mcnemar(ours, theirs, tail)
-        narrowest: float | None = paired_score_interval(0, 0, ours.rows)[1]
+        narrowest: float | None = paired_score_interval(0, 0, ours.rows, tail=tail)[1]
     else:
         found = _spread(metric, ours, theirs)
         reach = found.seen.reach(tail)
         lower, upper = difference - reach, difference + reach
         method = f"t interval by influence, {found.differing:,} of {ours.rows:,} rows differ"
-        narrowest = found.unseen.reach(TAIL) if metric in TABLE_METRICS else None
+        narrowest = found.unseen.reach(tail) or None
     return Comparison(
         metric=metric,
         holdout_digest=holdout_digest,
@@ -102,7 +102,7 @@ class _Error:
 class _Spread(NamedTuple):
     seen: _Error
     unseen: _Error
-    """What it would be if no row differed."""
+    """What it would be if no row differed; 0 for a metric without classes."""
     differing: int
     """The rows that move the two metrics differently."""
 
@@ -119,15 +119,15 @@ def _spread(metric: str, ours: Sample, theirs: Sample) -> _Spread:
     a, b = influence(metric, ours), influence(metric, theirs)
     moved = (a.rows - b.rows) * _small_sample(ours)
     least = 1e-12 * max(1.0, float(np.abs(a.rows).max()))
-    unseen = np.maximum(a.flips, b.flips)
+    by_class = np.maximum(a.flips, b.flips)
+    unseen = by_class
     if metric not in TABLE_METRICS:
         # Numbers that are equal in every row come of one and the same function.
         largest = np.abs(moved).max() or least
-        unseen = np.append(unseen, BEYOND * largest)
-    both = np.concatenate((unseen, -unseen))
+        unseen = np.append(by_class, BEYOND * largest)
     return _Spread(
-        seen=_Error.of(np.concatenate((moved, both)), ours.rows),
-        unseen=_Error.of(np.concatenate((np.zeros(ours.rows), both)), ours.rows),
+        seen=_Error.of(np.concatenate((moved, unseen, -unseen)), ours.rows),
+        unseen=_Error.of(np.concatenate((np.zeros(ours.rows), by_class, -by_class)), ours.rows),
         differing=int((np.abs(moved) > least).sum()),
     )
 

@@ -48,17 +48,28 @@ def margin_against(opponent: Opponent, report: EvaluationReport, policy: GatePol
 def why_never_met(between: Comparison, margin: float) -> str | None:
     """Return why not even an equal challenger would be shown to be within the margin, or None.
 
+    That two versions which answer every row alike could not pass is said whatever was compared.
+    That two which differ in as many rows as these could not, of a challenger that may be within the
+    margin only: where one is worse, the rows are not what it lacks.
+
     Args:
         between: the comparison, with the interval of the level that was really used.
         margin: as `margin_against` gives it.
     """
-    rows, half = finite(between.rows), finite(between.difference - between.lower)
-    if rows is None or half is None or half < margin or half <= 0:
+    rows, narrowest = finite(between.rows), finite(between.narrowest)
+    difference = finite(between.difference)
+    half = finite(between.difference - between.lower)
+    if rows is None or half is None or difference is None:
+        return None
+    who = "two versions that differ as these do could not pass"
+    if narrowest is not None and narrowest >= margin:
+        who, half = "an equal version could not pass", narrowest
+    elif difference <= -margin or half < margin or half <= 0:
         return None
     rarest = finite(between.rarest)
     few = "" if rarest is None else f", {rarest:,.0f} of the rarest class,"
     found = (
-        f"an equal version could not pass: the interval is ± {number(half, 2)} with {rows:,.0f} "
+        f"{who}: the interval is ± {number(half, 2)} with {rows:,.0f} "
         f"rows{few} and the margin is {number(margin, 2)}"
     )
     if margin <= 0:
@@ -66,7 +77,7 @@ def why_never_met(between: Comparison, margin: float) -> str | None:
     if half > 1000 * margin:
         return f"{found}: no number of rows that anybody has would do"
     # Intervals narrow with the square root of the rows.
-    return f"{found}: about {rounded_up(rows * (half / margin) ** 2):,} rows would do"
+    return f"{found}: about {rounded_up(rows * (half / margin) ** 2):,} would do in the holdout"
 
 
 def rounded_up(rows: float) -> int:

@@ -43,8 +43,8 @@ class Comparison(Document):
     rarest: int | None = None
     """For a classifier, the rows of the class that has the fewest."""
     narrowest: float | None = None
-    """For a metric of predicted classes, half the 95 % interval of two versions that decide every
-    row alike: with these rows, no smaller difference can be excluded."""
+    """For a classifier, half the interval of two versions that answer every row alike: with these
+    rows, no smaller difference can be excluded."""
 
 
 class Try(Document):
