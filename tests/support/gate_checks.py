@@ -952,7 +952,7 @@ CASES = [
         "several refusals",
         FAIL,
         {"challenger.model_bytes": 99_000_000, "challenger.latency_ms_per_1000_rows": 99.0},
-        says="(and 1 more)",
+        says="(and 1 more gate)",
     ),
 ]  # fmt: skip
 

@@ -74,10 +74,11 @@ def spoken(store: Store, notice: Notice, links_of: LinksOf | None = None) -> Not
 
 
 def with_owner(record: DecisionRecord) -> DecisionRecord:
-    """Return a record with who answers for the model, where a run ended before it was planned."""
+    """Return a record with the model's title and owner, where a run ended before it was planned."""
     if record.owner is not None:
         return record
     try:
-        return record.model_copy(update={"owner": load_model(record.model).owner})
+        config = load_model(record.model)
+        return record.model_copy(update={"owner": config.owner, "title": config.title})
     except RetrainingError:  # its YAML may be what is broken
         return record

@@ -6,7 +6,12 @@ from typing import NamedTuple
 
 from include.retraining.alerts.notice import Kind, Links, Notice, alert, serving_words
 from include.retraining.decisions.phrases import HAPPENED
-from include.retraining.decisions.record import PROMOTES, DecisionRecord, Outcome
+from include.retraining.decisions.record import (
+    PROMOTES,
+    READS_CONFIGURATION,
+    DecisionRecord,
+    Outcome,
+)
 
 
 class _Text(NamedTuple):
@@ -214,6 +219,11 @@ def notice_for(record: DecisionRecord, links: Links) -> Notice | None:
     )
     if record.outcome is Outcome.PROMOTED and record.previous is None:
         step = "Nothing to do: it is the first."
+    if record.failed_task == READS_CONFIGURATION:  # such a run has no other task to clear
+        step = (
+            "Run `python -m include.retraining validate-config`, mend the file it names, merge it "
+            f"and trigger `{record.dag_id}` anew."
+        )
     task = f" in `{record.failed_task}`" if record.failed_task else ""
     if record.outcome is Outcome.PROMOTED:
         task = ""

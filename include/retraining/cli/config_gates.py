@@ -58,5 +58,5 @@ def _never_met(config: ModelConfig, margin: float) -> Iterator[str]:
     yield (
         f"gates.champion.margin: {margin:g} can never be met by a delivery of data.min_rows "
         f"({data.min_rows:,}) rows: with {rows:,} of them in the holdout, the interval of two "
-        f"equal versions is ± {half:.2g} at best; about {needed:,} would do (docs/margins.md)"
+        f"equal versions is ± {half:.2g} at best; about {needed:,} would do there (docs/margins.md)"
     )

@@ -36,6 +36,8 @@ class Outcome(StrEnum):
 
 PROMOTES = "deploy_model"
 """The task that promotes, and that alone can emit the asset event for those who consume."""
+READS_CONFIGURATION = "read_configuration"
+"""The only task of a model whose YAML cannot be read: it fails, and says why."""
 
 # A decision on the data itself: the same flag does not start another, and the same fingerprint
 # under the same policy and champion need not be decided again.

@@ -102,7 +102,8 @@ def _headline(
     first = next((gate for gate in refusals if gate.answer is answer), None)
     if first is None:
         return "no rule gave an answer"
-    more = f" (and {len(refusals) - 1} more)" if len(refusals) > 1 else ""
+    others = len(refusals) - 1
+    more = f" (and {others} more {'gate' if others == 1 else 'gates'})" if others else ""
     return f"{first.gate}: {first.reason}{more}"
 
 

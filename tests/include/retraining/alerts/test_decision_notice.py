@@ -116,6 +116,14 @@ def test_the_first_cause_decides_headline_and_step(folder: Store, failure: str) 
     assert record.failure == failure
 
 
+def test_a_model_that_cannot_be_read_has_no_plan_to_clear(folder: Store) -> None:
+    """Its DAG has one task, so the way out is another run of the mended one."""
+    record = closed(folder, Outcome.FAILED, failed_task="read_configuration", failure="config")
+    text = told(record)
+    assert f"merge it and trigger `{record.dag_id}` anew." in text
+    assert "plan_run" not in text
+
+
 def test_links_to_runbooks(folder: Store) -> None:
     """With the repository's address known the page is a link, without it a path."""
     record = closed(folder, Outcome.FAILED)
