@@ -70,7 +70,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory, switches: Path) -> Path
 def hold_promotions(root: Path, switches: Path) -> None:
     """Let a promoter wait right before its write while `hold-MODEL` is there."""
     replace_text(
-        root / "include/retraining/registry/promotion_log.py",
+        root / "include/retraining/registry/promotion.py",
         "        if not self.store.create(key, data):\n",
         "        import time\n"
         "        from pathlib import Path\n\n"
