@@ -28,9 +28,10 @@ INTRODUCTION = f"""\
 # What may break, and what holds all the same
 
 Made by `python -m tests.faults.page` from a run of `make test-faults`; the cases are those of
-[catalogue.yaml](../tests/faults/catalogue.yaml). A result with a commit beside it is of an earlier
-run: the last one left that case out, because it takes minutes. After a case the invariants of
-[invariants.py](../tests/support/invariants.py) must hold, whatever it broke.
+[catalogue.yaml](../tests/faults/catalogue.yaml). A result with a commit beside it is of another
+run: this one left the case out, because it takes minutes, or it was run again once its test was
+mended. After a case the invariants of [invariants.py](../tests/support/invariants.py) must hold,
+whatever it broke.
 
 `make test-faults FAULTS=quick` leaves out what takes minutes, but for the ten cases that would do
 the most harm: {", ".join(sorted(MOST_DANGEROUS))}. P0 cases must pass; P1 and P2 follow as time
