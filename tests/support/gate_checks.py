@@ -485,6 +485,12 @@ CASES = [
         "rarest class, and the margin is 0.01: about 8,000 would do in the holdout",
     ),
     Case(
+        "more rows than can be counted in a float",
+        FAIL,
+        _bound("champion", -0.02) | {"champion.comparison.rows": 10**400},
+        says="the lower end must be above -0.01",
+    ),
+    Case(
         "the margin is narrower than the interval of these two",
         FAIL,
         _bound("champion", -0.02) | {"champion.comparison.narrowest": 0.0099},
