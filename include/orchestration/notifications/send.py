@@ -28,10 +28,10 @@ def tell(store: Store, record: DecisionRecord, context: Context) -> None:
     A notice that cannot be sent stays in the store's outbox, and the log says so. Once one went
     through, those that wait there are sent too.
     """
-    from include.retraining.alerts.announcing import with_owner
+    from include.retraining.alerts.announcing import with_title_and_owner
     from include.retraining.alerts.decision_notice import notice_for
 
-    notice = notice_for(with_owner(record), links_of(store, record, context))
+    notice = notice_for(with_title_and_owner(record), links_of(store, record, context))
     if notice is not None:
         tell_notice(store, notice)
 

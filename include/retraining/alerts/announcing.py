@@ -67,13 +67,13 @@ def spoken(store: Store, notice: Notice, links_of: LinksOf | None = None) -> Not
         return notice
     address = f"{store.uri}/{notice.record}"
     links = Links(record=address) if links_of is None else links_of(record)
-    told = notice_for(with_owner(record), links)
+    told = notice_for(with_title_and_owner(record), links)
     if told is None or told.key != notice.key:
         return notice if notice.event == event_of(Outcome.PROMOTED) else None
     return told.model_copy(update={"created_at": notice.created_at})
 
 
-def with_owner(record: DecisionRecord) -> DecisionRecord:
+def with_title_and_owner(record: DecisionRecord) -> DecisionRecord:
     """Return a record with the model's title and owner, where a run ended before it was planned."""
     if record.owner is not None:
         return record

@@ -64,7 +64,7 @@ def why_never_met(between: Comparison, margin: float) -> str | None:
     who = "two versions that differ as these do could not pass"
     if narrowest is not None and narrowest >= margin:
         who, half = "an equal version could not pass", narrowest
-    elif difference <= -margin or half < margin or half <= 0:
+    elif difference < -margin or half < margin or half <= 0:
         return None
     rarest = finite(between.rarest)
     few = "" if rarest is None else f", {rarest:,.0f} of the rarest class,"

@@ -51,3 +51,10 @@ def test_two_versions_that_differ_a_lot_need_more_rows(narrowest: float | None) 
 def test_a_narrow_interval_is_no_reason() -> None:
     """The margin can be met."""
     assert why_never_met(compared(-0.01, 0.09, 0.03), MARGIN) is None
+
+
+def test_a_margin_of_zero_asks_to_be_better() -> None:
+    """Two regressions of the same score are told so: no number of rows would do."""
+    never = why_never_met(compared(0.0, 0.15, None), 0.0)
+    assert never is not None
+    assert never.endswith("the margin is 0, which asks to be better, not only not worse")
