@@ -27,12 +27,12 @@ PLAN = """
 import sys
 from datetime import datetime, timezone
 from include.retraining.steps import plan as planning
-from include.retraining.registry import promotion as registry
 from include.retraining.config.model import load_model
 from include.retraining.store.layout import RunPaths
+from include.retraining.store.marker import open_store
 from include.retraining.runs.manifest import Cause, Params
 
-store = registry.open_store(sys.argv[1])
+store = open_store(sys.argv[1])
 now = datetime.now(timezone.utc)
 plan = planning.plan_run(
     store, load_model("bench_rows"), dag_id="retrain_bench_rows", run_id="bench", run_after=now,
