@@ -73,14 +73,14 @@ PLAN = """
 import sys
 from datetime import datetime, timezone
 from include.retraining.steps import plan as planning
-from include.retraining.registry import promotion as registry
+from include.retraining.store.marker import open_store
 from include.retraining.config.model import load_model
 from include.retraining.store.layout import RunPaths
 from include.retraining.runs.manifest import Cause, Params
 
 now = datetime.now(timezone.utc)
 plan = planning.plan_run(
-    registry.open_store(sys.argv[1]), load_model(sys.argv[2]), dag_id="bench", run_id="bench",
+    open_store(sys.argv[1]), load_model(sys.argv[2]), dag_id="bench", run_id="bench",
     run_after=now, params=Params(date=now.date()), cause=Cause(run_type="manual"),
 )
 print(RunPaths(plan.model, plan.run).uri(sys.argv[1]))
