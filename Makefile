@@ -119,7 +119,11 @@ lock: $(UV)  ## Resolve the dependencies of pyproject.toml anew, with hashes
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 		--group pyproject.toml:dev -c requirements.txt -o requirements-dev.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 \
-		--group pyproject.toml:training -c requirements.txt -o include/retraining/requirements.txt
+		--group pyproject.toml:jobs -c requirements.txt -o include/retraining/requirements.txt
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+		--group pyproject.toml:training -c requirements.txt -o include/retraining/training/requirements.txt
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+		--group pyproject.toml:judging -c requirements.txt -o include/retraining/evaluation/requirements.txt
 
 clean:  ## Remove the environment, the local Airflow and its store
 	rm -rf $(VENV) $(PRIVATE) .*_cache .hypothesis .coverage .import_linter_cache

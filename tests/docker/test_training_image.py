@@ -12,7 +12,7 @@ import pytest
 
 from include.retraining.gate.verdict import Answer
 from include.retraining.registry.versions import read_version, verify_version
-from include.retraining.runs.code import TRAINING_LOCK, current_code
+from include.retraining.runs.code import CORE_FOLDER, JOBS_LOCK, current_code
 from include.retraining.runs.results import read_result
 from include.retraining.steps import decide
 from include.retraining.store.object_store import Store
@@ -95,7 +95,7 @@ def test_it_holds_what_the_lock_names_and_no_airflow(image: str) -> None:
         "print(json.dumps({d.name: d.version for d in metadata.distributions()}))"
     )
     installed = json.loads(python(image, code).stdout)
-    lines = TRAINING_LOCK.read_text(encoding="utf-8").splitlines()
+    lines = (CORE_FOLDER / JOBS_LOCK).read_text(encoding="utf-8").splitlines()
     locked = {line.split()[0] for line in lines if line and line[0] not in " #"}
     found = {
         f"{name.lower().replace('_', '-')}=={version}"

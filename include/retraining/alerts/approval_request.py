@@ -110,8 +110,8 @@ class Question:
             return f"Commit {_commit(new)}. There is no champion's code to compare with."
         old = self.champion.code.git_sha
         text = (
-            f"Challenger: commit {_commit(new)}. Champion: commit {_commit(old)}. Core, model and "
-            f"lock are {'the same' if _is_same_code(self) else '**not the same**'}."
+            f"Challenger: commit {_commit(new)}. Champion: commit {_commit(old)}. The code that "
+            f"trains is {'the same' if _is_same_code(self) else '**not the same**'}."
         )
         link = compare_url(view_url, old, new)
         return f"{text} [See what changed]({link})." if link else text
@@ -206,8 +206,7 @@ def _champion(store: Store, serving: PromotionEntry) -> VersionManifest | None:
 def _is_same_code(question: Question) -> bool:
     new = question.evidence.manifest.code
     old = None if question.champion is None else question.champion.code
-    digests = [(x.core_digest, x.model_digest, x.lock_digest) for x in (new, old) if x]
-    return len(set(digests)) == 1
+    return old is None or new.training_digest == old.training_digest
 
 
 def _until(version: VersionManifest) -> str:

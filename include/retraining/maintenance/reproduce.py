@@ -137,7 +137,7 @@ def reproduce(store: Store, paths: RunPaths) -> Reproduction:
                 f"{evaluated.predictions.key}: holds other columns than the model's"
             )
         differing, apart, relative = _compare(new, old, is_number=config.problem == "regression")
-    fields = ("core_digest", "model_digest", "lock_digest", "python")
+    fields = ("training_digest", "python")
     return Reproduction(
         model=run.model,
         run_id=run.run_id,

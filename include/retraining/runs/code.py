@@ -1,4 +1,10 @@
-"""The code that a run uses: its digests, and the refusal to work with any other."""
+"""The code that a run uses: its digests, and the refusal to work with any other.
+
+Two digests say what code does. `training_digest` is over all that can change a model, and is the
+code's part of the fingerprint; `judging_digest` is over what scores and judges it. Neither changes
+with a comment, a docstring or a line's layout, nor with what is out of reach: who is told, how a
+page looks. The other digests are over bytes: within one run, all code is the very same.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +17,29 @@ from include.retraining.config.model_sources import model_sources
 from include.retraining.documents import canonical_json, sha256_of
 from include.retraining.exceptions import CodeChanged
 from include.retraining.runs.manifest import Code
+from include.retraining.runs.syntax import meaning
 
 CORE_FOLDER = Path(__file__).parents[1]
-TRAINING_LOCK = CORE_FOLDER / "requirements.txt"
+JOBS_LOCK = "requirements.txt"
+"""Of all that a job installs."""
+
+TRAINS = (
+    "training",
+    "data",
+    "runs",
+    "store",
+    "config",
+    "formatting",
+    "documents.py",
+    "exceptions.py",
+    "plain_files.py",
+    "steps/train.py",
+)
+"""What a fit can reach: the rooms that `steps/train.py` stands on, which import no other, and the
+lock that lies in `training/`."""
+
+JUDGES = ("evaluation", "gate", "decisions", "steps/evaluate.py", "steps/decide.py")
+"""What scores and judges, beside what trains; with the lock in `evaluation/`."""
 
 
 def current_code(model: str, *, git_sha: str | None = None, image: str | None = None) -> Code:
@@ -28,13 +54,31 @@ def current_code(model: str, *, git_sha: str | None = None, image: str | None = 
         ConfigError: when the model has no Python file, or a link among its scripts.
     """
     return Code(
-        core_digest=_core_digest(),
-        model_digest=_model_digest(model),
-        lock_digest=sha256_of(TRAINING_LOCK.read_bytes()),
-        python=f"{sys.version_info.major}.{sys.version_info.minor}",
+        **_digests_of_bytes(model),
         git_sha=git_sha,
         image=image,
+        training_digest=training_digest(model),
+        judging_digest=judging_digest(),
     )
+
+
+def training_digest(model: str) -> str:
+    """Return one digest of all code that can change a model: ours, its own, and the libraries.
+
+    Args:
+        model: the model's name.
+
+    Raises:
+        ConfigError: when the model has no Python file, or a link among its scripts.
+    """
+    own = {f"models/{name}": data for name, data in model_sources(model).items()}
+    own |= {f"models/{model}/{name}": data for name, data in read_scripts(model).items()}
+    return _digest_of_meaning({**_files(TRAINS), **own})
+
+
+def judging_digest() -> str:
+    """Return one digest of the code that scores and judges, and of the libraries."""
+    return _digest_of_meaning(_files(JUDGES))
 
 
 def check_same_code(planned: Code, model: str, *, trains: bool = True) -> None:
@@ -49,7 +93,7 @@ def check_same_code(planned: Code, model: str, *, trains: bool = True) -> None:
     Raises:
         CodeChanged: naming what differs.
     """
-    current = current_code(model)
+    current = _digests_of_bytes(model)
     folder = f" or include/models/{model}/" if read_scripts(model) else ""
     names = {
         "core_digest": "include/retraining/",
@@ -60,7 +104,7 @@ def check_same_code(planned: Code, model: str, *, trains: bool = True) -> None:
     changed = [
         name
         for field, name in names.items()
-        if getattr(current, field) != getattr(planned, field) and (trains or field != "python")
+        if current[field] != getattr(planned, field) and (trains or field != "python")
     ]
     if changed:
         raise CodeChanged(
@@ -68,6 +112,45 @@ def check_same_code(planned: Code, model: str, *, trains: bool = True) -> None:
             f"{planned.git_sha or 'unknown'}): clear the run from plan_run on, so that it is "
             "planned again; an image must be built anew from the commit that is planned with"
         )
+
+
+def _digests_of_bytes(model: str) -> dict[str, str]:
+    return {
+        "core_digest": _core_digest(),
+        "model_digest": _model_digest(model),
+        "lock_digest": sha256_of((CORE_FOLDER / JOBS_LOCK).read_bytes()),
+        "python": f"{sys.version_info.major}.{sys.version_info.minor}",
+    }
+
+
+def _files(parts: tuple[str, ...]) -> dict[str, bytes]:
+    """Return the Python files and the locks of some rooms and files of the core, by path."""
+    found: dict[str, bytes] = {}
+    for part in parts:
+        place = CORE_FOLDER / part
+        paths = [place] if place.is_file() else [*place.rglob("*.py"), *place.glob("*.txt")]
+        found |= {path.relative_to(CORE_FOLDER).as_posix(): path.read_bytes() for path in paths}
+    return found
+
+
+def _digest_of_meaning(files: dict[str, bytes]) -> str:
+    counted = {name: sha256_of(_meaning(name, data)) for name, data in files.items()}
+    return sha256_of(canonical_json(counted))
+
+
+def _meaning(name: str, data: bytes) -> bytes:
+    if name.endswith(".py"):
+        return meaning(data)
+    return _pins(data) if name.endswith("/requirements.txt") else data
+
+
+def _pins(lock: bytes) -> bytes:
+    """Return the versions that a lock names, without who asks for them and the files' hashes."""
+    return b"\n".join(
+        line.rstrip(b" \\")
+        for line in lock.splitlines()
+        if b"==" in line[:120] and not line.startswith((b" ", b"#"))
+    )
 
 
 def _model_digest(model: str) -> str:
@@ -84,7 +167,7 @@ def _model_digest(model: str) -> str:
 
 
 def _core_digest() -> str:
-    files = [*sorted(CORE_FOLDER.rglob("*.py")), TRAINING_LOCK]
+    files = [*CORE_FOLDER.rglob("*.py"), *CORE_FOLDER.rglob("requirements.txt")]
     digests = [
         (path.relative_to(CORE_FOLDER).as_posix(), sha256_of(path.read_bytes())) for path in files
     ]

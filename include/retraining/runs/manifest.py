@@ -58,7 +58,7 @@ class Code(Document):
     model_digest: str
     """SHA-256 of the model's own Python file."""
     lock_digest: str
-    """SHA-256 of the training lock."""
+    """SHA-256 of the lock of what jobs install."""
     python: str
     """The minor version that trains, for example `3.12`."""
     git_sha: str | None = None
@@ -68,10 +68,24 @@ class Code(Document):
     wiring_digest: str | None = None
     """SHA-256 over `dags/` and `include/orchestration/`, which a promotion compares. Not part of
     the fingerprint; None without them, and in what was planned before it was recorded."""
+    training_digest: str | None = None
+    """SHA-256 over all that can change the model, as `code.py` describes: the fingerprint's. None
+    in what was planned before it was recorded."""
+    judging_digest: str | None = None
+    """SHA-256 over what scores and judges: with another one a version is judged again and not
+    trained again. None as above."""
 
 
-# Of the code, what cannot change a model.
-RECORDED_ONLY = frozenset({"git_sha", "image", "wiring_digest"})
+# Of the code, what cannot change a model, or is in the training's digest too.
+RECORDED_ONLY = frozenset({
+    "core_digest",
+    "model_digest",
+    "lock_digest",
+    "git_sha",
+    "image",
+    "wiring_digest",
+    "judging_digest",
+})
 
 
 class Params(Document):
@@ -146,16 +160,14 @@ def fingerprint_of(
 
     Args:
         delivery: its files' names and content count, not where it lies or its flag.
-        code: its digests and the Python version count.
+        code: its training digest and the Python version count.
         training_view: `ModelConfig.training_view`.
         seed: of everything random.
         only_run: the run's id when it must train whatever was trained before, else None.
     """
     content = {
         "files": [file.model_dump(mode="json") for file in delivery.files],
-        "core": code.core_digest,
-        "model": code.model_digest,
-        "lock": code.lock_digest,
+        "code": code.training_digest,
         "python": code.python,
         "training": training_view,
         "seed": seed,

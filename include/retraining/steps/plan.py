@@ -150,7 +150,7 @@ def hopeless(store: Store, manifest: RunManifest) -> str | None:
 def changed_since(manifest: RunManifest) -> str | None:
     """Return what changed in this tree since a run was planned, or None when nothing did.
 
-    Compares the code with its wiring (`wiring.FOLDERS`), the training lock, and what the decision
+    Compares the code with its wiring (`wiring.FOLDERS`), the lock, and what the decision
     reads of the model's YAML.
     """
     try:
@@ -191,8 +191,13 @@ def _answers(record: DecisionRecord, manifest: RunManifest) -> bool:
         record.outcome in ANSWERS
         and record.run_id != manifest.run_id
         and record.policy_digest == manifest.policy_digest
+        and _judged_by(record.code) == _judged_by(manifest.code)
         and record.serving == manifest.champion
     )
+
+
+def _judged_by(code: Code | None) -> str | None:
+    return None if code is None else code.judging_digest
 
 
 def _written(store: Store, first: RunPaths, planned: RunManifest) -> RunManifest:
@@ -216,7 +221,7 @@ def _essence(manifest: RunManifest) -> dict[str, Any]:
         "fingerprint": manifest.fingerprint,
         "location": manifest.delivery.location,
         "params": manifest.params,
-        "wiring": manifest.code.wiring_digest,
+        "code": manifest.code.model_dump(exclude={"git_sha", "image"}),
         "champion": manifest.champion,
         **{name: manifest.config.get(name) for name in DECIDING_SECTIONS},
     }

@@ -94,7 +94,7 @@ def test_without_an_address_the_commits_are_named(store: Store) -> None:
     plant_champion(store)
     body = question(store, 2).body(None)
     assert f"Challenger: commit `{NEW[:12]}`. Champion: commit `{OLD[:12]}`." in body
-    assert "lock are the same." in body
+    assert "The code that trains is the same." in body
     assert "compare" not in body
 
 
@@ -113,11 +113,11 @@ def test_other_code_is_said(store: Store) -> None:
     decide(store, plant_run(store, 1))
     asked = question(store, 2)
     assert asked.champion is not None
-    code = CODE.model_copy(update={"model_digest": "f" * 64})
+    code = CODE.model_copy(update={"training_digest": "f" * 64})
     champion = asked.champion.model_copy(update={"code": code})
     body = replace(asked, champion=champion).body(None)
     assert "Champion: commit unknown." in body
-    assert "lock are **not the same**." in body
+    assert "The code that trains is **not the same**." in body
 
 
 def test_the_first_version_has_nothing_to_be_compared_with(store: Store) -> None:

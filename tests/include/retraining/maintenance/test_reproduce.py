@@ -53,12 +53,12 @@ def test_other_code_is_said_and_its_predictions_compared(make_toy: MakeToy):
     toy.write_model(model_file("regression", "LinearRegression(fit_intercept=False)"))
     found = reproduce(toy.store, job.paths)
     assert not found.is_same
-    assert found.changed_code == ("model",)
+    assert found.changed_code == ("training",)
     assert found.version_again != found.version
     assert found.rows_that_differ == found.holdout_rows
     assert found.greatest_difference > 1
     assert found.lines[-1] == "NOT reproduced"
-    assert "code: differs in model" in found.lines
+    assert "code: differs in training" in found.lines
 
 
 def test_other_classes_have_no_distance(make_toy: MakeToy):

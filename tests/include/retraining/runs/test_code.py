@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,17 @@ from include.retraining.config.model_code import load_model_code
 from include.retraining.documents import sha256_of
 from include.retraining.exceptions import CodeChanged, ConfigError
 from include.retraining.runs import code
-from include.retraining.runs.code import check_same_code, current_code
+from include.retraining.runs.code import (
+    check_same_code,
+    current_code,
+    judging_digest,
+    training_digest,
+)
 from tests.support import apples
 
 pytest_plugins = ("tests.support.apples_fixtures",)
 
+ROOT = Path(include.retraining.__file__).parents[2]
 ROOMS = sorted(
     f"{file.parent.name}/{file.name}"
     for file in Path(include.retraining.__file__).parent.glob("*/__init__.py")
@@ -82,7 +89,7 @@ def test_the_digests_follow_the_files(apples_file: Path):
     """The model's digest is that of its very file, and the lock's that of the training lock."""
     current = current_code("apples", git_sha="abc", image="training:1")
     assert current.model_digest == sha256_of(apples_file.read_bytes())
-    assert current.lock_digest == sha256_of(code.TRAINING_LOCK.read_bytes())
+    assert current.lock_digest == sha256_of((code.CORE_FOLDER / code.JOBS_LOCK).read_bytes())
     assert current.python == f"{sys.version_info.major}.{sys.version_info.minor}"
     assert (current.git_sha, current.image) == ("abc", "training:1")
 
@@ -100,7 +107,6 @@ def core(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     copy = tmp_path / "core"
     shutil.copytree(code.CORE_FOLDER, copy, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(code, "CORE_FOLDER", copy)
-    monkeypatch.setattr(code, "TRAINING_LOCK", copy / "requirements.txt")
     return copy
 
 
@@ -150,3 +156,128 @@ def test_a_changed_lock_model_or_python_is_other_code(core: Path, apples_file: P
     (core / "requirements.txt").write_text("numpy==1.0")
     with pytest.raises(CodeChanged, match=r"include/retraining/requirements\.txt"):
         check_same_code(planned, "apples")
+
+
+def both(model: str = "apples") -> tuple[str, str]:
+    """Return what a model is trained by and what it is judged by."""
+    return training_digest(model), judging_digest()
+
+
+REACHED_BY_NEITHER = [
+    "alerts/decision_notice.py",
+    "cli/tables.py",
+    "history/overview.py",
+    "watch/conditions.py",
+    "rollback/plan.py",
+    "model_card/render.py",
+    "maintenance/gc.py",
+    "registry/promotion.py",
+    "steps/plan.py",
+    "steps/close_run.py",
+    "__main__.py",
+    "requirements.txt",
+]
+JUDGING = [
+    "gate/rules.py",
+    "evaluation/comparison.py",
+    "decisions/evidence.py",
+    "steps/evaluate.py",
+    "steps/decide.py",
+    "evaluation/requirements.txt",
+]
+TRAINING = [
+    "training/fitting.py",
+    "data/split.py",
+    "runs/manifest.py",
+    "store/object_store.py",
+    "config/model.py",
+    "documents.py",
+    "steps/train.py",
+    "training/requirements.txt",
+]
+
+
+def change(file: Path) -> None:
+    """Let a file do something else."""
+    with file.open("a") as end:
+        end.write("\nnumpy==99\n" if file.suffix == ".txt" else "\nCHANGED = 1\n")
+
+
+@pytest.mark.parametrize("name", REACHED_BY_NEITHER)
+def test_what_a_fit_and_a_judgement_cannot_reach_changes_neither(
+    core: Path, apples_file: Path, name: str
+):
+    """An alert's text, a page or a command retrains nothing, and judges nothing again."""
+    before = both()
+    change(core / name)
+    assert both() == before
+
+
+@pytest.mark.parametrize("name", JUDGING)
+def test_what_judges_is_judged_by(core: Path, apples_file: Path, name: str):
+    """A changed gate judges again, and does not train again."""
+    trained, judged = both()
+    change(core / name)
+    assert training_digest("apples") == trained
+    assert judging_digest() != judged
+
+
+@pytest.mark.parametrize("name", TRAINING)
+def test_what_trains_is_trained_by(core: Path, apples_file: Path, name: str):
+    """A changed trainer trains again."""
+    trained, _ = both()
+    change(core / name)
+    assert training_digest("apples") != trained
+
+
+def test_a_model_is_trained_by_its_own_file(core: Path, apples_file: Path):
+    """Its statements count, its comments do not."""
+    trained, judged = both()
+    apples_file.write_text(f"# a note\n{apples_file.read_text()}")
+    assert both() == (trained, judged)
+    change(apples_file)
+    assert training_digest("apples") != trained
+    assert judging_digest() == judged
+
+
+@pytest.mark.parametrize("name", [*TRAINING, *JUDGING])
+def test_comments_docstrings_and_layout_change_neither(core: Path, apples_file: Path, name: str):
+    """Only what runs counts; of a lock, only what it installs."""
+    before = both()
+    text = (core / name).read_text()
+    if name.endswith(".py"):
+        first, _, rest = text.partition('"""\n')
+        text = f'{first} More words."""\n\n\n# A note.\n{rest}'
+    else:
+        text = f"# A note.\n{text}    # via somebody\n"
+    (core / name).write_text(text)
+    assert both() == before
+
+
+def test_what_trains_is_what_the_contract_of_the_rooms_puts_below_it():
+    """The digest covers the room `training`, each room below it, and the files on the ground."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    (layers,) = (
+        one["layers"]
+        for one in settings["tool"]["importlinter"]["contracts"]
+        if one.get("containers") == ["include.retraining"]
+    )
+    (height,) = (place for place, layer in enumerate(layers) if "training" in layer)
+    below = {name for layer in layers[height + 1 :] for name in layer.split(" | ")}
+    covered = {part.removesuffix(".py") for part in code.TRAINS if part != "steps/train.py"}
+    assert covered == {"training", *below}
+
+
+def test_the_locks_hold_the_same_versions():
+    """A job installs what its fit and its judgement are counted by."""
+    installed = pins(code.CORE_FOLDER / "requirements.txt")
+    for name in ("training", "evaluation"):
+        counted = pins(code.CORE_FOLDER / name / "requirements.txt")
+        assert len(counted) > 15
+        assert counted <= installed
+
+
+def pins(lock: Path) -> set[str]:
+    """Return the versions that a lock names."""
+    lines = lock.read_text(encoding="utf-8").splitlines()
+    return {line.split(" ")[0] for line in lines if "==" in line and line[0].isalpha()}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 
 from include.retraining.decisions.record import DecisionRecord, Outcome
 from include.retraining.exceptions import DeliveryError, EvidenceError, NotFound
+from include.retraining.runs import code
 from include.retraining.runs.manifest import (
     Params,
     RunManifest,
@@ -175,7 +177,10 @@ def test_a_cleared_run_is_planned_again_when_its_data_or_code_was_mended(
     apples_file.write_text(apples.CODE + "# mended\n")
     third = plan(apples_folder)
     assert [item.run.removeprefix(first.run) for item in (first, second, third)] == ["", ".2", ".3"]
-    assert len({first.version, second.version, third.version}) == 3
+    assert first.version != second.version
+    assert third.version == second.version, "a comment trains nothing again"
+    apples_file.write_text(apples.CODE + "MENDED = 1\n")
+    assert plan(apples_folder).version != third.version
 
 
 def test_a_cleared_run_keeps_its_plan_when_only_its_surroundings_changed(apples_folder: Store):
@@ -356,6 +361,60 @@ def test_a_version_that_serves_is_not_judged_again(
     found = unchanged(apples_folder, manifest)
     assert found is not None
     assert found.outcome is outcome
+
+
+@pytest.fixture
+def core(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the core that may be changed, and that is what runs are planned with."""
+    copy = tmp_path / "core"
+    shutil.copytree(code.CORE_FOLDER, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(code, "CORE_FOLDER", copy)
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("changed", "trains", "judges"),
+    [
+        ("alerts/decision_notice.py", False, False),
+        ("history/overview.py", False, False),
+        ("watch/conditions.py", False, False),
+        ("gate/rules.py", False, True),
+        ("evaluation/metrics.py", False, True),
+        ("training/fitting.py", True, True),
+    ],
+)
+def test_a_change_of_the_core_repeats_what_it_can_change(
+    apples_folder: Store, core: Path, changed: str, trains: bool, judges: bool
+):
+    """A message repeats nothing, a gate judges the same version again, a trainer trains."""
+    deliver(apples_folder)
+    before = plan(apples_folder)
+    record = decide(apples_folder, before, Outcome.REJECTED, serving=None)
+    with (core / changed).open("a") as file:
+        file.write("CHANGED = 1\n")
+    after = plan(apples_folder, "manual__2")
+    assert (after.version != before.version) == trains
+    assert (unchanged(apples_folder, after) != record) == judges
+
+
+def test_a_cleared_run_is_judged_anew_by_another_gate(apples_folder: Store, core: Path):
+    """What an earlier plan left is no evidence for a gate that it was not made for."""
+    deliver(apples_folder)
+    first = plan(apples_folder)
+    with (core / "gate" / "rules.py").open("a") as file:
+        file.write("CHANGED = 1\n")
+    second = plan(apples_folder)
+    assert second.run == f"{first.run}.2"
+    assert second.version == first.version
+
+
+def test_a_decision_of_before_the_digests_answers_nothing(
+    apples_folder: Store, planned: RunManifest
+):
+    """Who judged it is unknown, so it is judged once more."""
+    of_before = planned.code.model_copy(update={"judging_digest": None})
+    decide(apples_folder, planned, Outcome.REJECTED, code=of_before)
+    assert unchanged(apples_folder, planned) is None
 
 
 def test_without_the_version_no_record_is_read(
