@@ -8,7 +8,7 @@ VENV := .venv
 PRIVATE := .local
 BIN := $(VENV)/bin
 LOG := $(PRIVATE)/install.log
-CODE := dags include plugins tests benchmarks
+CODE := dags include plugins tests benchmarks .ci
 
 # Two processes, see tests/support/two_processes.py.
 TWO := -n 2
