@@ -30,13 +30,13 @@ from include.retraining.steps import plan as planning
 from include.retraining.config.model import load_model
 from include.retraining.store.layout import RunPaths
 from include.retraining.store.marker import open_store
-from include.retraining.runs.manifest import Cause, Params
+from include.retraining.runs.manifest import TriggeredBy, Params
 
 store = open_store(sys.argv[1])
 now = datetime.now(timezone.utc)
 plan = planning.plan_run(
     store, load_model("bench_rows"), dag_id="retrain_bench_rows", run_id="bench", run_after=now,
-    params=Params(date=now.date()), cause=Cause(run_type="manual"),
+    params=Params(date=now.date()), cause=TriggeredBy(run_type="manual"),
 )
 print(RunPaths(plan.model, plan.run).uri(store.uri))
 """

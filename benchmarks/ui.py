@@ -18,7 +18,7 @@ import httpx
 
 from benchmarks.measuring import Row, python
 from include.retraining.history.overview import READERS, Glances, look_at_models
-from include.retraining.store.cache import Memory, RememberingStore
+from include.retraining.store.cache import CachingStore, ObjectCache
 from include.retraining.store.object_store import Store
 from tests.support.large_store import DECISIONS, MODELS
 from tests.support.repository_copy import REPOSITORY
@@ -105,11 +105,11 @@ class _Counted:
 
 def _requests(store: Store) -> Row:
     """Count what one look asks of the store: the first, and one when nothing changed."""
-    names, memory, glances = store.children("models")[0], Memory(), Glances()
+    names, memory, glances = store.children("models")[0], ObjectCache(), Glances()
     asked: list[Counter[str]] = []
     for _ in range(2):
         counts: Counter[str] = Counter()
-        look = RememberingStore(store, memory)
+        look = CachingStore(store, memory)
         look._objects = _Counted(look._objects, counts)
         look_at_models(look, names, entries=12, glances=glances)
         asked.append(counts)

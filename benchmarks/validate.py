@@ -76,12 +76,12 @@ from include.retraining.steps import plan as planning
 from include.retraining.store.marker import open_store
 from include.retraining.config.model import load_model
 from include.retraining.store.layout import RunPaths
-from include.retraining.runs.manifest import Cause, Params
+from include.retraining.runs.manifest import TriggeredBy, Params
 
 now = datetime.now(timezone.utc)
 plan = planning.plan_run(
     open_store(sys.argv[1]), load_model(sys.argv[2]), dag_id="bench", run_id="bench",
-    run_after=now, params=Params(date=now.date()), cause=Cause(run_type="manual"),
+    run_after=now, params=Params(date=now.date()), cause=TriggeredBy(run_type="manual"),
 )
 print(RunPaths(plan.model, plan.run).uri(sys.argv[1]))
 """

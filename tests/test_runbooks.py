@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from include.retraining.alerts.decision_notice import _CAUSE_PAGES, _TEXTS, CAUSES, NOTHING_TO_DO
+from include.retraining.alerts.decision_notice import _CAUSE_PAGES, _MESSAGES, CAUSES, NOTHING_TO_DO
 from include.retraining.alerts.notice import Notice
 from include.retraining.alerts.outbox import deliver
 from include.retraining.cli.parser import _parser
@@ -58,7 +58,7 @@ def pages_in(file: Path) -> set[str]:
 
 def asked() -> set[str]:
     """Return the pages that messages name."""
-    decided = {text.event for text in _TEXTS.values()} - NOTHING_TO_DO
+    decided = {text.event for text in _MESSAGES.values()} - NOTHING_TO_DO
     sources = [*(ROOT / "include").rglob("*.py"), *(ROOT / "plugins").rglob("*.py")]
     in_words = {page for file in sources for page in pages_in(file)}
     return decided | {"card"} | set(CONDITIONS) | set(_CAUSE_PAGES.values()) | in_words
@@ -93,7 +93,7 @@ def test_every_command_named_in_a_text_is_one(page: str) -> None:
 
 def test_every_command_named_in_a_message_is_one() -> None:
     """The one next step of a message can be typed as it stands."""
-    steps = [text.step for text in _TEXTS.values()] + [step for _, step in CAUSES.values()]
+    steps = [text.step for text in _MESSAGES.values()] + [step for _, step in CAUSES.values()]
     filled = [
         step.format(model=MODEL, version="v", previous="p", task="t", dag_id="d") for step in steps
     ]

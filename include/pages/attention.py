@@ -8,7 +8,7 @@ from enum import IntEnum
 
 from include.pages.airflow_state import DagSeen
 from include.retraining.alerts.decision_notice import kind_of
-from include.retraining.config.notice_kind import Kind
+from include.retraining.config.notice_kind import NoticeKind
 from include.retraining.history.overview import ModelSeen
 
 
@@ -69,7 +69,7 @@ def _of_store(seen: ModelSeen) -> Iterator[Need]:
         page = "" if seen.is_log_read else "promotion_log"
         yield Need(Urgency.DAMAGED, "something cannot be read", page)
     newest = seen.newest
-    if newest is not None and kind_of(newest.outcome) is Kind.BROKEN:
+    if newest is not None and kind_of(newest.outcome) is NoticeKind.BROKEN:
         words = f"the last run: {newest.outcome.value.replace('_', ' ')}"
         yield Need(Urgency.BROKEN, words, "broken")
     for condition, raised in seen.raised.items():

@@ -72,7 +72,7 @@ def model_page(
     """Gather the page.
 
     Args:
-        store: best a `RememberingStore`.
+        store: best a `CachingStore`.
         model: its name.
         now: the time.
         root: the path below which our pages are.

@@ -75,7 +75,7 @@ def models_page(store: Store, names: Sequence[str], now: datetime) -> ModelsPage
     """Gather the page.
 
     Args:
-        store: best a `RememberingStore`.
+        store: best a `CachingStore`.
         names: the models that the reader may see.
         now: the time.
 

@@ -44,7 +44,7 @@ def run_page(store: Store, model: str, run: str, root: str, *, is_known: bool = 
     """Gather the page.
 
     Args:
-        store: best a `RememberingStore`.
+        store: best a `CachingStore`.
         model: its name.
         run: the run's folder name.
         root: the path below which our pages are.

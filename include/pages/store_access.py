@@ -10,19 +10,19 @@ from include.retraining.config.model import MODELS_FOLDER, ModelConfig, load_mod
 from include.retraining.exceptions import RetrainingError, StoreNotInitialised
 from include.retraining.history.overview import Glances
 from include.retraining.history.savings import Tally
-from include.retraining.store.cache import Memory, RememberingStore
+from include.retraining.store.cache import CachingStore, ObjectCache
 from include.retraining.store.marker import open_store, require_initialised
 from include.retraining.store.object_store import Store
 
 PATIENCE = timedelta(seconds=5)
 """A page that says that the store does not answer has to come before the reader gives up."""
 
-MEMORY = Memory()
+OBJECT_CACHE = ObjectCache()
 TALLY = Tally()
 GLANCES = Glances()
 
 
-def look() -> RememberingStore:
+def look() -> CachingStore:
     """Return the store for one page.
 
     Raises:
@@ -35,7 +35,7 @@ def look() -> RememberingStore:
         require_initialised(store)
     except StoreNotInitialised:
         open_store(address.uri, address.options)  # says it when the folder itself went away
-    return RememberingStore(store, MEMORY)
+    return CachingStore(store, OBJECT_CACHE)
 
 
 def config_of(model: str) -> ModelConfig | None:

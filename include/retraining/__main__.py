@@ -55,11 +55,11 @@ def _run_job(words: Sequence[str]) -> int:
     # Progress goes to the task's log, of which this process's output becomes a part.
     logging.basicConfig(format="%(message)s", stream=sys.stdout)
     logging.getLogger("include").setLevel(logging.INFO)
-    from include.retraining.runs.process import end_with_parent
+    from include.retraining.runs.process import die_with_parent
     from include.retraining.steps.runner import run_steps
 
     if chosen.watch_parent:
-        end_with_parent()
+        die_with_parent()
     return run_steps(chosen.steps, chosen.run, chosen.attempt, chosen.claim)
 
 

@@ -9,7 +9,7 @@ import yaml
 
 from include.local_airflow.demo import samples
 from include.retraining.config.model import MODELS_FOLDER, ModelConfig, parse_model
-from include.retraining.runs.manifest import Cause, Params, RunManifest
+from include.retraining.runs.manifest import Params, RunManifest, TriggeredBy
 from include.retraining.runs.reference import RunRef
 from include.retraining.steps.plan import plan_run
 from include.retraining.store.object_store import Store
@@ -22,7 +22,7 @@ RUN = RunRef(
     run_id="manual__1",
     run_after=datetime(2026, 11, 24, 6, tzinfo=UTC),
     clear=0,
-    cause=Cause(run_type="manual"),
+    cause=TriggeredBy(run_type="manual"),
 )
 
 

@@ -19,7 +19,7 @@ from include.retraining.gate.report import EvaluationReport
 from include.retraining.gate.rules import judge
 from include.retraining.model_card.render import write_card
 from include.retraining.runs.job import Job
-from include.retraining.runs.manifest import Cause, Params
+from include.retraining.runs.manifest import Params, TriggeredBy
 from include.retraining.runs.results import write_result
 from include.retraining.steps.evaluate import evaluate
 from include.retraining.steps.plan import plan_run
@@ -47,7 +47,7 @@ def make_card() -> dict[str, bytes]:
             run_id="scheduled__2026-11-24T11:00:00+00:00",
             run_after=datetime(DAY.year, DAY.month, DAY.day, 11, tzinfo=UTC),
             params=Params(date=DAY),
-            cause=Cause(run_type="scheduled"),
+            cause=TriggeredBy(run_type="scheduled"),
         )
         paths = RunPaths(MODEL, manifest.run)
         job = Job(store, paths, manifest, config, "try-1", time.time())

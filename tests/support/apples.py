@@ -11,7 +11,7 @@ import pandas as pd
 import yaml
 
 from include.retraining.config.model import ModelConfig, parse_model
-from include.retraining.runs.manifest import Cause, Params, RunManifest
+from include.retraining.runs.manifest import Params, RunManifest, TriggeredBy
 from include.retraining.steps.plan import plan_run
 from include.retraining.store.layout import RunPaths
 from include.retraining.store.object_store import Store
@@ -116,7 +116,7 @@ def plan(store: Store, run_id: str = "manual__1", **changes: Any) -> RunManifest
         run_id=run_id,
         run_after=datetime(2026, 11, 24, 6, tzinfo=UTC),
         params=params,
-        cause=Cause(run_type="manual"),
+        cause=TriggeredBy(run_type="manual"),
         git_sha="abc123",
     )
 

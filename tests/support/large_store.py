@@ -13,14 +13,14 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
-from include.retraining.alerts.notice import Kind, Links, alert
+from include.retraining.alerts.notice import Links, NoticeKind, alert
 from include.retraining.alerts.outbox import post
 from include.retraining.decisions.record import DecisionRecord, Outcome
 from include.retraining.decisions.watch_memory import Raised, Watched
 from include.retraining.documents import sha256_of
 from include.retraining.gate.rules import judge
 from include.retraining.registry.entry import PromotionEntry, PromotionKind
-from include.retraining.runs.manifest import Cause, Code, Params, Serving
+from include.retraining.runs.manifest import Code, Params, Serving, TriggeredBy
 from include.retraining.runs.usage import ComputeUsed
 from include.retraining.store.layout import RunPaths, promotion_key, run_key, watch_key
 from include.retraining.store.marker import initialise
@@ -159,7 +159,7 @@ class Past:
             run_after=day.due,
             failed_task="train_model" if day.outcome is Outcome.FAILED else None,
             failure="out_of_memory" if day.outcome is Outcome.FAILED else None,
-            cause=Cause(run_type="scheduled"),
+            cause=TriggeredBy(run_type="scheduled"),
             params=Params(date=day.due.date()),
             flag=None,
             delivery=None,
@@ -307,7 +307,7 @@ class Past:
     def _untold(self) -> Any:
         return alert(
             event="broken",
-            kind=Kind.BROKEN,
+            kind=NoticeKind.BROKEN,
             key=f"{self.model}.untold",
             title=self._title,
             model=self.model,

@@ -17,19 +17,19 @@ from include.retraining.gate.report import EvaluationReport
 from include.retraining.registry.promotion_log import PromotionLog
 from include.retraining.registry.versions import Library, VersionManifest
 from include.retraining.runs.manifest import (
-    Cause,
     Code,
     Delivery,
     Flag,
     Params,
     PinnedFile,
     RunManifest,
+    TriggeredBy,
 )
 from include.retraining.runs.reference import RunRef
 from include.retraining.runs.results import (
     Cost,
     EvaluateResult,
-    Output,
+    StoredObject,
     TrainResult,
     ValidateResult,
 )
@@ -71,7 +71,7 @@ def run_ref(number: int = 1, *, clear: int = 0) -> RunRef:
         run_id=f"scheduled__{number}",
         run_after=START + timedelta(days=number),
         clear=clear,
-        cause=Cause(run_type="scheduled"),
+        cause=TriggeredBy(run_type="scheduled"),
     )
 
 
@@ -246,9 +246,9 @@ def _delivery(number: int) -> Delivery:
     )
 
 
-def _output(store: Store, key: str) -> Output:
+def _output(store: Store, key: str) -> StoredObject:
     data = store.read(key)
-    return Output(key=key, size=len(data), sha256=sha256_of(data))
+    return StoredObject(key=key, size=len(data), sha256=sha256_of(data))
 
 
 def _scikit_learn() -> str:

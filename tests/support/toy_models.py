@@ -20,7 +20,7 @@ from include.retraining.gate.verdict import Answer
 from include.retraining.registry.entry import PromotionEntry
 from include.retraining.registry.promotion import Registry
 from include.retraining.runs.job import Job
-from include.retraining.runs.manifest import Cause, Params
+from include.retraining.runs.manifest import Params, TriggeredBy
 from include.retraining.runs.results import EvaluateResult, TrainResult, write_result
 from include.retraining.steps.evaluate import evaluate
 from include.retraining.steps.plan import plan_run
@@ -161,7 +161,7 @@ class Toy:
             run_id=f"manual__{self.runs}",
             run_after=run_after,
             params=Params(date=run_date, force_retrain=force),
-            cause=Cause(run_type="manual"),
+            cause=TriggeredBy(run_type="manual"),
         )
         paths = RunPaths(self.name, manifest.run)
         config = ModelConfig.model_validate(manifest.config)

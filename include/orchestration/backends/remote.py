@@ -16,7 +16,7 @@ from include.retraining.exceptions import EvidenceError, RetrainingError
 
 if TYPE_CHECKING:
     from include.retraining.config.step_names import JobStep
-    from include.retraining.runs.claims import Attempts, JobClaim
+    from include.retraining.runs.claims import JobClaim, JobClaims
     from include.retraining.runs.manifest import RunManifest
     from include.retraining.store.layout import RunPaths
     from include.retraining.store.object_store import Store
@@ -39,11 +39,11 @@ class RemoteStep:
     clear: int
 
     @property
-    def attempts(self) -> Attempts:
+    def job_claims(self) -> JobClaims:
         """The claims of the run's plan."""
-        from include.retraining.runs.claims import Attempts
+        from include.retraining.runs.claims import JobClaims
 
-        return Attempts(self.store, self.paths, self.manifest)
+        return JobClaims(self.store, self.paths, self.manifest)
 
     @property
     def run_uri(self) -> str:
@@ -84,7 +84,7 @@ class RemoteStep:
         try:
             read_result(self.store, self.paths, self.manifest, self.step)
         except EvidenceError:
-            self.attempts.report_once(claim, self.step)
+            self.job_claims.report_once(claim, self.step)
             raise
 
     def failed(self, claim: JobClaim, otherwise: RetrainingError) -> RetrainingError:
@@ -97,12 +97,12 @@ class RemoteStep:
         from include.retraining.exceptions import StepFailed
         from include.retraining.runs.results import StepFailure
 
-        failure = self.attempts.failure(claim)
+        failure = self.job_claims.failure(claim)
         if failure is None:
             failure = StepFailure(
                 run_id=self.run_id,
                 step=self.step,
-                attempt=claim.word,
+                attempt=claim.attempt_id,
                 kind=otherwise.kind,
                 is_permanent=otherwise.is_permanent,
                 # Whoever repeats it says of which step it is.
@@ -110,7 +110,7 @@ class RemoteStep:
             )
             leave_failure(self.store, self.paths, failure)
         if failure.is_permanent:
-            self.attempts.report_once(claim, self.step)
+            self.job_claims.report_once(claim, self.step)
         return StepFailed(
             f"{failure.step}: {failure.message}",
             kind=failure.kind,
@@ -139,6 +139,6 @@ def job_command(step: RemoteStep, claim: JobClaim) -> list[str]:
     return [
         *claim.steps,
         *("--run", step.run_uri),
-        *("--attempt", claim.word),
+        *("--attempt", claim.attempt_id),
         *("--claim", str(claim.number)),
     ]

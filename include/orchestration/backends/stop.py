@@ -42,14 +42,14 @@ def stop_jobs(store: Store, paths: RunPaths, reason: str, *, clear: int) -> Stop
         reason: why, as the platform shows it.
         clear: which clear of the run has ended; the jobs of a later one are let be.
     """
-    from include.retraining.runs.claims import Attempts
+    from include.retraining.runs.claims import JobClaims
     from include.retraining.runs.manifest import find_manifest
 
     stopped = Stopped([], [])
     manifest = find_manifest(store, paths)
     if manifest is None:
         return stopped
-    attempts = Attempts(store, paths, manifest)
+    attempts = JobClaims(store, paths, manifest)
     for claim in attempts.claims():
         if claim.clear > clear or _is_done(store, paths, manifest, claim):
             continue

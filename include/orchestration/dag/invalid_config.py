@@ -8,7 +8,7 @@ from typing import Any
 from airflow.sdk import DAG, BaseOperator, Context
 
 from include.orchestration.notifications.run_ended import close_ended_run
-from include.orchestration.runtime.errors import failing_clearly
+from include.orchestration.runtime.errors import fail_permanent_errors
 from include.orchestration.runtime.run_reference import DAG_PREFIX
 from include.retraining.exceptions import ConfigError
 
@@ -28,7 +28,7 @@ class RefuseConfiguration(BaseOperator):
 
     def execute(self, context: Context) -> None:  # noqa: ARG002 Airflow passes it by name
         """Say what is wrong."""
-        with failing_clearly():
+        with fail_permanent_errors():
             raise ConfigError(self.error)
 
 

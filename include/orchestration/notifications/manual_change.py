@@ -88,11 +88,11 @@ def _was_done(store: Store, context: Context, config: ModelConfig) -> bool:
     request = f"{dag_run.dag_id}/{dag_run.run_id}"
     try:
         promotions = PromotionLog(store, config.name)
-        entry = promotions.made_by(request, dag_run.run_after)
+        entry = promotions.entry_for_request(request, dag_run.run_after)
         if entry is None:
             return False
         if entry.kind is PromotionKind.RELEASE:
-            since = promotions.came_by(entry).created_at
+            since = promotions.promotion_of(entry).created_at
             tell_by_hand(store, context, released, entry, serving_since=since)
         else:
             plan = plan_rollback(store, config.name, request=request, since=dag_run.run_after)

@@ -95,13 +95,13 @@ def _send_what_waits(store: Store) -> None:
 
 def tell_directly(context: Context, problem: str) -> None:
     """Say that a run ended while its store refuses, so that there is no record to speak from."""
-    from include.retraining.alerts.notice import Kind, Links, alert
+    from include.retraining.alerts.notice import Links, NoticeKind, alert
 
     dag_id, run_id = context["dag"].dag_id, context["run_id"]
     model = model_of(dag_id)
     notice = alert(
         event="store",
-        kind=Kind.BROKEN,
+        kind=NoticeKind.BROKEN,
         key=f"{dag_id}.{run_id}.store",
         title=model.replace("_", " ").capitalize(),
         model=model,

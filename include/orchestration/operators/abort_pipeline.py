@@ -9,7 +9,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from include.orchestration.notifications.send import tell
 from include.orchestration.runtime.bundle import assert_own_bundle
-from include.orchestration.runtime.errors import failing_clearly
+from include.orchestration.runtime.errors import fail_permanent_errors
 from include.orchestration.runtime.run_reference import run_reference
 from include.orchestration.runtime.store import open_store
 
@@ -32,7 +32,7 @@ class AbortPipelineOperator(BaseOperator):
         from include.retraining.decisions.record import Outcome
         from include.retraining.steps.decide import abort
 
-        with failing_clearly():
+        with fail_permanent_errors():
             assert_own_bundle(context)
             store = open_store()
             record = abort(store, run_reference(context))

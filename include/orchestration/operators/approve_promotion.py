@@ -15,8 +15,8 @@ from airflow.sdk import Context, Param
 from include.orchestration.notifications.send import tell_notice
 from include.orchestration.operators.branching import LeadsOn
 from include.orchestration.runtime.bundle import assert_own_bundle
-from include.orchestration.runtime.errors import failing_clearly
-from include.orchestration.runtime.run_reference import attempt_word, run_reference
+from include.orchestration.runtime.errors import fail_permanent_errors
+from include.orchestration.runtime.run_reference import attempt_id, run_reference
 from include.orchestration.runtime.store import open_store
 from include.orchestration.runtime.urls import answer_url, repository_url, run_url
 from include.retraining.exceptions import ParameterError
@@ -82,7 +82,7 @@ class ApprovePromotionOperator(LeadsOn, HITLBranchOperator):
         from include.retraining.decisions.approval import find_answer
         from include.retraining.decisions.evidence import judged_evidence
 
-        with failing_clearly():
+        with fail_permanent_errors():
             assert_own_bundle(context)
             store, run = open_store(), run_reference(context)
             evidence = judged_evidence(store, run)
@@ -98,7 +98,7 @@ class ApprovePromotionOperator(LeadsOn, HITLBranchOperator):
         self.subject = question.subject
         self.body = question.body(_view_url(context))
         links = _links(context, self.task_id)
-        notice = question_notice(question, links, attempt=attempt_word(context))
+        notice = question_notice(question, links, attempt=attempt_id(context))
         # Told once the question is there, which is why Airflow has to do it.
         self.notifiers = [lambda _: tell_notice(store, notice)]  # type: ignore[list-item]
         self.log.info("%s\n%s\n%s", question.subject, links.page, self.body)
@@ -111,7 +111,7 @@ class ApprovePromotionOperator(LeadsOn, HITLBranchOperator):
 
         if "error" in event:
             return super().execute_complete(context, event)
-        with failing_clearly():
+        with fail_permanent_errors():
             assert_own_bundle(context)
             note = _note(event.get("params_input"))
             store, run = open_store(), run_reference(context)

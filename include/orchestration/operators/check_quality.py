@@ -9,7 +9,7 @@ from airflow.sdk import BaseBranchOperator, Context
 
 from include.orchestration.operators.branching import LeadsOn
 from include.orchestration.runtime.bundle import assert_own_bundle
-from include.orchestration.runtime.errors import failing_clearly
+from include.orchestration.runtime.errors import fail_permanent_errors
 from include.orchestration.runtime.lineage import NamesLineage
 from include.orchestration.runtime.run_reference import run_reference
 from include.orchestration.runtime.store import open_store
@@ -47,7 +47,7 @@ class CheckQualityOperator(LeadsOn, NamesLineage, BaseBranchOperator):
         from include.retraining.steps.decide import check_quality
         from include.retraining.store.layout import version_folder
 
-        with failing_clearly():
+        with fail_permanent_errors():
             assert_own_bundle(context)
             store, run = open_store(), run_reference(context)
             verdict = check_quality(store, run)

@@ -10,11 +10,11 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from include.orchestration.notifications.send import tell
 from include.orchestration.operators.champion_asset import champion_asset
 from include.orchestration.runtime.bundle import assert_own_bundle
-from include.orchestration.runtime.errors import failing_clearly
+from include.orchestration.runtime.errors import fail_permanent_errors
 from include.orchestration.runtime.lineage import NamesLineage
 from include.orchestration.runtime.run_reference import run_reference
 from include.orchestration.runtime.store import open_store
-from include.orchestration.runtime.supervisor import end_with_supervisor
+from include.orchestration.runtime.supervisor import die_with_parent
 
 
 class DeployModelOperator(NamesLineage, BaseOperator):
@@ -43,8 +43,8 @@ class DeployModelOperator(NamesLineage, BaseOperator):
         from include.retraining.steps.plan import changed_since
         from include.retraining.store.layout import promotion_key, version_folder
 
-        end_with_supervisor()
-        with failing_clearly():
+        die_with_parent()
+        with fail_permanent_errors():
             assert_own_bundle(context)
             store, run = open_store(), run_reference(context)
             manifest = read_manifest(store, current_plan(store, run.paths))

@@ -12,7 +12,7 @@ from include.orchestration.forms.run_form import read_params
 from include.orchestration.notifications.run_ended import close_and_tell
 from include.orchestration.operators.branching import LeadsOn
 from include.orchestration.runtime.bundle import IMAGE_VARIABLE, assert_own_bundle, git_sha
-from include.orchestration.runtime.errors import failing_clearly
+from include.orchestration.runtime.errors import fail_permanent_errors
 from include.orchestration.runtime.run_reference import run_reference
 from include.orchestration.runtime.store import open_store
 from include.retraining.config.compute import resolve
@@ -50,7 +50,7 @@ class PlanRunOperator(LeadsOn, BaseBranchOperator):
         from include.retraining.steps.plan import hopeless, plan_run, unchanged
         from include.retraining.store.layout import RunPaths
 
-        with failing_clearly():
+        with fail_permanent_errors():
             assert_own_bundle(context)
             params = read_params(context, self.config.trigger.timezone)
             self.log.info("params: %s", params.model_dump(mode="json"))

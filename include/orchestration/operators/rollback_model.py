@@ -16,9 +16,9 @@ from include.orchestration.forms.request_form import Request, read_request, roll
 from include.orchestration.notifications.manual_change import tell_by_hand
 from include.orchestration.operators.champion_asset import champion_asset
 from include.orchestration.runtime.bundle import assert_own_bundle
-from include.orchestration.runtime.errors import failing_clearly
+from include.orchestration.runtime.errors import fail_permanent_errors
 from include.orchestration.runtime.store import StoreAddress, open_store, store_address
-from include.orchestration.runtime.supervisor import end_with_supervisor
+from include.orchestration.runtime.supervisor import die_with_parent
 from include.retraining.config.compute import LocalCompute
 from include.retraining.config.model import load_model
 from include.retraining.exceptions import ArtifactError, EvidenceError, InfrastructureError
@@ -38,7 +38,7 @@ class CheckRollbackOperator(BaseOperator):
         """Return the plan, for the tasks behind it."""
         from include.retraining.rollback.plan import plan_rollback
 
-        with failing_clearly():
+        with fail_permanent_errors():
             assert_own_bundle(context)
             request = read_request(context, rollback_params())
             plan = plan_rollback(
@@ -75,7 +75,7 @@ class TryVersionOperator(BaseOperator):
 
     def execute(self, context: Context) -> str:
         """Return what was tried, in a sentence."""
-        with failing_clearly():
+        with fail_permanent_errors():
             root = assert_own_bundle(context)
             plan = read_plan(context, self.plan_task)
             exit_code, line = self._run(root, store_address(), plan)
@@ -128,8 +128,8 @@ class RollBackOperator(BaseOperator):
         from include.retraining.registry.promotion import Registry
         from include.retraining.rollback.messages import rolled_back
 
-        end_with_supervisor()
-        with failing_clearly():
+        die_with_parent()
+        with fail_permanent_errors():
             assert_own_bundle(context)
             request = read_request(context, rollback_params())
             plan = read_plan(context, self.plan_task)

@@ -15,7 +15,7 @@ from include.orchestration.forms.run_form import read_params
 from include.orchestration.notifications.run_ended import close_and_tell
 from include.orchestration.operators.watched_delivery import WatchedDelivery
 from include.orchestration.runtime.bundle import assert_own_bundle
-from include.orchestration.runtime.errors import failing_clearly
+from include.orchestration.runtime.errors import fail_permanent_errors
 from include.orchestration.runtime.run_reference import run_reference
 from include.orchestration.runtime.store import open_store, store_address
 from include.orchestration.runtime.urls import airflow_url
@@ -88,7 +88,7 @@ class FlagSensor(FileSensor):
 
     def _look(self, context: Context, *, deadline: float) -> None:
         """Return when the delivery is complete; defer or give up when it is not."""
-        with failing_clearly():
+        with fail_permanent_errors():
             assert_own_bundle(context)
             params = read_params(context, self.config.trigger.timezone)
             watched = WatchedDelivery.of(store_address().uri, self.config, params.date)

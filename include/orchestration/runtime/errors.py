@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def failing_clearly() -> Iterator[None]:
+def fail_permanent_errors() -> Iterator[None]:
     """Log the core's errors as one line, and turn permanent ones into a failure without retry."""
     try:
         yield

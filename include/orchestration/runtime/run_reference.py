@@ -28,7 +28,7 @@ def run_reference(context: Context) -> RunRef:
         NotFound: in a callback that Airflow gave no run to, when the time the run was due cannot
             be read from its id either.
     """
-    from include.retraining.runs.manifest import Cause
+    from include.retraining.runs.manifest import TriggeredBy
     from include.retraining.runs.reference import RunRef
 
     dag_id = context["dag"].dag_id
@@ -41,13 +41,13 @@ def run_reference(context: Context) -> RunRef:
         run_id=context["run_id"],
         run_after=_time_in(context["run_id"]),
         clear=0,
-        cause=Cause(run_type=context["run_id"].partition("__")[0]),
+        cause=TriggeredBy(run_type=context["run_id"].partition("__")[0]),
     )
 
 
 def reference_to(dag_id: str, dag_run: Any) -> RunRef:
     """Return a run of a DAG as Airflow's task SDK describes it."""
-    from include.retraining.runs.manifest import Cause
+    from include.retraining.runs.manifest import TriggeredBy
     from include.retraining.runs.reference import RunRef
 
     return RunRef(
@@ -56,14 +56,14 @@ def reference_to(dag_id: str, dag_run: Any) -> RunRef:
         run_id=dag_run.run_id,
         run_after=dag_run.run_after,
         clear=dag_run.clear_number or 0,
-        cause=Cause(
+        cause=TriggeredBy(
             run_type=str(getattr(dag_run.run_type, "value", dag_run.run_type)),
             user=dag_run.triggering_user_name,
         ),
     )
 
 
-def attempt_word(context: Context) -> str:
+def attempt_id(context: Context) -> str:
     """Return the word that tells this try of a task from any other of the same run."""
     dag_run: Any = context["dag_run"]
     return f"{dag_run.clear_number or 0}-{context['ti'].try_number}"

@@ -13,7 +13,7 @@ import sys
 PR_SET_PDEATHSIG = 1
 
 
-def end_with_supervisor() -> None:
+def die_with_parent() -> None:
     """Let the kernel kill this process at the moment when its parent dies.
 
     Only Linux can; elsewhere an orphan may still go on, and a promotion that it makes is told by

@@ -138,12 +138,12 @@ def stop_lost_jobs(store: Store, ended: EndedRun, context: Context) -> list[str]
 
 
 def _lost_jobs_notice(ended: EndedRun, names: list[str], context: Context) -> Notice:
-    from include.retraining.alerts.notice import Kind, Links, alert
+    from include.retraining.alerts.notice import Links, NoticeKind, alert
 
     run = ended.run
     return alert(
         event="lost_job",
-        kind=Kind.GOOD_NEWS,
+        kind=NoticeKind.GOOD_NEWS,
         key=f"{run.model}.{run.paths.run}.{run.clear:03d}.lost_job.{names[-1]}",
         title=run.model.replace("_", " ").capitalize(),
         model=run.model,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from airflow.sdk import get_current_context
 
 from include.orchestration.runtime.bundle import assert_own_bundle
-from include.orchestration.runtime.errors import failing_clearly
+from include.orchestration.runtime.errors import fail_permanent_errors
 from include.orchestration.runtime.store import open_store
 from include.retraining.config.model import model_names
 from include.retraining.exceptions import RetrainingError
@@ -34,7 +34,7 @@ def resend_notices() -> int:
     from include.retraining.alerts.outbox import deliver_waiting
 
     context = get_current_context()
-    with failing_clearly():
+    with fail_permanent_errors():
         store = _open()
         links_of = links_without_log(store, repository_url(context))
         return deliver_waiting(store, send_notice, links_of=links_of)
@@ -45,7 +45,7 @@ def close_dead_runs() -> list[str]:
     from include.orchestration.watch.ended_runs import close_dead_run
 
     context = get_current_context()
-    with failing_clearly():
+    with fail_permanent_errors():
         store = _open()
         closed = _each(_ended_runs(store), lambda ended: close_dead_run(store, ended, context))
         return [ended.run.run_id for ended, is_closed in closed if is_closed]
@@ -56,7 +56,7 @@ def stop_lost_jobs() -> list[str]:
     from include.orchestration.watch.ended_runs import stop_lost_jobs as stop
 
     context = get_current_context()
-    with failing_clearly():
+    with fail_permanent_errors():
         store = _open()
         stopped = _each(_ended_runs(store), lambda ended: stop(store, ended, context))
         return [name for _, names in stopped for name in names]
@@ -67,7 +67,7 @@ def check_models() -> list[str]:
     from include.orchestration.watch.models import check_model
 
     context = get_current_context()
-    with failing_clearly():
+    with fail_permanent_errors():
         store = _open()
         checked = _each(model_names(), lambda name: check_model(store, name, context))
         return [f"{name}: {problem}" for name, problems in checked for problem in problems]
@@ -79,7 +79,7 @@ def leave_mark() -> None:
 
     context = get_current_context()
     ti: Any = context["ti"]
-    with failing_clearly():
+    with fail_permanent_errors():
         states = ti.get_task_states(dag_id=ti.dag_id, run_ids=[ti.run_id])[ti.run_id]
         others = {name: state for name, state in states.items() if name != ti.task_id}
         failed = sorted(name for name, state in others.items() if state != "success")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from include.retraining.alerts.notice import Kind, Links, Notice, alert, serving_now
+from include.retraining.alerts.notice import Links, Notice, NoticeKind, alert, serving_now
 from include.retraining.decisions.evidence import Evidence
 from include.retraining.exceptions import ArtifactError, EvidenceError
 from include.retraining.formatting.markdown import NOTHING, code, escaped, table
@@ -162,7 +162,7 @@ def question_notice(question: Question, links: Links, *, attempt: str) -> Notice
     until = f"{question.expires_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     return alert(
         event=EVENT,
-        kind=Kind.WAITING,
+        kind=NoticeKind.WAITING,
         key=f"{manifest.model}.{manifest.run}.{attempt}.approval",
         title=manifest.config["title"],
         model=manifest.model,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from include.retraining.alerts.notice import Kind, Links, Notice, alert, serving_words
+from include.retraining.alerts.notice import Links, Notice, NoticeKind, alert, serving_words
 from include.retraining.decisions.phrases import HAPPENED
 from include.retraining.decisions.record import (
     PROMOTES,
@@ -19,14 +19,14 @@ class _Text(NamedTuple):
 
     event: str
     """Names the page in `docs/runbooks/` too, where there is something to do."""
-    kind: Kind
+    kind: NoticeKind
     step: str
 
 
-_TEXTS: dict[Outcome, _Text] = {
+_MESSAGES: dict[Outcome, _Text] = {
     Outcome.PROMOTED: _Text(
         "promoted",
-        Kind.GOOD_NEWS,
+        NoticeKind.GOOD_NEWS,
         (
             "Nothing to do. To undo it, trigger `rollback_model` for `{model}` in the Airflow UI, "
             'or type `python -m include.retraining rollback {model} --to {previous} --reason "…"`.'
@@ -34,12 +34,12 @@ _TEXTS: dict[Outcome, _Text] = {
     ),
     Outcome.REJECTED: _Text(
         "rejected",
-        Kind.REJECTED,
+        NoticeKind.REJECTED,
         "Nothing is broken. See the run's card for what it lacks; the next delivery is tried anew.",
     ),
     Outcome.CANNOT_JUDGE: _Text(
         "cannot_judge",
-        Kind.BROKEN,
+        NoticeKind.BROKEN,
         (
             "Repair what the reason names and clear `evaluate_model` in the run. For a champion "
             "that is lost: `python -m include.retraining promote {model} --version {version} "
@@ -48,7 +48,7 @@ _TEXTS: dict[Outcome, _Text] = {
     ),
     Outcome.DATA_REJECTED: _Text(
         "data_rejected",
-        Kind.REJECTED,
+        NoticeKind.REJECTED,
         (
             "Ask the producer to mend the files and to write the flag again: the next run, by "
             "schedule or triggered, takes them. If the YAML or the contract is at fault, mend it, "
@@ -57,28 +57,28 @@ _TEXTS: dict[Outcome, _Text] = {
     ),
     Outcome.NO_DATA: _Text(
         "no_data",
-        Kind.BROKEN,
+        NoticeKind.BROKEN,
         "Ask the producer. Once it is there, clear `wait_for_data` or let the next run find it.",
     ),
     Outcome.FAILED: _Text(
         "broken",
-        Kind.BROKEN,
+        NoticeKind.BROKEN,
         "Read the log, repair the cause and clear the failed task.",
     ),
     Outcome.CANCELLED: _Text(
         "broken",
-        Kind.BROKEN,
+        NoticeKind.BROKEN,
         "Trigger it again when it should go on.",
     ),
     Outcome.SUPERSEDED: _Text(
         "superseded",
-        Kind.REJECTED,
+        NoticeKind.REJECTED,
         "Nothing to do: the next delivery is judged against what serves then. A version that was "
         "rolled back serves again only by `rollback_model`.",
     ),
     Outcome.HELD: _Text(
         "held",
-        Kind.REJECTED,
+        NoticeKind.REJECTED,
         (
             "When the rollback is dealt with, trigger `release_model` for `{model}` in the Airflow "
             'UI, or type `python -m include.retraining release {model} --reason "…"`.'
@@ -86,17 +86,17 @@ _TEXTS: dict[Outcome, _Text] = {
     ),
     Outcome.APPROVAL_REJECTED: _Text(
         "approval_rejected",
-        Kind.REJECTED,
+        NoticeKind.REJECTED,
         "To ask again, clear `approve_promotion` in the run.",
     ),
     Outcome.APPROVAL_EXPIRED: _Text(
         "approval_expired",
-        Kind.REJECTED,
+        NoticeKind.REJECTED,
         "To ask again, clear `approve_promotion` in the run.",
     ),
     Outcome.DRY_RUN: _Text(
         "dry_run",
-        Kind.REJECTED,
+        NoticeKind.REJECTED,
         "Trigger it without `dry_run` to act on it.",
     ),
 }
@@ -187,14 +187,14 @@ CAUSES: dict[str, tuple[str, str]] = {
 _CAUSE_PAGES = {"registry": "promotion_log"}
 
 
-def kind_of(outcome: Outcome) -> Kind | None:
+def kind_of(outcome: Outcome) -> NoticeKind | None:
     """Return how the message about an outcome wants to be read; None where there is none."""
-    return _TEXTS[outcome].kind if outcome in _TEXTS else None
+    return _MESSAGES[outcome].kind if outcome in _MESSAGES else None
 
 
 def event_of(outcome: Outcome) -> str | None:
     """Return the word for the message about an outcome; None where there is none."""
-    return _TEXTS[outcome].event if outcome in _TEXTS else None
+    return _MESSAGES[outcome].event if outcome in _MESSAGES else None
 
 
 def notice_key(record: DecisionRecord, event: str) -> str:
@@ -204,9 +204,9 @@ def notice_key(record: DecisionRecord, event: str) -> str:
 
 def notice_for(record: DecisionRecord, links: Links) -> Notice | None:
     """Return the message about a decision, or None when there is nothing to tell (no change)."""
-    if record.outcome not in _TEXTS:
+    if record.outcome not in _MESSAGES:
         return None
-    text = _TEXTS[record.outcome]
+    text = _MESSAGES[record.outcome]
     words, template = CAUSES.get(record.failure or "", ("", text.step))
     if record.outcome is not Outcome.FAILED:
         words, template = "", text.step
@@ -253,7 +253,7 @@ def card_notice(record: DecisionRecord, links: Links, problem: str) -> Notice:
         record,
         links,
         event="card",
-        kind=Kind.BROKEN,
+        kind=NoticeKind.BROKEN,
         headline=headline,
         why=problem,
         step=step,
@@ -265,7 +265,7 @@ def _about(
     links: Links,
     *,
     event: str,
-    kind: Kind,
+    kind: NoticeKind,
     headline: str,
     why: str,
     step: str,

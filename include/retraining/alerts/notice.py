@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from include.retraining.config.notice_kind import Kind
+from include.retraining.config.notice_kind import NoticeKind
 from include.retraining.documents import Document
 from include.retraining.formatting.numbers import cut
 from include.retraining.formatting.visible_text import visible
@@ -21,7 +21,7 @@ from include.retraining.registry.promotion_log import PromotionLog, serving_of
 from include.retraining.runs.manifest import Serving
 from include.retraining.store.redaction import redact
 
-__all__ = ["Kind", "Links", "Notice", "alert", "escaped", "serving_now", "serving_words"]
+__all__ = ["Links", "Notice", "NoticeKind", "alert", "escaped", "serving_now", "serving_words"]
 
 REASON_LENGTH = 600
 RUNBOOKS = "docs/runbooks"
@@ -39,10 +39,10 @@ class _Look:
 
 
 _LOOKS = {
-    Kind.BROKEN: _Look(":rotating_light:", "Broken", "#D40E0D"),
-    Kind.REJECTED: _Look(":no_entry_sign:", "Not promoted", "#8D99AE"),
-    Kind.WAITING: _Look(":raised_hand:", "Waiting for you", "#ECB22E"),
-    Kind.GOOD_NEWS: _Look(":white_check_mark:", "Good news", "#2EB67D"),
+    NoticeKind.BROKEN: _Look(":rotating_light:", "Broken", "#D40E0D"),
+    NoticeKind.REJECTED: _Look(":no_entry_sign:", "Not promoted", "#8D99AE"),
+    NoticeKind.WAITING: _Look(":raised_hand:", "Waiting for you", "#ECB22E"),
+    NoticeKind.GOOD_NEWS: _Look(":white_check_mark:", "Good news", "#2EB67D"),
 }
 
 
@@ -82,7 +82,7 @@ class Notice(Document):
     """Names the event: the same event has the same key, whoever tells it."""
     event: str
     """`promoted`, `rejected`, `cannot_judge`, `data_rejected`, `no_data`, `broken`, …"""
-    kind: Kind = Kind.BROKEN
+    kind: NoticeKind = NoticeKind.BROKEN
     model: str
     text: str
     """All of it for a notification or where blocks are not shown. Escaped for Slack."""
@@ -107,7 +107,7 @@ class Notice(Document):
 def alert(
     *,
     event: str,
-    kind: Kind,
+    kind: NoticeKind,
     key: str,
     title: str,
     model: str,
@@ -227,7 +227,7 @@ def serving_now(log: PromotionLog, champion: PromotionEntry | None) -> str:
     """Say what serves by a model's newest entry, and since when."""
     if champion is None:
         return serving_words(None, None)
-    return serving_words(serving_of(champion), log.came_by(champion).created_at)
+    return serving_words(serving_of(champion), log.promotion_of(champion).created_at)
 
 
 def serving_words(serving: Serving | None, since: datetime | None) -> str:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 from include.retraining.alerts.announcing import LinksOf, spoken
-from include.retraining.alerts.notice import Kind, Links, Notice, alert
+from include.retraining.alerts.notice import Links, Notice, NoticeKind, alert
 from include.retraining.documents import Document
 from include.retraining.exceptions import EvidenceError, NotSent, StorageError
 from include.retraining.formatting.numbers import cut
@@ -194,7 +194,7 @@ def _stored(store: Store, key: str, links_of: LinksOf | None = None) -> Notice |
     except EvidenceError as error:  # one damaged notice must not hold the others back
         notice = alert(
             event="outbox",
-            kind=Kind.BROKEN,
+            kind=NoticeKind.BROKEN,
             key=key,
             title="Alerts",
             model="",

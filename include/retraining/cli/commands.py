@@ -93,13 +93,13 @@ def verify(chosen: argparse.Namespace) -> Result:
 def try_version(chosen: argparse.Namespace) -> Result:
     """Let a version that served answer, and change nothing."""
     from include.retraining.config.model import load_model
-    from include.retraining.rollback.smoke_test import try_version as let_answer
+    from include.retraining.rollback.smoke_test import smoke_test_version
 
     if chosen.watch_parent:
-        from include.retraining.runs.process import end_with_parent
+        from include.retraining.runs.process import die_with_parent
 
-        end_with_parent()
-    tried = let_answer(_log(chosen).store, load_model(chosen.name), chosen.version)
+        die_with_parent()
+    tried = smoke_test_version(_log(chosen).store, load_model(chosen.name), chosen.version)
     return Result({"tried": tried}, lambda: [tried])
 
 
@@ -110,7 +110,7 @@ def rollback(chosen: argparse.Namespace) -> Result:
     from include.retraining.registry.promotion import Registry
     from include.retraining.rollback.messages import rolled_back
     from include.retraining.rollback.plan import plan_behind, plan_rollback
-    from include.retraining.rollback.smoke_test import try_version as let_answer
+    from include.retraining.rollback.smoke_test import smoke_test_version
 
     log, actor = _log(chosen), _user()
     reason = checked_reason(actor, chosen.reason)
@@ -126,7 +126,7 @@ def rollback(chosen: argparse.Namespace) -> Result:
         plan = plan_behind(log, made)
         return _changed(made, lines, _told(log, made, rolled_back, plan=plan, tried=""))
     plan = plan_rollback(log.store, chosen.name, chosen.to, seen=chosen.generation)
-    tried = let_answer(log.store, load_model(chosen.name), plan.target.version)
+    tried = smoke_test_version(log.store, load_model(chosen.name), plan.target.version)
     if chosen.dry_run:
         lines = [f"Dry run, nothing was changed. It would be: {plan.words}.", f"Tried: {tried}."]
         return Result({**plan.model_dump(mode="json"), "tried": tried}, lambda: lines)
@@ -147,7 +147,7 @@ def release(chosen: argparse.Namespace) -> Result:
 
     log = _log(chosen)
     entry = Registry(log.store, log.model).release(actor=_user(), reason=chosen.reason)
-    since = log.came_by(entry).created_at
+    since = log.promotion_of(entry).created_at
     told = _told(log, entry, released, serving_since=since)
     return _changed(entry, [_serves(log, entry)], told)
 
@@ -280,7 +280,7 @@ def _serves(log: PromotionLog, entry: PromotionEntry | None) -> str:
     """Say what serves by an entry, and since when."""
     if entry is None:
         return f"{log.model}: nothing serves yet"
-    return tables.champion_line(entry, log.came_by(entry))
+    return tables.champion_line(entry, log.promotion_of(entry))
 
 
 def _changed(entry: PromotionEntry, lines: list[str], told: str) -> Result:

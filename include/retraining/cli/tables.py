@@ -23,20 +23,20 @@ if TYPE_CHECKING:
 _COLOURS = {"pass": "green", "fail": "red", "cannot_judge": "yellow", "not_judged": "dim"}
 
 
-def champion_line(entry: PromotionEntry, came_by: PromotionEntry) -> str:
+def champion_line(entry: PromotionEntry, promotion: PromotionEntry) -> str:
     """Say what serves, in one line.
 
     Args:
         entry: the newest.
-        came_by: the one by which its version came to serve.
+        promotion: the one by which its version came to serve.
     """
     score = "" if entry.value is None else f", {entry.metric} {number(entry.value)}"
     line = (
         f"{entry.model}: version {entry.version} (generation {entry.generation}{score}) serves "
-        f"since {_time(came_by.created_at)}, by {came_by.kind.value} of {came_by.actor}: "
-        f"{came_by.reason}"
+        f"since {_time(promotion.created_at)}, by {promotion.kind.value} of {promotion.actor}: "
+        f"{promotion.reason}"
     )
-    if entry.generation != came_by.generation:
+    if entry.generation != promotion.generation:
         line += f"; {entry.actor} released it at {_time(entry.created_at)}: {entry.reason}"
     return f"{line}; no run promotes until it is released" if entry.is_held else line
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 
-class Kind(StrEnum):
+class NoticeKind(StrEnum):
     """How a message wants to be read. Each kind looks different and may have its own channel."""
 
     BROKEN = "broken"

@@ -12,7 +12,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, Tag, field_validator, mo
 
 from include.retraining.config.base import Count, Limit, Name, Section, Text
 from include.retraining.config.csv_dialect import CsvDialect
-from include.retraining.config.notice_kind import Kind
+from include.retraining.config.notice_kind import NoticeKind
 from include.retraining.config.trigger import refuse_escaping
 from include.retraining.config.yaml_words import misread
 from include.retraining.documents import canonical_json
@@ -317,12 +317,12 @@ class Alerts(Section):
 
     connection: Name = DEFAULT_CONNECTION
     """The Airflow connection (Slack incoming webhook) that messages go through."""
-    by_kind: dict[Kind, Name] = Field(default_factory=dict)
+    by_kind: dict[NoticeKind, Name] = Field(default_factory=dict)
     """Another connection, which is another channel, for some kinds of message: `broken` (someone
     must act), `rejected` (nothing was promoted, as it should be), `waiting` (an approval),
     `good_news` (promoted, recovered, rolled back)."""
 
-    def connections(self, kind: Kind) -> tuple[str, ...]:
+    def connections(self, kind: NoticeKind) -> tuple[str, ...]:
         """Return the connections to try for a kind of message, the best first."""
         chosen = (self.by_kind.get(kind, self.connection), self.connection, DEFAULT_CONNECTION)
         return tuple(dict.fromkeys(chosen))

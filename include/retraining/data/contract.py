@@ -47,10 +47,10 @@ from include.retraining.data.frame_rules import (
 from include.retraining.data.refusal import refused
 from include.retraining.data.type_rules import type_hint, type_rule, wrong_types
 from include.retraining.data.violations import (
+    DUPLICATE_COLUMN,
     FINITE,
     MATCHED,
     NOT_NULL,
-    ONCE,
     ORDERED,
     PRESENT,
     SINGLE,
@@ -180,7 +180,7 @@ def find_violations(frame: pd.DataFrame, expected: Expectations) -> list[Violati
     """
     found: list[Violation] = []
     twice = frame.columns.duplicated()
-    found += [Violation(str(name), ONCE) for name in sorted(set(frame.columns[twice]))]
+    found += [Violation(str(name), DUPLICATE_COLUMN) for name in sorted(set(frame.columns[twice]))]
     frame = frame.loc[:, ~twice] if twice.any() else frame
     unmatched = unmatched_patterns(expected.schema, frame.columns)
     found += [Violation(pattern, MATCHED) for pattern in unmatched]

@@ -25,7 +25,7 @@ FAR = 1_000_000
 
 
 @dataclass(frozen=True)
-class Canary:
+class BadFrame:
     """A frame with one fault."""
 
     name: str
@@ -36,7 +36,7 @@ class Canary:
     """By one of these rules."""
 
 
-def refused_canaries(frame: pd.DataFrame, expected: Expectations) -> tuple[str, ...]:
+def check_contract_refuses(frame: pd.DataFrame, expected: Expectations) -> tuple[str, ...]:
     """Return the names of the bad frames that were refused: all of them.
 
     Args:
@@ -48,7 +48,7 @@ def refused_canaries(frame: pd.DataFrame, expected: Expectations) -> tuple[str, 
     """
     refused = []
     sample, expected = _sample(frame, expected)
-    for canary in _canaries(sample, expected):
+    for canary in _bad_frames(sample, expected):
         told_of = {
             violation.column
             for violation in find_violations(canary.frame, expected)
@@ -82,26 +82,26 @@ def _sample(frame: pd.DataFrame, expected: Expectations) -> tuple[pd.DataFrame, 
     return sample, replace(expected, schema=schema, features=features)
 
 
-def _canaries(sample: pd.DataFrame, expected: Expectations) -> Iterator[Canary]:
+def _bad_frames(sample: pd.DataFrame, expected: Expectations) -> Iterator[BadFrame]:
     data, schema = expected.config.data, expected.schema
-    yield Canary("column dropped", sample.drop(columns=data.label), (data.label,), (PRESENT,))
+    yield BadFrame("column dropped", sample.drop(columns=data.label), (data.label,), (PRESENT,))
     twice = sample[data.key].copy()
     twice.iloc[-1] = twice.iloc[0]
-    yield Canary("key twice", _changed(sample, {data.key: twice}), (data.key,), (UNIQUE,))
+    yield BadFrame("key twice", _changed(sample, {data.key: twice}), (data.key,), (UNIQUE,))
     missing = tuple(
         name
         for name in dict.fromkeys((data.label, *schema.columns))
         if name in sample.columns and (name == data.label or not schema.columns[name].nullable)
     )
     holes = {name: sample[name].where(np.arange(len(sample)) > 0) for name in missing}
-    yield Canary("values missing", _changed(sample, holes), missing, (NOT_NULL,))
+    yield BadFrame("values missing", _changed(sample, holes), missing, (NOT_NULL,))
     infinite = {
         name: _with_first(sample[name], np.inf)
         for name in sample.columns
         if pd.api.types.is_float_dtype(sample[name].dtype)
     }
     if infinite:
-        yield Canary("infinite", _changed(sample, infinite), tuple(infinite), (FINITE,))
+        yield BadFrame("infinite", _changed(sample, infinite), tuple(infinite), (FINITE,))
     outside = {
         name: _with_first(sample[name], value)
         for name, column in schema.columns.items()
@@ -110,7 +110,7 @@ def _canaries(sample: pd.DataFrame, expected: Expectations) -> Iterator[Canary]:
     }
     checks = tuple(check_name(check) for name in outside for check in schema.columns[name].checks)
     if outside:
-        yield Canary("out of range", _changed(sample, outside), tuple(outside), checks)
+        yield BadFrame("out of range", _changed(sample, outside), tuple(outside), checks)
 
 
 def _changed(sample: pd.DataFrame, columns: dict[str, pd.Series[Any]]) -> pd.DataFrame:

@@ -40,7 +40,7 @@ def gather(store: Store, run: RunRef, outcome: Outcome, reason: str) -> Decision
             entry = promotion_by(log, run.run_id, run.clear, verdict)
         champion = entry or log.champion()
         if champion is not None:
-            previous, since = serving_of(champion), log.came_by(champion).created_at
+            previous, since = serving_of(champion), log.promotion_of(champion).created_at
     except RegistryError as error:
         reason = cut(f"{reason} (what serves is unknown: {error})", REASON_LENGTH)
     if entry is not None:

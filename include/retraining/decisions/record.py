@@ -11,7 +11,7 @@ from include.retraining.decisions.approval import Approval
 from include.retraining.documents import Document
 from include.retraining.gate.report import EvaluationReport
 from include.retraining.gate.verdict import Verdict
-from include.retraining.runs.manifest import Cause, Code, Delivery, Flag, Params, Serving
+from include.retraining.runs.manifest import Code, Delivery, Flag, Params, Serving, TriggeredBy
 from include.retraining.runs.usage import ComputeUsed
 from include.retraining.store.seen import Seen
 
@@ -69,7 +69,7 @@ class DecisionRecord(Document):
     run_after: datetime
     failed_task: str | None = None
     """The task that ended the run, where one did."""
-    cause: Cause
+    cause: TriggeredBy
     params: Params | None
     """None when the run ended before they were accepted."""
     flag: Flag | None

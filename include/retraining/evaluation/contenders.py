@@ -39,7 +39,7 @@ Role = Literal["challenger", "champion", "best", "baseline"]
 
 
 @dataclass(frozen=True)
-class Entrant:
+class Contender:
     """One version's part in an evaluation. An opponent that cannot be scored still takes part."""
 
     role: Role
@@ -62,7 +62,7 @@ class Entrant:
         return self.manifest.features if self.manifest else ()
 
 
-def find_opponents(store: Store, model: str, metric: str) -> list[Entrant]:
+def find_opponents(store: Store, model: str, metric: str) -> list[Contender]:
     """Return the champion, then the best of the last ten champions unless it is the same version.
 
     Raises:
@@ -80,9 +80,9 @@ def find_opponents(store: Store, model: str, metric: str) -> list[Entrant]:
     return opponents
 
 
-def _opponent(store: Store, role: Role, entry: PromotionEntry) -> Entrant:
+def _opponent(store: Store, role: Role, entry: PromotionEntry) -> Contender:
     serving = Serving(version=entry.version, generation=entry.generation)
-    entrant = Entrant(role, serving, judged=entry.judged)
+    entrant = Contender(role, serving, judged=entry.judged)
     try:
         manifest = read_version(store, entry.model, entry.version, digest=entry.version_digest)
     except (ArtifactError, EvidenceError, NotFound) as error:
@@ -90,9 +90,9 @@ def _opponent(store: Store, role: Role, entry: PromotionEntry) -> Entrant:
     return replace(entrant, manifest=manifest)
 
 
-def let_predict(
-    store: Store, opponent: Entrant, holdout: HoldoutRows, *, problem: str, trusted: Sequence[str]
-) -> Entrant:
+def predict_holdout(
+    store: Store, opponent: Contender, holdout: HoldoutRows, *, problem: str, trusted: Sequence[str]
+) -> Contender:
     """Return an opponent with its predictions; whatever prevents them becomes its error.
 
     Args:

@@ -7,7 +7,7 @@ import pandas as pd
 from sklearn.dummy import DummyClassifier, DummyRegressor
 
 from include.retraining.data.labels import Array, Class, is_class
-from include.retraining.evaluation.contenders import Entrant
+from include.retraining.evaluation.contenders import Contender
 from include.retraining.training.predictions import Predictions, predict
 
 _OF_ABSOLUTE_ERRORS = frozenset({"neg_mean_absolute_error", "neg_median_absolute_error"})
@@ -26,7 +26,7 @@ _OF_PROBABILITIES = frozenset({
 
 def naive_baseline(
     labels: Array, rows: int, *, problem: str, metric: str, positive: Class | None
-) -> Entrant:
+) -> Contender:
     """Return someone who knows nothing but the training labels, and makes the best of them.
 
     What it always says fits the decision metric: the median where errors are absolute, the mean for
@@ -46,7 +46,7 @@ def naive_baseline(
         answer = "median" if metric in _OF_ABSOLUTE_ERRORS else "mean"
         number = DummyRegressor(strategy=answer).fit(np.zeros((len(labels), 1)), labels)
         told = f"the {answer} of the training labels"
-        return Entrant("baseline", predictions=predict(number, nothing, problem), answers=told)
+        return Contender("baseline", predictions=predict(number, nothing, problem), answers=told)
     # The classes with their counts as weights give the same fit as millions of rows.
     classes, counts = np.unique(labels, return_counts=True)
     shares = DummyClassifier(strategy="prior")
@@ -54,7 +54,7 @@ def naive_baseline(
     found = predict(shares, nothing, problem)
     if metric in _OF_PROBABILITIES:
         told = "the classes' shares in the training labels"
-        return Entrant("baseline", predictions=found, answers=told)
+        return Contender("baseline", predictions=found, answers=told)
     if metric in _SHARED_OUT:
         mix = _best_mix(counts / counts.sum(), _SHARED_OUT[metric])
         told = "the classes at random, each as often as is best without looking at the features"
@@ -67,7 +67,7 @@ def naive_baseline(
         best = is_yes if is_told_yes else [counts.argmax()]
         values = np.repeat(classes[best], rows)
     constant = Predictions(values, found.probabilities, found.classes)
-    return Entrant("baseline", predictions=constant, answers=told)
+    return Contender("baseline", predictions=constant, answers=told)
 
 
 def _best_mix(shares: Array, power: float) -> Array:

@@ -11,7 +11,7 @@ import numpy as np
 from include.retraining.config.model import ModelConfig
 from include.retraining.data.labels import Class, class_names
 from include.retraining.evaluation.comparison import TAIL, compare
-from include.retraining.evaluation.contenders import Entrant
+from include.retraining.evaluation.contenders import Contender
 from include.retraining.evaluation.fairness import audit_fairness, value_names
 from include.retraining.evaluation.holdout import HoldoutRows
 from include.retraining.evaluation.metrics import compute, why_undefined
@@ -48,7 +48,7 @@ def make_report(
     run: RunManifest,
     config: ModelConfig,
     holdout: HoldoutRows,
-    entrants: Sequence[Entrant],
+    entrants: Sequence[Contender],
     *,
     tried: Try | None = None,
 ) -> EvaluationReport:
@@ -120,7 +120,9 @@ def _scored_classes(config: ModelConfig, holdout: HoldoutRows) -> tuple[Class, .
     return _sorted(class_names(np.unique(holdout.labels)))
 
 
-def _left_out(classes: tuple[Class, ...] | None, entrants: Sequence[Entrant]) -> tuple[Class, ...]:
+def _left_out(
+    classes: tuple[Class, ...] | None, entrants: Sequence[Contender]
+) -> tuple[Class, ...]:
     """Return the classes that somebody knows and that have no row in the holdout."""
     if classes is None:
         return ()
@@ -138,7 +140,7 @@ def _sorted(classes: Iterable[Class]) -> tuple[Class, ...]:
 
 
 def _score(
-    entrant: Entrant,
+    entrant: Contender,
     predictions: Predictions,
     config: ModelConfig,
     holdout: HoldoutRows,

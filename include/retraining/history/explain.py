@@ -63,12 +63,12 @@ def _serving(log: PromotionLog) -> str:
     champion = log.champion()
     if champion is None:
         return "nothing serves yet"
-    came_by = log.came_by(champion)
+    promotion = log.promotion_of(champion)
     how = ""
-    if came_by.kind is not PromotionKind.PROMOTION:
-        word = "a rollback" if came_by.kind is PromotionKind.ROLLBACK else "an unjudged promotion"
-        how = f", by {word} of {came_by.actor}"
+    if promotion.kind is not PromotionKind.PROMOTION:
+        word = "a rollback" if promotion.kind is PromotionKind.ROLLBACK else "an unjudged promotion"
+        how = f", by {word} of {promotion.actor}"
     return (
         f"version {champion.version} (generation {champion.generation}) serves since "
-        f"{time_words(came_by.created_at)}{how}"
+        f"{time_words(promotion.created_at)}{how}"
     )

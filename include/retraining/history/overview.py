@@ -46,7 +46,7 @@ class ModelSeen:
     model: str
     entries: tuple[PromotionEntry, ...] = ()
     """The promotion log, the entry that serves first, as far back as was asked for."""
-    came_by: PromotionEntry | None = None
+    promotion: PromotionEntry | None = None
     """The entry by which what serves came to serve: its time is since when."""
     hold: PromotionEntry | None = None
     """The rollback that holds automatic promotion."""
@@ -75,7 +75,7 @@ class Glances:
         """Return what the store says of one model.
 
         Args:
-            store: a `RememberingStore`, which lists a folder once.
+            store: a `CachingStore`, which lists a folder once.
             model: its name.
             entries: how many entries of its promotion log to read, the newest first.
         """
@@ -98,7 +98,7 @@ def look_at_models(
     """Return what the store says of each model.
 
     Args:
-        store: a `RememberingStore`.
+        store: a `CachingStore`.
         names: the models.
         entries: how many entries of each promotion log to read, the newest first.
         glances: outlives the look.
@@ -120,7 +120,7 @@ def look_at_model(store: Store, model: str, *, entries: int) -> ModelSeen:
     return ModelSeen(
         model=model,
         entries=log[0],
-        came_by=log[1],
+        promotion=log[1],
         hold=log[2],
         newest=newest,
         raised=raised or {},
@@ -135,7 +135,7 @@ def recent_decisions(
     """Return a model's decisions, that of the run due last first.
 
     Args:
-        store: best a `RememberingStore`.
+        store: best a `CachingStore`.
         model: whose.
         limit: at most so many.
         before: only those that come after this key in that order.
@@ -193,7 +193,7 @@ def _of_log(
         found = tuple(islice(log.newest_first(), entries))
         if not found:
             return (), None, None
-        return found, log.came_by(found[0]), log.hold() if found[0].is_held else None
+        return found, log.promotion_of(found[0]), log.hold() if found[0].is_held else None
     except RetrainingError as error:
         problems.append(sentence_of(error))
         return (), None, None

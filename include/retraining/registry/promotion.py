@@ -90,7 +90,7 @@ class Registry:
         versions.check_provenance(version, manifest)
         head, judged_against = self.log.head(), verdict.judged_against
         if head > judged_against:
-            return self._own(manifest, verdict)
+            return self._existing_entry_or_raise(manifest, verdict)
         if head < judged_against:
             raise RegistryError(
                 f"{self.model}: the challenger was judged against generation {judged_against}, "
@@ -120,7 +120,7 @@ class Registry:
             reason=reason,
             created_at=datetime.now(UTC),
         )
-        return self.append(entry) or self._own(manifest, verdict)
+        return self.append(entry) or self._existing_entry_or_raise(manifest, verdict)
 
     def rollback(
         self,
@@ -152,7 +152,7 @@ class Registry:
         reason = checked_reason(actor, reason)
         champion = self._require_champion()
         if seen is not None and champion.generation != seen:
-            return self._own_by_hand(seen, request)
+            return self._manual_entry_or_raise(seen, request)
         if champion.version == version:
             made = (champion.kind, champion.actor, champion.reason)
             if made == (PromotionKind.ROLLBACK, actor, reason):
@@ -167,7 +167,7 @@ class Registry:
             "request": request,
             "is_held": True,
         }
-        return self._append_by_hand(champion, earlier.model_copy(update=changes))
+        return self._append_manual(champion, earlier.model_copy(update=changes))
 
     def release(self, *, actor: str, reason: str, request: str | None = None) -> PromotionEntry:
         """Let runs promote again after a rollback; what serves stays.
@@ -197,7 +197,7 @@ class Registry:
             "request": request,
             "is_held": False,
         }
-        return self._append_by_hand(champion, champion.model_copy(update=changes))
+        return self._append_manual(champion, champion.model_copy(update=changes))
 
     def promote_unjudged(
         self,
@@ -227,7 +227,7 @@ class Registry:
         reason = checked_reason(actor, reason)
         champion = self._require_champion()
         if seen is not None and champion.generation != seen:
-            return self._own_by_hand(seen, None)
+            return self._manual_entry_or_raise(seen, None)
         if champion.version == version:
             raise RegistryError(f"{self.model}: version {version} serves already")
         manifest, digest = checked_version(self.store, self.model, version)
@@ -246,9 +246,9 @@ class Registry:
             "reason": reason,
             "request": None,
         }
-        return self._append_by_hand(champion, champion.model_copy(update=changes))
+        return self._append_manual(champion, champion.model_copy(update=changes))
 
-    def _append_by_hand(self, champion: PromotionEntry, template: PromotionEntry) -> PromotionEntry:
+    def _append_manual(self, champion: PromotionEntry, template: PromotionEntry) -> PromotionEntry:
         """Append an entry that a person asked for behind the champion that they saw."""
         changes = {
             "generation": champion.generation + 1,
@@ -259,9 +259,9 @@ class Registry:
             "created_at": datetime.now(UTC),
         }
         entry = self.append(template.model_copy(update=changes))
-        return entry or self._own_by_hand(champion.generation, template.request)
+        return entry or self._manual_entry_or_raise(champion.generation, template.request)
 
-    def _own_by_hand(self, seen: int, request: str | None) -> PromotionEntry:
+    def _manual_entry_or_raise(self, seen: int, request: str | None) -> PromotionEntry:
         """Return the entry behind the one that a person saw if their request made it.
 
         Raises:
@@ -318,7 +318,7 @@ class Registry:
                 return entry
         return None
 
-    def _own(self, manifest: RunManifest, verdict: Verdict) -> PromotionEntry:
+    def _existing_entry_or_raise(self, manifest: RunManifest, verdict: Verdict) -> PromotionEntry:
         """Return the entry behind the one judged against if it is this run's.
 
         Raises:

@@ -118,13 +118,13 @@ class PromotionLog:
             f"see `history {self.model}`"
         )
 
-    def came_by(self, entry: PromotionEntry) -> PromotionEntry:
+    def promotion_of(self, entry: PromotionEntry) -> PromotionEntry:
         """Return the entry by which an entry's version came to serve: a release changes nothing."""
         while entry.kind is PromotionKind.RELEASE:
             entry = self.entry(entry.generation - 1)
         return entry
 
-    def made_by(self, request: str, since: datetime) -> PromotionEntry | None:
+    def entry_for_request(self, request: str, since: datetime) -> PromotionEntry | None:
         """Return the entry that a person's request made, or None.
 
         Args:

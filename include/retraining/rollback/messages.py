@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from include.retraining.alerts.notice import Kind, Links, Notice, alert, serving_words
+from include.retraining.alerts.notice import Links, Notice, NoticeKind, alert, serving_words
 from include.retraining.config.model import ModelConfig
 from include.retraining.registry.entry import PromotionEntry
 from include.retraining.registry.promotion_log import serving_of
@@ -27,7 +27,7 @@ def rolled_back(
     facts = [entry.reason.rstrip("."), f"before: {before}", *([tried] if tried else [])]
     return alert(
         event="rolled_back",
-        kind=Kind.GOOD_NEWS,
+        kind=NoticeKind.GOOD_NEWS,
         key=f"{entry.model}.{entry.generation:08d}.rolled_back",
         title=config.title,
         model=entry.model,
@@ -50,7 +50,7 @@ def released(
     """Return the message that runs may promote again."""
     return alert(
         event="released",
-        kind=Kind.GOOD_NEWS,
+        kind=NoticeKind.GOOD_NEWS,
         key=f"{entry.model}.{entry.generation:08d}.released",
         title=config.title,
         model=entry.model,
@@ -79,7 +79,7 @@ def rollback_failed(
     """
     return alert(
         event="rollback_failed",
-        kind=Kind.BROKEN,
+        kind=NoticeKind.BROKEN,
         key=key,
         title=config.title if config else "Rollback",
         model=config.name if config else "",
@@ -99,7 +99,7 @@ def release_failed(
     """Return the message that a hold was not released. The arguments are as above."""
     return alert(
         event="release_failed",
-        kind=Kind.BROKEN,
+        kind=NoticeKind.BROKEN,
         key=key,
         title=config.title if config else "Release",
         model=config.name if config else "",

@@ -66,7 +66,7 @@ def plan_rollback(
     """
     log = PromotionLog(store, model)
     if request is not None and since is not None:
-        made = log.made_by(request, since)
+        made = log.entry_for_request(request, since)
         if made is not None:
             return plan_behind(log, made)
     champion = log.champion()
@@ -117,7 +117,7 @@ def _plan(log: PromotionLog, before: PromotionEntry, target: PromotionEntry) -> 
     return RollbackPlan(
         model=before.model,
         serving=serving_of(before),
-        serving_since=log.came_by(before).created_at,
+        serving_since=log.promotion_of(before).created_at,
         target=serving_of(target),
         target_data_date=target.data_date,
     )

@@ -43,7 +43,7 @@ DELIVERIES_TRIED = 3
 MOST_ROWS = 10_000
 
 
-def try_version(store: Store, config: ModelConfig, version: str) -> str:
+def smoke_test_version(store: Store, config: ModelConfig, version: str) -> str:
     """Load a version that served and let it answer on the holdout that was scored last.
 
     Deliveries that are gone or altered by now are passed over. Where none is left, the version is

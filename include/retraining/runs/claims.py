@@ -61,7 +61,7 @@ class JobClaim(Document):
     claimed_at: datetime
 
     @property
-    def word(self) -> str:
+    def attempt_id(self) -> str:
         """The attempt's word, which tells it from any other in the store."""
         return f"job-{self.number:03d}"
 
@@ -82,7 +82,7 @@ class JobReport(Document):
     at: datetime
 
 
-class Attempts:
+class JobClaims:
     """The jobs of one plan of a run."""
 
     def __init__(
@@ -161,7 +161,7 @@ class Attempts:
     def failure(self, claim: JobClaim) -> StepFailure | None:
         """Return what a job said when it failed, None when it said nothing."""
         for step in claim.steps:
-            failure = read_failure(self.store, self.paths, step, claim.word)
+            failure = read_failure(self.store, self.paths, step, claim.attempt_id)
             if failure is not None:
                 return failure
         return None
@@ -237,7 +237,9 @@ class Attempts:
             raise StepFailed(
                 f"{failure.step}: {failure.message}", kind=failure.kind, is_permanent=True
             )
-        log.info("%s (%s) is %s: the next attempt begins", claim.name, claim.word, state.value)
+        log.info(
+            "%s (%s) is %s: the next attempt begins", claim.name, claim.attempt_id, state.value
+        )
         return False
 
     def _is_void(self, claim: JobClaim) -> bool:

@@ -10,7 +10,7 @@ import re
 
 from include.retraining.config.step_names import STEPS, Step
 from include.retraining.exceptions import EvidenceError, TrainingElsewhere
-from include.retraining.runs.claims import Attempts
+from include.retraining.runs.claims import JobClaims
 from include.retraining.runs.manifest import find_manifest
 from include.retraining.runs.results import StepFailure
 from include.retraining.store.layout import RunPaths
@@ -79,5 +79,5 @@ def _clear_of(store: Store, paths: RunPaths, attempt: re.Match[str]) -> int | No
     manifest = find_manifest(store, paths)
     if manifest is None:
         return None
-    claims = Attempts(store, paths, manifest).claims()
+    claims = JobClaims(store, paths, manifest).claims()
     return next((one.clear for one in claims if one.number == int(attempt["job"])), None)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from include.retraining.documents import Document
 from include.retraining.exceptions import EvidenceError
-from include.retraining.runs.manifest import Cause, find_manifest
+from include.retraining.runs.manifest import TriggeredBy, find_manifest
 from include.retraining.runs.reference import RunRef
 from include.retraining.store import layout
 from include.retraining.store.layout import RunPaths
@@ -30,7 +30,7 @@ class Begun(Document):
     dag_id: str
     run_id: str
     run_after: datetime
-    cause: Cause
+    cause: TriggeredBy
     airflow: str | None
     """The address of the Airflow that it began in; None where nobody noted it."""
 

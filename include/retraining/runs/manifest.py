@@ -98,7 +98,7 @@ class Params(Document):
     reason: str | None = None
 
 
-class Cause(Document):
+class TriggeredBy(Document):
     """Who or what started the run."""
 
     run_type: str
@@ -127,7 +127,7 @@ class RunManifest(Document):
     run_after: datetime
     created_at: datetime
     params: Params
-    cause: Cause
+    cause: TriggeredBy
     delivery: Delivery
     code: Code
     config: dict[str, Any]

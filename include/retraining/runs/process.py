@@ -49,7 +49,7 @@ def process_started() -> float:
     return time.time() - age
 
 
-def end_with_parent() -> None:
+def die_with_parent() -> None:
     """End this process and all its children when its standard input is closed.
 
     The parent holds the other end of the pipe and never writes to it, so that end of file means

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from include.retraining.runs.manifest import Cause
+from include.retraining.runs.manifest import TriggeredBy
 from include.retraining.store.layout import RunPaths, run_key
 
 
@@ -19,7 +19,7 @@ class RunRef:
     run_after: datetime
     clear: int
     """0 for the run itself, then one more each time it was cleared."""
-    cause: Cause
+    cause: TriggeredBy
 
     @property
     def paths(self) -> RunPaths:

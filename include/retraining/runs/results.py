@@ -15,7 +15,7 @@ from include.retraining.store.layout import RunPaths
 from include.retraining.store.object_store import Store
 
 
-class Output(Document):
+class StoredObject(Document):
     """One object that a step wrote."""
 
     key: str
@@ -67,7 +67,7 @@ class TrainResult(StepResult):
     differs_by: float | None = None
     """How far this attempt's predictions lay from those of the version that was first, relative to
     their size; None when they agree. The training is not deterministic then."""
-    manifest: Output
+    manifest: StoredObject
     """The version's manifest."""
 
 
@@ -76,8 +76,8 @@ class EvaluateResult(StepResult):
 
     step: Literal["evaluate"] = "evaluate"
     version: str
-    report: Output
-    predictions: Output
+    report: StoredObject
+    predictions: StoredObject
 
 
 class StepFailure(Document):
@@ -205,7 +205,7 @@ def _check_belongs(result: AnyResult, manifest: RunManifest, where: str) -> None
         raise EvidenceError(f"{where}: names the version {result.version}, not {manifest.version}")
 
 
-def _outputs(result: AnyResult) -> tuple[Output, ...]:
+def _outputs(result: AnyResult) -> tuple[StoredObject, ...]:
     if isinstance(result, TrainResult):
         return (result.manifest,)
     if isinstance(result, EvaluateResult):
@@ -213,7 +213,7 @@ def _outputs(result: AnyResult) -> tuple[Output, ...]:
     return ()
 
 
-def _check_output(store: Store, output: Output, where: str) -> None:
+def _check_output(store: Store, output: StoredObject, where: str) -> None:
     try:
         found = store.digest(output.key)
     except MissingObject:

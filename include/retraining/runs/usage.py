@@ -7,7 +7,7 @@ from typing import Any
 from include.retraining.config.step_names import STEPS, Step
 from include.retraining.documents import Document
 from include.retraining.exceptions import EvidenceError
-from include.retraining.runs.claims import Attempts
+from include.retraining.runs.claims import JobClaims
 from include.retraining.runs.manifest import RunManifest
 from include.retraining.runs.results import AnyResult, find_result
 from include.retraining.store.layout import RunPaths
@@ -34,7 +34,7 @@ class ComputeUsed(Document):
 def compute_used(store: Store, paths: RunPaths, manifest: RunManifest) -> dict[str, ComputeUsed]:
     """Return, by step, what the jobs of a plan ran on and used; what is unreadable is left out."""
     try:
-        claims = Attempts(store, paths, manifest).claims()
+        claims = JobClaims(store, paths, manifest).claims()
     except EvidenceError:
         claims = []
     found: dict[str, ComputeUsed] = {}

@@ -18,10 +18,10 @@ from include.retraining.data.key_sketch import sketch_keys
 from include.retraining.data.split import key_texts
 from include.retraining.documents import sha256_of
 from include.retraining.evaluation.contenders import (
-    Entrant,
+    Contender,
     find_opponents,
-    let_predict,
     measure_latency,
+    predict_holdout,
 )
 from include.retraining.evaluation.holdout import HoldoutRows, read_holdout
 from include.retraining.evaluation.looks import take_look
@@ -30,7 +30,7 @@ from include.retraining.evaluation.scoring import make_report
 from include.retraining.registry.versions import check_provenance, load_estimator, read_version
 from include.retraining.runs.foreign_errors import model_errors
 from include.retraining.runs.job import Job, cost
-from include.retraining.runs.results import EvaluateResult, Output, find_result, read_result
+from include.retraining.runs.results import EvaluateResult, StoredObject, find_result, read_result
 from include.retraining.training.prediction_checks import check_predictions
 from include.retraining.training.predictions import predict, prediction_columns
 
@@ -63,7 +63,7 @@ def evaluate(job: Job) -> EvaluateResult:
     estimator = load_estimator(store, version, trusted)
     rows = holdout.frame[list(version.features)]
     with model_errors(config, "predicting the holdout"):
-        challenger = Entrant(
+        challenger = Contender(
             "challenger",
             manifest=version,
             predictions=predict(estimator, rows, config.problem),
@@ -76,7 +76,7 @@ def evaluate(job: Job) -> EvaluateResult:
     entrants = [
         challenger,
         *(
-            let_predict(store, opponent, holdout, problem=config.problem, trusted=trusted)
+            predict_holdout(store, opponent, holdout, problem=config.problem, trusted=trusted)
             for opponent in opponents
         ),
         naive_baseline(
@@ -114,7 +114,7 @@ def evaluate(job: Job) -> EvaluateResult:
 
 
 def predictions_table(
-    holdout: HoldoutRows, entrants: Sequence[Entrant], config: ModelConfig
+    holdout: HoldoutRows, entrants: Sequence[Contender], config: ModelConfig
 ) -> bytes:
     """Return key, label and what each entrant predicts as Parquet; no features, no groups."""
     columns: dict[str, Any] = {
@@ -131,6 +131,6 @@ def predictions_table(
     return buffer.getvalue()
 
 
-def _write(job: Job, key: str, data: bytes) -> Output:
+def _write(job: Job, key: str, data: bytes) -> StoredObject:
     job.store.write(key, data)
-    return Output(key=key, size=len(data), sha256=sha256_of(data))
+    return StoredObject(key=key, size=len(data), sha256=sha256_of(data))

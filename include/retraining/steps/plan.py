@@ -20,10 +20,10 @@ from include.retraining.registry.promotion_log import PromotionLog
 from include.retraining.registry.promotion_rules import newer_data_serves
 from include.retraining.runs.code import check_same_code, current_code
 from include.retraining.runs.manifest import (
-    Cause,
     Code,
     Params,
     RunManifest,
+    TriggeredBy,
     current_plan,
     find_manifest,
     fingerprint_of,
@@ -57,7 +57,7 @@ def plan_run(
     run_id: str,
     run_after: datetime,
     params: Params,
-    cause: Cause,
+    cause: TriggeredBy,
     git_sha: str | None = None,
     image: str | None = None,
 ) -> RunManifest:

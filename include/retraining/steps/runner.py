@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from include.retraining.config.step_names import JobStep
 from include.retraining.exceptions import EvidenceError, RetrainingError
 from include.retraining.gate.verdict import Verdict
-from include.retraining.runs.claims import Attempts
+from include.retraining.runs.claims import JobClaims
 from include.retraining.runs.code import check_same_code
 from include.retraining.runs.exhaustion import exhausted
 from include.retraining.runs.foreign_errors import IN_THE_LOG, kind_and_place
@@ -60,7 +60,7 @@ def _run_step(step: JobStep, run_uri: str, attempt: str, claim: int | None, star
         opened = open_job(run_uri, attempt, started=started)
         if claim is not None:
             # Before `job` is set: what may not start has no word in the store either.
-            Attempts(opened.store, opened.paths, opened.manifest).begin(claim, step)
+            JobClaims(opened.store, opened.paths, opened.manifest).begin(claim, step)
         job = opened
         check_same_code(job.manifest.code, job.manifest.model, trains=step == "train")
         if not _is_done(step, job):

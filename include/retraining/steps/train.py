@@ -30,7 +30,7 @@ from include.retraining.registry.versions import (
 )
 from include.retraining.runs.job import Job, cost
 from include.retraining.runs.manifest import PinnedFile
-from include.retraining.runs.results import Output, TrainResult, read_result
+from include.retraining.runs.results import StoredObject, TrainResult, read_result
 from include.retraining.store.layout import version_manifest_key
 from include.retraining.training.command_model import ExternalModel, write_files
 from include.retraining.training.fitting import Fitted, fit
@@ -85,7 +85,7 @@ def train(job: Job) -> TrainResult:
         version=version.version,
         adopted=adopted,
         differs_by=apart,
-        manifest=Output(
+        manifest=StoredObject(
             key=version_manifest_key(run.model, run.version),
             size=len(data),
             sha256=sha256_of(data),

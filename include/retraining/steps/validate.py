@@ -11,7 +11,7 @@ import pandas as pd
 from include.retraining.config.model import ModelConfig
 from include.retraining.config.model_code import load_model_code
 from include.retraining.data.contract import check_contract, expectations
-from include.retraining.data.contract_probes import refused_canaries
+from include.retraining.data.contract_probes import check_contract_refuses
 from include.retraining.data.dataset import read_dataset
 from include.retraining.data.labels import is_class
 from include.retraining.data.reading import reading_of
@@ -42,7 +42,7 @@ def validate(job: Job) -> ValidateResult:
     earlier = earlier_rows(job.store, job.config.name, but_not=job.manifest.run_id)
     checks = check_contract(frame, job.config, code, run_date=date, earlier_rows=earlier)
     expected = expectations(job.config, code, run_date=date, earlier_rows=earlier)
-    canaries = refused_canaries(frame, expected)
+    canaries = check_contract_refuses(frame, expected)
     mask = holdout_mask(frame, job.config)
     leaked = keys_on_both_sides(frame[job.config.data.key], mask)
     if leaked:

@@ -15,7 +15,7 @@ from include.retraining.store.object_store import ObjectInfo, Store
 MEMORY_BYTES = 64 * 2**20
 
 
-class Memory:
+class ObjectCache:
     """Objects that were read before, the longest unused forgotten first. Threads may share it."""
 
     def __init__(self, limit_bytes: int = MEMORY_BYTES) -> None:
@@ -46,10 +46,10 @@ class Memory:
                 self._held -= len(forgotten)
 
 
-class RememberingStore(Store):
+class CachingStore(Store):
     """A store for one look: what it has listed it knows, and reads only what is not remembered."""
 
-    def __init__(self, store: Store, memory: Memory) -> None:
+    def __init__(self, store: Store, memory: ObjectCache) -> None:
         """Look through an open store; ``memory`` outlives the look."""
         # Its client is shared too: another one would mean another handshake for each page.
         vars(self).update(vars(store))

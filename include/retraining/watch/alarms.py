@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from include.retraining.alerts.notice import Kind, Links, Notice, alert
+from include.retraining.alerts.notice import Links, Notice, NoticeKind, alert
 from include.retraining.decisions.watch_memory import Raised, Watched, watched
 from include.retraining.store.layout import watch_key
 from include.retraining.store.object_store import Store
@@ -100,7 +100,7 @@ def _keep(store: Store, place: str, before: Watched, raised: dict[str, Raised]) 
 def _notice(place: str, alarm: Alarm, raised: Raised) -> Notice:
     return alert(
         event=alarm.condition,
-        kind=Kind.BROKEN,
+        kind=NoticeKind.BROKEN,
         key=_name(place, alarm.condition, raised),
         title=alarm.title,
         model=alarm.model,
@@ -117,7 +117,7 @@ def _notice(place: str, alarm: Alarm, raised: Raised) -> Notice:
 def _over(place: str, condition: str, raised: Raised, links: Links) -> Notice:
     return alert(
         event=f"{condition}_over",
-        kind=Kind.GOOD_NEWS,
+        kind=NoticeKind.GOOD_NEWS,
         key=f"{_name(place, condition, raised)}.over",
         title=raised.title,
         model=raised.model,

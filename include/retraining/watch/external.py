@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from include.retraining.alerts.notice import Kind, Links, Notice, alert
+from include.retraining.alerts.notice import Links, Notice, NoticeKind, alert
 from include.retraining.alerts.outbox import deliver, last_problem, waiting
 from include.retraining.alerts.slack import TIMEOUT_SECONDS, quiet_logger, send
 from include.retraining.exceptions import (
@@ -356,7 +356,7 @@ def _tell_directly(alarms: list[Alarm], tell: Callable[[Notice], None]) -> None:
     tell(
         alert(
             event="store",
-            kind=Kind.BROKEN,
+            kind=NoticeKind.BROKEN,
             key=f"airflow.store.{now:%Y%m%dT%H%M%S}",
             title="The store",
             model="",

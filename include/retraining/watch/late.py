@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
-from include.retraining.alerts.notice import Kind, Links, Notice, alert
+from include.retraining.alerts.notice import Links, Notice, NoticeKind, alert
 from include.retraining.exceptions import EvidenceError
 from include.retraining.gate.verdict import Verdict
 from include.retraining.runs.manifest import current_plan, find_manifest
@@ -74,7 +74,7 @@ def late_notice(
     """
     return alert(
         event="late",
-        kind=Kind.BROKEN,
+        kind=NoticeKind.BROKEN,
         key=f"{model}.{run}.late",
         title=title,
         model=model,

@@ -24,7 +24,7 @@ from include.retraining.maintenance.reproduce import reproduce
 from include.retraining.registry.promotion import Registry
 from include.retraining.registry.versions import read_version
 from include.retraining.runs.job import Job
-from include.retraining.runs.manifest import Cause, Params
+from include.retraining.runs.manifest import Params, TriggeredBy
 from include.retraining.runs.results import write_result
 from include.retraining.steps.evaluate import evaluate
 from include.retraining.steps.plan import plan_run
@@ -73,7 +73,7 @@ def run(
         run_id=f"manual__{number}",
         run_after=datetime(2026, 11, 24, 6, number, tzinfo=UTC),
         params=Params(date=date(2026, 11, 24), force_retrain=force),
-        cause=Cause(run_type="manual"),
+        cause=TriggeredBy(run_type="manual"),
     )
     paths = RunPaths(config.name, manifest.run)
     planned = ModelConfig.model_validate(manifest.config)

@@ -255,7 +255,7 @@ def job_request(step: RemoteStep, claim: JobClaim, compute: BatchCompute) -> dic
             "retraining-run": step.paths.run,
             "retraining-fingerprint": step.manifest.fingerprint,
             "retraining-step": "+".join(claim.steps),
-            "retraining-attempt": claim.word,
+            "retraining-attempt": claim.attempt_id,
         },
         "propagateTags": True,
     }

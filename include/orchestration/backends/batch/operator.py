@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import TaskDeferralTimeout
 
 from include.orchestration.backends.remote import RUN_ENDED, RemoteStep, open_step
 from include.orchestration.backends.training_elsewhere import WaitsForOtherTraining
-from include.orchestration.runtime.errors import failing_clearly
+from include.orchestration.runtime.errors import fail_permanent_errors
 from include.retraining.config.compute import BatchCompute, resolve
 from include.retraining.exceptions import ConfigError, JobKilled, RetrainingError
 
@@ -88,7 +88,7 @@ class BatchJobOperator(WaitsForOtherTraining):
 
     def begin(self, context: Context) -> None:
         """Submit the job or adopt the one that is there, and wait for it."""
-        with failing_clearly(), self.waiting_for_other_training():
+        with fail_permanent_errors(), self.waiting_for_other_training():
             self._start(context, open_step(context, self.step))
 
     def look_again(
@@ -98,9 +98,9 @@ class BatchJobOperator(WaitsForOtherTraining):
         from batch_triggers import ENDED  # type: ignore[import-not-found]
 
         status = (event or {}).get("status")
-        with failing_clearly(), self.waiting_for_other_training():
+        with fail_permanent_errors(), self.waiting_for_other_training():
             step = open_step(context, self.step)
-            ours = next(one for one in step.attempts.claims() if one.number == claim)
+            ours = next(one for one in step.job_claims.claims() if one.number == claim)
             if status == "result" and step.is_done():
                 self.log.info(
                     "%s: done and verified; the job goes on with the next step", ours.name
@@ -123,9 +123,9 @@ class BatchJobOperator(WaitsForOtherTraining):
         try:
             super().resume_execution(next_method, next_kwargs, context)
         except TaskDeferralTimeout:
-            with failing_clearly():
+            with fail_permanent_errors():
                 step = open_step(context, self.step)
-                claim = step.attempts.newest(self.step)
+                claim = step.job_claims.newest(self.step)
                 if step.is_done() or claim is None:
                     return
                 error = JobKilled("no triggerer looked after the job within all its limits")
@@ -152,7 +152,7 @@ class BatchJobOperator(WaitsForOtherTraining):
             return
         self.wait_for_other_training(step.store, step.manifest)
         compute = resolve(self.compute, step.manifest.delivery.total_bytes)
-        claim, is_new = step.attempts.next_job(
+        claim, is_new = step.job_claims.next_job(
             self.step,
             self.together,
             clear=step.clear,
@@ -180,7 +180,7 @@ class BatchJobOperator(WaitsForOtherTraining):
             return client.submit(step, claim)
         except SubmissionLost as error:
             # Either the job puts down that it started, or we that it may not.
-            started = step.attempts.void(claim)
+            started = step.job_claims.void(claim)
             if started is not None and started.job is not None:
                 return started.job
             raise step.failed(claim, error) from error
@@ -275,7 +275,7 @@ class BatchJobOperator(WaitsForOtherTraining):
                 step.store,
                 step.paths,
                 self.step,
-                claim.word,
+                claim.attempt_id,
                 exit_code=job["attempts"][-1]["container"]["exitCode"],
                 last_line=client.last_line(job),
             )
@@ -292,7 +292,7 @@ class BatchJobOperator(WaitsForOtherTraining):
         job = self._find(step, claim)
         if job is None:
             return JobState.GONE
-        if job["status"] == "FAILED" and step.attempts.failure(claim) is None:
+        if job["status"] == "FAILED" and step.job_claims.failure(claim) is None:
             reason = self._failed(step, claim, job)
             if reason.is_permanent:
                 raise reason
@@ -306,7 +306,7 @@ class BatchJobOperator(WaitsForOtherTraining):
         """
         client = self._client_of(claim)
         job = client.find(claim.name)
-        started = None if job is not None else step.attempts.started(claim)
+        started = None if job is not None else step.job_claims.started(claim)
         if started is not None and started.job is not None:
             return client.describe(started.job)
         return job

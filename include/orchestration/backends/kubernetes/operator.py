@@ -14,7 +14,7 @@ from include.orchestration.backends.kubernetes.connection import check_cluster
 from include.orchestration.backends.remote import RemoteStep, job_command, open_step
 from include.orchestration.backends.thread_limits import thread_limits
 from include.orchestration.backends.training_elsewhere import WaitsForOtherTraining
-from include.orchestration.runtime.errors import failing_clearly
+from include.orchestration.runtime.errors import fail_permanent_errors
 from include.retraining.config.compute import KubernetesCompute, resolve
 from include.retraining.exceptions import InfrastructureError, JobKilled, RetrainingError
 
@@ -61,7 +61,7 @@ class KubernetesJobOperator(WaitsForOtherTraining):
 
     def begin(self, context: Context) -> None:
         """Make the pod or adopt the one that is there, and wait for it."""
-        with failing_clearly(), self.waiting_for_other_training():
+        with fail_permanent_errors(), self.waiting_for_other_training():
             step = open_step(context, self.step)
             if step.is_done():
                 self.log.info("%s: already done and verified", self.step)
@@ -70,7 +70,7 @@ class KubernetesJobOperator(WaitsForOtherTraining):
             self.wait_for_other_training(step.store, step.manifest)
             check_cluster(self.compute)
             compute = resolve(self.compute, step.manifest.delivery.total_bytes)
-            claim, is_new = step.attempts.next_job(
+            claim, is_new = step.job_claims.next_job(
                 self.step,
                 self.together,
                 clear=step.clear,
@@ -88,9 +88,9 @@ class KubernetesJobOperator(WaitsForOtherTraining):
 
         The provider's operator defers to this name.
         """
-        with failing_clearly(), self.waiting_for_other_training():
+        with fail_permanent_errors(), self.waiting_for_other_training():
             step = open_step(context, self.step)
-            claim = next(one for one in step.attempts.claims() if one.name == event["name"])
+            claim = next(one for one in step.job_claims.claims() if one.name == event["name"])
             pod = self._pod_of(step, claim)
             if event["status"] == "result":
                 pod.show_log(event["last_log_time"])
@@ -184,7 +184,7 @@ class KubernetesJobOperator(WaitsForOtherTraining):
             step.store,
             step.paths,
             self.step,
-            claim.word,
+            claim.attempt_id,
             exit_code=getattr(ended, "exit_code", 1),
             last_line=lines[-1] if lines else "",
         )
@@ -208,7 +208,7 @@ class KubernetesJobOperator(WaitsForOtherTraining):
                 shown = pod.read()
         if shown is None:
             return JobState.GONE
-        if phase_of(shown) == "Failed" and step.attempts.failure(claim) is None:
+        if phase_of(shown) == "Failed" and step.job_claims.failure(claim) is None:
             reason = self._failed(step, claim, shown)
             if reason.is_permanent:
                 raise reason
@@ -220,7 +220,7 @@ class KubernetesJobOperator(WaitsForOtherTraining):
         from include.orchestration.backends.kubernetes.failure import phase_of
         from include.orchestration.backends.kubernetes.pod import PROVIDER_ERRORS
 
-        claim = step.attempts.newest(self.step)
+        claim = step.job_claims.newest(self.step)
         if claim is None or claim.steps[-1] != self.step:
             return
         pod = self._pod_of(step, claim)

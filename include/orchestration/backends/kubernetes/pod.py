@@ -79,7 +79,7 @@ class JobPodOperator(KubernetesPodOperator):
             random_name_suffix=False,
             labels={
                 "retraining-job": claim.name,
-                "retraining-attempt": claim.word,
+                "retraining-attempt": claim.attempt_id,
                 "retraining-steps": make_safe_label_value(".".join(claim.steps)),
             },
             image=compute.image,

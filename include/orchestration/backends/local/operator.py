@@ -17,8 +17,8 @@ from include.orchestration.backends.local.process import ChildProcess, Orphaned
 from include.orchestration.backends.thread_limits import thread_limits
 from include.orchestration.backends.training_elsewhere import WaitsForOtherTraining
 from include.orchestration.runtime.bundle import assert_own_bundle
-from include.orchestration.runtime.errors import failing_clearly
-from include.orchestration.runtime.run_reference import attempt_word, run_reference
+from include.orchestration.runtime.errors import fail_permanent_errors
+from include.orchestration.runtime.run_reference import attempt_id, run_reference
 from include.orchestration.runtime.store import StoreAddress, open_store, store_address
 from include.retraining.config.compute import LocalCompute, resolve
 from include.retraining.exceptions import JobKilled
@@ -58,7 +58,7 @@ class LocalJobOperator(WaitsForOtherTraining):
         from include.retraining.runs.manifest import current_plan, read_manifest
         from include.retraining.runs.results import read_result
 
-        with failing_clearly(), self.waiting_for_other_training():
+        with fail_permanent_errors(), self.waiting_for_other_training():
             root = assert_own_bundle(context)
             store = open_store()
             paths = current_plan(store, run_reference(context).paths)
@@ -66,7 +66,7 @@ class LocalJobOperator(WaitsForOtherTraining):
             self.wait_for_other_training(store, manifest)
             compute = resolve(self.compute, manifest.delivery.total_bytes)
             address = store_address(seconds=compute.timeout_seconds)
-            attempt = attempt_word(context)
+            attempt = attempt_id(context)
             try:
                 exit_code, last_line = self._run(
                     root, address, compute, paths.uri(address.uri), attempt

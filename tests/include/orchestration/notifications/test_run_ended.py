@@ -20,9 +20,9 @@ from include.orchestration.notifications.run_ended import (
     say_that_card_is_missing,
 )
 from include.orchestration.operators.note_cleared import note_cleared
-from include.orchestration.runtime.errors import failing_clearly
+from include.orchestration.runtime.errors import fail_permanent_errors
 from include.orchestration.runtime.run_reference import run_reference
-from include.retraining.alerts.notice import Kind, Notice
+from include.retraining.alerts.notice import Notice, NoticeKind
 from include.retraining.alerts.outbox import waiting
 from include.retraining.config.model import Alerts, load_model
 from include.retraining.decisions.record import DecisionRecord, Outcome
@@ -50,7 +50,7 @@ def failure(error: Exception) -> Exception:
 
 def raise_clearly(error: Exception) -> None:
     """Raise as a task does."""
-    with failing_clearly():
+    with fail_permanent_errors():
         raise error
 
 
@@ -316,7 +316,7 @@ def test_a_revoked_channel_is_replaced_by_the_default(
     with SlackReceiver(tmp_path / "page.jsonl") as page:
         page.answer_always(REVOKED)
         monkeypatch.setenv("AIRFLOW_CONN_SLACK_PAGE", page.connection)
-        alerts = Alerts(by_kind={Kind.BROKEN: "slack_page"})
+        alerts = Alerts(by_kind={NoticeKind.BROKEN: "slack_page"})
         monkeypatch.setattr(send, "_alerts", lambda model: alerts)
         close_and_tell(context(), Outcome.FAILED, "it broke")
         assert page.requests == 1
@@ -337,7 +337,7 @@ def test_each_kind_may_have_its_channel(
     """What is broken goes to the channel that pages, the rest to the usual one."""
     with SlackReceiver(tmp_path / "page.jsonl") as page:
         monkeypatch.setenv("AIRFLOW_CONN_SLACK_PAGE", page.connection)
-        alerts = Alerts(by_kind={Kind.BROKEN: "slack_page"})
+        alerts = Alerts(by_kind={NoticeKind.BROKEN: "slack_page"})
         monkeypatch.setattr(send, "_alerts", lambda model: alerts)
         close_and_tell(context(run_id="a"), Outcome.FAILED, "it broke")
         close_and_tell(context(run_id="b"), Outcome.REJECTED, "not better")

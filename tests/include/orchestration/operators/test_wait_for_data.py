@@ -22,7 +22,7 @@ from include.retraining.data.delivery import inspect_delivery
 from include.retraining.decisions.record import Outcome
 from include.retraining.decisions.records import decisions
 from include.retraining.runs.journal import runs_to_look_at
-from include.retraining.runs.manifest import Cause
+from include.retraining.runs.manifest import TriggeredBy
 from include.retraining.runs.reference import RunRef
 from include.retraining.steps.close_run import close_run
 from include.retraining.store import marker as store_marker
@@ -95,7 +95,7 @@ def consume(store: Store) -> None:
         run_id="yesterday",
         run_after=datetime(2026, 11, 23, tzinfo=UTC),
         clear=0,
-        cause=Cause(run_type="scheduled"),
+        cause=TriggeredBy(run_type="scheduled"),
     )
     close_run(store, run, Outcome.REJECTED, "not good enough", flag=flag)
 

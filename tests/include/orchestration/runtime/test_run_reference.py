@@ -10,7 +10,7 @@ import pytest
 from airflow.sdk import DAG
 from airflow.utils.types import DagRunType
 
-from include.orchestration.runtime.run_reference import attempt_word, run_reference
+from include.orchestration.runtime.run_reference import attempt_id, run_reference
 from include.orchestration.runtime.urls import run_url
 from include.retraining.exceptions import NotFound
 
@@ -33,7 +33,7 @@ def test_a_run_type_is_airflows_word(context: Any) -> None:
 
 def test_every_try_has_a_word_of_its_own(context: Any) -> None:
     """Clearing starts the tries' names anew, so both numbers count."""
-    words = {attempt_word(context(clear=c, try_number=t)) for c in (0, 1) for t in (1, 2)}
+    words = {attempt_id(context(clear=c, try_number=t)) for c in (0, 1) for t in (1, 2)}
     assert words == {"0-1", "0-2", "1-1", "1-2"}
 
 

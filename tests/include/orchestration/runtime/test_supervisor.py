@@ -10,8 +10,8 @@ import pytest
 
 CHILD = """
 import os, time
-from include.orchestration.runtime.supervisor import end_with_supervisor
-end_with_supervisor()
+from include.orchestration.runtime.supervisor import die_with_parent
+die_with_parent()
 print(os.getpid(), flush=True)
 time.sleep(600)
 """

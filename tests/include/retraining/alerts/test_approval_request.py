@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from include.retraining.alerts.approval_request import Question, ask, compare_url, question_notice
-from include.retraining.alerts.notice import Kind, Links
+from include.retraining.alerts.notice import Links, NoticeKind
 from include.retraining.decisions.evidence import Evidence, judged_evidence
 from include.retraining.exceptions import EvidenceError
 from include.retraining.gate.verdict import Answer, GateResult
@@ -173,7 +173,7 @@ def test_the_message_says_until_when_and_leads_to_the_page(store: Store) -> None
     asked = question(store, 2)
     links = Links(page="http://airflow/dags/d/runs/r/tasks/approve_promotion/required_actions")
     notice = question_notice(asked, links, attempt="0-1")
-    assert notice.kind is Kind.WAITING
+    assert notice.kind is NoticeKind.WAITING
     assert "by 2026-01-04 06:00 UTC" in notice.text
     assert f"version {version_name(1)} (generation 1), since" in notice.text
     assert "docs/runbooks/approval.md" in notice.text

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from include.retraining.alerts.decision_notice import CAUSES, card_notice, notice_for
-from include.retraining.alerts.notice import Kind, Links
+from include.retraining.alerts.notice import Links, NoticeKind
 from include.retraining.decisions.record import DecisionRecord, Outcome
 from include.retraining.steps.close_run import close_run
 from include.retraining.store.marker import initialise
@@ -91,9 +91,9 @@ def test_each_kind_looks_different(folder: Store) -> None:
     record = closed(folder, Outcome.FAILED)
     looks = {}
     for outcome, kind in (
-        (Outcome.PROMOTED, Kind.GOOD_NEWS),
-        (Outcome.REJECTED, Kind.REJECTED),
-        (Outcome.FAILED, Kind.BROKEN),
+        (Outcome.PROMOTED, NoticeKind.GOOD_NEWS),
+        (Outcome.REJECTED, NoticeKind.REJECTED),
+        (Outcome.FAILED, NoticeKind.BROKEN),
     ):
         notice = notice_for(record.model_copy(update={"outcome": outcome}), LINKS)
         assert notice is not None
@@ -146,7 +146,7 @@ def test_a_damaged_promotion_log_has_a_page_of_its_own(folder: Store) -> None:
 def test_a_missing_card_asks_for_the_card(folder: Store) -> None:
     """The decision stands, and the step names the task to clear."""
     notice = card_notice(closed(folder, Outcome.REJECTED), LINKS, "no font")
-    assert (notice.event, notice.kind) == ("card", Kind.BROKEN)
+    assert (notice.event, notice.kind) == ("card", NoticeKind.BROKEN)
     assert "Why: no font" in notice.text
     assert "Clear `publish_card`" in notice.text
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from include.retraining.alerts.notice import HEADER_LENGTH, Kind, Links, Notice, alert
+from include.retraining.alerts.notice import HEADER_LENGTH, Links, Notice, NoticeKind, alert
 
 SECRET = "postgresql://u:hunter22@db/"
 
@@ -16,7 +16,7 @@ def an_alert(**changes: Any) -> Notice:
     """A message, with some of its parts changed."""
     parts: dict[str, Any] = {
         "event": "late",
-        "kind": Kind.BROKEN,
+        "kind": NoticeKind.BROKEN,
         "key": "toy.run.late",
         "title": "Toy",
         "model": "toy",

@@ -20,7 +20,7 @@ from include.local_airflow.slack_receiver import (
     Answer,
     SlackReceiver,
 )
-from include.retraining.alerts.notice import Kind, Links, Notice, alert
+from include.retraining.alerts.notice import Links, Notice, NoticeKind, alert
 from include.retraining.alerts.slack import quiet_logger, send
 from include.retraining.exceptions import NotSent
 
@@ -50,7 +50,7 @@ def a_notice() -> Notice:
     """A message with all that it can have."""
     return alert(
         event="late",
-        kind=Kind.BROKEN,
+        kind=NoticeKind.BROKEN,
         key="toy.run.late",
         title="Toy",
         model="toy",

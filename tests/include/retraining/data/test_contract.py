@@ -24,7 +24,7 @@ from include.retraining.data.contract import (
     find_violations,
     rule_names,
 )
-from include.retraining.data.contract_probes import refused_canaries
+from include.retraining.data.contract_probes import check_contract_refuses
 from include.retraining.exceptions import ConfigError, DataRejected
 from include.retraining.runs.foreign_errors import IN_THE_LOG, ROOT
 from tests.support import apples
@@ -597,7 +597,7 @@ def test_checks_that_columns_share_are_run_once(monkeypatch: pytest.MonkeyPatch)
     assert {"1,001 columns: less_than_or_equal_to(9)", "weight: greater_than(0)"} < set(rules)
     assert len(rules) < 40
     calls.clear()
-    assert "out of range" in canaries(frame, wide(names))
+    assert "out of range" in refused(frame, wide(names))
     assert len(calls) < 100
 
     genes.loc[[4, 5], "gene_7"] = [-1.0, np.nan]
@@ -757,15 +757,15 @@ def test_a_check_that_crashes_is_told_by_its_line_and_never_by_what_it_says():
 # Canaries.
 
 
-def canaries(frame: pd.DataFrame, contract: type[Any] = Apples) -> tuple[str, ...]:
+def refused(frame: pd.DataFrame, contract: type[Any] = Apples) -> tuple[str, ...]:
     """The bad frames that the contract refuses."""
     expected = expectations(apples.config(), code(contract), run_date=DAY, earlier_rows=())
-    return refused_canaries(frame, expected)
+    return check_contract_refuses(frame, expected)
 
 
 def test_bad_frames_are_refused():
     """Each run tries its contract on frames with a known fault."""
-    assert canaries(apples.harvest()) == (
+    assert refused(apples.harvest()) == (
         "column dropped",
         "key twice",
         "values missing",
@@ -782,7 +782,7 @@ def test_a_column_may_be_called_like_anything():
 
         own: float = pa.Field(ge=0, le=1, alias="self")
 
-    assert "out of range" in canaries(
+    assert "out of range" in refused(
         apples.harvest().assign(own=0.5).rename(columns={"own": "self"}), Odd
     )
 
@@ -799,7 +799,7 @@ def test_a_bad_frame_that_passes_fails_the_run(monkeypatch: pytest.MonkeyPatch, 
 
     monkeypatch.setattr(canary, "find_violations", blind)
     with pytest.raises(ConfigError, match="let a bad frame pass"):
-        canaries(apples.harvest())
+        refused(apples.harvest())
 
 
 @pytest.mark.fault("B12")
@@ -807,7 +807,7 @@ def test_a_validator_that_checks_nothing_fails_the_run(monkeypatch: pytest.Monke
     """No violations at all is not a yes (B12)."""
     monkeypatch.setattr(canary, "find_violations", lambda frame, expected: [])
     with pytest.raises(ConfigError, match="its yes means nothing"):
-        canaries(apples.harvest())
+        refused(apples.harvest())
 
 
 @pytest.mark.fault("B12")
@@ -816,7 +816,7 @@ def test_a_range_that_is_not_enforced_is_found_out(monkeypatch: pytest.MonkeyPat
     passed = CheckResult(True, True, None, None)
     monkeypatch.setattr(pa.Check, "__call__", lambda self, frame, column=None: passed)
     with pytest.raises(ConfigError, match="out of range: apple_id, sold, weight, colour"):
-        canaries(apples.harvest())
+        refused(apples.harvest())
 
 
 # Properties (B14).

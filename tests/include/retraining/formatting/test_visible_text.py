@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 
-from include.retraining.alerts.notice import Kind, Links, alert
+from include.retraining.alerts.notice import Links, NoticeKind, alert
 from include.retraining.alerts.slack import message_of
 from include.retraining.formatting.numbers import cut
 from include.retraining.formatting.visible_text import visible
@@ -33,7 +33,7 @@ def test_what_cannot_be_seen_is_dropped(unseen: str) -> None:
     said = f"a{unseen}b"
     notice = alert(
         event="late",
-        kind=Kind.BROKEN,
+        kind=NoticeKind.BROKEN,
         key="k",
         title=said,
         model="toy",
@@ -77,7 +77,7 @@ def test_slack_unfolds_no_address() -> None:
     """An address in a reason is not fetched and shown by Slack, with blocks and without."""
     notice = alert(
         event="late",
-        kind=Kind.BROKEN,
+        kind=NoticeKind.BROKEN,
         key="k",
         title="t",
         model="toy",

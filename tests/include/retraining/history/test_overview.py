@@ -17,7 +17,7 @@ from include.retraining.history.overview import (
     recent_decisions,
 )
 from include.retraining.registry.promotion_log import PromotionLog
-from include.retraining.store.cache import Memory, RememberingStore
+from include.retraining.store.cache import CachingStore, ObjectCache
 from include.retraining.store.layout import decisions_folder, promotion_key, watch_key
 from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store
@@ -34,7 +34,7 @@ def store(tmp_path: Path) -> Store:
 
 def glance(store: Store, glances: Glances, *, entries: int = 50) -> dict[str, ModelSeen]:
     """One look at all models."""
-    look = RememberingStore(store, Memory())
+    look = CachingStore(store, ObjectCache())
     found = look_at_models(look, NAMES, entries=entries, glances=glances)
     return {one.model: one for one in found}
 
@@ -49,7 +49,7 @@ def test_a_glance_is_what_the_log_and_the_records_say(store: Store) -> None:
         assert one.champion == log.champion()
         assert one.hold == log.hold()
         assert one.newest == next(decisions(store, name))
-        assert one.came_by is not None
+        assert one.promotion is not None
         assert list(one.entries) == log.history()[::-1][:5]
     assert seen["ee"].hold is not None
     assert list(seen["gg"].raised) == ["late"]

@@ -143,6 +143,6 @@ def test_older_entries_are_not_searched(store: Store) -> None:
     promote(store, 1, 2)
     made = roll_back(store, 1, REQUEST)
     log = PromotionLog(store, MODEL)
-    assert log.made_by(REQUEST, made.created_at) == made
-    assert log.made_by(REQUEST, made.created_at + timedelta(days=2)) is None
-    assert log.made_by("rollback_model/manual__2", made.created_at) is None
+    assert log.entry_for_request(REQUEST, made.created_at) == made
+    assert log.entry_for_request(REQUEST, made.created_at + timedelta(days=2)) is None
+    assert log.entry_for_request("rollback_model/manual__2", made.created_at) is None

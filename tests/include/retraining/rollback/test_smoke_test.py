@@ -8,7 +8,7 @@ import pytest
 
 from include.retraining.decisions.record import Outcome
 from include.retraining.exceptions import ArtifactError, NotFound
-from include.retraining.rollback.smoke_test import try_version
+from include.retraining.rollback.smoke_test import smoke_test_version
 from include.retraining.runs.job import Job
 from include.retraining.runs.reference import RunRef
 from include.retraining.steps.close_run import close_run
@@ -47,7 +47,7 @@ def test_a_version_that_answers(make_toy: MakeToy, problem: str) -> None:
     """It verifies, loads and answers on the holdout of the run that was scored last."""
     toy = make_toy(problem)
     job = served(toy)
-    said = try_version(toy.store, toy.config, job.manifest.version)
+    said = smoke_test_version(toy.store, toy.config, job.manifest.version)
     assert said.startswith(f"version {job.manifest.version} verifies, loads and answers on ")
     assert said.endswith(f"rows of the holdout of run {job.manifest.run_id}")
 
@@ -68,7 +68,7 @@ def test_a_version_whose_columns_are_gone(make_toy: MakeToy) -> None:
     toy.evaluate(job)
     leave_record(toy, job)
     with pytest.raises(ArtifactError, match=r"does not answer: .*lacks the column 'b'"):
-        try_version(toy.store, toy.config, old.manifest.version)
+        smoke_test_version(toy.store, toy.config, old.manifest.version)
 
 
 def test_a_delivery_that_is_gone_is_passed_over(make_toy: MakeToy) -> None:
@@ -77,7 +77,7 @@ def test_a_delivery_that_is_gone_is_passed_over(make_toy: MakeToy) -> None:
     job = served(toy)
     version = job.manifest.version
     toy.deliver(make_frame("binary", seed=3))
-    said = try_version(toy.store, toy.config, version)
+    said = smoke_test_version(toy.store, toy.config, version)
     assert said.startswith(f"version {version} verifies and loads; it was not tried on data: run")
     assert "its content is not what was pinned" in said or "bytes" in said
 
@@ -88,7 +88,7 @@ def test_a_damaged_record_keeps_nobody_from_going_back(make_toy: MakeToy) -> Non
     job = served(toy)
     (info,) = toy.store.children(f"models/{toy.name}/decisions")[1]
     toy.store.write(info.key, b"{")
-    said = try_version(toy.store, toy.config, job.manifest.version)
+    said = smoke_test_version(toy.store, toy.config, job.manifest.version)
     assert "verifies and loads; it was not tried on data: " in said
     assert "not a readable DecisionRecord" in said
 
@@ -98,7 +98,7 @@ def test_before_any_run_was_judged(make_toy: MakeToy) -> None:
     toy = make_toy()
     job, report = toy.run()
     toy.promote(job, report)
-    said = try_version(toy.store, toy.config, job.manifest.version)
+    said = smoke_test_version(toy.store, toy.config, job.manifest.version)
     assert said.endswith("it was not tried on data: no run was evaluated yet")
 
 
@@ -135,7 +135,7 @@ def test_a_version_that_does_not_answer(make_toy: MakeToy, mood: str, text: str)
     job = served(toy)
     setattr(sys.modules[module].Moody, mood, True)
     with pytest.raises(ArtifactError, match=text):
-        try_version(toy.store, toy.config, job.manifest.version)
+        smoke_test_version(toy.store, toy.config, job.manifest.version)
 
 
 def test_a_damaged_version(make_toy: MakeToy) -> None:
@@ -144,8 +144,8 @@ def test_a_damaged_version(make_toy: MakeToy) -> None:
     job = served(toy)
     version = job.manifest.version
     with pytest.raises(NotFound, match="never served"):
-        try_version(toy.store, toy.config, "0" * 16)
+        smoke_test_version(toy.store, toy.config, "0" * 16)
     key = layout.version_manifest_key(toy.name, version)
     toy.store.write(key, toy.store.read(key).replace(b'"seed": 7', b'"seed": 8'))
     with pytest.raises(ArtifactError, match="altered"):
-        try_version(toy.store, toy.config, version)
+        smoke_test_version(toy.store, toy.config, version)

@@ -12,7 +12,7 @@ import pytest
 
 from include.retraining.config.step_names import JobStep
 from include.retraining.exceptions import EvidenceError, StepFailed
-from include.retraining.runs.claims import Attempts, JobClaim, JobState, job_identity
+from include.retraining.runs.claims import JobClaim, JobClaims, JobState, job_identity
 from include.retraining.runs.job import Job
 from include.retraining.runs.results import StepFailure
 from include.retraining.steps.runner import run_steps
@@ -29,13 +29,13 @@ def job(make_toy: Callable[..., Toy]) -> Job:
 
 
 @pytest.fixture
-def attempts(job: Job) -> Attempts:
+def attempts(job: Job) -> JobClaims:
     """Its claims; a claim is settled at once."""
-    return Attempts(job.store, job.paths, job.manifest, settle_seconds=0)
+    return JobClaims(job.store, job.paths, job.manifest, settle_seconds=0)
 
 
 def next_job(
-    attempts: Attempts,
+    attempts: JobClaims,
     state: JobState = JobState.ACTIVE,
     *,
     step: JobStep = "train",
@@ -53,7 +53,7 @@ def fail(job: Job, claim: JobClaim, *, is_permanent: bool, step: JobStep = "trai
     failure = StepFailure(
         run_id=job.manifest.run_id,
         step=step,
-        attempt=claim.word,
+        attempt=claim.attempt_id,
         kind="training",
         is_permanent=is_permanent,
         message="the model said no",
@@ -61,17 +61,17 @@ def fail(job: Job, claim: JobClaim, *, is_permanent: bool, step: JobStep = "trai
     job.store.write(job.paths.failure(step), failure.to_bytes())
 
 
-def test_the_first_job_is_new(attempts: Attempts, job: Job) -> None:
+def test_the_first_job_is_new(attempts: JobClaims, job: Job) -> None:
     """It is claimed in the store before anything is submitted, by number and name."""
     claim, is_new = next_job(attempts)
-    assert (claim.number, claim.word, is_new) == (1, "job-001", True)
+    assert (claim.number, claim.attempt_id, is_new) == (1, "job-001", True)
     assert claim.compute == COMPUTE
     assert job.manifest.fingerprint[:8] in claim.name
     assert claim.name.endswith("-1")
     assert attempts.claims() == [claim]
 
 
-def test_a_name_fits_every_platform(attempts: Attempts) -> None:
+def test_a_name_fits_every_platform(attempts: JobClaims) -> None:
     """63 characters, letters, digits and hyphens: a pod's name is the strictest."""
     claim, _ = next_job(attempts)
     assert len(claim.name) <= 63
@@ -79,14 +79,14 @@ def test_a_name_fits_every_platform(attempts: Attempts) -> None:
     assert claim.name == claim.name.lower()
 
 
-def test_a_running_job_is_adopted(attempts: Attempts) -> None:
+def test_a_running_job_is_adopted(attempts: JobClaims) -> None:
     """A retry, a cleared task and a second worker wait for the one job that there is."""
     first, _ = next_job(attempts)
     assert next_job(attempts, JobState.ACTIVE) == (first, False)
     assert next_job(attempts, JobState.ACTIVE, clear=1) == (first, False)
 
 
-def test_a_job_that_succeeded_is_looked_at_once(attempts: Attempts) -> None:
+def test_a_job_that_succeeded_is_looked_at_once(attempts: JobClaims) -> None:
     """If its evidence was missing, the next try starts another job."""
     first, _ = next_job(attempts)
     assert next_job(attempts, JobState.SUCCEEDED) == (first, False)
@@ -94,7 +94,7 @@ def test_a_job_that_succeeded_is_looked_at_once(attempts: Attempts) -> None:
     assert (second.number, is_new) == (2, True)
 
 
-def test_a_failure_for_good_is_said_once(attempts: Attempts, job: Job) -> None:
+def test_a_failure_for_good_is_said_once(attempts: JobClaims, job: Job) -> None:
     """Who finds it fails with its reason; who comes after a person cleared the task tries anew."""
     claim, _ = next_job(attempts)
     fail(job, claim, is_permanent=True)
@@ -104,20 +104,20 @@ def test_a_failure_for_good_is_said_once(attempts: Attempts, job: Job) -> None:
     assert next_job(attempts, JobState.FAILED)[0].number == 2
 
 
-def test_a_failure_that_may_pass_is_followed_by_the_next_job(attempts: Attempts, job: Job) -> None:
+def test_a_failure_that_may_pass_is_followed_by_the_next_job(attempts: JobClaims, job: Job) -> None:
     """No try of the task is wasted on saying so."""
     claim, _ = next_job(attempts)
     fail(job, claim, is_permanent=False)
     assert next_job(attempts, JobState.FAILED) == (attempts.claims()[1], True)
 
 
-def test_a_failed_job_without_a_word_is_followed_by_the_next(attempts: Attempts) -> None:
+def test_a_failed_job_without_a_word_is_followed_by_the_next(attempts: JobClaims) -> None:
     """A killed container says nothing."""
     next_job(attempts)
     assert next_job(attempts, JobState.FAILED)[0].number == 2
 
 
-def test_anothers_word_is_not_this_jobs(attempts: Attempts, job: Job) -> None:
+def test_anothers_word_is_not_this_jobs(attempts: JobClaims, job: Job) -> None:
     """What an earlier job left does not fail a later one for good."""
     first, _ = next_job(attempts)
     fail(job, first, is_permanent=True)
@@ -126,7 +126,7 @@ def test_anothers_word_is_not_this_jobs(attempts: Attempts, job: Job) -> None:
     assert next_job(attempts, JobState.FAILED)[0].number == 3
 
 
-def test_a_job_nobody_knows_is_void(attempts: Attempts) -> None:
+def test_a_job_nobody_knows_is_void(attempts: JobClaims) -> None:
     """A crash before the submission: the claim is void, so that a late submission does nothing."""
     first, _ = next_job(attempts)
     second, is_new = next_job(attempts, JobState.GONE)
@@ -136,7 +136,7 @@ def test_a_job_nobody_knows_is_void(attempts: Attempts) -> None:
     assert start.job is None
 
 
-def test_a_job_that_starts_while_it_is_looked_for_is_adopted(attempts: Attempts, job: Job) -> None:
+def test_a_job_that_starts_while_it_is_looked_for_is_adopted(attempts: JobClaims, job: Job) -> None:
     """Nobody listed it, then it put down that it started: it is not replaced by a second one."""
     first, _ = next_job(attempts)
     looks = []
@@ -152,7 +152,7 @@ def test_a_job_that_starts_while_it_is_looked_for_is_adopted(attempts: Attempts,
     assert found == (first, False)
 
 
-def test_a_job_nobody_knows_is_void_though_it_left_a_word(attempts: Attempts, job: Job) -> None:
+def test_a_job_nobody_knows_is_void_though_it_left_a_word(attempts: JobClaims, job: Job) -> None:
     """Whatever was believed of it, it may not start beside the next one."""
     first, _ = next_job(attempts)
     fail(job, first, is_permanent=False)
@@ -160,7 +160,7 @@ def test_a_job_nobody_knows_is_void_though_it_left_a_word(attempts: Attempts, jo
     assert run(job, 1) == 1
 
 
-def test_a_void_claim_is_never_adopted(attempts: Attempts) -> None:
+def test_a_void_claim_is_never_adopted(attempts: JobClaims) -> None:
     """A late job of it may be listed as running: it does nothing, so nobody waits for it."""
     first, _ = next_job(attempts)
     attempts.void(first)
@@ -169,7 +169,7 @@ def test_a_void_claim_is_never_adopted(attempts: Attempts) -> None:
 
 def test_a_young_claim_is_waited_for(job: Job) -> None:
     """A job that is listed late is adopted, not replaced."""
-    attempts = Attempts(job.store, job.paths, job.manifest)
+    attempts = JobClaims(job.store, job.paths, job.manifest)
     first, _ = next_job(attempts)
     states = iter([JobState.GONE, JobState.ACTIVE])
     found = attempts.next_job(
@@ -181,14 +181,14 @@ def test_a_young_claim_is_waited_for(job: Job) -> None:
 
 def test_an_old_claim_is_not_waited_for(job: Job) -> None:
     """After a while a job that nobody lists was never submitted."""
-    attempts = Attempts(job.store, job.paths, job.manifest)
+    attempts = JobClaims(job.store, job.paths, job.manifest)
     first, _ = next_job(attempts)
     old = first.model_copy(update={"claimed_at": datetime.now(UTC) - timedelta(minutes=1)})
     job.store.write(job.paths.job(1), old.to_bytes())
     assert next_job(attempts, JobState.GONE)[0].number == 2
 
 
-def test_the_word_of_a_forgotten_job_counts(attempts: Attempts, job: Job) -> None:
+def test_the_word_of_a_forgotten_job_counts(attempts: JobClaims, job: Job) -> None:
     """A platform forgets a job after a day; what it left in the store still is the reason."""
     claim, _ = next_job(attempts)
     fail(job, claim, is_permanent=True)
@@ -196,7 +196,7 @@ def test_the_word_of_a_forgotten_job_counts(attempts: Attempts, job: Job) -> Non
         next_job(attempts, JobState.GONE)
 
 
-def test_one_job_for_several_steps_is_everyones(attempts: Attempts) -> None:
+def test_one_job_for_several_steps_is_everyones(attempts: JobClaims) -> None:
     """The tasks of later steps adopt the job that the first one started."""
     shared, _ = next_job(attempts, step="validate", steps=("validate", "train", "evaluate"))
     assert next_job(attempts, step="train") == (shared, False)
@@ -205,7 +205,7 @@ def test_one_job_for_several_steps_is_everyones(attempts: Attempts) -> None:
 
 
 def test_a_shared_failure_is_said_by_each_task_that_comes_to_it(
-    attempts: Attempts, job: Job
+    attempts: JobClaims, job: Job
 ) -> None:
     """Training fails in a job that the validation's task started: the training's task says so."""
     shared, _ = next_job(attempts, step="validate", steps=("validate", "train"))
@@ -214,14 +214,14 @@ def test_a_shared_failure_is_said_by_each_task_that_comes_to_it(
         next_job(attempts, JobState.FAILED, step="train")
 
 
-def test_a_card_is_made_anew_for_each_clear(attempts: Attempts) -> None:
+def test_a_card_is_made_anew_for_each_clear(attempts: JobClaims) -> None:
     """A card shows its own clear's verdict: an older job is not it."""
     first, _ = next_job(attempts, step="card")
     assert next_job(attempts, JobState.ACTIVE, step="card") == (first, False)
     assert next_job(attempts, JobState.ACTIVE, step="card", clear=1)[0].number == 2
 
 
-def test_of_many_one_claims(attempts: Attempts) -> None:
+def test_of_many_one_claims(attempts: JobClaims) -> None:
     """Eight workers at once: one submits, seven adopt."""
     found: list[tuple[JobClaim, bool]] = []
     gate = threading.Barrier(8)
@@ -244,7 +244,7 @@ def run(job: Job, claim: int, step: JobStep = "train") -> int:
     return run_steps([step], job.paths.uri(job.store.uri), f"job-{claim:03d}", claim)
 
 
-def test_a_claimed_job_says_that_it_started(attempts: Attempts, job: Job) -> None:
+def test_a_claimed_job_says_that_it_started(attempts: JobClaims, job: Job) -> None:
     """It puts down who it is before it does anything, and may be started again by its platform."""
     claim, _ = next_job(attempts)
     assert run(job, 1) == 0
@@ -255,7 +255,7 @@ def test_a_claimed_job_says_that_it_started(attempts: Attempts, job: Job) -> Non
 
 
 def test_a_job_whose_claim_is_void_does_nothing(
-    attempts: Attempts, job: Job, capsys: pytest.CaptureFixture[str]
+    attempts: JobClaims, job: Job, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It came too late: it trains nothing and says nothing that could be taken for another's."""
     claim, _ = next_job(attempts)
@@ -266,7 +266,7 @@ def test_a_job_whose_claim_is_void_does_nothing(
     assert attempts.failure(claim) is None
 
 
-def test_a_job_that_started_cannot_be_voided(attempts: Attempts, job: Job) -> None:
+def test_a_job_that_started_cannot_be_voided(attempts: JobClaims, job: Job) -> None:
     """Who was first has the claim: the operator learns who runs it."""
     claim, _ = next_job(attempts)
     assert run(job, 1) == 0
@@ -276,7 +276,7 @@ def test_a_job_that_started_cannot_be_voided(attempts: Attempts, job: Job) -> No
 
 
 def test_a_second_job_under_one_claim_does_nothing(
-    attempts: Attempts,
+    attempts: JobClaims,
     job: Job,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -294,7 +294,7 @@ def test_a_second_job_under_one_claim_does_nothing(
 
 @pytest.mark.parametrize("claim", [7, 1], ids=["no such claim", "of another step"])
 def test_a_job_without_a_claim_does_nothing(
-    attempts: Attempts, job: Job, claim: int, capsys: pytest.CaptureFixture[str]
+    attempts: JobClaims, job: Job, claim: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A made-up number, and a step that the claim does not name."""
     next_job(attempts, step="evaluate")
@@ -303,7 +303,7 @@ def test_a_job_without_a_claim_does_nothing(
 
 
 def test_a_platforms_own_try_writes_to_a_folder_of_its_own(
-    attempts: Attempts, job: Job, monkeypatch: pytest.MonkeyPatch
+    attempts: JobClaims, job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Batch starts a job again whose host was lost; what the first try left is not mixed in."""
     next_job(attempts)
@@ -331,7 +331,7 @@ def test_several_steps_run_in_order_and_stop_at_the_first_that_fails(
     assert not job.store.exists(job.paths.result("evaluate"))
 
 
-def test_damaged_claims_are_no_claims(attempts: Attempts, job: Job) -> None:
+def test_damaged_claims_are_no_claims(attempts: JobClaims, job: Job) -> None:
     """They are an error that names the object, never taken for "nothing was submitted"."""
     next_job(attempts)
     job.store.write(job.paths.job(1), b"{")
@@ -351,7 +351,7 @@ def test_who_this_is_survives_a_restart_of_the_container(monkeypatch: pytest.Mon
 def test_claims_lie_on_any_store(any_store: Store, make_toy: Callable[..., Toy]) -> None:
     """Put-if-absent decides on a folder and on S3."""
     job = make_toy(store=any_store).plan()
-    attempts: Any = Attempts(job.store, job.paths, job.manifest, settle_seconds=0)
+    attempts: Any = JobClaims(job.store, job.paths, job.manifest, settle_seconds=0)
     claim, _ = next_job(attempts)
     assert next_job(attempts) == (claim, False)
     assert attempts.void(claim) is None

@@ -12,7 +12,7 @@ from include.retraining.runs.job import Job, open_job
 from include.retraining.runs.results import (
     Cost,
     EvaluateResult,
-    Output,
+    StoredObject,
     TrainResult,
     ValidateResult,
     find_result,
@@ -55,10 +55,10 @@ def validated(job: Job, **changes: Any) -> ValidateResult:
     return ValidateResult(**{**common(job), **values, **changes})
 
 
-def output(job: Job, key: str, data: bytes = b"content") -> Output:
+def output(job: Job, key: str, data: bytes = b"content") -> StoredObject:
     """An object in the store, named with its digest."""
     job.store.write(key, data)
-    return Output(key=key, size=len(data), sha256=sha256_of(data))
+    return StoredObject(key=key, size=len(data), sha256=sha256_of(data))
 
 
 def trained(job: Job, **changes: Any) -> TrainResult:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from include.retraining.decisions.record import Outcome
-from include.retraining.runs.claims import Attempts, JobState
-from include.retraining.runs.manifest import Cause
+from include.retraining.runs.claims import JobClaims, JobState
+from include.retraining.runs.manifest import TriggeredBy
 from include.retraining.runs.reference import RunRef
 from include.retraining.runs.usage import compute_used
 from include.retraining.steps.close_run import close_run
@@ -35,7 +35,7 @@ def close(toy: Toy, number: int) -> RunRef:
         run_id=job.manifest.run_id,
         run_after=job.manifest.run_after,
         clear=0,
-        cause=Cause(run_type="manual"),
+        cause=TriggeredBy(run_type="manual"),
     )
     assert job.manifest.run_id == f"manual__{number}"
     close_run(toy.store, run, Outcome.FAILED, "planted")
@@ -90,7 +90,7 @@ def test_jobs_elsewhere_are_counted(make_toy: Callable[..., Toy]) -> None:
     """A step says how many jobs were claimed for it, and what the last of them was given."""
     toy = make_toy(compute={"train_model": BATCH})
     job = toy.plan()
-    attempts = Attempts(toy.store, job.paths, job.manifest, settle_seconds=0)
+    attempts = JobClaims(toy.store, job.paths, job.manifest, settle_seconds=0)
     for memory in ("2048MiB", "4096MiB"):
         attempts.next_job(
             "train",

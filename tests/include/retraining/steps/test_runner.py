@@ -336,8 +336,8 @@ PARENT_OF_A_JOB = """
 import subprocess, sys, time
 job = '''
 import subprocess, sys, time
-from include.retraining.runs.process import end_with_parent
-end_with_parent()
+from include.retraining.runs.process import die_with_parent
+die_with_parent()
 child = subprocess.Popen(["sleep", "600"])
 print(child.pid, flush=True)
 time.sleep(600)
@@ -377,7 +377,7 @@ def test_the_command_runs_a_step_of_a_shipped_model(apples_folder: Store, tmp_pa
     from datetime import UTC, datetime
 
     from include.retraining.config.model import load_model
-    from include.retraining.runs.manifest import Cause, Params
+    from include.retraining.runs.manifest import Params, TriggeredBy
     from include.retraining.steps.plan import plan_run
 
     folder = "landing/diabetes_progression"
@@ -390,7 +390,7 @@ def test_the_command_runs_a_step_of_a_shipped_model(apples_folder: Store, tmp_pa
         run_id="manual__1",
         run_after=datetime(2026, 11, 24, tzinfo=UTC),
         params=Params(date=apples.DAY),
-        cause=Cause(run_type="manual"),
+        cause=TriggeredBy(run_type="manual"),
     )
     command = [sys.executable, "-m", "include.retraining", "validate"]
     command += ["--run", uri_of(apples_folder, manifest), "--attempt", "0-1", "--watch-parent"]

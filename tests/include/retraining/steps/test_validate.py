@@ -8,7 +8,7 @@ import pytest
 from include.retraining.decisions.record import DecisionRecord, Outcome
 from include.retraining.exceptions import ConfigError, DataChanged, DataRejected
 from include.retraining.runs.job import Job, open_job
-from include.retraining.runs.manifest import Cause
+from include.retraining.runs.manifest import TriggeredBy
 from include.retraining.steps import validate as validation
 from include.retraining.steps.validate import earlier_rows, validate
 from include.retraining.store.layout import RunPaths
@@ -40,7 +40,7 @@ def remember(store: Store, day: int, rows: int | None, outcome: Outcome = Outcom
         "reason": "because",
         "decided_at": due,
         "run_after": due,
-        "cause": Cause(run_type="scheduled"),
+        "cause": TriggeredBy(run_type="scheduled"),
         "rows": rows,
         "compute": {},
         "after": (),

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from include.retraining.exceptions import MissingObject
-from include.retraining.store.cache import Memory, RememberingStore
+from include.retraining.store.cache import CachingStore, ObjectCache
 from include.retraining.store.object_store import Store
 
 
-def reads_of(store: Store, memory: Memory, *keys: str, listing: str = "a") -> int:
+def reads_of(store: Store, memory: ObjectCache, *keys: str, listing: str = "a") -> int:
     """How many objects one look reads from the store itself."""
     read: list[str] = []
-    look = RememberingStore(store, memory)
+    look = CachingStore(store, memory)
     look._objects = Watching(look._objects, read)  # type: ignore[assignment]
     look.children(listing)
     for key in keys:
@@ -37,13 +37,13 @@ class Watching:
 
 def test_what_did_not_change_is_read_once(any_store: Store) -> None:
     """The second look reads nothing, and an object that was replaced is read anew."""
-    memory = Memory()
+    memory = ObjectCache()
     any_store.write("a/1", b"one")
     any_store.write("a/2", b"two")
     assert reads_of(any_store, memory, "a/1", "a/2") == 2
     assert reads_of(any_store, memory, "a/1", "a/2") == 0
     any_store.write("a/1", b"another")
-    look = RememberingStore(any_store, memory)
+    look = CachingStore(any_store, memory)
     look.children("a")
     assert look.read("a/1") == b"another"
 
@@ -51,7 +51,7 @@ def test_what_did_not_change_is_read_once(any_store: Store) -> None:
 def test_what_a_listing_does_not_name_is_not_there(any_store: Store) -> None:
     """It costs no request, also where an object came to be since the listing."""
     any_store.write("a/1", b"one")
-    look = RememberingStore(any_store, Memory())
+    look = CachingStore(any_store, ObjectCache())
     look.children("a")
     any_store.write("a/2", b"two")
     assert look.read_if_present("a/2") is None
@@ -64,19 +64,19 @@ def test_what_a_listing_does_not_name_is_not_there(any_store: Store) -> None:
 
 def test_two_stores_share_a_memory_and_no_object(tmp_path, folder_store: Store) -> None:
     """The same key in another place is another object."""
-    memory = Memory()
+    memory = ObjectCache()
     (tmp_path / "other").mkdir()
     other = Store((tmp_path / "other").as_uri())
     for store, data in ((folder_store, b"one"), (other, b"two")):
         store.write("a/1", data)
-        look = RememberingStore(store, memory)
+        look = CachingStore(store, memory)
         look.children("a")
         assert look.read("a/1") == data
 
 
 def test_a_memory_forgets_what_was_not_used_for_longest(folder_store: Store) -> None:
     """It holds no more bytes than it may."""
-    memory = Memory(limit_bytes=10)
+    memory = ObjectCache(limit_bytes=10)
     for name in "123":
         folder_store.write(f"a/{name}", b"four")
     assert reads_of(folder_store, memory, "a/1", "a/2", "a/1", "a/3") == 3

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from include.retraining.alerts.notice import Kind, Notice
+from include.retraining.alerts.notice import Notice, NoticeKind
 from include.retraining.alerts.outbox import deliver
 from include.retraining.decisions.watch_memory import watched
 from include.retraining.exceptions import NotSent
@@ -92,7 +92,7 @@ def test_one_message_while_it_lasts_and_one_when_it_is_over(store: Store, slack:
         look(store, slack, minutes=minutes)
     assert slack.events == ["paused", "paused_over"]
     told, over = slack.sent
-    assert (told.kind, over.kind) == (Kind.BROKEN, Kind.GOOD_NEWS)
+    assert (told.kind, over.kind) == (NoticeKind.BROKEN, NoticeKind.GOOD_NEWS)
     assert "not paused any more" in over.text
     assert "2026-11-27 06:00 UTC" in over.text
 

@@ -20,7 +20,7 @@ from include.orchestration.backends.batch.operator import BatchJobOperator
 from include.orchestration.runtime.run_reference import run_reference
 from include.retraining.config.compute import BatchCompute
 from include.retraining.exceptions import StepFailed
-from include.retraining.runs.claims import Attempts
+from include.retraining.runs.claims import JobClaims
 from include.retraining.runs.manifest import RunManifest, read_manifest
 from include.retraining.runs.results import StepFailure, read_failure, read_result
 from include.retraining.store import marker as store_marker
@@ -161,7 +161,7 @@ def test_what_a_job_asks_for(store: Store, planned: dict[str, Any], batch: Batch
     deferred(job(spot_retries=2, gpu=1, timeout_seconds=90.5, tags={"team": "risk"}), planned)
     (request,) = batch.submissions()
     manifest, paths = plan_of(store, planned), run_reference(planned).paths
-    (claim,) = Attempts(store, paths, manifest).claims()
+    (claim,) = JobClaims(store, paths, manifest).claims()
     assert request["jobName"] == claim.name
     assert (request["jobQueue"], request["jobDefinition"]) == ("queue", "retraining:1")
     overrides = request["containerOverrides"]
