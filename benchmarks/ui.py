@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 
 from benchmarks.measuring import Row, python
-from include.retraining.history.overview import READERS, Glances, look_at_models
+from include.retraining.history.overview import READERS, OverviewCache, summarize_models
 from include.retraining.store.cache import CachingStore, ObjectCache
 from include.retraining.store.object_store import Store
 from tests.support.large_store import DECISIONS, MODELS
@@ -105,13 +105,13 @@ class _Counted:
 
 def _requests(store: Store) -> Row:
     """Count what one look asks of the store: the first, and one when nothing changed."""
-    names, memory, glances = store.children("models")[0], ObjectCache(), Glances()
+    names, memory, cache = store.children("models")[0], ObjectCache(), OverviewCache()
     asked: list[Counter[str]] = []
     for _ in range(2):
         counts: Counter[str] = Counter()
         look = CachingStore(store, memory)
         look._objects = _Counted(look._objects, counts)
-        look_at_models(look, names, entries=12, glances=glances)
+        summarize_models(look, names, entries=12, cache=cache)
         asked.append(counts)
     first, again = (sum(counts.values()) for counts in asked)
     words = f"{again}, {READERS} at a time: {dict(asked[1])}"

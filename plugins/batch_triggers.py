@@ -165,7 +165,7 @@ class BatchJobTrigger(BaseTrigger):
                 if (reason := refusal(error)) is not None:
                     payload = {"status": "refused", "reason": reason}
                 else:
-                    self._say(f"cannot look at the job now, trying again: {first_line(error)}")
+                    self._log_line(f"cannot look at the job now, trying again: {first_line(error)}")
                     await asyncio.sleep(self.poll_seconds)
         yield TriggerEvent(payload)
 
@@ -192,7 +192,7 @@ class BatchJobTrigger(BaseTrigger):
             if not found:
                 return {"status": "gone"}
             job = found[0]
-            self._say(_state(job))
+            self._log_line(_state(job))
             await log.follow(job, clients)
             if job["status"] in ENDED:
                 if job["status"] == "FAILED" and log_stream(job) is not None:
@@ -246,7 +246,7 @@ class BatchJobTrigger(BaseTrigger):
             return False
         return states.get(ti.run_id, {}).get(ti.task_id) == "deferred"
 
-    def _say(self, text: str) -> None:
+    def _log_line(self, text: str) -> None:
         """Log a sentence when it is news."""
         if text != self._said:
             self.log.info("%s", text)

@@ -27,7 +27,7 @@ QUIET_SECONDS = 60.0
 REFUSALS = frozenset({"403", "AccessDenied", "InvalidAccessKeyId", "NoSuchBucket"})
 
 
-class Sight(NamedTuple):
+class Observation(NamedTuple):
     """What one look saw."""
 
     flag: str | None
@@ -40,7 +40,7 @@ class Refused(Exception):
     """The store answered, and the answer will not change by waiting."""
 
 
-def sight(flag: str | None, files: Iterable[tuple[str, int, str]]) -> Sight:
+def observation(flag: str | None, files: Iterable[tuple[str, int, str]]) -> Observation:
     """Return what a look saw.
 
     Args:
@@ -48,10 +48,10 @@ def sight(flag: str | None, files: Iterable[tuple[str, int, str]]) -> Sight:
         files: name, size and version (mtime or ETag) of each file in the delivery's folder.
     """
     content = json.dumps([flag, sorted(files)])
-    return Sight(flag, hashlib.sha256(content.encode()).hexdigest())
+    return Observation(flag, hashlib.sha256(content.encode()).hexdigest())
 
 
-def look_at_folder(flag: str, folder: str) -> Sight:
+def observe_folder(flag: str, folder: str) -> Observation:
     """Look at a flag and its delivery on disk; what is not there is not an error."""
     try:
         status = Path(flag).stat()
@@ -69,7 +69,7 @@ def look_at_folder(flag: str, folder: str) -> Sight:
                 files.append((entry.name, status.st_size, str(status.st_mtime_ns)))
     except (FileNotFoundError, NotADirectoryError):
         pass
-    return sight(identity, files)
+    return observation(identity, files)
 
 
 def object_identity(etag: str | None, last_modified: datetime) -> str:
@@ -132,7 +132,7 @@ class FlagTrigger(BaseTrigger):
         return f"{type(self).__module__}.{type(self).__qualname__}", fields
 
     @abstractmethod
-    async def look(self) -> Sight:
+    async def look(self) -> Observation:
         """Look at flag and folder once.
 
         Raises:
@@ -148,20 +148,20 @@ class FlagTrigger(BaseTrigger):
                 yield TriggerEvent({"refused": str(refusal)})
                 return
             except Exception as error:  # noqa: BLE001 an outage must not end the wait
-                self._say(f"cannot look at {self.flag} now, trying again: {_first_line(error)}")
+                self._log_line(f"cannot look at {self.flag} now, trying again: {_first_line(error)}")
             else:
                 if self._is_news(seen):
                     self.log.info("%s or its delivery changed: looking closer", self.flag)
                     yield TriggerEvent({})
                     return
-                self._say(f"waiting: {self.reason}")
+                self._log_line(f"waiting: {self.reason}")
             await asyncio.sleep(min(self.poke_seconds, left))
         yield TriggerEvent({})
 
-    def _is_news(self, now: Sight) -> bool:
+    def _is_news(self, now: Observation) -> bool:
         return now.flag is not None and now.flag != self.ignored_flag and now.digest != self.seen
 
-    def _say(self, text: str) -> None:
+    def _log_line(self, text: str) -> None:
         """Log a sentence when it is new, and otherwise once a minute."""
         said, at = self._said
         if text != said or time.monotonic() - at >= QUIET_SECONDS:
@@ -172,15 +172,15 @@ class FlagTrigger(BaseTrigger):
 class FileFlagTrigger(FlagTrigger):
     """Watches a flag on a disk that the triggerer sees; addresses are paths."""
 
-    async def look(self) -> Sight:
+    async def look(self) -> Observation:
         """Look at the disk, in a thread: a network disk may take its time."""
-        return await asyncio.to_thread(look_at_folder, self.flag, self.folder)
+        return await asyncio.to_thread(observe_folder, self.flag, self.folder)
 
 
 class S3FlagTrigger(FlagTrigger):
     """Watches a flag on S3 through the Airflow connection `store`; addresses are s3:// ones."""
 
-    async def look(self) -> Sight:
+    async def look(self) -> Observation:
         """Look at the bucket."""
         from airflow.providers.amazon.aws.hooks.s3 import S3Hook
         from botocore.exceptions import ClientError
@@ -208,7 +208,7 @@ class S3FlagTrigger(FlagTrigger):
             if error.response["Error"]["Code"] in REFUSALS:
                 raise Refused(f"{self.flag}: {_first_line(error)}") from error
             raise
-        return sight(head and object_identity(head["ETag"], head["LastModified"]), files)
+        return observation(head and object_identity(head["ETag"], head["LastModified"]), files)
 
 
 def _split(uri: str) -> tuple[str, str]:

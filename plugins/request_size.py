@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from airflow.plugins_manager import AirflowPlugin
 
-MOST_BYTES = 65_536
+MAX_BYTES = 65_536
 """Sixteen times what the forms take in all (`include/orchestration/forms/run_form.py`)."""
 PLACE = "/api/v2/dags/"
 
@@ -23,15 +23,15 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 class RequestSize:
     """Answers 413 to a body that is too long, and 411 to one that does not say how long it is."""
 
-    def __init__(self, app: Any, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, app: Any, max_bytes: int = MAX_BYTES) -> None:
         """Stand before ``app``, as a middleware of ASGI does.
 
         Args:
             app: what answers.
-            most_bytes: of a body.
+            max_bytes: of a body.
         """
         self.app = app
-        self.most_bytes = most_bytes
+        self.max_bytes = max_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or hand it on."""
@@ -56,8 +56,8 @@ class RequestSize:
         if b"transfer-encoding" in headers:
             return 411, "say how long the body is: a Content-Length is needed"
         length = headers.get(b"content-length", b"0")
-        if not length.isdigit() or int(length) > self.most_bytes:
-            return 413, f"the body is too long: at most {self.most_bytes:,} bytes are taken"
+        if not length.isdigit() or int(length) > self.max_bytes:
+            return 413, f"the body is too long: at most {self.max_bytes:,} bytes are taken"
         return None
 
 

@@ -26,7 +26,7 @@ from include.retraining.store.layout import promotion_key
 from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store
 from include.retraining.watch.conditions import CONDITIONS
-from include.retraining.watch.heartbeat import leave
+from include.retraining.watch.heartbeat import write_heartbeat
 from tests.include.retraining.alerts.test_outbox import make_notice
 from tests.support import run_factory
 
@@ -117,7 +117,7 @@ def store(folder_store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
     run_factory.decide(store, run_factory.plant_run(store, 3, report=refused))
     broken = run_factory.plant_run(store, 4, version=False, evaluated=False)
     close_run(store, broken, Outcome.FAILED, "train: out of memory", failed_task="train_model")
-    leave(store, [])
+    write_heartbeat(store, [])
     Registry(store, MODEL).rollback(run_factory.version_name(1), actor="ada", reason="complaints")
 
     def down(notice: Notice) -> None:

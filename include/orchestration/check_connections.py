@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from include.orchestration.runtime.connections import Answer, ask_backends
+from include.orchestration.runtime.connections import Answer, query_backends
 from include.orchestration.runtime.store import STORE_CONNECTION, store_address
 from include.orchestration.runtime.weak_secrets import weak_fields
 from include.retraining.config.compute import BatchCompute, KubernetesCompute, LocalCompute
@@ -78,7 +78,7 @@ def _needs_of(config: ModelConfig, file: Path) -> Iterator[Need]:
 def problems(needed: list[Need], folder: Path = MODELS_FOLDER) -> list[str]:
     """Return what is wrong with a connection that is needed; nothing when it is as it must be."""
     conn_id, kind, _ = needed[0]
-    answers = ask_backends(conn_id)
+    answers = query_backends(conn_id)
     found = [one for one in answers if one.connection is not None]
     said = [f"{one.place} did not answer ({one.problem})" for one in answers if one.problem]
     if not found:

@@ -19,7 +19,7 @@ APPROVAL_TASK = "approve_promotion"
 
 
 @dataclass(frozen=True)
-class DagSeen:
+class DagSummary:
     """A model's DAG, as Airflow has it."""
 
     dag_id: str
@@ -46,9 +46,9 @@ def model_dag_ids() -> set[str]:
         return set(ids)
 
 
-def look_at_dags(dag_ids: Collection[str]) -> dict[str, DagSeen]:
+def read_dags(dag_ids: Collection[str]) -> dict[str, DagSummary]:
     """Return what Airflow knows of some DAGs, by their ids."""
-    found = {dag_id: DagSeen(dag_id, is_there=False) for dag_id in dag_ids}
+    found = {dag_id: DagSummary(dag_id, is_there=False) for dag_id in dag_ids}
     with create_session() as session:
         dags = session.execute(
             select(DagModel.dag_id, DagModel.is_paused, DagModel.next_dagrun_create_after).where(
@@ -76,7 +76,7 @@ def look_at_dags(dag_ids: Collection[str]) -> dict[str, DagSeen]:
     running = {run.dag_id: run.run_id for run in runs}
     waiting = {run.dag_id: run.run_id for run in asked}
     for dag_id, is_paused, next_run in dags:
-        found[dag_id] = DagSeen(
+        found[dag_id] = DagSummary(
             dag_id,
             is_there=True,
             is_paused=is_paused,

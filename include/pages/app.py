@@ -22,10 +22,10 @@ from include.pages.card_html import PICTURE
 from include.pages.model_page import model_page
 from include.pages.models_page import models_page
 from include.pages.run_page import RUN_NAME, run_of, run_page
-from include.pages.store_access import look
+from include.pages.store_access import open_store_for_page
 from include.retraining.config.model import NAME_PATTERN
 from include.retraining.exceptions import NotFound, RetrainingError
-from include.retraining.formatting.numbers import cut
+from include.retraining.formatting.text import truncate
 from include.retraining.history.overview import sentence_of
 from include.retraining.store.layout import RunPaths
 from include.retraining.store.object_store import Store
@@ -75,7 +75,7 @@ def home(request: Request) -> Response:
 @app.get("/models")
 def all_models(request: Request, user: GetUserDep) -> Response:
     """Show all models that the reader may see, what needs a person first."""
-    store = look()
+    store = open_store_for_page()
     page = models_page(store, _names(user, store), datetime.now(UTC))
     return _shown(request, "models.html", page=page)
 
@@ -98,7 +98,7 @@ def dag_tab(request: Request, user: GetUserDep, dag_id: str, before: str | None 
 def one_run(request: Request, user: GetUserDep, model: str, run: str) -> Response:
     """Show what a run decided."""
     _require(user, model)
-    page = run_page(look(), model, run, _root(request))
+    page = run_page(open_store_for_page(), model, run, _root(request))
     return _shown(request, "run.html", page=page)
 
 
@@ -107,7 +107,7 @@ def run_tab(request: Request, user: GetUserDep, dag_id: str, run_id: str) -> Res
     """Show what a run decided, for the tab on a run's page."""
     model = _model_of(dag_id)
     _require(user, model)
-    store = look()
+    store = open_store_for_page()
     due = airflow_state.due(dag_id, run_id)
     run = run_of(store, model, run_id, due)
     page = run_page(store, model, run, _root(request), is_known=due is not None)
@@ -120,7 +120,7 @@ def card_picture(user: GetUserDep, model: str, run: str, picture: str) -> Respon
     _require(user, model)
     if not RUN_NAME.fullmatch(run) or set(run) == {"."} or not PICTURE.fullmatch(picture):
         raise NotFound(f"there is no picture {picture!r} of the run {run!r}")
-    data = look().read_if_present(f"{RunPaths(model, run).card}/{picture}")
+    data = open_store_for_page().read_if_present(f"{RunPaths(model, run).card}/{picture}")
     if data is None:
         raise NotFound(f"the card of the run {run!r} has no picture {picture!r}")
     return Response(data, media_type="image/png")
@@ -137,7 +137,7 @@ def static_file(file: str) -> Response:
 
 
 @app.exception_handler(RetrainingError)
-def say_what_is_wrong(request: Request, error: Exception) -> Response:
+def show_error(request: Request, error: Exception) -> Response:
     """Return a page that says what cannot be shown, and what to do."""
     if not isinstance(error, NotFound):
         log.warning("%s cannot be shown: %s", request.url.path, sentence_of(error))
@@ -146,14 +146,14 @@ def say_what_is_wrong(request: Request, error: Exception) -> Response:
 
 
 @app.exception_handler(RequestValidationError)
-def say_what_the_address_lacks(request: Request, error: RequestValidationError) -> Response:
+def show_invalid_address(request: Request, error: RequestValidationError) -> Response:
     """Return a page that names the parameters that the address should have."""
     lacks = ", ".join(str(one["loc"][-1]) for one in error.errors())
     return _no_such_page(request, f"the address lacks: {lacks}")
 
 
 @app.exception_handler(401)
-def ask_for_a_login(request: Request, error: HTTPException) -> Response:
+def require_login(request: Request, error: HTTPException) -> Response:
     """Return a page for who is not logged in."""
     reason = "Log in to Airflow and open this address again."
     answer = _problem(request, 401, "You are not logged in", reason)
@@ -162,13 +162,13 @@ def ask_for_a_login(request: Request, error: HTTPException) -> Response:
 
 
 @app.exception_handler(404)
-def say_that_no_route_answers(request: Request, _: Exception) -> Response:
+def show_not_found(request: Request, _: Exception) -> Response:
     """Return a page for an address that is none of ours."""
-    return _no_such_page(request, f"nothing answers at {cut(request.url.path, 80)!r}")
+    return _no_such_page(request, f"nothing answers at {truncate(request.url.path, 80)!r}")
 
 
 @app.exception_handler(Exception)
-def say_that_it_broke(request: Request, error: Exception) -> Response:
+def show_unexpected_error(request: Request, error: Exception) -> Response:
     """Return a page that names the kind of error; its text is in the API server's log."""
     reason = f"{type(error).__name__}: the log of Airflow's API server has the rest"
     answer = _problem(request, 500, "This page broke", reason)
@@ -180,7 +180,7 @@ def _model(request: Request, user: Any, model: str, before: str | None) -> Respo
     _require(user, model)
     if before is not None and not RUN_NAME.fullmatch(before):
         raise NotFound(f"before={before!r} is not the name of a decision")
-    store = look()
+    store = open_store_for_page()
     page = model_page(store, model, datetime.now(UTC), _root(request), before=before)
     if not page.row.dag.is_there and model not in store.children("models")[0]:
         raise _unknown(model)
@@ -204,7 +204,7 @@ def _require(user: Any, model: str) -> None:
 
 
 def _unknown(model: str) -> NotFound:
-    return NotFound(f"there is no model {cut(model, 80)!r} that you may see")
+    return NotFound(f"there is no model {truncate(model, 80)!r} that you may see")
 
 
 def _model_of(dag_id: str) -> str:

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
-from include.pages.airflow_state import DagSeen
+from include.pages.airflow_state import DagSummary
 from include.retraining.alerts.decision_notice import kind_of
 from include.retraining.config.notice_kind import NoticeKind
-from include.retraining.history.overview import ModelSeen
+from include.retraining.history.overview import ModelSummary
 
 
 class Urgency(IntEnum):
@@ -44,7 +44,7 @@ _CONDITIONS = {
 }
 
 
-def needs(seen: ModelSeen, dag: DagSeen, untold: int) -> list[Need]:
+def needs(seen: ModelSummary, dag: DagSummary, untold: int) -> list[Need]:
     """Return what needs a person, the most urgent first.
 
     Args:
@@ -64,7 +64,7 @@ def urgency(found: list[Need]) -> Urgency:
     return min((need.urgency for need in found), default=Urgency.NOTHING)
 
 
-def _of_store(seen: ModelSeen) -> Iterator[Need]:
+def _of_store(seen: ModelSummary) -> Iterator[Need]:
     if seen.problems:
         page = "" if seen.is_log_read else "promotion_log"
         yield Need(Urgency.DAMAGED, "something cannot be read", page)
@@ -79,6 +79,6 @@ def _of_store(seen: ModelSeen) -> Iterator[Need]:
         yield Need(Urgency.HELD, "on hold: no run promotes", "rolled_back")
 
 
-def _of_airflow(dag: DagSeen) -> Iterator[Need]:
+def _of_airflow(dag: DagSummary) -> Iterator[Need]:
     if dag.waits_for_person is not None:
         yield Need(Urgency.WAITING, "a run waits for an approval", "approval")

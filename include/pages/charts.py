@@ -15,7 +15,7 @@ from include.retraining.formatting.numbers import number
 
 WIDTH, HEIGHT = 640, 220
 LEFT, RIGHT, TOP, BOTTOM = 56, 12, 12, 28
-LEAST_POINTS = 2
+MIN_POINTS = 2
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def sparkline(values: Sequence[float | None], title: str) -> Markup:
         title: says what it shows to who cannot see it.
     """
     known = [(place, value) for place, value in enumerate(values) if value is not None]
-    if len(known) < LEAST_POINTS:
+    if len(known) < MIN_POINTS:
         return Markup("")
     width, height, edge = 96, 24, 3
     scale = _Scale([value for _, value in known], height - edge, edge)
@@ -78,7 +78,7 @@ def chart(lines: Sequence[Line], labels: Sequence[str], title: str) -> Markup:
         for value in (mark.value, mark.lower, mark.upper)
         if value is not None
     ]
-    if not values or len(labels) < LEAST_POINTS:
+    if not values or len(labels) < MIN_POINTS:
         return Markup("")
     scale = _Scale(values, HEIGHT - BOTTOM, TOP)
     step = (WIDTH - LEFT - RIGHT) / (len(labels) - 1)

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from include.orchestration.runtime.run_reference import DAG_PREFIX
 from include.pages import store_access
-from include.pages.airflow_state import look_at_dags
+from include.pages.airflow_state import read_dags
 from include.pages.charts import Line, Mark, chart, sparkline
 from include.pages.models_page import Row, row
 from include.pages.step_usage import StepUse, step_uses
@@ -24,9 +24,9 @@ from include.retraining.exceptions import RetrainingError
 from include.retraining.formatting.numbers import metric_name, number
 from include.retraining.history.overview import (
     Unreadable,
-    look_at_model,
     recent_decisions,
     sentence_of,
+    summarize_model,
 )
 from include.retraining.registry.entry import PromotionEntry
 from include.retraining.registry.promotion_log import PromotionLog
@@ -82,7 +82,7 @@ def model_page(
         StorageError: when the store refuses to list, or does not answer.
     """
     dag_id = DAG_PREFIX + model
-    seen = look_at_model(store, model, entries=ENTRIES)
+    seen = summarize_model(store, model, entries=ENTRIES)
     untold = [notice for notice in waiting(store) if notice.model == model]
     key = None if before is None else f"models/{model}/decisions/{before}.json"
     decisions, older = recent_decisions(store, model, limit=DECISIONS, before=key)
@@ -92,7 +92,7 @@ def model_page(
     metric = of_metric[-1].report.metric if of_metric and of_metric[-1].report else ""
     entries, problems = _entries(store, model, seen.entries, seen.problems)
     return ModelPage(
-        row=row(seen, look_at_dags([dag_id])[dag_id], len(untold), now),
+        row=row(seen, read_dags([dag_id])[dag_id], len(untold), now),
         config=store_access.config_of(model),
         entries=entries,
         log_problems=problems,

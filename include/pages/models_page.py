@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from include.orchestration.runtime.run_reference import DAG_PREFIX
 from include.pages import store_access
-from include.pages.airflow_state import DagSeen, look_at_dags
+from include.pages.airflow_state import DagSummary, read_dags
 from include.pages.attention import Need, Urgency, needs, urgency
 from include.pages.charts import sparkline
 from include.retraining.alerts.notice import Notice
@@ -20,11 +20,11 @@ from include.retraining.config.deadline import TimeOfDay, parse_deadline
 from include.retraining.config.model import ModelConfig
 from include.retraining.exceptions import EvidenceError
 from include.retraining.formatting.numbers import metric_name, metric_value, number
-from include.retraining.history.overview import ModelSeen, look_at_models, sentence_of
+from include.retraining.history.overview import ModelSummary, sentence_of, summarize_models
 from include.retraining.history.savings import Saved
 from include.retraining.registry.entry import PromotionEntry
 from include.retraining.store.object_store import Store
-from include.retraining.watch.heartbeat import Mark, last_mark
+from include.retraining.watch.heartbeat import Heartbeat, last_heartbeat
 
 SPARK_ENTRIES = 12
 """How many promotions the small line shows."""
@@ -38,8 +38,8 @@ WATCH_SILENT = timedelta(minutes=15)
 class Row:
     """One model."""
 
-    seen: ModelSeen
-    dag: DagSeen
+    seen: ModelSummary
+    dag: DagSummary
     title: str
     owner: str
     needs: list[Need]
@@ -65,7 +65,7 @@ class ModelsPage:
     saved: Saved
     unplaced: list[Notice]
     """Messages about no model that are not delivered."""
-    watch: Mark | None
+    watch: Heartbeat | None
     watch_problem: str | None
     """What is wrong with the watch itself."""
     now: datetime
@@ -82,10 +82,10 @@ def models_page(store: Store, names: Sequence[str], now: datetime) -> ModelsPage
     Raises:
         StorageError: when the store refuses to list, or does not answer.
     """
-    dags = look_at_dags([DAG_PREFIX + name for name in names])
+    dags = read_dags([DAG_PREFIX + name for name in names])
     notices = list(waiting(store))
     untold = Counter(notice.model for notice in notices)
-    seen = look_at_models(store, names, entries=SPARK_ENTRIES, glances=store_access.GLANCES)
+    seen = summarize_models(store, names, entries=SPARK_ENTRIES, cache=store_access.OVERVIEW_CACHE)
     rows = [row(one, dags[DAG_PREFIX + one.model], untold[one.model], now) for one in seen]
     rows.sort(key=lambda one: (one.urgency, one.seen.model))
     saved = store_access.TALLY.count(
@@ -102,7 +102,7 @@ def models_page(store: Store, names: Sequence[str], now: datetime) -> ModelsPage
     )
 
 
-def row(seen: ModelSeen, dag: DagSeen, untold: int, now: datetime) -> Row:
+def row(seen: ModelSummary, dag: DagSummary, untold: int, now: datetime) -> Row:
     """Return one model's row."""
     config = store_access.config_of(seen.model)
     champion = seen.champion
@@ -122,7 +122,7 @@ def row(seen: ModelSeen, dag: DagSeen, untold: int, now: datetime) -> Row:
     )
 
 
-def title_of(seen: ModelSeen, config: ModelConfig | None) -> str:
+def title_of(seen: ModelSummary, config: ModelConfig | None) -> str:
     """Return what people call a model."""
     told = (config and config.title) or (seen.newest and seen.newest.title)
     return told or seen.model.replace("_", " ").capitalize()
@@ -141,7 +141,7 @@ def data_age_days(entry: PromotionEntry, now: datetime) -> int:
     return (now - datetime(of.year, of.month, of.day, tzinfo=UTC)).days
 
 
-def decide_by(config: ModelConfig | None, dag: DagSeen) -> datetime | None:
+def decide_by(config: ModelConfig | None, dag: DagSummary) -> datetime | None:
     """Return by when the next run must have decided; None without a deadline or a next run."""
     if config is None or config.deadline is None or dag.next_run is None:
         return None
@@ -166,9 +166,9 @@ def _spark(entries: Sequence[PromotionEntry]) -> Markup:
     )
 
 
-def _watch(store: Store, now: datetime) -> tuple[Mark | None, str | None]:
+def _watch(store: Store, now: datetime) -> tuple[Heartbeat | None, str | None]:
     try:
-        mark = last_mark(store)
+        mark = last_heartbeat(store)
     except EvidenceError as error:
         return None, sentence_of(error)
     if mark is None:

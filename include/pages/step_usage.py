@@ -26,8 +26,8 @@ class StepUse:
     used: ComputeUsed
     record: DecisionRecord
     """Of the last run that ran it."""
-    most_bytes: int | None
-    most_seconds: float | None
+    max_bytes: int | None
+    max_seconds: float | None
     given_bytes: int | None
     """None for no limit."""
 
@@ -58,7 +58,7 @@ def step_uses(records: Iterable[DecisionRecord]) -> list[StepUse]:
                     step=step,
                     used=used,
                     record=record,
-                    most_bytes=max(
+                    max_bytes=max(
                         (
                             one.peak_memory_bytes
                             for _, one in ran
@@ -66,7 +66,7 @@ def step_uses(records: Iterable[DecisionRecord]) -> list[StepUse]:
                         ),
                         default=None,
                     ),
-                    most_seconds=max(one.seconds or 0.0 for _, one in ran),
+                    max_seconds=max(one.seconds or 0.0 for _, one in ran),
                     given_bytes=bytes_of(used.memory),
                 )
             )

@@ -8,7 +8,7 @@ from functools import lru_cache
 from include.orchestration.runtime.store import store_address
 from include.retraining.config.model import MODELS_FOLDER, ModelConfig, load_model
 from include.retraining.exceptions import RetrainingError, StoreNotInitialised
-from include.retraining.history.overview import Glances
+from include.retraining.history.overview import OverviewCache
 from include.retraining.history.savings import Tally
 from include.retraining.store.cache import CachingStore, ObjectCache
 from include.retraining.store.marker import open_store, require_initialised
@@ -19,10 +19,10 @@ PATIENCE = timedelta(seconds=5)
 
 OBJECT_CACHE = ObjectCache()
 TALLY = Tally()
-GLANCES = Glances()
+OVERVIEW_CACHE = OverviewCache()
 
 
-def look() -> CachingStore:
+def open_store_for_page() -> CachingStore:
     """Return the store for one page.
 
     Raises:

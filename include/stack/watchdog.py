@@ -17,25 +17,25 @@ from include.local_airflow.rest_client import AirflowApi
 from include.retraining.watch.external import TOKEN_VARIABLE, URL_VARIABLE
 
 EVERY_SECONDS = 300.0
-LOOK_SECONDS = 240.0
+TIMEOUT_SECONDS = 240.0
 USER = "watchdog"
 PASSWORD_VARIABLE = "WATCHDOG_PASSWORD"  # noqa: S105 the variable's name
 ALIVE = Path("/tmp/alive")  # noqa: S108 in a container, for its health check
 NO_TOKEN = "none"  # noqa: S105 Airflow refuses it, and that is told
 
 
-def look(token: str) -> None:
+def check(token: str) -> None:
     """Look once; what is wrong is told in Slack and printed."""
     command = [sys.executable, "-m", "include.retraining", "watch"]
     try:
         ended = subprocess.run(  # noqa: S603 our own program
             command,
             env={**os.environ, TOKEN_VARIABLE: token},
-            timeout=LOOK_SECONDS,
+            timeout=TIMEOUT_SECONDS,
             check=False,
         )
     except subprocess.TimeoutExpired:
-        print(f"the look was ended: it took longer than {LOOK_SECONDS:g} s", flush=True)
+        print(f"the look was ended: it took longer than {TIMEOUT_SECONDS:g} s", flush=True)
         return
     print("all is well" if ended.returncode == 0 else "something is wrong, see above", flush=True)
 
@@ -63,7 +63,7 @@ def main() -> None:
     while True:
         ALIVE.touch()
         time.sleep(EVERY_SECONDS)
-        look(new_token())
+        check(new_token())
 
 
 if __name__ == "__main__":

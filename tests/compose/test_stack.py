@@ -22,7 +22,7 @@ from tests.support.invariants import check_invariants
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1800)]  # the first one builds and starts
 
-LOOK = "from include.stack.watchdog import look, new_token; look(new_token())"
+LOOK = "from include.stack.watchdog import check, new_token; check(new_token())"
 KILL = "import psutil; [child.kill() for child in psutil.Process(1).children()]"
 
 

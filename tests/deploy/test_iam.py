@@ -30,7 +30,7 @@ from include.retraining.steps.runner import run_steps
 from include.retraining.store.layout import RunPaths, promotion_key, version_manifest_key
 from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import OPTIONS_VARIABLE
-from include.retraining.watch import heartbeat as watch_mark
+from include.retraining.watch import heartbeat
 from tests.support.apples import NAME, deliver, paths_of, plan
 from tests.support.s3_roles import FOLDER, PREFIX, Roles, policy, s3_roles
 
@@ -81,7 +81,7 @@ def test_each_role_can_do_its_part(
     assert run_steps(["card"], paths.uri(roles.uri), "0-1") == 0
     notice = Notice(key="k", event="e", model=NAME, text="hello", created_at=manifest.run_after)
     assert outbox.deliver(promoter, notice, lambda _: None)
-    watch_mark.leave(promoter, [])
+    heartbeat.write_heartbeat(promoter, [])
 
     becomes("reader")
     monkeypatch.setenv("RETRAINING_STORE", roles.uri)

@@ -17,10 +17,10 @@ import pytest
 
 from include.local_airflow.slack_receiver import TOKEN
 from include.retraining.alerts.outbox import last_problem, waiting
+from include.retraining.decisions.alarm_state import read_alarm_state
 from include.retraining.decisions.record import Outcome
-from include.retraining.decisions.watch_memory import watched
 from include.retraining.store.layout import promotion_key, watch_key
-from include.retraining.watch.heartbeat import last_mark
+from include.retraining.watch.heartbeat import last_heartbeat
 from tests.support.airflow_harness import EndedRun, Stage, is_alive
 from tests.support.backend_models import Platforms, everywhere, on_batch, platforms
 from tests.support.repository_copy import add_model, copy_repository
@@ -119,7 +119,7 @@ def test_a_look_is_green_and_leaves_its_mark(airflow: Stage) -> None:
     before = len(airflow.slack.messages)
     looked = watch(airflow)
     assert looked.tasks == dict.fromkeys(LOOKS, "success")
-    mark = last_mark(airflow.store)
+    mark = last_heartbeat(airflow.store)
     assert mark is not None
     assert mark.failed == ()
     assert airflow.slack.messages[before:] == []
@@ -217,7 +217,7 @@ def test_a_run_ended_over_the_heads_of_all_leaves_nothing_behind(here: Platforms
 def test_a_run_that_was_never_created_is_late_by_the_clock(airflow: Stage) -> None:
     """Its DAG is paused: the message says so, and comes once."""
     place = "models/never_run"
-    long_ago = watched(airflow.store, place, now=datetime.now(UTC)).model_copy(
+    long_ago = read_alarm_state(airflow.store, place, now=datetime.now(UTC)).model_copy(
         update={"since": datetime.now(UTC) - timedelta(days=2)}
     )
     airflow.store.write(watch_key(place), long_ago.to_bytes())

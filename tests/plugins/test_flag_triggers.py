@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from airflow.triggers.base import TriggerEvent
-from flag_triggers import FileFlagTrigger, FlagTrigger, S3FlagTrigger, look_at_folder
+from flag_triggers import FileFlagTrigger, FlagTrigger, S3FlagTrigger, observe_folder
 
 from include.retraining.store.object_store import Store
 
@@ -38,7 +38,7 @@ class Landing:
 
     def trigger(self, *, seconds: float = 20, **fields: Any) -> FileFlagTrigger:
         """Return a trigger that watches this folder, as the sensor would make it now."""
-        now = look_at_folder(str(self.flag), str(self.folder))
+        now = observe_folder(str(self.flag), str(self.folder))
         settings = {"ignored_flag": None, "seen": now.digest, "reason": "it is not there", **fields}
         return FileFlagTrigger(
             flag=str(self.flag),
@@ -107,7 +107,7 @@ def test_data_that_completes_a_delivery_is_news(landing: Landing) -> None:
 def test_a_consumed_flag_is_ignored_until_it_is_written_again(landing: Landing) -> None:
     """New data beside yesterday's flag is no news; the flag written again is."""
     landing.write("ready.flag")
-    consumed = look_at_folder(str(landing.flag), str(landing.folder)).flag
+    consumed = observe_folder(str(landing.flag), str(landing.folder)).flag
     trigger = landing.trigger(ignored_flag=consumed)
     landing.write("data.csv")
     assert asyncio.run(is_quiet(trigger))

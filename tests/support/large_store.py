@@ -15,8 +15,8 @@ from typing import Any
 
 from include.retraining.alerts.notice import Links, NoticeKind, alert
 from include.retraining.alerts.outbox import post
+from include.retraining.decisions.alarm_state import AlarmState, RaisedAlarm
 from include.retraining.decisions.record import DecisionRecord, Outcome
-from include.retraining.decisions.watch_memory import Raised, Watched
 from include.retraining.documents import sha256_of
 from include.retraining.gate.rules import judge
 from include.retraining.registry.entry import PromotionEntry, PromotionKind
@@ -25,7 +25,7 @@ from include.retraining.runs.usage import ComputeUsed
 from include.retraining.store.layout import RunPaths, promotion_key, run_key, watch_key
 from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store
-from include.retraining.watch.heartbeat import leave
+from include.retraining.watch.heartbeat import write_heartbeat
 from tests.support.gate_checks import make_policy, make_report
 
 NAMES = ("credit_limit", "churn", "delivery_time", "demand", "fraud", "lead_score", "price", "spam")
@@ -71,7 +71,7 @@ def crowded_store(
         marked = has_markup and place == 0
         days = decisions // models
         Past(store, name, place, days, now or datetime.now(UTC), has_markup=marked).write()
-    leave(store, [])
+    write_heartbeat(store, [])
     return store
 
 
@@ -298,10 +298,10 @@ class Past:
         }
 
     def _raise(self, condition: str, since: datetime) -> None:
-        raised = Raised(
+        raised = RaisedAlarm(
             since=since, model=self.model, title=self._title, over="it has decided, late"
         )
-        watched = Watched(since=since - timedelta(days=30), raised={condition: raised})
+        watched = AlarmState(since=since - timedelta(days=30), raised={condition: raised})
         self.store.write(watch_key(f"models/{self.model}"), watched.to_bytes())
 
     def _untold(self) -> Any:

@@ -91,7 +91,7 @@ def follow(
             if not run.has_ended:
                 # A busy machine answers late, and the runs go on.
                 with suppress(NoAnswer):
-                    _look(api, run, on_task)
+                    _report_changes(api, run, on_task)
         return all(run.has_ended for run in runs)
 
     try:
@@ -101,7 +101,7 @@ def follow(
         raise TookTooLong(f"after {timeout_seconds:.0f} s not ended: {late}") from error
 
 
-def _look(
+def _report_changes(
     api: AirflowApi,
     run: FollowedRun,
     on_task: Callable[[FollowedRun, dict[str, Any]], None],

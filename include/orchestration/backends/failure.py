@@ -45,7 +45,7 @@ def failure_reason(
     return StepFailed(message, kind="error", is_permanent=is_permanent)
 
 
-def leave_failure(store: Store, paths: RunPaths, failure: StepFailure) -> None:
+def record_failure(store: Store, paths: RunPaths, failure: StepFailure) -> None:
     """Write down why a job ended that could not say it itself."""
     from include.retraining.runs.results import write_failure
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import Context
 
-from include.orchestration.backends.failure import leave_failure
+from include.orchestration.backends.failure import record_failure
 from include.orchestration.runtime.bundle import assert_own_bundle
 from include.orchestration.runtime.run_reference import run_reference
 from include.orchestration.runtime.store import open_store
@@ -108,7 +108,7 @@ class RemoteStep:
                 # Whoever repeats it says of which step it is.
                 message=str(otherwise).removeprefix(f"{self.step}: "),
             )
-            leave_failure(self.store, self.paths, failure)
+            record_failure(self.store, self.paths, failure)
         if failure.is_permanent:
             self.job_claims.report_once(claim, self.step)
         return StepFailed(

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from include.retraining.runs.manifest import RunManifest
     from include.retraining.store.object_store import Store
 
-LOOK_SECONDS = 20
-SILENT_LOOKS = 4
+POLL_SECONDS = 20
+MAX_SILENT_POLLS = 4
 """After so many looks at a claim whose beat stands still, a job goes and judges for itself."""
 
 log = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ class WaitsForOtherTraining(BaseOperator):
         looks = 1
         if self._seen is not None and self._seen[:2] == now:
             looks = self._seen[2] + 1
-        if looks > SILENT_LOOKS:
+        if looks > MAX_SILENT_POLLS:
             return
         log.info(
             "run %s trains this very version %s: waiting for that",
@@ -101,7 +101,7 @@ class WaitsForOtherTraining(BaseOperator):
         from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
 
         self.defer(
-            trigger=TimeDeltaTrigger(timedelta(seconds=LOOK_SECONDS)),
+            trigger=TimeDeltaTrigger(timedelta(seconds=POLL_SECONDS)),
             method_name="look_at_training",
             kwargs={"claim": claim, "beat": beat, "looks": looks},
         )

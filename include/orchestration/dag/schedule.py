@@ -82,9 +82,9 @@ def run_time_limit(config: ModelConfig) -> timedelta:
     """Return the sum of what the parts may take, every retry included, and an hour for the rest."""
     compute = config.compute
     jobs = (
-        compute.validate_data.longest_seconds
-        + compute.train_model.longest_seconds
-        + compute.evaluate_model.longest_seconds * 2  # the card runs on the same compute
+        compute.validate_data.max_seconds
+        + compute.train_model.max_seconds
+        + compute.evaluate_model.max_seconds * 2  # the card runs on the same compute
     )
     waiting = timedelta(seconds=config.trigger.timeout_seconds)
     if config.approval == "required":

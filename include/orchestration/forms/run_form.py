@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from include.retraining.runs.manifest import Params
 
 OLDEST_DAYS = 400
-MOST_BYTES = 4096
+MAX_BYTES = 4096
 """All that a form can hold is far below; what is above was not typed into it."""
 # Folded in the form until someone opens them: a usual run needs neither.
 OTHER_DATA = "Data of another day"
@@ -119,9 +119,9 @@ def refuse_unknown(given: Mapping[str, Any], allowed: Collection[str]) -> None:
         ParameterError: naming it and those that are allowed, or the size.
     """
     size = len(json.dumps(dict(given), default=str))
-    if size > MOST_BYTES:
+    if size > MAX_BYTES:
         raise ParameterError(
-            f"the parameters have {size:,} characters as JSON; allowed are {MOST_BYTES:,}"
+            f"the parameters have {size:,} characters as JSON; allowed are {MAX_BYTES:,}"
         )
     unknown = sorted(set(given) - set(allowed))
     if unknown:

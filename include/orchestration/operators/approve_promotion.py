@@ -151,7 +151,7 @@ def _note(form: Any) -> str | None:
     Raises:
         ParameterError: when it holds what looks like a secret: nothing of it is kept.
     """
-    from include.retraining.formatting.numbers import cut
+    from include.retraining.formatting.text import truncate
     from include.retraining.registry.reason import NO_SECRETS, looks_secret
 
     text = form.get(NOTE) if isinstance(form, dict) else None
@@ -162,7 +162,7 @@ def _note(form: Any) -> str | None:
             f"note: the answer does not count; {NO_SECRETS}. Clear `approve_promotion` to be "
             "asked again"
         )
-    return cut(text, NOTE_LENGTH) or None
+    return truncate(text, NOTE_LENGTH) or None
 
 
 def _name(user: Any) -> str | None:

@@ -42,7 +42,7 @@ class CheckQualityOperator(LeadsOn, NamesLineage, BaseBranchOperator):
 
     def choose_branch(self, context: Context) -> list[str]:
         """Judge, show the verdict and choose how the run goes on."""
-        from include.retraining.formatting.visible_text import visible
+        from include.retraining.formatting.text import visible
         from include.retraining.runs.manifest import current_plan, read_manifest
         from include.retraining.steps.decide import check_quality
         from include.retraining.store.layout import version_folder

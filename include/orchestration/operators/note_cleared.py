@@ -21,12 +21,12 @@ def note_cleared(context: Context) -> None:
     So the watch finds a run of any age that was cleared and then killed, and whoever closes a run
     can tell one of which nothing ran again. The run itself is noted by its first task.
     """
-    from include.retraining.runs.journal import note_begun
+    from include.retraining.runs.journal import record_run_start
 
     dag_run: Any = context["dag_run"]
     if not dag_run.clear_number:
         return
     try:
-        note_begun(open_store(), run_reference(context), airflow=airflow_url())
+        record_run_start(open_store(), run_reference(context), airflow=airflow_url())
     except RetrainingError as error:  # the task itself says what ails a store
         log.warning("it could not be noted that the run goes on: %s", error)

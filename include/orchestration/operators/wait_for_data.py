@@ -61,10 +61,10 @@ class FlagSensor(FileSensor):
 
     def _note_begun(self, context: Context) -> None:
         """Note that the run began, for the watch. The look that follows says what ails a store."""
-        from include.retraining.runs.journal import note_begun
+        from include.retraining.runs.journal import record_run_start
 
         try:
-            note_begun(open_store(), run_reference(context), airflow=airflow_url())
+            record_run_start(open_store(), run_reference(context), airflow=airflow_url())
         except RetrainingError as error:
             self.log.warning("it could not be noted that the run began: %s", error)
 

@@ -12,7 +12,7 @@ from include.retraining.config.model import ModelConfig
 from include.retraining.exceptions import ConfigError, StorageError
 
 if TYPE_CHECKING:
-    from flag_triggers import FlagTrigger, Sight  # type: ignore[import-not-found]
+    from flag_triggers import FlagTrigger, Observation  # type: ignore[import-not-found]
 
     from include.retraining.store.object_store import ObjectInfo, Store
 
@@ -53,17 +53,17 @@ class WatchedDelivery:
         """Whether it lies on a disk."""
         return self.flag.startswith("file://")
 
-    def look(self, store: Store) -> Sight | None:
+    def look(self, store: Store) -> Observation | None:
         """Return what is there now in the trigger's own terms; None when that cannot be told.
 
         Taken before a delivery is judged, so that what changes during the judgement is news.
         """
-        from flag_triggers import look_at_folder, sight
+        from flag_triggers import observation, observe_folder
 
         from include.retraining.data.delivery import open_location
 
         if self.is_local:
-            return look_at_folder(_path(self.flag), _path(self.folder))
+            return observe_folder(_path(self.flag), _path(self.folder))
         try:
             flag = _find(store, self.flag)
             opened, folder = open_location(store, self.folder)
@@ -73,7 +73,7 @@ class WatchedDelivery:
             ]
         except StorageError:
             return None
-        return sight(_identity(flag) if flag else None, files)
+        return observation(_identity(flag) if flag else None, files)
 
     def trigger(self, **fields: Any) -> FlagTrigger:
         """Return the trigger that watches this delivery."""

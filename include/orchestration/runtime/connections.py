@@ -36,17 +36,17 @@ _PLACES = {
 }
 
 
-def ask_backends(conn_id: str) -> list[Answer]:
+def query_backends(conn_id: str) -> list[Answer]:
     """Ask every backend that this process has, in Airflow's order."""
     # The list that Connection.get goes through; there is no public way to it.
     from airflow.sdk.execution_time.supervisor import ensure_secrets_backend_loaded
 
-    return [_ask(backend, conn_id) for backend in ensure_secrets_backend_loaded()]
+    return [_query(backend, conn_id) for backend in ensure_secrets_backend_loaded()]
 
 
 def why_missing(conn_id: str) -> str | None:
     """Return where a connection was looked for and who did not answer, or None if it is there."""
-    answers = ask_backends(conn_id)
+    answers = query_backends(conn_id)
     if any(one.connection is not None for one in answers):
         return None
     failed = [f"{one.place} did not answer ({one.problem})" for one in answers if one.problem]
@@ -54,7 +54,7 @@ def why_missing(conn_id: str) -> str | None:
     return "; ".join([*failed, *([f"it is not in {looked}"] if looked else [])])
 
 
-def _ask(backend: Any, conn_id: str) -> Answer:
+def _query(backend: Any, conn_id: str) -> Answer:
     try:
         return Answer(backend, backend.get_connection(conn_id=conn_id), None)
     except Exception as error:  # noqa: BLE001 a backend may raise anything, and each is its answer

@@ -23,7 +23,7 @@ def find_run(dag_id: str, run_id: str) -> DagRun | None:
     """Return a run, or None when Airflow has none of that id: it was deleted."""
     from airflow.sdk.execution_time.comms import GetDagRun
 
-    return cast("DagRun | None", _ask(GetDagRun(dag_id=dag_id, run_id=run_id)))
+    return cast("DagRun | None", _request(GetDagRun(dag_id=dag_id, run_id=run_id)))
 
 
 def newest_runs(dag_id: str, limit: int) -> Iterator[DagRun]:
@@ -37,7 +37,7 @@ def newest_runs(dag_id: str, limit: int) -> Iterator[DagRun]:
 
     before = datetime.now(UTC) + timedelta(days=1)
     for _ in range(limit):
-        found: Any = _ask(GetPreviousDagRun(dag_id=dag_id, logical_date=before))
+        found: Any = _request(GetPreviousDagRun(dag_id=dag_id, logical_date=before))
         if found is None or found.dag_run is None:
             return
         yield found.dag_run
@@ -48,11 +48,11 @@ def is_paused(dag_id: str) -> bool | None:
     """Return whether a DAG is paused, None when Airflow does not know it."""
     from airflow.sdk.execution_time.comms import GetDag
 
-    found: Any = _ask(GetDag(dag_id=dag_id))
+    found: Any = _request(GetDag(dag_id=dag_id))
     return None if found is None else bool(found.is_paused)
 
 
-def _ask(message: Any) -> Any:
+def _request(message: Any) -> Any:
     """Return Airflow's answer, None when it knows no such thing."""
     from airflow.sdk.execution_time import task_runner
 

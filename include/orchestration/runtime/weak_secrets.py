@@ -8,7 +8,7 @@ from typing import Any
 
 from include.retraining.store.secret_names import is_secret_name
 
-SHORTEST = 8
+MIN_LENGTH = 8
 # Examples of documents, and the word that Airflow's masker leaves out on purpose.
 _KNOWN = frozenset({
     "airflow",
@@ -31,8 +31,8 @@ def weakness(secret: str) -> str | None:
         return "is a word that everybody knows, and that Airflow may not mask"
     if _PLACEHOLDER.search(secret):
         return "is a placeholder: put the real value in its place"
-    if len(secret) < SHORTEST:
-        return f"has under {SHORTEST} characters: it could not be masked without masking words"
+    if len(secret) < MIN_LENGTH:
+        return f"has under {MIN_LENGTH} characters: it could not be masked without masking words"
     return None
 
 

@@ -46,11 +46,11 @@ def ended_runs(store: Store, model: str, *, now: datetime | None = None) -> Iter
 
     Those that began are known from the store; one that was ended before it began, from Airflow.
     """
-    from include.retraining.runs.journal import runs_to_look_at
+    from include.retraining.runs.journal import runs_to_check
 
     before = (now or datetime.now(UTC)) - GRACE
     seen = set()
-    for run, airflow in runs_to_look_at(store, model):
+    for run, airflow in runs_to_check(store, model):
         seen.add(run.run_id)
         found = find_run(run.dag_id, run.run_id)
         if found is not None and _has_ended(found, before):

@@ -21,7 +21,7 @@ from include.retraining.exceptions import ConfigError, RegistryError
 if TYPE_CHECKING:
     from include.retraining.alerts.notice import Links
     from include.retraining.store.object_store import Store
-    from include.retraining.watch.conditions import RunSeen, Sight
+    from include.retraining.watch.conditions import ModelObservation, RunSummary
 
 
 def check_model(store: Store, name: str, context: Context) -> list[str]:
@@ -31,7 +31,7 @@ def check_model(store: Store, name: str, context: Context) -> list[str]:
         RetrainingError: when it cannot be told whether something is wrong.
     """
     from include.retraining.alerts.notice import Links
-    from include.retraining.watch.alarms import settle
+    from include.retraining.watch.alarms import update_alarms
     from include.retraining.watch.conditions import (
         CONDITIONS,
         CONFIGURATION,
@@ -44,26 +44,26 @@ def check_model(store: Store, name: str, context: Context) -> list[str]:
 
     now = datetime.now(UTC)
     links = Links(run=dag_url(dag_id_of(name)), repository=repository_url(context))
-    looked_at: tuple[str, ...] = CONDITIONS
+    checked: tuple[str, ...] = CONDITIONS
     try:
         config = _usable(name)
-        sight = look(store, config, links, now)
-        lost = _compare(store, sight)
-        found = problems(sight)
+        observation = observe(store, config, links, now)
+        lost = _compare(store, observation)
+        found = problems(observation)
         if lost is not None:
-            found.append(damaged_record(config, lost, sight.serving, links))
+            found.append(damaged_record(config, lost, observation.serving, links))
     except ConfigError as error:
         serving = _serving(store, name)
         found = [wrong_configuration(name, str(error), links, serving=serving)]
-        looked_at = (CONFIGURATION,)
+        checked = (CONFIGURATION,)
     except RegistryError as error:
-        found, looked_at = [damaged_log(config, str(error), links)], (DAMAGED,)
-    settle(
+        found, checked = [damaged_log(config, str(error), links)], (DAMAGED,)
+    update_alarms(
         store,
         f"models/{dag_id_of(name).removeprefix(DAG_PREFIX)}",
         found,
         lambda notice: tell_notice(store, notice),
-        looked_at=looked_at,
+        checked=checked,
         now=now,
         links=links,
     )
@@ -93,34 +93,38 @@ def _serving(store: Store, name: str) -> str:
         return "unknown"
 
 
-def _compare(store: Store, sight: Sight) -> str | None:
+def _compare(store: Store, observation: ModelObservation) -> str | None:
     """Compare what the last look saw of the log and the records with what is there."""
     from include.retraining.store.layout import RunPaths
-    from include.retraining.watch.newest_seen import remember_newest
+    from include.retraining.watch.newest_seen import check_and_record_newest
 
-    newest = sight.newest
+    newest = observation.newest
     key = None
     if newest is not None:
         key = RunPaths(newest.model, newest.run).decision(newest.clear)
-    return remember_newest(
-        store, sight.config.name, champion=sight.champion, newest=key, now=sight.now
+    return check_and_record_newest(
+        store,
+        observation.config.name,
+        champion=observation.champion,
+        newest=key,
+        now=observation.now,
     )
 
 
-def look(store: Store, config: ModelConfig, links: Links, now: datetime) -> Sight:
+def observe(store: Store, config: ModelConfig, links: Links, now: datetime) -> ModelObservation:
     """Look at a model once."""
     from include.retraining.alerts.notice import serving_now
+    from include.retraining.decisions.alarm_state import read_alarm_state
     from include.retraining.decisions.records import decisions
-    from include.retraining.decisions.watch_memory import watched
     from include.retraining.registry.promotion_log import PromotionLog
-    from include.retraining.watch.conditions import DUES, Sight
+    from include.retraining.watch.conditions import DUES, ModelObservation
 
     log = PromotionLog(store, config.name)
     champion = log.champion()
-    return Sight(
+    return ModelObservation(
         config=config,
         now=now,
-        watched_since=watched(store, f"models/{config.name}", now=now).since,
+        watched_since=read_alarm_state(store, f"models/{config.name}", now=now).since,
         is_paused=is_paused(config.dag_id),
         dues=due_times(config, now, DUES),
         due_for_deadline=_due_for_deadline(config, now),
@@ -140,14 +144,14 @@ def _due_for_deadline(config: ModelConfig, now: datetime) -> datetime | None:
     return next(iter(due_times(config, deadline.latest(now), 1)), None)
 
 
-def _newest_run(store: Store, dag_id: str) -> RunSeen | None:
-    from include.retraining.watch.conditions import RunSeen
+def _newest_run(store: Store, dag_id: str) -> RunSummary | None:
+    from include.retraining.watch.conditions import RunSummary
     from include.retraining.watch.late import waits_for_person
 
     found = next(newest_runs(dag_id, 1), None)
     if found is None:
         return None
-    return RunSeen(
+    return RunSummary(
         run_id=found.run_id,
         run_after=found.run_after,
         state=str(getattr(found.state, "value", found.state)),

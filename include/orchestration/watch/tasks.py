@@ -73,9 +73,9 @@ def check_models() -> list[str]:
         return [f"{name}: {problem}" for name, problems in checked for problem in problems]
 
 
-def leave_mark() -> None:
+def write_heartbeat() -> None:
     """Say in the store that the watch has looked, and what of it failed; then fail like it."""
-    from include.retraining.watch.heartbeat import leave
+    from include.retraining.watch.heartbeat import write_heartbeat as write
 
     context = get_current_context()
     ti: Any = context["ti"]
@@ -83,7 +83,7 @@ def leave_mark() -> None:
         states = ti.get_task_states(dag_id=ti.dag_id, run_ids=[ti.run_id])[ti.run_id]
         others = {name: state for name, state in states.items() if name != ti.task_id}
         failed = sorted(name for name, state in others.items() if state != "success")
-        leave(_open(), failed)
+        write(_open(), failed)
         if failed:
             raise RetrainingError(f"a part of the watch failed: {', '.join(failed)}: see its log")
 

@@ -14,8 +14,7 @@ from typing import Any
 
 from include.retraining.config.notice_kind import NoticeKind
 from include.retraining.documents import Document
-from include.retraining.formatting.numbers import cut
-from include.retraining.formatting.visible_text import visible
+from include.retraining.formatting.text import truncate, visible
 from include.retraining.registry.entry import PromotionEntry
 from include.retraining.registry.promotion_log import PromotionLog, serving_of
 from include.retraining.runs.manifest import Serving
@@ -30,7 +29,7 @@ HEADER_LENGTH = 150
 
 
 @dataclass(frozen=True)
-class _Look:
+class _Style:
     """How a kind looks."""
 
     emoji: str
@@ -38,11 +37,11 @@ class _Look:
     colour: str
 
 
-_LOOKS = {
-    NoticeKind.BROKEN: _Look(":rotating_light:", "Broken", "#D40E0D"),
-    NoticeKind.REJECTED: _Look(":no_entry_sign:", "Not promoted", "#8D99AE"),
-    NoticeKind.WAITING: _Look(":raised_hand:", "Waiting for you", "#ECB22E"),
-    NoticeKind.GOOD_NEWS: _Look(":white_check_mark:", "Good news", "#2EB67D"),
+_STYLES = {
+    NoticeKind.BROKEN: _Style(":rotating_light:", "Broken", "#D40E0D"),
+    NoticeKind.REJECTED: _Style(":no_entry_sign:", "Not promoted", "#8D99AE"),
+    NoticeKind.WAITING: _Style(":raised_hand:", "Waiting for you", "#ECB22E"),
+    NoticeKind.GOOD_NEWS: _Style(":white_check_mark:", "Good news", "#2EB67D"),
 }
 
 
@@ -101,7 +100,7 @@ class Notice(Document):
     @property
     def colour(self) -> str:
         """The colour of the bar beside the message."""
-        return _LOOKS[self.kind].colour
+        return _STYLES[self.kind].colour
 
 
 def alert(
@@ -141,14 +140,16 @@ def alert(
     now = datetime.now(UTC)
     key = re.sub(r"[^A-Za-z0-9_.-]+", "_", key)
     facts = {
-        "Why": escaped(cut(redact(why), REASON_LENGTH)),
-        "Next": escaped(cut(redact(step), REASON_LENGTH)),
-        "Serving now": escaped(cut(redact(serving or ""), REASON_LENGTH)),
-        "Owner": escaped(cut(redact(owner or ""), REASON_LENGTH)),
+        "Why": escaped(truncate(redact(why), REASON_LENGTH)),
+        "Next": escaped(truncate(redact(step), REASON_LENGTH)),
+        "Serving now": escaped(truncate(redact(serving or ""), REASON_LENGTH)),
+        "Owner": escaped(truncate(redact(owner or ""), REASON_LENGTH)),
     }
     parts = _Parts(
-        header=cut(f"{_LOOKS[kind].emoji} {_LOOKS[kind].word}: {redact(title)}", HEADER_LENGTH),
-        headline=escaped(cut(redact(headline), REASON_LENGTH)),
+        header=truncate(
+            f"{_STYLES[kind].emoji} {_STYLES[kind].word}: {redact(title)}", HEADER_LENGTH
+        ),
+        headline=escaped(truncate(redact(headline), REASON_LENGTH)),
         facts={name: text for name, text in facts.items() if text},
         places=_places(links, runbook),
         mark=f"event {key}, {now:%Y-%m-%d %H:%M} UTC",

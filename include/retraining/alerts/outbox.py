@@ -19,7 +19,7 @@ from include.retraining.alerts.announcing import LinksOf, spoken
 from include.retraining.alerts.notice import Links, Notice, NoticeKind, alert
 from include.retraining.documents import Document
 from include.retraining.exceptions import EvidenceError, NotSent, StorageError
-from include.retraining.formatting.numbers import cut
+from include.retraining.formatting.text import truncate
 from include.retraining.store.layout import OUTBOX
 from include.retraining.store.object_store import ObjectInfo, Store
 from include.retraining.store.redaction import redact
@@ -29,8 +29,8 @@ CLAIM_SECONDS = 60
 WAITING_SECONDS = 45.0
 """How long those that wait may hold up whoever sends them, all together."""
 FIRST_PAUSE_SECONDS = 30.0
-LONGEST_PAUSE_SECONDS = 15 * 60.0
-LONGEST_RETRY_AFTER_SECONDS = 3600.0
+MAX_PAUSE_SECONDS = 15 * 60.0
+MAX_RETRY_AFTER_SECONDS = 3600.0
 """A wish of Slack's beyond this is taken for a mistake: a message must not wait for ever."""
 PROBLEM_LENGTH = 300
 _NOTICE_NAME = re.compile(
@@ -81,7 +81,7 @@ def deliver(store: Store, notice: Notice, send: Callable[[Notice], None]) -> boo
     try:
         send(notice)
     except Exception as problem:
-        _note(store, notice.key, number, problem)
+        _record_retry(store, notice.key, number, problem)
         raise
     _mark(store, notice.key)
     return True
@@ -183,7 +183,7 @@ def sent_before(store: Store, before: datetime) -> Iterator[ObjectInfo]:
 
 def last_problem(store: Store, key: str) -> Retry | None:
     """Return why a notice could not be sent when it was tried last; None when no one noted it."""
-    return _noted(store, key, _tries(store, key))
+    return _last_retry(store, key, _tries(store, key))
 
 
 def _stored(store: Store, key: str, links_of: LinksOf | None = None) -> Notice | None:
@@ -234,7 +234,7 @@ def _tries(store: Store, key: str) -> int:
 
 def _free_at(store: Store, key: str, number: int) -> datetime:
     """Return when a claim no longer holds others back."""
-    noted = _noted(store, key, number)
+    noted = _last_retry(store, key, number)
     if noted is not None:
         return noted.again_at
     try:
@@ -245,7 +245,7 @@ def _free_at(store: Store, key: str, number: int) -> datetime:
     return claimed_at + timedelta(seconds=CLAIM_SECONDS)
 
 
-def _noted(store: Store, key: str, number: int) -> Retry | None:
+def _last_retry(store: Store, key: str, number: int) -> Retry | None:
     where = _key(key, f"retry-{number}")
     data = store.read_if_present(where)
     try:
@@ -254,11 +254,11 @@ def _noted(store: Store, key: str, number: int) -> Retry | None:
         return None  # then the claim's own age counts
 
 
-def _note(store: Store, key: str, number: int, problem: Exception) -> None:
+def _record_retry(store: Store, key: str, number: int, problem: Exception) -> None:
     """Note when to try again. That this fails costs a minute, never a message."""
     now = datetime.now(UTC)
     asked = getattr(problem, "retry_after_seconds", None) or 0.0
-    pause = max(pause_seconds(number), min(asked, LONGEST_RETRY_AFTER_SECONDS))
+    pause = max(pause_seconds(number), min(asked, MAX_RETRY_AFTER_SECONDS))
     again_at = now + timedelta(seconds=pause)
     retry = Retry(problem=_words(problem), failed_at=now, again_at=again_at)
     try:
@@ -269,7 +269,7 @@ def _note(store: Store, key: str, number: int, problem: Exception) -> None:
 
 def pause_seconds(tries: int) -> float:
     """Return how long to wait after so many tries that failed: 30 s, doubled, at most 15 min."""
-    return float(min(FIRST_PAUSE_SECONDS * 2 ** min(tries - 1, 10), LONGEST_PAUSE_SECONDS))
+    return float(min(FIRST_PAUSE_SECONDS * 2 ** min(tries - 1, 10), MAX_PAUSE_SECONDS))
 
 
 def _mark(store: Store, key: str) -> None:
@@ -283,7 +283,7 @@ def _mark(store: Store, key: str) -> None:
 
 def _words(problem: Exception) -> str:
     text = str(problem) if isinstance(problem, NotSent) else f"{type(problem).__name__}: {problem}"
-    return cut(redact(text), PROBLEM_LENGTH)
+    return truncate(redact(text), PROBLEM_LENGTH)
 
 
 def _key(key: str, suffix: str = "") -> str:

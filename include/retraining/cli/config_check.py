@@ -25,7 +25,7 @@ from include.retraining.config.model import (
 )
 from include.retraining.config.model_code import ModelCode, load_model_code
 from include.retraining.exceptions import ConfigError, NotFound
-from include.retraining.formatting.numbers import cut
+from include.retraining.formatting.text import truncate
 from include.retraining.store.object_store import URI_VARIABLE
 
 if TYPE_CHECKING:
@@ -152,7 +152,8 @@ def _never_positive(config: ModelConfig, schema: pa.DataFrameSchema) -> Iterator
             allowed = class_names(check.statistics["allowed_values"])
             if allowed and class_names([positive])[0] not in allowed:
                 words = ", ".join(sorted(map(repr, allowed)))
-                yield f"is {positive!r}, and the contract allows {label!r} only {cut(words, 200)}"
+                words = truncate(words, 200)
+                yield f"is {positive!r}, and the contract allows {label!r} only {words}"
 
 
 def _named_columns(config: ModelConfig, code: ModelCode) -> Iterator[tuple[str, str]]:

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from include.retraining.cli.config_diff import Change, ModelDiff
 from include.retraining.exceptions import RetrainingError
 from include.retraining.formatting.markdown import NOTHING, code, escaped, table
-from include.retraining.formatting.numbers import cut
+from include.retraining.formatting.text import truncate
 from include.retraining.maintenance.replay import Replayed, replay
 from include.retraining.store.marker import open_store
 from include.retraining.store.redaction import redact
 
 MARK = "<!-- retraining config-diff -->"
 """The first line, by which the comment is found again."""
-LONGEST = 60_000
+MAX_REPORT_LENGTH = 60_000
 """Characters; a comment on GitHub has at most 65,536."""
 _VALUE_LENGTH = 300
 
@@ -58,9 +58,9 @@ def markdown(reports: Sequence[ModelReport]) -> str:
     for report in reports:
         lines += _model(report)
     text = "\n".join(lines).rstrip()
-    if len(text) <= LONGEST:
+    if len(text) <= MAX_REPORT_LENGTH:
         return text
-    whole_lines = text[:LONGEST].rpartition("\n")[0]
+    whole_lines = text[:MAX_REPORT_LENGTH].rpartition("\n")[0]
     return f"{whole_lines}\n\nCut here: `config-diff` itself shows everything."
 
 
@@ -96,7 +96,7 @@ def _row(change: Change) -> tuple[str, str, str, str]:
 
 
 def _value(value: str | None) -> str:
-    return NOTHING if value is None else code(cut(value, _VALUE_LENGTH))
+    return NOTHING if value is None else code(truncate(value, _VALUE_LENGTH))
 
 
 def _replayed(found: Sequence[Replayed]) -> Iterator[str]:

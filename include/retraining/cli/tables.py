@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from include.retraining.formatting.numbers import cut, number
+from include.retraining.formatting.numbers import number
+from include.retraining.formatting.text import truncate
 from include.retraining.store.redaction import redact
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def entries(found: Sequence[PromotionEntry]) -> Any:
                 _number(entry.value),
                 entry.data_date,
                 entry.actor,
-                cut(entry.reason, 120),
+                truncate(entry.reason, 120),
             )
             for entry in found
         ],
@@ -74,14 +75,14 @@ def _decision(record: DecisionRecord | Unreadable) -> tuple[str, ...]:
     from include.retraining.history.overview import Unreadable
 
     if isinstance(record, Unreadable):
-        return ("", "unreadable", "", "", record.key, cut(record.why, 160))
+        return ("", "unreadable", "", "", record.key, truncate(record.why, 160))
     return (
         _time(record.run_after),
         record.outcome.value,
         record.version or "",
         record.serving.version if record.serving else "",
         record.run_id,
-        cut(record.reason, 160),
+        truncate(record.reason, 160),
     )
 
 

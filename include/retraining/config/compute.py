@@ -25,11 +25,11 @@ from include.retraining.config.sizes import (
     cpus_for,
     fixed_cpus,
     fixed_mib,
-    least_cpus,
-    least_mib,
+    max_cpus,
+    max_mib,
     mib_for,
-    most_cpus,
-    most_mib,
+    min_cpus,
+    min_mib,
     whole_cpus,
 )
 from include.retraining.config.step_names import STEPS, JobStep
@@ -37,11 +37,11 @@ from include.retraining.config.step_names import STEPS, JobStep
 # A job on Fargate may be ended after 14 days, whatever its timeout says; credentials of a role and
 # images do not outlive that elsewhere either. AWS Batch takes no timeout under a minute.
 # https://docs.aws.amazon.com/batch/latest/userguide/job_timeouts.html
-LONGEST_SECONDS = 14 * 86_400
-BATCH_SHORTEST_SECONDS = 60
+MAX_SECONDS = 14 * 86_400
+BATCH_MIN_SECONDS = 60
 # Of AWS Batch: the least memory of a container, and how many tags of 50 ours leave to a model.
-BATCH_LEAST_MIB = 4
-MOST_TAGS = 40
+BATCH_MIN_MIB = 4
+MAX_TAGS = 40
 
 BACKENDS = ("local", "batch", "kubernetes")
 _DIGEST = r"[a-z0-9][A-Za-z0-9._/:-]*@sha256:[0-9a-f]{64}"
@@ -65,7 +65,7 @@ class StepCompute(Section):
     """CPUs, or how they grow with the data; numeric libraries use as many threads."""
     memory: Memory | None = None
     """Memory such as `4GiB` or `512MiB`, or how it grows with the data."""
-    timeout_seconds: Annotated[float, Field(ge=1, le=LONGEST_SECONDS)] = 3600
+    timeout_seconds: Annotated[float, Field(ge=1, le=MAX_SECONDS)] = 3600
     """Seconds after which the job and all its children are ended."""
 
     @property
@@ -79,7 +79,7 @@ class StepCompute(Section):
         return None if self.cpu is None else max(1, math.floor(fixed_cpus(self.cpu)))
 
     @property
-    def longest_seconds(self) -> float:
+    def max_seconds(self) -> float:
         """How long the step may take, waiting for a machine included."""
         return self.timeout_seconds
 
@@ -155,14 +155,14 @@ class BatchCompute(ImageCompute):
     """What the queue runs on: EC2 takes whole CPUs, Fargate certain pairs of CPU and memory."""
     spot_retries: Annotated[int, Field(ge=0, le=9)] = 0
     """How often Batch may start a job again whose host was lost, as spot hosts are."""
-    runnable_timeout_seconds: Annotated[float, Field(ge=1, le=LONGEST_SECONDS)] = 1800
+    runnable_timeout_seconds: Annotated[float, Field(ge=1, le=MAX_SECONDS)] = 1800
     """Seconds to wait for a machine; then the job is ended, for want of capacity."""
     poll_seconds: Annotated[float, Field(ge=0.2, le=600)] = 10
     """Seconds between two looks at the job."""
     tags: dict[
         Annotated[str, Field(pattern=_TAG_TEXT)],
         Annotated[str, Field(pattern=_TAG_TEXT)],
-    ] = Field(default_factory=dict, max_length=MOST_TAGS)
+    ] = Field(default_factory=dict, max_length=MAX_TAGS)
     """Tags of the job beside our own, for example a cost centre."""
 
     @field_validator("job_definition")
@@ -177,17 +177,17 @@ class BatchCompute(ImageCompute):
         )
 
     @property
-    def longest_seconds(self) -> float:
+    def max_seconds(self) -> float:
         """How long the step may take, waiting for a machine included."""
         tries = 1 + self.spot_retries
         return tries * (self.timeout_seconds + self.runnable_timeout_seconds)
 
     @model_validator(mode="after")
     def _platform_takes_it(self) -> BatchCompute:
-        if self.timeout_seconds < BATCH_SHORTEST_SECONDS:
+        if self.timeout_seconds < BATCH_MIN_SECONDS:
             raise ValueError(
                 f"timeout_seconds: {self.timeout_seconds:g} is less than AWS Batch takes; allowed: "
-                f"{BATCH_SHORTEST_SECONDS} to {LONGEST_SECONDS}"
+                f"{BATCH_MIN_SECONDS} to {MAX_SECONDS}"
             )
         for name in self.tags:
             if name.lower().startswith(("aws:", "retraining-")):
@@ -196,16 +196,16 @@ class BatchCompute(ImageCompute):
             self._fargate_takes_it()
             return self
         whole_cpus(self.cpu, "cpu: ")
-        if least_mib(self.memory) < BATCH_LEAST_MIB:
-            raise ValueError(f"memory: AWS Batch takes {BATCH_LEAST_MIB}MiB and more")
+        if min_mib(self.memory) < BATCH_MIN_MIB:
+            raise ValueError(f"memory: AWS Batch takes {BATCH_MIN_MIB}MiB and more")
         return self
 
     def _fargate_takes_it(self) -> None:
         if self.gpu:
             raise ValueError("gpu: Fargate has none; allowed: platform: ec2")
         for cpu, mib in (
-            (least_cpus(self.cpu), least_mib(self.memory)),
-            (most_cpus(self.cpu), most_mib(self.memory)),
+            (min_cpus(self.cpu), min_mib(self.memory)),
+            (max_cpus(self.cpu), max_mib(self.memory)),
         ):
             if mib not in FARGATE_SIZES.get(cpu, ()):
                 raise ValueError(
@@ -269,25 +269,25 @@ class KubernetesCompute(ImageCompute):
     """The priority class."""
     secrets: tuple[PodSecret, ...] = ()
     """Environment variables from Kubernetes secrets."""
-    startup_timeout_seconds: Annotated[float, Field(ge=1, le=LONGEST_SECONDS)] = 600
+    startup_timeout_seconds: Annotated[float, Field(ge=1, le=MAX_SECONDS)] = 600
     """Seconds to wait until the pod runs; then it is deleted."""
     poll_seconds: Annotated[float, Field(ge=0.2, le=600)] = 5
     """Seconds between two looks at the pod."""
 
     @property
-    def longest_seconds(self) -> float:
+    def max_seconds(self) -> float:
         """How long the step may take, waiting for a node included."""
         return self.timeout_seconds + self.startup_timeout_seconds
 
     @model_validator(mode="after")
     def _limits_are_above_requests(self) -> KubernetesCompute:
-        if self.cpu_limit is not None and self.cpu_limit < most_cpus(self.cpu):
+        if self.cpu_limit is not None and self.cpu_limit < max_cpus(self.cpu):
             raise ValueError(
-                f"cpu_limit: {self.cpu_limit:g} is below the {most_cpus(self.cpu):g} CPUs asked for"
+                f"cpu_limit: {self.cpu_limit:g} is below the {max_cpus(self.cpu):g} CPUs asked for"
             )
-        if self.memory_limit is not None and fixed_mib(self.memory_limit) < most_mib(self.memory):
+        if self.memory_limit is not None and fixed_mib(self.memory_limit) < max_mib(self.memory):
             raise ValueError(
-                f"memory_limit: {self.memory_limit} is below the {most_mib(self.memory)}MiB asked "
+                f"memory_limit: {self.memory_limit} is below the {max_mib(self.memory)}MiB asked "
                 "for"
             )
         names = [secret.env for secret in self.secrets]
@@ -367,7 +367,7 @@ class ComputeBySteps(Section):
 
     def timeout_seconds(self, steps: Sequence[JobStep]) -> float:
         """Return how long a job may run that does ``steps``."""
-        return min(LONGEST_SECONDS, sum(self.of(step).timeout_seconds for step in steps))
+        return min(MAX_SECONDS, sum(self.of(step).timeout_seconds for step in steps))
 
     def resolved(self, total_bytes: int) -> dict[str, Any]:
         """Return each step's compute for a delivery of that size, as a manifest holds it."""

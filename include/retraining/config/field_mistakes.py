@@ -16,7 +16,7 @@ from pydantic import Tag, ValidationError
 from include.retraining.config.base import Section
 from include.retraining.config.compute import backend_problem
 from include.retraining.config.yaml_words import misread
-from include.retraining.formatting.numbers import cut
+from include.retraining.formatting.text import truncate
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -78,7 +78,7 @@ def _message(problem: ErrorDetails, section: type[Section] | None) -> str:
 def _wanted(problem: ErrorDetails) -> str:
     """Return what a field must be, and what it is."""
     kind, value, limits = problem["type"], problem["input"], problem.get("ctx", {})
-    given = f"is {cut(repr(value), 200)}"
+    given = f"is {truncate(repr(value), 200)}"
     if kind == "tuple_type":
         is_single = isinstance(value, str | int | float)
         return f"must be a list, {f'like {json.dumps([value])}' if is_single else given}"
@@ -87,7 +87,7 @@ def _wanted(problem: ErrorDetails) -> str:
     if kind in _MAPPINGS:
         return f"must be a mapping of fields, {given}"
     if kind == "string_too_long" and value.startswith("\\"):
-        given += f': in double quotes, "{cut(value, 20)}" is one character'
+        given += f': in double quotes, "{truncate(value, 20)}" is one character'
     elif 1 in (limits.get("lt"), limits.get("le")):  # the greatest share there is
         given += percentage_hint(value)
     return f"{problem['msg']}, {given}"

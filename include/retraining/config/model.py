@@ -250,7 +250,7 @@ def _validated(values: dict[Any, Any], where: str) -> ModelConfig:
     except ValidationError as error:
         problems = [*explain(error, ModelConfig), *_senseless_gates(values.get("gates"))]
         raise ConfigError("\n".join(f"{where}: {line}" for line in problems)) from error
-    problems = [*_senseless(config.gates), *_told_or_senseless(config)]
+    problems = [*_senseless(config.gates), *_revealing_or_senseless(config)]
     if problems:
         raise ConfigError("\n".join(f"{where}: {line}" for line in problems))
     return config
@@ -276,7 +276,7 @@ def _senseless(gates: GatePolicy) -> Iterator[str]:
         )
 
 
-def _told_or_senseless(config: ModelConfig) -> Iterator[str]:
+def _revealing_or_senseless(config: ModelConfig) -> Iterator[str]:
     """Yield what would tell a protected value, and shares that no column can have."""
     for rule in config.gates.slices:
         if rule.column in config.protected_columns:

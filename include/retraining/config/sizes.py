@@ -14,8 +14,8 @@ MIB_PER_GIB = 1024
 BYTES_PER_GIB = 2**30
 _MEMORY = r"(\d{1,7}(?:\.\d{1,3})?) ?(MiB|GiB)"
 # More than the largest machine for rent has: beyond it lies a slip, such as MiB taken for GiB.
-MOST_CPUS = 2048
-MOST_GIB = 32 * 1024
+MAX_CPUS = 2048
+MAX_GIB = 32 * 1024
 _OR_BY_SIZE = ", or a mapping of per_gib_of_data, min_gib and max_gib"
 
 
@@ -26,7 +26,7 @@ class MemoryBySize(Section):
     """GiB of memory for each GiB of the delivery's files."""
     min_gib: PositiveFloat
     """The floor."""
-    max_gib: Annotated[PositiveFloat, Field(le=MOST_GIB)]
+    max_gib: Annotated[PositiveFloat, Field(le=MAX_GIB)]
     """The ceiling."""
 
     @model_validator(mode="after")
@@ -43,7 +43,7 @@ class CpuBySize(Section):
     """CPUs for each GiB of the delivery's files."""
     min: PositiveFloat
     """The floor."""
-    max: Annotated[PositiveFloat, Field(le=MOST_CPUS)]
+    max: Annotated[PositiveFloat, Field(le=MAX_CPUS)]
     """The ceiling."""
 
     @model_validator(mode="after")
@@ -56,8 +56,8 @@ class CpuBySize(Section):
 def _amount(value: Any) -> Any:
     """Refuse what is no amount of memory, in words that say what is one."""
     if isinstance(value, str) and (found := re.fullmatch(_MEMORY, value)) and float(found[1]) > 0:
-        if fixed_mib(value) > MOST_GIB * MIB_PER_GIB:
-            raise ValueError(f"{value!r} is more than any machine has; at most {MOST_GIB}GiB")
+        if fixed_mib(value) > MAX_GIB * MIB_PER_GIB:
+            raise ValueError(f"{value!r} is more than any machine has; at most {MAX_GIB}GiB")
         return value
     or_by_size = "" if isinstance(value, dict) else _OR_BY_SIZE
     raise ValueError(
@@ -72,8 +72,8 @@ def _count(value: Any) -> Any:
             f"{value!r} is no number of CPUs; allowed: for example 2, or a mapping of "
             "per_gib_of_data, min and max"
         )
-    if value > MOST_CPUS:
-        raise ValueError(f"{value:g} CPUs are more than any machine has; at most {MOST_CPUS}")
+    if value > MAX_CPUS:
+        raise ValueError(f"{value:g} CPUs are more than any machine has; at most {MAX_CPUS}")
     return value
 
 
@@ -122,24 +122,24 @@ def fixed_cpus(cpu: Cpu) -> float:
     return cpu
 
 
-def least_cpus(cpu: Cpu) -> float:
+def min_cpus(cpu: Cpu) -> float:
     """Return the CPUs for the smallest delivery."""
     return cpu.min if isinstance(cpu, CpuBySize) else cpu
 
 
-def most_cpus(cpu: Cpu) -> float:
+def max_cpus(cpu: Cpu) -> float:
     """Return the CPUs for the largest delivery."""
     return cpu.max if isinstance(cpu, CpuBySize) else cpu
 
 
-def least_mib(memory: Memory) -> int:
+def min_mib(memory: Memory) -> int:
     """Return the MiB of memory for the smallest delivery."""
     if isinstance(memory, MemoryBySize):
         return math.ceil(memory.min_gib * MIB_PER_GIB)
     return fixed_mib(memory)
 
 
-def most_mib(memory: Memory) -> int:
+def max_mib(memory: Memory) -> int:
     """Return the MiB of memory for the largest delivery."""
     if isinstance(memory, MemoryBySize):
         return math.ceil(memory.max_gib * MIB_PER_GIB)
@@ -152,7 +152,7 @@ def whole_cpus(cpu: Cpu, field: str = "") -> Cpu:
     Raises:
         ValueError: naming ``field`` and what is allowed.
     """
-    for number in (least_cpus(cpu), most_cpus(cpu)):
+    for number in (min_cpus(cpu), max_cpus(cpu)):
         if number != int(number):
             raise ValueError(f"{field}{number:g} CPUs: allowed are whole numbers, 1 and more")
     return cpu

@@ -35,7 +35,7 @@ def read_mapping(text: str, where: str) -> dict[Any, Any]:
     try:
         values = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506 a subclass of the safe loader
     except yaml.YAMLError as error:
-        raise ConfigError(f"{where}: not readable as YAML: {_told(error)}") from error
+        raise ConfigError(f"{where}: not readable as YAML: {_explained(error)}") from error
     except RecursionError:
         raise ConfigError(f"{where}: not readable as YAML: it is nested too deep") from None
     if not isinstance(values, dict):
@@ -43,7 +43,7 @@ def read_mapping(text: str, where: str) -> dict[Any, Any]:
     return values
 
 
-def _told(error: yaml.YAMLError) -> str:
+def _explained(error: yaml.YAMLError) -> str:
     """Say in one line where YAML ends to be readable, and why."""
     if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
         # A character that YAML does not have.

@@ -64,7 +64,7 @@ from include.retraining.data.violations import (
 )
 from include.retraining.exceptions import ConfigError
 
-MOST_NAMED = 1_000
+MAX_NAMED = 1_000
 
 
 def check_contract(
@@ -161,7 +161,7 @@ def rule_names(expected: Expectations) -> tuple[str, ...]:
 
 def _named(rules: list[tuple[str, str]]) -> list[str]:
     """Return each column with its rule, or of very many how many columns keep a rule."""
-    if len(rules) <= MOST_NAMED:
+    if len(rules) <= MAX_NAMED:
         return [f"{name}: {rule}" for name, rule in rules]
     columns: dict[str, list[str]] = defaultdict(list)
     for name, rule in rules:

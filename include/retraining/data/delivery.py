@@ -126,7 +126,7 @@ def inspect_delivery(
     """
     flag: Flag | None = None
     try:
-        flag, written = _look_at_flag(store, config, date)
+        flag, written = _inspect_flag(store, config, date)
         _refuse_consumed(flag, consumed)
         with _refusing(flag):
             files = _complete_files(store, config, date, written)
@@ -149,7 +149,7 @@ def pin_delivery(store: Store, config: ModelConfig, date: date) -> Delivery:
         StorageError: when the store refuses or does not answer.
     """
     try:
-        flag, written = _look_at_flag(store, config, date)
+        flag, written = _inspect_flag(store, config, date)
         with _refusing(flag):
             files = _complete_files(store, config, date, written)
         place = _data_place(store, config, date)
@@ -316,7 +316,7 @@ def _problem_with_name(name: str) -> str | None:
     return None
 
 
-def _look_at_flag(store: Store, config: ModelConfig, date: date) -> tuple[Flag, ObjectInfo]:
+def _inspect_flag(store: Store, config: ModelConfig, date: date) -> tuple[Flag, ObjectInfo]:
     place, name = _flag_place(store, config, date)
     key = place.key(name)
     refuse_link(place.store, key)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
 TEMPORARY_ENDINGS = (".tmp", ".swp", ".part", ".crdownload", "~")
-MAX_NAMES_TOLD = 5
+MAX_NAMES_LISTED = 5
 
 
 def is_temporary(name: str) -> bool:
@@ -45,6 +45,6 @@ def what_lies_there(present: Iterable[str], folders: list[str], patterns: Sequen
 
 def _some(names: Sequence[str]) -> str:
     """Return some names, and how many more there are."""
-    more = len(names) - MAX_NAMES_TOLD
-    shown = ", ".join(name[:100] for name in names[:MAX_NAMES_TOLD])
+    more = len(names) - MAX_NAMES_LISTED
+    shown = ", ".join(name[:100] for name in names[:MAX_NAMES_LISTED])
     return f"{shown} and {more:,} more" if more > 0 else shown

@@ -30,7 +30,7 @@ from include.retraining.data.violations import (
 
 EXAMPLES = 5
 # Comparing each missing name with each unknown one is for headers that people can read.
-MOST_COMPARED = 10_000
+MAX_COMPARED = 10_000
 
 
 def violated_columns(frame: pd.DataFrame, expected: Expectations) -> Iterator[Violation]:
@@ -43,14 +43,14 @@ def violated_columns(frame: pd.DataFrame, expected: Expectations) -> Iterator[Vi
     for name in missing:
         yield Violation(name, f"{PRESENT}{hints.get(name, '')}")
     if expected.schema.strict and unknown:
-        yield Violation(None, _told_by_position(list(unknown.values())))
+        yield Violation(None, _listed_by_position(list(unknown.values())))
     if expected.schema.ordered:
         yield from _violated_order(frame, expected)
 
 
 def _renamed(missing: list[str], unknown: list[str], *, is_header: bool) -> dict[str, str]:
     """Return a hint for each missing column that seems to be there under another name."""
-    if not is_header or len(missing) * len(unknown) > MOST_COMPARED:
+    if not is_header or len(missing) * len(unknown) > MAX_COMPARED:
         return {}
     plain = {_plain(name): name for name in unknown}
     near = {name: get_close_matches(_plain(name), plain, n=1, cutoff=0.75) for name in missing}
@@ -61,7 +61,7 @@ def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def _told_by_position(positions: list[int]) -> str:
+def _listed_by_position(positions: list[int]) -> str:
     shown = ", ".join(f"{at:,}" for at in positions[:EXAMPLES])
     more = ", …" if len(positions) > EXAMPLES else ""
     if len(positions) == 1:

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 from include.retraining.exceptions import DataRejected
-from include.retraining.formatting.numbers import cut
+from include.retraining.formatting.text import truncate
 from include.retraining.store.redaction import redact
 
 # A reason is cut at 600 characters (`notice.REASON_LENGTH`); the step and the end need some.
 LENGTH = 480
-MOST_LOGGED = 1_000
+MAX_LOGGED = 1_000
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ def refused(violations: Sequence[str]) -> DataRejected:
     Args:
         violations: at least one, without any value of a cell.
     """
-    told = [cut(violation, LENGTH) for violation in violations[:MOST_LOGGED]]
+    told = [truncate(violation, LENGTH) for violation in violations[:MAX_LOGGED]]
     if len(violations) == 1:
         return DataRejected(f"the data breaks its contract: {told[0]}")
     numbered = [f"({number}) {violation}" for number, violation in enumerate(told, start=1)]

@@ -29,7 +29,7 @@ from include.retraining.exceptions import DataRejected
 
 CHUNK_ROWS = 1_000_000
 WHOLE_NUMBER = r"^(0|-?[1-9][0-9]{0,17})$"
-LARGEST_WHOLE = 10**18
+MAX_WHOLE = 10**18
 FNV_OFFSET = np.uint64(0xCBF29CE484222325)
 FNV_PRIME = np.uint64(0x100000001B3)
 
@@ -155,9 +155,7 @@ def _numbers(keys: pd.Series[Any]) -> Hashes:
     """Return the number that each key counts as."""
     if _is_whole(keys):
         values = keys.to_numpy()
-        if len(values) == 0 or (
-            int(values.min()) > -LARGEST_WHOLE and int(values.max()) < LARGEST_WHOLE
-        ):
+        if len(values) == 0 or (int(values.min()) > -MAX_WHOLE and int(values.max()) < MAX_WHOLE):
             return values.astype(np.int64).view(np.uint64)
     texts = key_texts(keys)
     is_whole = pc.match_substring_regex(texts, WHOLE_NUMBER).to_numpy(zero_copy_only=False)

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from include.retraining.decisions.alarm_state import find_alarm_state
 from include.retraining.decisions.record import DecisionRecord
-from include.retraining.decisions.watch_memory import find_watched
 from include.retraining.documents import sha256_of
 from include.retraining.exceptions import EvidenceError, RegistryError
 from include.retraining.registry.promotion_log import PromotionLog
@@ -56,7 +56,7 @@ def require_newest_entry(store: Store, model: str) -> None:
         RegistryError: naming the entry.
     """
     seen = [*entries_seen(store, newest_records(store, model))]
-    known = find_watched(store, f"models/{model}")
+    known = find_alarm_state(store, f"models/{model}")
     if known is not None and known.head is not None:
         seen.append(known.head)
     for one in dict.fromkeys(seen):

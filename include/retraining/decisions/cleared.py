@@ -27,7 +27,7 @@ class Standing(NamedTuple):
 
 
 def ran_again(store: Store, run: RunRef) -> bool:
-    """Return whether a task of this clear of a run began (`journal.note_begun`)."""
+    """Return whether a task of this clear of a run began (`journal.record_run_start`)."""
     return run.clear == 0 or store.exists(run.paths.goes_on(run.clear))
 
 

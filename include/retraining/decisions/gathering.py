@@ -10,7 +10,7 @@ from include.retraining.decisions.chain import newest_entry, newest_records
 from include.retraining.decisions.record import DecisionRecord, Outcome
 from include.retraining.documents import Document, sha256_of
 from include.retraining.exceptions import EvidenceError, RegistryError
-from include.retraining.formatting.numbers import cut
+from include.retraining.formatting.text import truncate
 from include.retraining.gate.report import EvaluationReport
 from include.retraining.gate.verdict import Verdict
 from include.retraining.registry.entry import PromotionEntry
@@ -42,7 +42,7 @@ def gather(store: Store, run: RunRef, outcome: Outcome, reason: str) -> Decision
         if champion is not None:
             previous, since = serving_of(champion), log.promotion_of(champion).created_at
     except RegistryError as error:
-        reason = cut(f"{reason} (what serves is unknown: {error})", REASON_LENGTH)
+        reason = truncate(f"{reason} (what serves is unknown: {error})", REASON_LENGTH)
     if entry is not None:
         headline = entry.reason if verdict is None else verdict.headline
         outcome, reason, previous = Outcome.PROMOTED, headline, served_before(log, entry)

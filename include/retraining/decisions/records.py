@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from include.retraining.decisions.gathering import REASON_LENGTH, promotion_by, served_before
 from include.retraining.decisions.record import FINISHED, DecisionRecord, Outcome
 from include.retraining.decisions.record_files import decision_keys, read_record
-from include.retraining.formatting.numbers import cut
+from include.retraining.formatting.text import truncate
 from include.retraining.gate.verdict import Verdict
 from include.retraining.registry.entry import PromotionEntry
 from include.retraining.registry.promotion_log import PromotionLog, serving_of
@@ -78,7 +78,7 @@ def _as_promoted(
     late = f"recorded as {record.outcome.value} before it was promoted ({record.reason})"
     changes = {
         "outcome": Outcome.PROMOTED,
-        "reason": cut(f"{verdict.headline}; {late}", REASON_LENGTH),
+        "reason": truncate(f"{verdict.headline}; {late}", REASON_LENGTH),
         "decided_at": entry.created_at,
         "version": entry.version,
         "previous": served_before(PromotionLog(store, record.model), entry),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from include.retraining.formatting.visible_text import visible
-
 
 def metric_name(metric: str) -> str:
     """Return a scorer's name in words: `neg_mean_absolute_error` is `mean absolute error`."""
@@ -32,7 +30,7 @@ def number(value: float, digits: int = 4) -> str:
     return f"{whole}.{decimals}0" if point and len(decimals) == 1 and abs(value) < 1 else text
 
 
-def apart(value: float, limit: float) -> tuple[str, str]:
+def distinguishable(value: float, limit: float) -> tuple[str, str]:
     """Return two numbers with as many digits as it takes to see which is greater.
 
     Four digits are enough unless 0.79996 must be told from 0.8.
@@ -44,7 +42,7 @@ def apart(value: float, limit: float) -> tuple[str, str]:
     return repr(value), repr(limit)
 
 
-def above(metric: str) -> str:
+def better_direction(metric: str) -> str:
     """Return the direction in which a metric is better, in words."""
     return "below" if is_error(metric) else "above"
 
@@ -59,16 +57,10 @@ def at_least_words(metric: str, what: str, value: float, limit: float, must: str
         limit: the least score.
         must: `must be ` when it does not hold, else nothing.
     """
-    shown, bound = apart(metric_value(metric, value), metric_value(metric, limit))
+    shown, bound = distinguishable(metric_value(metric, value), metric_value(metric, limit))
     return f"{what} is {shown}, {must}{'at most' if is_error(metric) else 'at least'} {bound}"
 
 
 def signed(value: float) -> str:
     """Return a difference with its sign."""
     return f"{'-' if value < 0 else '+'}{number(abs(value))}"
-
-
-def cut(text: str, length: int) -> str:
-    """Return ``text`` on one line that can be seen, cut to ``length`` characters."""
-    line = " ".join(visible(text).split())
-    return line if len(line) <= length else line[: length - 1].rstrip() + "…"

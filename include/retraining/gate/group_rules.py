@@ -11,7 +11,13 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 from include.retraining.config.model import FairnessGate, GatePolicy, SliceGate
-from include.retraining.formatting.numbers import apart, at_least_words, cut, metric_name, signed
+from include.retraining.formatting.numbers import (
+    at_least_words,
+    distinguishable,
+    metric_name,
+    signed,
+)
+from include.retraining.formatting.text import truncate
 from include.retraining.gate.report import EvaluationReport, Fairness, GroupRates, SliceScores
 from include.retraining.gate.verdict import (
     Answer,
@@ -35,7 +41,7 @@ def judge_slices(report: EvaluationReport, policy: GatePolicy) -> Iterator[GateR
         found = [scores for scores in report.slices if scores.column == rule.column]
         if not found:
             text = "the evaluation has no scores for this column"
-            yield result(f"slice {cut(rule.column, 80)}", Answer.CANNOT_JUDGE, text)
+            yield result(f"slice {truncate(rule.column, 80)}", Answer.CANNOT_JUDGE, text)
             continue
         answers = [one for scores in found for one in _judge_slice(scores, rule, report, policy)]
         yield from answers
@@ -49,12 +55,14 @@ def judge_slices(report: EvaluationReport, policy: GatePolicy) -> Iterator[GateR
 def _judge_slice(
     scores: SliceScores, rule: SliceGate, report: EvaluationReport, policy: GatePolicy
 ) -> Iterator[GateResult]:
-    name = f"{cut(scores.column, 80)}={cut(scores.value, 80)}"
+    name = f"{truncate(scores.column, 80)}={truncate(scores.value, 80)}"
     if scores.rows < policy.min_group_rows:
         yield _too_small(f"slice {name}", scores.rows, policy)
         return
     if scores.undefined is not None:
-        text = f"{metric_name(policy.metric)} is not defined here: {cut(scores.undefined, 200)}"
+        text = (
+            f"{metric_name(policy.metric)} is not defined here: {truncate(scores.undefined, 200)}"
+        )
         yield result(f"slice {name}", Answer.NOT_JUDGED, text)
         return
     what = f"{metric_name(policy.metric)} of {name}"
@@ -103,7 +111,7 @@ def _somebody_judged(answers: Iterable[GateResult], rule: SliceGate) -> Iterator
     """Say that a rule that judged no slice is no pass. Silent when it judged one, or need not."""
     if not rule.may_judge_nobody and all(one.answer is Answer.NOT_JUDGED for one in answers):
         gate, text = (
-            f"slice {cut(rule.column, 80)}",
+            f"slice {truncate(rule.column, 80)}",
             "no slice is large enough or could be measured",
         )
         yield result(gate, Answer.CANNOT_JUDGE, text + JUDGED_NOBODY)
@@ -174,7 +182,7 @@ def _too_small(gate: str, rows: int, policy: GatePolicy) -> GateResult:
 
 
 def _impact_words(ratio: float, limit: float, must: str) -> str:
-    shown, least = apart(ratio, limit)
+    shown, least = distinguishable(ratio, limit)
     return (
         f"the selection rate of the least favoured group is {shown} of the most favoured one's, "
         f"{must}at least {least}"
@@ -182,5 +190,5 @@ def _impact_words(ratio: float, limit: float, must: str) -> str:
 
 
 def _odds_words(gap: float, limit: float, must: str) -> str:
-    shown, most = apart(gap, limit)
+    shown, most = distinguishable(gap, limit)
     return f"true or false positive rates of groups differ by {shown}, {must}at most {most}"

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 
 from include.retraining.config.model import GatePolicy
 from include.retraining.formatting.numbers import (
-    above,
-    apart,
-    cut,
+    better_direction,
+    distinguishable,
     metric_name,
     metric_value,
     number,
     signed,
 )
+from include.retraining.formatting.text import truncate
 from include.retraining.gate.report import Comparison, EvaluationReport, undefined_words
 from include.retraining.gate.verdict import Answer, GateResult, better_than, finite, held, result
 
@@ -36,8 +36,10 @@ def judge_lead(report: EvaluationReport, policy: GatePolicy) -> Iterator[GateRes
     baseline = report.baseline.metrics.get(policy.metric)
 
     def explain(value: float, limit: float, must: str) -> str:
-        ours, theirs = apart(*(metric_value(policy.metric, score) for score in (value, limit)))
-        bound = f"{above(policy.metric)} the naive baseline's {theirs}"
+        ours, theirs = distinguishable(
+            *(metric_value(policy.metric, score) for score in (value, limit))
+        )
+        bound = f"{better_direction(policy.metric)} the naive baseline's {theirs}"
         return f"{metric_name(policy.metric)} is {ours}, {must}{bound}"
 
     undefined = undefined_words(report.challenger, policy.metric) or undefined_words(
@@ -73,7 +75,7 @@ def _obstacle(
     if between.holdout_digest != report.holdout.digest:
         return "it was on other rows"
     if between.metric != policy.metric:
-        return f"the difference is of {cut(between.metric, 80)}, not of {policy.metric}"
+        return f"the difference is of {truncate(between.metric, 80)}, not of {policy.metric}"
     numbers = (finite(between.difference), finite(between.lower), finite(between.upper))
     if None in numbers or between.lower > between.upper:
         return "their difference or its interval is not a number"
@@ -114,7 +116,7 @@ def judge_data(report: EvaluationReport, policy: GatePolicy) -> Iterator[GateRes
     allowed = FAR * Z_95 * math.hypot(error, error_then)
     lead, lead_then = score - naive, score_then - naive_then
     is_far = score_then - score > allowed and lead < KEPT * lead_then
-    now_words, then_words = apart(
+    now_words, then_words = distinguishable(
         *(metric_value(policy.metric, found) for found in (score, score_then))
     )
     text = (

@@ -14,7 +14,7 @@ Z_95 = 1.959963984540054
 Z_80 = 0.8416212335729143
 ERRORS = Z_95 + Z_80
 """Standard errors by which an equal version passes in 80 %, as samples are planned for."""
-MOST_OF_LEAD = 0.5
+MAX_LEAD_SHARE = 0.5
 
 
 class Margin(NamedTuple):
@@ -42,7 +42,7 @@ def margin_against(opponent: Opponent, report: EvaluationReport, policy: GatePol
     naive = finite(report.baseline.metrics.get(policy.metric))
     if error is None or theirs is None or naive is None:
         return Margin(0.0, is_default=True)
-    return Margin(max(0.0, min(ERRORS * error, MOST_OF_LEAD * (theirs - naive))), is_default=True)
+    return Margin(max(0.0, min(ERRORS * error, MAX_LEAD_SHARE * (theirs - naive))), is_default=True)
 
 
 def why_never_met(between: Comparison, margin: float) -> str | None:

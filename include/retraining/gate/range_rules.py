@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 
 from include.retraining.config.metric_ranges import limits_out_of_range, range_of
 from include.retraining.config.model import GatePolicy
-from include.retraining.formatting.numbers import cut, metric_name, number
+from include.retraining.formatting.numbers import metric_name, number
+from include.retraining.formatting.text import truncate
 from include.retraining.gate.report import EvaluationReport
 from include.retraining.gate.verdict import Answer, GateResult, finite, result
 
@@ -18,7 +19,7 @@ def numbers_in_range(report: EvaluationReport, policy: GatePolicy) -> Iterator[G
     cannot be compared.
     """
     for line in limits_out_of_range(policy):
-        yield result("metric ranges", Answer.CANNOT_JUDGE, cut(line, 300))
+        yield result("metric ranges", Answer.CANNOT_JUDGE, truncate(line, 300))
     for gate, who, metrics in _scores(report, policy):
         for metric, score in sorted(metrics.items()):
             value, bounds = finite(score), range_of(metric)
@@ -37,7 +38,7 @@ def _scores(
         if opponent is not None and opponent.scores is not None:
             yield f"against {who}, range", f"the {who}", opponent.scores.metrics
     for scores in report.slices:
-        where = f"{cut(scores.column, 80)}={cut(scores.value, 80)}"
+        where = f"{truncate(scores.column, 80)}={truncate(scores.value, 80)}"
         gate = f"slice {where}, range"
         yield gate, where, {policy.metric: scores.challenger}
         yield f"{gate} against champion", where, {policy.metric: scores.champion}

@@ -8,7 +8,8 @@ from pydantic import Field
 
 from include.retraining.data.split_record import SplitUsed
 from include.retraining.documents import Document
-from include.retraining.formatting.numbers import cut, metric_name
+from include.retraining.formatting.numbers import metric_name
+from include.retraining.formatting.text import truncate
 from include.retraining.runs.manifest import Serving
 
 
@@ -192,4 +193,4 @@ class EvaluationReport(Document):
 def undefined_words(scores: Scores, metric: str) -> str | None:
     """Return that a metric is not defined and why; None where no reason is known."""
     reason = scores.undefined.get(metric)
-    return reason and f"{metric_name(metric)} is not defined: {cut(reason, 200)}"
+    return reason and f"{metric_name(metric)} is not defined: {truncate(reason, 200)}"

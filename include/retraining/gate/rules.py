@@ -19,20 +19,20 @@ from include.retraining.config.metric_ranges import METRICS
 from include.retraining.config.model import GatePolicy
 from include.retraining.data.split_record import SplitUsed
 from include.retraining.formatting.numbers import (
-    apart,
     at_least_words,
-    cut,
+    distinguishable,
     metric_name,
     metric_value,
     number,
     signed,
 )
+from include.retraining.formatting.text import truncate
 from include.retraining.gate.group_rules import judge_fairness, judge_slices
 from include.retraining.gate.lead_rules import judge_data, judge_lead
 from include.retraining.gate.margin import margin_against, why_never_met
 from include.retraining.gate.range_rules import numbers_in_range
 from include.retraining.gate.report import Comparison, EvaluationReport, Opponent, undefined_words
-from include.retraining.gate.tries import MOST_TRIES, level_of, level_words, ordinal, try_words
+from include.retraining.gate.tries import MAX_TRIES, level_of, level_words, ordinal, try_words
 from include.retraining.gate.verdict import (
     REFUSALS,
     Answer,
@@ -113,10 +113,13 @@ def _headline(
 def _right_metric(report: EvaluationReport, policy: GatePolicy) -> Iterator[GateResult]:
     """The decision metric is known and is the one that was measured. Silent when it is."""
     if policy.metric not in METRICS.get(report.problem, frozenset()):
-        text = f"{cut(policy.metric, 80)!r} is not a metric for a {cut(report.problem, 80)} problem"
+        metric, problem = truncate(policy.metric, 80), truncate(report.problem, 80)
+        text = f"{metric!r} is not a metric for a {problem} problem"
         yield result("decision metric", Answer.CANNOT_JUDGE, text)
     elif report.metric != policy.metric:
-        text = f"the evaluation is by {cut(report.metric, 80)}, the rules are by {policy.metric}"
+        text = (
+            f"the evaluation is by {truncate(report.metric, 80)}, the rules are by {policy.metric}"
+        )
         yield result("decision metric", Answer.CANNOT_JUDGE, text)
 
 
@@ -158,7 +161,7 @@ def _leak_words(rows: float, most: float, must: str) -> str:
 def _new_version(report: EvaluationReport, _: GatePolicy) -> Iterator[GateResult]:
     """What serves already is never promoted again. Silent for another version."""
     if report.champion and report.champion.serving.version == report.challenger.version:
-        text = f"version {cut(report.challenger.version, 80)} serves already"
+        text = f"version {truncate(report.challenger.version, 80)} serves already"
         yield result("new version", Answer.FAIL, text)
 
 
@@ -197,7 +200,7 @@ def _against(
         obstacle = "the scores and their difference do not belong together"
     if obstacle is not None or pair is None:
         text = (
-            f"the {who} (version {cut(opponent.serving.version, 80)}) cannot be compared: "
+            f"the {who} (version {truncate(opponent.serving.version, 80)}) cannot be compared: "
             f"{obstacle or 'a score or their difference is missing or not a number'}"
         )
         return result(f"against {who}", Answer.CANNOT_JUDGE, text)
@@ -255,7 +258,7 @@ def _obstacle(opponent: Opponent, report: EvaluationReport, policy: GatePolicy) 
     """Return why an opponent's scores cannot be compared with the challenger's, or None."""
     scores, between = opponent.scores, opponent.comparison
     if opponent.error is not None:
-        return cut(opponent.error, 300)
+        return truncate(opponent.error, 300)
     undefined = undefined_words(report.challenger, policy.metric) or (
         scores and undefined_words(scores, policy.metric)
     )
@@ -266,7 +269,7 @@ def _obstacle(opponent: Opponent, report: EvaluationReport, policy: GatePolicy) 
     if {scores.holdout_digest, between.holdout_digest} != {report.holdout.digest}:
         return "it was scored on other rows"
     if between.metric != policy.metric:
-        return f"the difference is of {cut(between.metric, 80)}, not of {policy.metric}"
+        return f"the difference is of {truncate(between.metric, 80)}, not of {policy.metric}"
     return (
         _without_width(between, report)
         or _other_try(between, report)
@@ -290,7 +293,7 @@ def _other_try(between: Comparison, report: EvaluationReport) -> str | None:
     tried, generation = report.tried, report.champion and report.champion.serving.generation
     if tried is None:
         number = 1  # from before tries were counted
-    elif not 1 <= tried.number <= MOST_TRIES or tried.generation != (generation or 0):
+    elif not 1 <= tried.number <= MAX_TRIES or tried.generation != (generation or 0):
         return "it is not known how many tries there were on these rows"
     else:
         number = tried.number
@@ -338,7 +341,7 @@ def _limits(report: EvaluationReport, policy: GatePolicy) -> Iterator[GateResult
 
 
 def _at_most_words(gate: str, unit: str, value: float, limit: float, must: str) -> str:
-    shown, most = apart(value, limit)
+    shown, most = distinguishable(value, limit)
     return f"{gate} is {shown} {unit}, {must}at most {most}"
 
 

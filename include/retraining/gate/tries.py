@@ -21,7 +21,7 @@ TOTAL = 0.05
 """The chance that any of all the tries passes a challenger that is worse by the whole margin."""
 
 
-MOST_TRIES = 1_000_000
+MAX_TRIES = 1_000_000
 """What nobody reaches with honest tries."""
 
 

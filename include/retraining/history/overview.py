@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeVar
 
+from include.retraining.decisions.alarm_state import AlarmState, RaisedAlarm
 from include.retraining.decisions.record import DecisionRecord
 from include.retraining.decisions.record_files import decision_keys, read_record
 from include.retraining.decisions.records import as_the_log_says
-from include.retraining.decisions.watch_memory import Raised, Watched
 from include.retraining.exceptions import EvidenceError, RetrainingError
-from include.retraining.formatting.numbers import cut
+from include.retraining.formatting.text import truncate
 from include.retraining.registry.entry import PromotionEntry
 from include.retraining.registry.promotion_log import PromotionLog
 from include.retraining.store.layout import decisions_folder, promotion_key, watch_key
@@ -40,7 +40,7 @@ class Unreadable:
 
 
 @dataclass(frozen=True)
-class ModelSeen:
+class ModelSummary:
     """What the store says of one model. What could not be read is missing, and in ``problems``."""
 
     model: str
@@ -52,7 +52,7 @@ class ModelSeen:
     """The rollback that holds automatic promotion."""
     newest: DecisionRecord | None = None
     """The decision of the run that was due last."""
-    raised: dict[str, Raised] = field(default_factory=dict)
+    raised: dict[str, RaisedAlarm] = field(default_factory=dict)
     """What the watch has raised and not yet seen to be over, by its condition."""
     problems: tuple[str, ...] = ()
     is_log_read: bool = True
@@ -64,14 +64,14 @@ class ModelSeen:
         return self.entries[0] if self.entries else None
 
 
-class Glances:
+class OverviewCache:
     """What was seen of each model, for as long as nothing in its folders changes."""
 
     def __init__(self) -> None:
         """Know nothing yet."""
-        self._seen: dict[tuple[str, str, int], tuple[tuple[ObjectInfo, ...], ModelSeen]] = {}
+        self._seen: dict[tuple[str, str, int], tuple[tuple[ObjectInfo, ...], ModelSummary]] = {}
 
-    def look(self, store: Store, model: str, *, entries: int) -> ModelSeen:
+    def get(self, store: Store, model: str, *, entries: int) -> ModelSummary:
         """Return what the store says of one model.
 
         Args:
@@ -83,41 +83,41 @@ class Glances:
         try:
             now = _listing(store, model)
         except RetrainingError as error:
-            return ModelSeen(model, problems=(sentence_of(error),), is_log_read=False)
+            return ModelSummary(model, problems=(sentence_of(error),), is_log_read=False)
         before, seen = self._seen.get(place, (None, None))
         if seen is None or before != now:
-            seen = look_at_model(store, model, entries=entries)
+            seen = summarize_model(store, model, entries=entries)
             if not seen.problems:  # which the next look may not have
                 self._seen[place] = (now, seen)
         return seen
 
 
-def look_at_models(
-    store: Store, names: Iterable[str], *, entries: int, glances: Glances
-) -> list[ModelSeen]:
+def summarize_models(
+    store: Store, names: Iterable[str], *, entries: int, cache: OverviewCache
+) -> list[ModelSummary]:
     """Return what the store says of each model.
 
     Args:
         store: a `CachingStore`.
         names: the models.
         entries: how many entries of each promotion log to read, the newest first.
-        glances: outlives the look.
+        cache: outlives the look.
 
     Raises:
         StorageError: when the store refuses to list, or does not answer.
     """
     store.children(_WATCH)  # so that one without alarms costs no request of its own
-    return read_all(lambda name: glances.look(store, name, entries=entries), names)
+    return read_all(lambda name: cache.get(store, name, entries=entries), names)
 
 
-def look_at_model(store: Store, model: str, *, entries: int) -> ModelSeen:
+def summarize_model(store: Store, model: str, *, entries: int) -> ModelSummary:
     """Return what the store says of one model."""
     problems: list[str] = []
     log = _of_log(store, model, entries, problems)
     is_log_read = not problems
     newest = _tried(lambda: _newest(store, model), problems)
     raised = _tried(lambda: _raised(store, model), problems)
-    return ModelSeen(
+    return ModelSummary(
         model=model,
         entries=log[0],
         promotion=log[1],
@@ -171,7 +171,7 @@ def read_all(read: Callable[[str], T], names: Iterable[str]) -> list[T]:
 
 def sentence_of(error: Exception) -> str:
     """Return an error in one line that may be shown."""
-    return cut(redact(str(error)), PROBLEM_LENGTH)
+    return truncate(redact(str(error)), PROBLEM_LENGTH)
 
 
 def _listing(store: Store, model: str) -> tuple[ObjectInfo, ...]:
@@ -207,12 +207,12 @@ def _newest(store: Store, model: str) -> DecisionRecord | None:
     return found
 
 
-def _raised(store: Store, model: str) -> dict[str, Raised]:
+def _raised(store: Store, model: str) -> dict[str, RaisedAlarm]:
     key = watch_key(f"models/{model}")
     data = store.read_if_present(key)
     if data is None:
         return {}
-    watched = Watched.from_bytes(data, where=key)
+    watched = AlarmState.from_bytes(data, where=key)
     return {name: raised for name, raised in watched.raised.items() if not raised.is_over}
 
 

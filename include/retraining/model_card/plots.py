@@ -26,7 +26,8 @@ from sklearn.metrics import (
 
 from include.retraining.config.model import ModelConfig
 from include.retraining.data.labels import is_class
-from include.retraining.formatting.numbers import cut, is_error, metric_name, metric_value, number
+from include.retraining.formatting.numbers import is_error, metric_name, metric_value, number
+from include.retraining.formatting.text import truncate
 from include.retraining.gate.report import EvaluationReport, SliceScores
 
 MAX_POINTS = 50_000
@@ -118,7 +119,7 @@ def _roc(labels: Any, chances: Any, role: str, axes: Any) -> None:
         chances,
         ax=axes,
         name=role,
-        curve_kwargs=_look(role),
+        curve_kwargs=_style(role),
         plot_chance_level=role == "challenger",
         chance_level_kw=REFERENCE,
     )
@@ -130,7 +131,7 @@ def _precision_recall(labels: Any, chances: Any, role: str, axes: Any) -> None:
         chances,
         ax=axes,
         name=role,
-        curve_kwargs=_look(role),
+        curve_kwargs=_style(role),
         drop_intermediate=True,
         plot_chance_level=role == "challenger",
         chance_level_kw=REFERENCE,
@@ -147,14 +148,14 @@ def _calibration(labels: Any, chances: Any, role: str, axes: Any) -> None:
         name=role,
         ref_line=role == "challenger",
         markersize=4,
-        **_look(role),
+        **_style(role),
     )
     for line in axes.lines:
         if line.get_label() == "Perfectly calibrated":
             line.set(**REFERENCE, label="perfectly calibrated")
 
 
-def _look(role: str) -> dict[str, Any]:
+def _style(role: str) -> dict[str, Any]:
     return {"color": COLOURS[role], "linewidth": 1.8}
 
 
@@ -197,7 +198,7 @@ def _confusion(labels: Any, values: Any, classes: list[Any], names: list[str]) -
             labels,
             values,
             labels=classes,
-            display_labels=[cut(name, 24) for name in names],
+            display_labels=[truncate(name, 24) for name in names],
             ax=axes,
             cmap="Blues",
             colorbar=False,
@@ -275,7 +276,7 @@ def _slices(report: EvaluationReport) -> Iterator[Plot]:
 
 
 def _slice_name(item: SliceScores) -> str:
-    name = cut(f"{item.column} = {item.value}", 40)
+    name = truncate(f"{item.column} = {item.value}", 40)
     return f"{name}\n{item.rows:,} rows" + ("" if item.is_judged else ", not judged")
 
 

@@ -38,9 +38,9 @@ from include.retraining.training.predictions import Predictions, predict
 
 log = logging.getLogger(__name__)
 
-RUNS_LOOKED_AT = 20
-DELIVERIES_TRIED = 3
-MOST_ROWS = 10_000
+MAX_RUNS_SEARCHED = 20
+MAX_DELIVERIES_TRIED = 3
+MAX_ROWS = 10_000
 
 
 def smoke_test_version(store: Store, config: ModelConfig, version: str) -> str:
@@ -87,11 +87,11 @@ def smoke_test_version(store: Store, config: ModelConfig, version: str) -> str:
 
 def _last_holdout(store: Store, version: VersionManifest) -> tuple[pd.DataFrame | None, str]:
     """Return what a version reads of the last holdout, and of which run it is, or why none is."""
-    records = decisions(store, version.model, limit=RUNS_LOOKED_AT)
+    records = decisions(store, version.model, limit=MAX_RUNS_SEARCHED)
     evaluated = (record for record in records if record.report is not None)
     problems = []
     try:
-        for record in islice(evaluated, DELIVERIES_TRIED):
+        for record in islice(evaluated, MAX_DELIVERIES_TRIED):
             try:
                 return _holdout(store, _plan_of(store, record), version), record.run_id
             except (ConfigError, DataChanged, EvidenceError, NotFound, StorageError) as error:
@@ -120,7 +120,7 @@ def _holdout(store: Store, run: RunManifest, version: VersionManifest) -> pd.Dat
     reading = reading_of(config, load_model_code(config)).guessing(version.features)
     frame = read_dataset(store, run.delivery, reading, names)
     rows: pd.DataFrame = frame.loc[holdout_mask(frame, config), list(version.features)]
-    return rows.head(MOST_ROWS)
+    return rows.head(MAX_ROWS)
 
 
 def _require_answers(answers: Predictions) -> None:

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 SETTLE_SECONDS = 15.0
 """How old a claim must be before a job that the platform does not list was never submitted."""
-LOOK_SECONDS = 1.0
+POLL_SECONDS = 1.0
 
 
 class JobState(StrEnum):
@@ -127,7 +127,7 @@ class JobClaims:
         *,
         clear: int,
         compute: dict[str, Any],
-        look: Callable[[JobClaim], JobState],
+        job_state: Callable[[JobClaim], JobState],
     ) -> tuple[JobClaim, bool]:
         """Return the job to wait for, and whether it is new and must be submitted by the caller.
 
@@ -140,7 +140,7 @@ class JobClaims:
             steps: that a new job would run.
             clear: which clear of the run this is.
             compute: of a new job, resolved.
-            look: asks the platform for the state of a claimed job.
+            job_state: asks the platform for the state of a claimed job.
 
         Raises:
             StepFailed: when a job failed for good, and this step's task did not say so before.
@@ -152,7 +152,7 @@ class JobClaims:
             # A card shows the verdict of its own clear of the run.
             is_other = newest is not None and step == "card" and newest.clear != clear
             can_answer = newest is not None and not is_other and not self._is_void(newest)
-            if newest is not None and can_answer and self._is_the_answer(newest, step, look):
+            if newest is not None and can_answer and self._is_the_answer(newest, step, job_state):
                 return newest, False
             claim = self._claim(len(claims) + 1, steps, clear=clear, compute=compute)
             if claim is not None:
@@ -208,26 +208,28 @@ class JobClaims:
             return start
         return JobStart.from_bytes(self.store.read(key), where=key)
 
-    def _settled(self, claim: JobClaim, look: Callable[[JobClaim], JobState]) -> JobState:
+    def _settled_state(
+        self, claim: JobClaim, job_state: Callable[[JobClaim], JobState]
+    ) -> JobState:
         """Ask for a job's state until it is known, or its claim is so old that it is gone."""
-        while (state := look(claim)) is JobState.GONE:
+        while (state := job_state(claim)) is JobState.GONE:
             age = (datetime.now(UTC) - claim.claimed_at).total_seconds()
             if age > self.settle_seconds or self.failure(claim) is not None:
                 break
-            time.sleep(LOOK_SECONDS)
+            time.sleep(POLL_SECONDS)
         return state
 
     def _is_the_answer(
-        self, claim: JobClaim, step: JobStep, look: Callable[[JobClaim], JobState]
+        self, claim: JobClaim, step: JobStep, job_state: Callable[[JobClaim], JobState]
     ) -> bool:
         """Return whether a job runs, or has ended and its evidence is still to be looked at.
 
         Raises:
             StepFailed: when it failed for good and nobody said so.
         """
-        state = self._settled(claim, look)
+        state = self._settled_state(claim, job_state)
         if state is JobState.GONE and self.void(claim) is not None:
-            state = look(claim)  # it started after we had looked
+            state = job_state(claim)  # it started after we had looked
         if state is JobState.ACTIVE:
             return True
         if state is JobState.SUCCEEDED:

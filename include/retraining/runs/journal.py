@@ -43,7 +43,7 @@ class KnownRun(NamedTuple):
     """As `Begun.airflow`: no other Airflow can say that the run is gone."""
 
 
-def note_begun(store: Store, run: RunRef, *, airflow: str) -> None:
+def record_run_start(store: Store, run: RunRef, *, airflow: str) -> None:
     """Note that a run began, or that it goes on after it was cleared, unless it is noted.
 
     Args:
@@ -66,7 +66,7 @@ def note_begun(store: Store, run: RunRef, *, airflow: str) -> None:
         store.create(run.paths.goes_on(run.clear), begun.to_bytes())
 
 
-def runs_to_look_at(store: Store, model: str, *, newest: int = NEWEST) -> Iterator[KnownRun]:
+def runs_to_check(store: Store, model: str, *, newest: int = NEWEST) -> Iterator[KnownRun]:
     """Yield a model's newest runs, and every older one with a clear that has no record.
 
     The newest come first. Which clear of a run is the last is Airflow's to say: here it is the last

@@ -32,7 +32,7 @@ def peak_memory_of_children_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
 
 
-def forget_peak_memory() -> None:
+def reset_peak_memory() -> None:
     """Let the peak begin anew, for the next step of the same process. Only Linux can."""
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")

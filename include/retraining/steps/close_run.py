@@ -14,7 +14,7 @@ from include.retraining.decisions.record import PROMOTES, DecisionRecord, Outcom
 from include.retraining.decisions.record_files import correction_key, read_record
 from include.retraining.decisions.records import as_the_log_says
 from include.retraining.exceptions import EvidenceError
-from include.retraining.formatting.numbers import cut
+from include.retraining.formatting.text import truncate
 from include.retraining.gate.verdict import Verdict
 from include.retraining.runs.manifest import Flag, Params, current_plan
 from include.retraining.runs.reference import RunRef
@@ -56,7 +56,7 @@ def close_run(
     key = run.paths.decision(run.clear)
     record = read_record(store, key)
     if record is None:
-        reason = cut(redact(reason, store.options), REASON_LENGTH)
+        reason = truncate(redact(reason, store.options), REASON_LENGTH)
         fresh = gather(store, run, outcome, reason)
         known = {"failed_task": failed_task, "params": fresh.params or params}
         if fresh.outcome is Outcome.PROMOTED:

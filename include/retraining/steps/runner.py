@@ -20,7 +20,7 @@ from include.retraining.runs.code import check_same_code
 from include.retraining.runs.exhaustion import exhausted
 from include.retraining.runs.foreign_errors import IN_THE_LOG, kind_and_place
 from include.retraining.runs.job import Job, open_job
-from include.retraining.runs.process import forget_peak_memory, process_started
+from include.retraining.runs.process import process_started, reset_peak_memory
 from include.retraining.runs.results import StepFailure, find_result, write_failure, write_result
 from include.retraining.store.layout import RunPaths
 from include.retraining.store.object_store import Store
@@ -50,7 +50,7 @@ def run_steps(
         if code != 0:
             return code
         started = time.time()
-        forget_peak_memory()
+        reset_peak_memory()
     return 0
 
 

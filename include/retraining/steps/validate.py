@@ -24,7 +24,7 @@ from include.retraining.runs.results import ValidateResult
 from include.retraining.store.object_store import Store
 
 EARLIER_DELIVERIES = 10
-RECORDS_LOOKED_AT = 100
+MAX_RECORDS_SEARCHED = 100
 
 
 def validate(job: Job) -> ValidateResult:
@@ -69,7 +69,7 @@ def earlier_rows(store: Store, model: str, *, but_not: str) -> tuple[int, ...]:
         model: its name.
         but_not: the run whose own earlier records do not count.
     """
-    recent = decisions(store, model, limit=RECORDS_LOOKED_AT)
+    recent = decisions(store, model, limit=MAX_RECORDS_SEARCHED)
     accepted = (record.rows for record in recent if _is_accepted(record, but_not))
     return tuple(islice((rows for rows in accepted if rows is not None), EARLIER_DELIVERIES))
 

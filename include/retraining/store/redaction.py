@@ -10,7 +10,7 @@ from base64 import b64decode
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 
-from include.retraining.formatting.visible_text import visible
+from include.retraining.formatting.text import visible
 from include.retraining.store.secret_forms import forms_of
 from include.retraining.store.secret_names import PATTERN, is_secret_name
 

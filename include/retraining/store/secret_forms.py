@@ -9,10 +9,10 @@ from urllib.parse import quote, quote_plus
 
 from include.retraining.store.secret_names import is_secret_name
 
-SHORTEST = 5
+MIN_LENGTH = 5
 """As with Airflow's masker: anything shorter would mask words that are no secret."""
-SHORTEST_ENCODED = 8
-SHORTEST_LINE = 16
+MIN_ENCODED_LENGTH = 8
+MIN_LINE_LENGTH = 16
 # A setting that is only switched, and is no secret whatever its name.
 _SWITCHES = frozenset({"true", "false"})
 
@@ -24,14 +24,14 @@ def forms_of(secret: str) -> set[str]:
     before it, as `user:` does in HTTP's basic authentication. Of a secret in several lines each
     line that is long enough; of one that is a JSON object, what is secret in it.
     """
-    if len(secret) < SHORTEST or secret.lower() in _SWITCHES:
+    if len(secret) < MIN_LENGTH or secret.lower() in _SWITCHES:
         return set()
     forms = {secret, json.dumps(secret)[1:-1], repr(secret)[1:-1]}
-    if len(secret) >= SHORTEST_ENCODED:
+    if len(secret) >= MIN_ENCODED_LENGTH:
         forms |= _encoded(secret)
     lines = [line.strip() for line in secret.splitlines()]
     if len(lines) > 1:
-        forms |= {line for line in lines if len(line) >= SHORTEST_LINE and "-----" not in line}
+        forms |= {line for line in lines if len(line) >= MIN_LINE_LENGTH and "-----" not in line}
     for inner in _secrets_in_json(secret):
         forms |= forms_of(inner)
     return forms

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from include.retraining.alerts.notice import Links, Notice, NoticeKind, alert
-from include.retraining.decisions.watch_memory import Raised, Watched, watched
+from include.retraining.decisions.alarm_state import AlarmState, RaisedAlarm, read_alarm_state
 from include.retraining.store.layout import watch_key
 from include.retraining.store.object_store import Store
 
@@ -39,13 +39,13 @@ class Alarm:
     links: Links = NOWHERE
 
 
-def settle(
+def update_alarms(
     store: Store,
     place: str,
     alarms: Collection[Alarm],
-    tell: Callable[[Notice], None],
+    notify: Callable[[Notice], None],
     *,
-    looked_at: Collection[str],
+    checked: Collection[str],
     now: datetime | None = None,
     links: Links = NOWHERE,
 ) -> None:
@@ -57,19 +57,19 @@ def settle(
         store: keeps what is raised.
         place: `models/NAME`, or `airflow`.
         alarms: all that is wrong now.
-        tell: delivers a notice through the outbox; called again at each look for as long as it is
+        notify: delivers a notice through the outbox; called again at each look for as long as it is
             wrong, with the same key.
-        looked_at: the conditions that could be looked at; the others stay as they were.
+        checked: the conditions that could be looked at; the others stay as they were.
         now: the time, for tests.
         links: where a message that something is over leads.
     """
     now = now or datetime.now(UTC)
-    before = watched(store, place, now=now)
+    before = read_alarm_state(store, place, now=now)
     wrong = {alarm.condition: alarm for alarm in alarms}
     going_on = {
         name: raised
         for name, raised in before.raised.items()
-        if not raised.is_over and (name in wrong or name not in looked_at)
+        if not raised.is_over and (name in wrong or name not in checked)
     }
     ended = {
         name: raised.model_copy(update={"is_over": True})
@@ -77,27 +77,27 @@ def settle(
         if name not in going_on
     }
     begun = {
-        name: Raised(since=now, model=alarm.model, title=alarm.title, over=alarm.over)
+        name: RaisedAlarm(since=now, model=alarm.model, title=alarm.title, over=alarm.over)
         for name, alarm in wrong.items()
         if name not in going_on
     }
     if ended:  # told before the same may begin anew under its name
         _keep(store, place, before, {**going_on, **ended})
         for name, raised in ended.items():
-            tell(_over(place, name, raised, links))
+            notify(_over(place, name, raised, links))
     if ended or begun:
         _keep(store, place, before, {**going_on, **begun})
     for name, raised in {**going_on, **begun}.items():
         if name in wrong:
-            tell(_notice(place, wrong[name], raised))
+            notify(_notice(place, wrong[name], raised))
 
 
-def _keep(store: Store, place: str, before: Watched, raised: dict[str, Raised]) -> None:
+def _keep(store: Store, place: str, before: AlarmState, raised: dict[str, RaisedAlarm]) -> None:
     kept = before.model_copy(update={"raised": raised})
     store.write(watch_key(place), kept.to_bytes())
 
 
-def _notice(place: str, alarm: Alarm, raised: Raised) -> Notice:
+def _notice(place: str, alarm: Alarm, raised: RaisedAlarm) -> Notice:
     return alert(
         event=alarm.condition,
         kind=NoticeKind.BROKEN,
@@ -114,7 +114,7 @@ def _notice(place: str, alarm: Alarm, raised: Raised) -> Notice:
     )
 
 
-def _over(place: str, condition: str, raised: Raised, links: Links) -> Notice:
+def _over(place: str, condition: str, raised: RaisedAlarm, links: Links) -> Notice:
     return alert(
         event=f"{condition}_over",
         kind=NoticeKind.GOOD_NEWS,
@@ -131,6 +131,6 @@ def _over(place: str, condition: str, raised: Raised, links: Links) -> Notice:
     )
 
 
-def _name(place: str, condition: str, raised: Raised) -> str:
+def _name(place: str, condition: str, raised: RaisedAlarm) -> str:
     about = place.rpartition("/")[2]
     return f"{about}.{condition}.{raised.since.astimezone(UTC):%Y%m%dT%H%M%S}"

@@ -21,7 +21,7 @@ DUES = 3
 
 
 @dataclass(frozen=True)
-class RunSeen:
+class RunSummary:
     """A model's newest run, as Airflow has it."""
 
     run_id: str
@@ -31,7 +31,7 @@ class RunSeen:
 
 
 @dataclass(frozen=True)
-class Sight:
+class ModelObservation:
     """What one look at a model saw."""
 
     config: ModelConfig
@@ -45,30 +45,30 @@ class Sight:
     """The last time a run was due before the deadline that passed last; None without one."""
     newest: DecisionRecord | None
     """The decision of the run that was due last."""
-    run: RunSeen | None
+    run: RunSummary | None
     champion: PromotionEntry | None
     serving: str
     """What serves, in words (`serving_now`)."""
     links: Links = NOWHERE
 
 
-def problems(sight: Sight) -> list[Alarm]:
+def problems(seen: ModelObservation) -> list[Alarm]:
     """Return what is wrong with a model."""
     return [
         Alarm(
             condition=found.condition,
-            title=sight.config.title,
+            title=seen.config.title,
             headline=found.headline,
             why=found.why,
             step=found.step,
             over=found.over,
             runbook=found.condition,
-            model=sight.config.name,
-            owner=sight.config.owner,
-            serving=sight.serving,
-            links=sight.links,
+            model=seen.config.name,
+            owner=seen.config.owner,
+            serving=seen.serving,
+            links=seen.links,
         )
-        for found in (*_paused(sight), *_no_decision(sight), *_too_old(sight), *_late(sight))
+        for found in (*_paused(seen), *_no_decision(seen), *_too_old(seen), *_late(seen))
     ]
 
 
@@ -143,39 +143,39 @@ class _Found:
     over: str
 
 
-def _paused(sight: Sight) -> Iterator[_Found]:
+def _paused(seen: ModelObservation) -> Iterator[_Found]:
     # A model that never decided anything is one that nobody has switched on yet.
-    in_use = sight.newest is not None or sight.champion is not None
-    if sight.is_paused and in_use and sight.config.trigger.schedule is not None:
+    in_use = seen.newest is not None or seen.champion is not None
+    if seen.is_paused and in_use and seen.config.trigger.schedule is not None:
         yield _Found(
             "paused",
             "it is not retrained any more: its DAG is paused",
-            f"`{sight.config.dag_id}` has a schedule and is paused in Airflow: no run is created.",
-            f"Unpause `{sight.config.dag_id}`, or find out who paused it (Audit Log) and why.",
+            f"`{seen.config.dag_id}` has a schedule and is paused in Airflow: no run is created.",
+            f"Unpause `{seen.config.dag_id}`, or find out who paused it (Audit Log) and why.",
             "its DAG is not paused any more",
         )
 
 
-def _no_decision(sight: Sight) -> Iterator[_Found]:
-    if sight.is_paused or len(sight.dues) < DUES or _waits(sight):
+def _no_decision(seen: ModelObservation) -> Iterator[_Found]:
+    if seen.is_paused or len(seen.dues) < DUES or _waits(seen):
         return  # a pause is told as what it is
-    since = sight.dues[-1]
-    if sight.watched_since <= since and not _decided_since(sight.newest, since):
+    since = seen.dues[-1]
+    if seen.watched_since <= since and not _decided_since(seen.newest, since):
         yield _Found(
             "no_decision",
             "nothing was decided for two intervals",
-            f"Runs were due at {_times(sight.dues)}; {_run_words(sight)}.",
-            f"Open `{sight.config.dag_id}` in Airflow and look at its newest run.",
+            f"Runs were due at {_times(seen.dues)}; {_run_words(seen)}.",
+            f"Open `{seen.config.dag_id}` in Airflow and look at its newest run.",
             "a run has decided again",
         )
 
 
-def _too_old(sight: Sight) -> Iterator[_Found]:
-    limit = sight.config.max_champion_age_days
-    if limit is None or sight.champion is None:
+def _too_old(seen: ModelObservation) -> Iterator[_Found]:
+    limit = seen.config.max_champion_age_days
+    if limit is None or seen.champion is None:
         return
-    of = date.fromisoformat(sight.champion.data_date)
-    age = sight.now - datetime(of.year, of.month, of.day, tzinfo=UTC)
+    of = date.fromisoformat(seen.champion.data_date)
+    age = seen.now - datetime(of.year, of.month, of.day, tzinfo=UTC)
     if age.total_seconds() > limit * 86400:
         yield _Found(
             "too_old",
@@ -183,24 +183,24 @@ def _too_old(sight: Sight) -> Iterator[_Found]:
             f"It was trained on the data of {of.isoformat()}, {age.days} days ago; the limit is "
             f"{limit:g} days.",
             "See why no newer version serves: "
-            f"`python -m include.retraining decisions {sight.config.name}`.",
+            f"`python -m include.retraining decisions {seen.config.name}`.",
             "what serves is new enough again",
         )
 
 
-def _late(sight: Sight) -> Iterator[_Found]:
-    due, text = sight.due_for_deadline, sight.config.deadline
+def _late(seen: ModelObservation) -> Iterator[_Found]:
+    due, text = seen.due_for_deadline, seen.config.deadline
     deadline = None if text is None else parse_deadline(text)
-    if due is None or not isinstance(deadline, TimeOfDay) or _waits(sight):
+    if due is None or not isinstance(deadline, TimeOfDay) or _waits(seen):
         return
     by = deadline.after(due)
-    if sight.watched_since <= due and by <= sight.now and not _decided_since(sight.newest, due):
+    if seen.watched_since <= due and by <= seen.now and not _decided_since(seen.newest, due):
         yield _Found(
             "late",
             f"no decision by {deadline.at:%H:%M} {deadline.zone.key}",
             f"A run was due at {_times((due,))} and must decide by {_times((by,))}; "
-            f"{_run_words(sight)}.",
-            f"Open `{sight.config.dag_id}` in Airflow: unpause it if it is paused, else look at "
+            f"{_run_words(seen)}.",
+            f"Open `{seen.config.dag_id}` in Airflow: unpause it if it is paused, else look at "
             "the task that is not done.",
             "a run has decided, late",
         )
@@ -210,18 +210,18 @@ def _decided_since(newest: DecisionRecord | None, since: datetime) -> bool:
     return newest is not None and max(newest.run_after, newest.decided_at) >= since
 
 
-def _waits(sight: Sight) -> bool:
-    return sight.run is not None and sight.run.waits_for_person
+def _waits(seen: ModelObservation) -> bool:
+    return seen.run is not None and seen.run.waits_for_person
 
 
-def _run_words(sight: Sight) -> str:
-    if sight.is_paused is None:
+def _run_words(seen: ModelObservation) -> str:
+    if seen.is_paused is None:
         return "Airflow does not know its DAG (is there an import error?)"
-    if sight.is_paused:
+    if seen.is_paused:
         return "its DAG is paused"
-    if sight.run is None:
+    if seen.run is None:
         return "no run was created"
-    return f"its newest run, due at {_times((sight.run.run_after,))}, is {sight.run.state}"
+    return f"its newest run, due at {_times((seen.run.run_after,))}, is {seen.run.state}"
 
 
 def _times(times: tuple[datetime, ...]) -> str:

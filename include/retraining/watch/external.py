@@ -28,9 +28,14 @@ from include.retraining.store.marker import open_store
 from include.retraining.store.object_store import URI_VARIABLE, Store
 from include.retraining.store.redaction import redact
 from include.retraining.watch.airflow_api import AirflowApi, Waiting
-from include.retraining.watch.alarms import Alarm, settle
-from include.retraining.watch.heartbeat import last_mark
-from include.retraining.watch.local_state import PLACE, join_again, own_folder, settle_alone
+from include.retraining.watch.alarms import Alarm, update_alarms
+from include.retraining.watch.heartbeat import last_heartbeat
+from include.retraining.watch.local_state import (
+    PLACE,
+    flush_local_alarms,
+    own_folder,
+    update_alarms_locally,
+)
 
 URL_VARIABLE = "AIRFLOW_API_URL"
 TOKEN_VARIABLE = "AIRFLOW_API_TOKEN"  # noqa: S105 the variable's name
@@ -50,7 +55,7 @@ UNSENT = timedelta(minutes=30)
 _ADDRESS = re.compile(r"https?://(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?(?:/[!-~]*)?", re.ASCII)
 _TOKEN = re.compile(r"[!-~]+")
 
-Look = Callable[[], Iterator[Alarm]]
+Check = Callable[[], Iterator[Alarm]]
 
 
 @dataclass(frozen=True)
@@ -102,48 +107,48 @@ def watch(environment: Mapping[str, str]) -> list[str]:
     links = Links(repository=settings.repository)
     seen = _Seen()
     with AirflowApi(settings.airflow, settings.token) as airflow:
-        _look_at_airflow(seen, airflow)
-        store = _look_at_store(seen, settings.store, airflow)
-    telling = _Telling(settings.webhook)
-    telling.lines += [f"{alarm.condition}: {alarm.headline}: {alarm.why}" for alarm in seen.alarms]
+        _check_airflow(seen, airflow)
+        store = _check_store(seen, settings.store, airflow)
+    notifier = _Notifier(settings.webhook)
+    notifier.lines += [f"{alarm.condition}: {alarm.headline}: {alarm.why}" for alarm in seen.alarms]
     if store is not None:
         try:
             alarms = [replace(alarm, links=links) for alarm in seen.alarms]
-            tell = telling.through(store)
-            settle(store, PLACE, alarms, tell, looked_at=seen.looked_at, links=links)
+            notify = notifier.through(store)
+            update_alarms(store, PLACE, alarms, notify, checked=seen.checked, links=links)
         except StorageError as error:  # it went away under the look
-            telling.lines.append(f"{STORE}: {error}")
+            notifier.lines.append(f"{STORE}: {error}")
             seen.alarms.append(_store_alarm(error))
     alarms = [replace(alarm, links=links) for alarm in seen.alarms]
-    _settle_by_itself(own_folder(environment, settings.store), alarms, telling, seen, links)
-    return [redact(" ".join(line.split())) for line in telling.lines]
+    _update_alarms_locally(own_folder(environment, settings.store), alarms, notifier, seen, links)
+    return [redact(" ".join(line.split())) for line in notifier.lines]
 
 
-def _settle_by_itself(
-    folder: Path | None, alarms: list[Alarm], telling: _Telling, seen: _Seen, links: Links
+def _update_alarms_locally(
+    folder: Path | None, alarms: list[Alarm], notifier: _Notifier, seen: _Seen, links: Links
 ) -> None:
     """Tell what the store cannot keep while it is down, and that it is back."""
     is_down = any(alarm.condition == STORE for alarm in alarms)
-    looked_at = seen.looked_at | {STORE}
+    checked = seen.checked | {STORE}
     try:
         if folder is None:
             if is_down:
-                _tell_directly(alarms, telling.through(None))
+                _notify_directly(alarms, notifier.through(None))
         elif is_down:
-            settle_alone(folder, alarms, telling.through, looked_at=looked_at, links=links)
+            update_alarms_locally(folder, alarms, notifier.through, checked=checked, links=links)
         else:
-            join_again(
-                folder, alarms, telling.through, telling.slack, looked_at=looked_at, links=links
+            flush_local_alarms(
+                folder, alarms, notifier.through, notifier.slack, checked=checked, links=links
             )
     except NotSent as error:
-        telling.lines.append(f"slack: {error}")
+        notifier.lines.append(f"slack: {error}")
     except (OSError, RetrainingError) as error:
-        telling.lines.append(f"{folder}: {error}")
+        notifier.lines.append(f"{folder}: {error}")
         if is_down:
-            _tell_directly(alarms, telling.through(None))
+            _notify_directly(alarms, notifier.through(None))
 
 
-class _Telling:
+class _Notifier:
     """The way to Slack, and what this look says in its output."""
 
     def __init__(self, webhook: str) -> None:
@@ -169,18 +174,18 @@ class _Telling:
     def through(self, place: Store | None) -> Callable[[Notice], None]:
         """Return what delivers notices through a store's outbox, or without one; never raises."""
 
-        def tell(notice: Notice) -> None:
+        def notify(notice: Notice) -> None:
             try:
                 if place is None:
                     self.slack(notice)
                 elif not deliver(place, notice, self.slack):
-                    self._say_what_waits(place, notice)
+                    self._report_unsent(place, notice)
             except Exception as error:  # noqa: BLE001 whatever ails Slack, it is said in the output
                 self.lines.append(f"slack: nobody was told of {notice.event}: {error}")
 
-        return tell
+        return notify
 
-    def _say_what_waits(self, place: Store, notice: Notice) -> None:
+    def _report_unsent(self, place: Store, notice: Notice) -> None:
         noted = last_problem(place, notice.key)
         if noted is not None:
             again = f"{noted.again_at.astimezone(UTC):%H:%M:%S} UTC"
@@ -195,19 +200,19 @@ class _Seen:
 
     def __init__(self) -> None:
         self.alarms: list[Alarm] = []
-        self.looked_at: set[str] = set()
+        self.checked: set[str] = set()
 
-    def at(self, *conditions: str, look: Look) -> None:
+    def at(self, *conditions: str, check: Check) -> None:
         """Look for conditions; what cannot be looked at stays as it was."""
-        self.alarms += look()
-        self.looked_at |= set(conditions)
+        self.alarms += check()
+        self.checked |= set(conditions)
 
 
-def _look_at_airflow(seen: _Seen, airflow: AirflowApi) -> None:
+def _check_airflow(seen: _Seen, airflow: AirflowApi) -> None:
     try:
-        seen.at("airflow_unhealthy", look=lambda: _unhealthy(airflow))
-        seen.at("import_errors", look=lambda: _import_errors(airflow))
-        seen.at("stuck_in_queue", look=lambda: _stuck(airflow))
+        seen.at("airflow_unhealthy", check=lambda: _unhealthy(airflow))
+        seen.at("import_errors", check=lambda: _import_errors(airflow))
+        seen.at("stuck_in_queue", check=lambda: _stuck(airflow))
     except AirflowUnreachable as error:
         seen.alarms.append(
             Alarm(
@@ -220,15 +225,15 @@ def _look_at_airflow(seen: _Seen, airflow: AirflowApi) -> None:
                 runbook="airflow_unreachable",
             )
         )
-    seen.looked_at.add("airflow_unreachable")
+    seen.checked.add("airflow_unreachable")
 
 
-def _look_at_store(seen: _Seen, uri: str, airflow: AirflowApi) -> Store | None:
+def _check_store(seen: _Seen, uri: str, airflow: AirflowApi) -> Store | None:
     """Look at what Airflow's own watch left, and return the store; None when it cannot be read."""
     try:
         store = open_store(uri)
-        seen.at("watch_silent", look=lambda: _silent(store, airflow))
-        seen.at("notices_wait", look=lambda: _unsent(store))
+        seen.at("watch_silent", check=lambda: _silent(store, airflow))
+        seen.at("notices_wait", check=lambda: _unsent(store))
     except RetrainingError as error:
         seen.alarms.append(_store_alarm(error))
         return None
@@ -310,7 +315,7 @@ def _silent(store: Store, airflow: AirflowApi) -> Iterator[Alarm]:
 
 def _why_silent(store: Store) -> str | None:
     try:
-        mark = last_mark(store)
+        mark = last_heartbeat(store)
     except EvidenceError as error:
         return str(error)
     if mark is None:
@@ -349,11 +354,11 @@ def _unsent(store: Store) -> Iterator[Alarm]:
         )
 
 
-def _tell_directly(alarms: list[Alarm], tell: Callable[[Notice], None]) -> None:
+def _notify_directly(alarms: list[Alarm], notify: Callable[[Notice], None]) -> None:
     """Tell all that is wrong in one message: nobody knows what was told before."""
     now = datetime.now(UTC)
     causes = [alarm.why for alarm in sorted(alarms, key=lambda alarm: alarm.condition != STORE)]
-    tell(
+    notify(
         alert(
             event="store",
             kind=NoticeKind.BROKEN,

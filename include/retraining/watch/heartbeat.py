@@ -12,7 +12,7 @@ from include.retraining.store.layout import LAST_WATCH
 from include.retraining.store.object_store import Store
 
 
-class Mark(Document):
+class Heartbeat(Document):
     """The last look of the watch."""
 
     at: AwareDatetime
@@ -20,16 +20,16 @@ class Mark(Document):
     """Its tasks that did not succeed."""
 
 
-def leave(store: Store, failed: Sequence[str]) -> None:
+def write_heartbeat(store: Store, failed: Sequence[str]) -> None:
     """Say that the watch has looked, and which of its tasks did not succeed."""
-    store.write(LAST_WATCH, Mark(at=datetime.now(UTC), failed=tuple(failed)).to_bytes())
+    store.write(LAST_WATCH, Heartbeat(at=datetime.now(UTC), failed=tuple(failed)).to_bytes())
 
 
-def last_mark(store: Store) -> Mark | None:
+def last_heartbeat(store: Store) -> Heartbeat | None:
     """Return the last look's mark, None when there was none.
 
     Raises:
         EvidenceError: when it cannot be read.
     """
     data = store.read_if_present(LAST_WATCH)
-    return None if data is None else Mark.from_bytes(data, where=LAST_WATCH)
+    return None if data is None else Heartbeat.from_bytes(data, where=LAST_WATCH)

@@ -15,10 +15,10 @@ from include.retraining.alerts.outbox import deliver_waiting, waiting
 from include.retraining.documents import sha256_of
 from include.retraining.store.layout import watch_key
 from include.retraining.store.object_store import Store
-from include.retraining.watch.alarms import Alarm, settle
+from include.retraining.watch.alarms import Alarm, update_alarms
 
 PLACE = "airflow"
-Tell = Callable[[Notice], None]
+Notify = Callable[[Notice], None]
 
 
 def own_folder(environment: Mapping[str, str], store_uri: str) -> Path | None:
@@ -35,12 +35,12 @@ def own_folder(environment: Mapping[str, str], store_uri: str) -> Path | None:
     return state / "retraining-watch" / sha256_of(store_uri.encode())[:16]
 
 
-def settle_alone(
+def update_alarms_locally(
     folder: Path,
     alarms: Collection[Alarm],
-    tell_through: Callable[[Store], Tell],
+    notifier_for: Callable[[Store], Notify],
     *,
-    looked_at: Collection[str],
+    checked: Collection[str],
     links: Links,
 ) -> None:
     """Tell what is newly wrong or over since the store cannot be used.
@@ -48,9 +48,9 @@ def settle_alone(
     Args:
         folder: `own_folder`.
         alarms: all that is wrong now.
-        tell_through: makes what delivers notices through a store's outbox.
-        looked_at: as for `settle`.
-        links: as for `settle`.
+        notifier_for: makes what delivers notices through a store's outbox.
+        checked: as for `update_alarms`.
+        links: as for `update_alarms`.
 
     Raises:
         OSError: when the folder cannot be made.
@@ -58,21 +58,21 @@ def settle_alone(
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     own = Store(folder.as_uri())
-    settle(own, PLACE, alarms, tell_through(own), looked_at=looked_at, links=links)
+    update_alarms(own, PLACE, alarms, notifier_for(own), checked=checked, links=links)
 
 
-def join_again(
+def flush_local_alarms(
     folder: Path,
     alarms: Collection[Alarm],
-    tell_through: Callable[[Store], Tell],
-    send: Tell,
+    notifier_for: Callable[[Store], Notify],
+    send: Notify,
     *,
-    looked_at: Collection[str],
+    checked: Collection[str],
     links: Links,
 ) -> None:
     """Say what is over now that the store is back, and empty the folder once all is sent.
 
-    The arguments are those of `settle_alone`; ``send`` sends one notice.
+    The arguments are those of `update_alarms_locally`; ``send`` sends one notice.
 
     Raises:
         NotSent: when something could not be sent; it is kept for the next look.
@@ -82,7 +82,7 @@ def join_again(
         return
     own = Store(folder.as_uri())
     if own.exists(watch_key(PLACE)):
-        settle(own, PLACE, alarms, tell_through(own), looked_at=looked_at, links=links)
+        update_alarms(own, PLACE, alarms, notifier_for(own), checked=checked, links=links)
         own.delete(watch_key(PLACE))
     deliver_waiting(own, send)
     if next(waiting(own), None) is None:

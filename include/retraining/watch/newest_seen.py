@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from include.retraining.decisions.alarm_state import read_alarm_state
 from include.retraining.decisions.chain import as_seen, entries_seen, loss
-from include.retraining.decisions.watch_memory import watched
 from include.retraining.exceptions import RegistryError
 from include.retraining.registry.entry import PromotionEntry
 from include.retraining.store.layout import promotion_key, watch_key
 from include.retraining.store.object_store import Store
 
 
-def remember_newest(
+def check_and_record_newest(
     store: Store,
     model: str,
     *,
@@ -36,7 +36,7 @@ def remember_newest(
         RegistryError: when an entry is not as the watch, or the newest record, saw it.
     """
     place = f"models/{model}"
-    before = watched(store, place, now=now)
+    before = read_alarm_state(store, place, now=now)
     record = None if newest is None else as_seen(store, newest)
     for one in dict.fromkeys((before.head, *entries_seen(store, [record] if record else []))):
         lost = one and loss(store, one)

@@ -63,10 +63,10 @@ def dags(airflow_app: Any) -> Iterator[None]:
 
 def test_a_dag_is_seen_as_airflow_has_it(dags: None) -> None:
     """Its next run unless it is paused, a run that goes on, and none for a file that is gone."""
-    from include.pages.airflow_state import due, look_at_dags, model_dag_ids
+    from include.pages.airflow_state import due, model_dag_ids, read_dags
 
     assert model_dag_ids() == {"retrain_runs", "retrain_paused"}
-    seen = look_at_dags(["retrain_runs", "retrain_paused", "retrain_gone", "retrain_never"])
+    seen = read_dags(["retrain_runs", "retrain_paused", "retrain_gone", "retrain_never"])
     assert [seen[name].is_there for name in seen] == [True, True, False, False]
     runs, paused = seen["retrain_runs"], seen["retrain_paused"]
     assert (runs.next_run, runs.running, runs.waits_for_person) == (DUE, "manual__1", None)

@@ -21,7 +21,7 @@ from include.retraining.history.explain import why
 from include.retraining.registry.promotion_log import PromotionLog
 from include.retraining.store.layout import RunPaths, promotion_key
 from include.retraining.store.object_store import Store
-from include.retraining.watch import heartbeat as watch_mark
+from include.retraining.watch import heartbeat
 from tests.include.pages.conftest import MODELS, Reader, connect
 from tests.support.large_store import SCRIPT, crowded_store, damage
 from tests.support.picky_auth import HIDDEN
@@ -296,7 +296,7 @@ def test_a_folder_that_went_away_is_no_new_store(user: Reader, empty: Store) -> 
 
 def test_nobody_is_told_that_all_is_well_by_a_watch_that_failed(user: Reader, empty: Store) -> None:
     """What the last look could not see is named."""
-    watch_mark.leave(empty, ["check_models"])
+    heartbeat.write_heartbeat(empty, ["check_models"])
     text = text_of(user.get("/models").text)
     assert "the last look of watch_models failed in check_models" in text
     assert "needs someone." not in text

@@ -7,25 +7,25 @@ from pathlib import Path
 
 import pytest
 
-from include.pages.airflow_state import DagSeen
+from include.pages.airflow_state import DagSummary
 from include.pages.attention import Urgency, needs, urgency
+from include.retraining.decisions.alarm_state import RaisedAlarm
 from include.retraining.decisions.record import Outcome
-from include.retraining.decisions.watch_memory import Raised
-from include.retraining.history.overview import ModelSeen, look_at_model
+from include.retraining.history.overview import ModelSummary, summarize_model
 from tests.support.large_store import crowded_store
 from tests.test_runbooks import PAGES
 
-DAG = DagSeen("retrain_a", is_there=True)
+DAG = DagSummary("retrain_a", is_there=True)
 
 
 @pytest.fixture
-def seen(tmp_path: Path) -> list[ModelSeen]:
+def seen(tmp_path: Path) -> list[ModelSummary]:
     """Ten models, each in another state."""
     store = crowded_store((tmp_path / "s").as_uri(), models=10, decisions=30)
-    return [look_at_model(store, name, entries=3) for name in store.children("models")[0]]
+    return [summarize_model(store, name, entries=3) for name in store.children("models")[0]]
 
 
-def test_each_state_has_its_urgency(seen: list[ModelSeen]) -> None:
+def test_each_state_has_its_urgency(seen: list[ModelSummary]) -> None:
     """What broke before what is held, and a refusal or a promotion needs nobody."""
     found = {one.model: urgency(needs(one, DAG, 0)) for one in seen}
     for one in seen:
@@ -41,11 +41,11 @@ def test_each_state_has_its_urgency(seen: list[ModelSeen]) -> None:
 
 def test_the_most_urgent_comes_first() -> None:
     """A model may need more than one thing."""
-    raised = Raised(since=datetime(2026, 1, 1, tzinfo=UTC), model="a", title="A", over="over")
-    one = ModelSeen(
+    raised = RaisedAlarm(since=datetime(2026, 1, 1, tzinfo=UTC), model="a", title="A", over="over")
+    one = ModelSummary(
         "a", raised={"late": raised, "unheard_of": raised}, problems=("damaged",), is_log_read=False
     )
-    dag = DagSeen("retrain_a", is_there=True, waits_for_person="manual__1")
+    dag = DagSummary("retrain_a", is_there=True, waits_for_person="manual__1")
     found = needs(one, dag, 2)
     assert [need.urgency for need in found] == [1, 3, 4, 4, 5]
     assert found[-1].words == "2 messages are not delivered"

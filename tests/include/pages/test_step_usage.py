@@ -36,7 +36,7 @@ def test_a_step_has_its_last_use_and_the_most(tmp_path: Path) -> None:
     assert list(uses) == ["validate", "train", "evaluate"]
     for step, use in uses.items():
         assert use.record == ran[0]
-        assert use.most_bytes == max(record.compute[step].peak_memory_bytes for record in ran)  # type: ignore[type-var]
-        assert use.most_seconds == max(record.compute[step].seconds for record in ran)  # type: ignore[type-var]
+        assert use.max_bytes == max(record.compute[step].peak_memory_bytes for record in ran)  # type: ignore[type-var]
+        assert use.max_seconds == max(record.compute[step].seconds for record in ran)  # type: ignore[type-var]
     assert "% of 4096MiB" in uses["train"].bar
     assert step_uses([]) == []

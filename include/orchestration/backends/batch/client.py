@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 SETTLE_SECONDS = 60.0
 """How long to look for a job after the answer to its submission was lost."""
-LOOK_SECONDS = 1.0
+POLL_SECONDS = 1.0
 """Between two looks, or two tries."""
 THROTTLED = frozenset({"TooManyRequestsException", "ThrottlingException", "Throttling"})
 TRIES = 3
@@ -65,7 +65,7 @@ class BatchClient:
             ConfigError: when it does not exist, is not active, or runs another image.
         """
         name, image = self.compute.job_definition, self.compute.image
-        found = self._ask("describe_job_definitions", jobDefinitions=[name])["jobDefinitions"]
+        found = self._call("describe_job_definitions", jobDefinitions=[name])["jobDefinitions"]
         if not found:
             raise ConfigError(f"AWS Batch has no job definition {name} {self._where()}")
         if found[0].get("status") != "ACTIVE":
@@ -95,18 +95,18 @@ class BatchClient:
             try:
                 return str(self._client.submit_job(**request)["jobId"])
             except (BotoCoreError, ClientError) as error:
-                told = self._told(error)
-                if told.is_permanent:
-                    raise told from error
+                core_error = self._core_error(error)
+                if core_error.is_permanent:
+                    raise core_error from error
                 if not _is_throttled(error):
-                    return self._settle(claim, told, deadline)
+                    return self._confirm_submission(claim, core_error, deadline)
                 if time.monotonic() > deadline:
-                    raise told from error
-                time.sleep(LOOK_SECONDS)  # refused before it was accepted: there is no job
+                    raise core_error from error
+                time.sleep(POLL_SECONDS)  # refused before it was accepted: there is no job
 
     def find(self, name: str) -> dict[str, Any] | None:
         """Return what DescribeJobs says of the job with that name; None when none is listed."""
-        answer = self._ask(
+        answer = self._call(
             "list_jobs",
             jobQueue=self.compute.queue,
             filters=[{"name": "JOB_NAME", "values": [name]}],
@@ -119,12 +119,12 @@ class BatchClient:
 
     def describe(self, job_id: str) -> dict[str, Any] | None:
         """Return what DescribeJobs says of a job; None when Batch does not know it (any more)."""
-        jobs = self._ask("describe_jobs", jobs=[job_id])["jobs"]
+        jobs = self._call("describe_jobs", jobs=[job_id])["jobs"]
         return jobs[0] if jobs else None
 
     def terminate(self, job_id: str, reason: str) -> None:
         """End a job, whatever its state."""
-        self._ask("terminate_job", jobId=job_id, reason=reason)
+        self._call("terminate_job", jobId=job_id, reason=reason)
 
     def stop(self, name: str, reason: str, *, started: str | None) -> bool:
         """End the job with that name if it has not ended; return whether it had not.
@@ -168,7 +168,7 @@ class BatchClient:
             log_url(job, region=region, partition=partition),
         )
 
-    def _settle(self, claim: JobClaim, lost: RetrainingError, deadline: float) -> str:
+    def _confirm_submission(self, claim: JobClaim, lost: RetrainingError, deadline: float) -> str:
         """Return the id of the job whose submission was not answered."""
         log.warning("no answer to SubmitJob: looking for %s: %s", claim.name, lost)
         while True:
@@ -184,7 +184,7 @@ class BatchClient:
                     f"AWS Batch did not answer when {claim.name} was submitted, and lists no such "
                     f"job: {lost}"
                 )
-            time.sleep(LOOK_SECONDS)
+            time.sleep(POLL_SECONDS)
 
     @cached_property
     def _client(self) -> Any:
@@ -196,21 +196,21 @@ class BatchClient:
         try:
             return self._hook.get_client_type(region_name=self._hook.region_name, config=config)
         except BotoCoreError as error:
-            raise self._told(error) from error
+            raise self._core_error(error) from error
 
-    def _ask(self, operation: str, **request: Any) -> Any:
+    def _call(self, operation: str, **request: Any) -> Any:
         """Ask what may be asked twice."""
         for left in reversed(range(TRIES)):
             try:
                 return getattr(self._client, operation)(**request)
             except (BotoCoreError, ClientError) as error:
-                told = self._told(error)
-                if told.is_permanent or not left:
-                    raise told from error
-                time.sleep(LOOK_SECONDS)
+                core_error = self._core_error(error)
+                if core_error.is_permanent or not left:
+                    raise core_error from error
+                time.sleep(POLL_SECONDS)
         raise AssertionError("the last try returns or raises")
 
-    def _told(self, error: Exception) -> RetrainingError:
+    def _core_error(self, error: Exception) -> RetrainingError:
         """Return what an error means to us: a person must act, or another try may help."""
         text = f"AWS Batch {self._where()}: {' '.join(str(error).split())[:500]}"
         is_answer = isinstance(error, ClientError) and _status(error) < 500

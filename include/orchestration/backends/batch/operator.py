@@ -157,7 +157,7 @@ class BatchJobOperator(WaitsForOtherTraining):
             self.together,
             clear=step.clear,
             compute=compute.model_dump(mode="json"),
-            look=lambda claim: self._look(step, claim),
+            job_state=lambda claim: self._job_state(step, claim),
         )
         job_id = self._submit(step, claim) if is_new else None
         self.log.info("%s the job %s", "submitted" if is_new else "adopting", claim.name)
@@ -260,7 +260,7 @@ class BatchJobOperator(WaitsForOtherTraining):
             ),
             method_name="look_again",
             kwargs={"claim": claim.number, "job_id": job_id},
-            timeout=timedelta(seconds=compute.longest_seconds + NET_SECONDS),
+            timeout=timedelta(seconds=compute.max_seconds + NET_SECONDS),
         )
 
     def _failed(self, step: RemoteStep, claim: JobClaim, job: dict[str, Any]) -> RetrainingError:
@@ -281,7 +281,7 @@ class BatchJobOperator(WaitsForOtherTraining):
             )
         return step.failed(claim, reason)
 
-    def _look(self, step: RemoteStep, claim: JobClaim) -> JobState:
+    def _job_state(self, step: RemoteStep, claim: JobClaim) -> JobState:
         """Return what Batch says of a claimed job.
 
         Raises:

@@ -10,7 +10,7 @@ import json
 import os
 from pathlib import Path
 
-from include.orchestration.runtime.connections import ask_backends
+from include.orchestration.runtime.connections import query_backends
 from include.retraining.config.compute import KubernetesCompute
 from include.retraining.exceptions import ConfigError, InfrastructureError
 
@@ -28,7 +28,7 @@ def check_cluster(compute: KubernetesCompute) -> None:
         InfrastructureError: when it cannot be told: a backend does not answer.
     """
     name = compute.connection
-    answers = ask_backends(name)
+    answers = query_backends(name)
     if any(one.connection is not None for one in answers):
         return
     if name == DEFAULT and (_is_in_a_pod() or _has_kubeconfig()):

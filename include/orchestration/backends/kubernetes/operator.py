@@ -75,7 +75,7 @@ class KubernetesJobOperator(WaitsForOtherTraining):
                 self.together,
                 clear=step.clear,
                 compute=compute.model_dump(mode="json"),
-                look=lambda claim: self._look(step, claim),
+                job_state=lambda claim: self._job_state(step, claim),
             )
             if self._is_killed:  # while the pod was looked for: none is made any more
                 raise step.failed(claim, JobKilled("the task was killed"))
@@ -189,7 +189,7 @@ class KubernetesJobOperator(WaitsForOtherTraining):
             last_line=lines[-1] if lines else "",
         )
 
-    def _look(self, step: RemoteStep, claim: JobClaim) -> JobState:
+    def _job_state(self, step: RemoteStep, claim: JobClaim) -> JobState:
         """Return what the cluster says of a claimed pod.
 
         Raises:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 CONTAINER = "job"
 LOG_SECONDS = 10
 """How often the triggerer takes over what the pod has logged."""
-LOOKED_OVER = timedelta(seconds=2)
+LOG_OVERLAP = timedelta(seconds=2)
 """What the watch may have left out of the log: a second, and the time that a question takes."""
 GRACE_SECONDS = 5
 PROVIDER_ERRORS = (AirflowException, ApiException, HTTPError)
@@ -222,7 +222,7 @@ class JobPodOperator(KubernetesPodOperator):
         if since_time is not None:
             # The provider's watch leaves out the second that it looks in, and names the moment of
             # its look as what to go on from: lines before it in that second would be in no log.
-            since_time = pendulum.parse(str(since_time)) - LOOKED_OVER
+            since_time = pendulum.parse(str(since_time)) - LOG_OVERLAP
         super()._write_logs(pod, follow=follow, since_time=since_time)
 
 

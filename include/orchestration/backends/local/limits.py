@@ -60,12 +60,12 @@ def worker_memory_bytes(
     return min(found)
 
 
-def limited(lines: Iterable[str], most_bytes: int) -> Iterator[str]:
+def limited(lines: Iterable[str], max_bytes: int) -> Iterator[str]:
     """Yield a job's lines up to a limit, say that the rest is cut, and yield the end.
 
     Args:
         lines: as they come.
-        most_bytes: how much is yielded before the cut.
+        max_bytes: how much is yielded before the cut.
     """
     said, left_out = 0, 0
     tail: deque[str] = deque()
@@ -74,12 +74,12 @@ def limited(lines: Iterable[str], most_bytes: int) -> Iterator[str]:
     for line in lines:
         size = len(line) + 1
         said += size
-        if said <= most_bytes and not is_cut:
+        if said <= max_bytes and not is_cut:
             yield line
             continue
         if not is_cut:
             is_cut = True
-            yield f"cut here at {most_bytes / 2**20:g} MiB ({LOG_MIB}); the end follows"
+            yield f"cut here at {max_bytes / 2**20:g} MiB ({LOG_MIB}); the end follows"
         tail.append(line)
         kept += size
         while kept > TAIL_BYTES and len(tail) > 1:

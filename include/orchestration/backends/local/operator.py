@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Context
 
-from include.orchestration.backends.failure import failure_reason, leave_failure
+from include.orchestration.backends.failure import failure_reason, record_failure
 from include.orchestration.backends.local.limits import limited, log_limit, memory_limit
 from include.orchestration.backends.local.process import ChildProcess, Orphaned
 from include.orchestration.backends.thread_limits import thread_limits
@@ -73,7 +73,7 @@ class LocalJobOperator(WaitsForOtherTraining):
                 )
             except JobKilled as error:
                 # The job could not say it itself, and the run's callback is another process.
-                leave_failure(store, paths, self._failure(context, attempt, error))
+                record_failure(store, paths, self._failure(context, attempt, error))
                 raise
             if exit_code != 0:
                 raise failure_reason(

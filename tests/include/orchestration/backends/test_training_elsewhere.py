@@ -14,7 +14,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
 from include.orchestration.backends.local.operator import LocalJobOperator
-from include.orchestration.backends.training_elsewhere import SILENT_LOOKS
+from include.orchestration.backends.training_elsewhere import MAX_SILENT_POLLS
 from include.orchestration.runtime.run_reference import run_reference
 from include.retraining.config.compute import LocalCompute
 from include.retraining.runs.manifest import RunManifest, read_manifest
@@ -93,7 +93,7 @@ def test_a_silent_claim_is_left_to_a_job_to_judge(
 ) -> None:
     """A beat that stands still is watched a few times, then a job looks for itself."""
     seen = wait_of(task(), planned)
-    for looks in range(2, SILENT_LOOKS + 1):
+    for looks in range(2, MAX_SILENT_POLLS + 1):
         seen = wait_of(task(), planned, **seen)
         assert seen["looks"] == looks
     assert not no_job.exists()
@@ -106,7 +106,7 @@ def test_a_beat_that_goes_on_is_waited_for(
     planned: dict[str, Any], other: None, no_job: Path
 ) -> None:
     """However long another run trains, its beat begins the patience anew."""
-    assert wait_of(task(), planned, claim=1, beat=0, looks=SILENT_LOOKS)["looks"] == 1
+    assert wait_of(task(), planned, claim=1, beat=0, looks=MAX_SILENT_POLLS)["looks"] == 1
     assert not no_job.exists()
 
 

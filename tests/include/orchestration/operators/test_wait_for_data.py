@@ -21,7 +21,7 @@ from include.retraining.config.model import ModelConfig, load_model
 from include.retraining.data.delivery import inspect_delivery
 from include.retraining.decisions.record import Outcome
 from include.retraining.decisions.records import decisions
-from include.retraining.runs.journal import runs_to_look_at
+from include.retraining.runs.journal import runs_to_check
 from include.retraining.runs.manifest import TriggeredBy
 from include.retraining.runs.reference import RunRef
 from include.retraining.steps.close_run import close_run
@@ -109,7 +109,7 @@ async def first_event(trigger: Any) -> dict[str, Any]:
 def test_a_run_that_waits_is_known_to_have_begun(store: Store, context: Any) -> None:
     """Should it be killed from here on, the watch finds it and writes its record."""
     deferred(sensor(), context())
-    ((run, airflow),) = runs_to_look_at(store, "diabetes_progression")
+    ((run, airflow),) = runs_to_check(store, "diabetes_progression")
     assert (run.run_id, airflow) == (context()["run_id"], "http://localhost:8080")
 
 

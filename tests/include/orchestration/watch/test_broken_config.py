@@ -11,14 +11,14 @@ import pytest
 
 from include.local_airflow.slack_receiver import SlackReceiver
 from include.orchestration.watch import models
-from include.pages.airflow_state import DagSeen
+from include.pages.airflow_state import DagSummary
 from include.pages.attention import needs
 from include.retraining.config.model import MODELS_FOLDER, load_model
-from include.retraining.history.overview import look_at_model
+from include.retraining.history.overview import summarize_model
 from include.retraining.store.object_store import Store
 
 MODEL = "loan_approval"
-DAG = DagSeen(f"retrain_{MODEL}", is_there=True)
+DAG = DagSummary(f"retrain_{MODEL}", is_there=True)
 
 
 @pytest.fixture
@@ -63,13 +63,13 @@ def test_a_configuration_that_breaks_is_told_once_and_when_it_is_mended(
     (line,) = look(yaml)
     assert line.startswith("configuration: ")
     assert len(look(b"owner: nobody\n")) == 1
-    (need,) = needs(look_at_model(store, MODEL, entries=1), DAG, 0)
+    (need,) = needs(summarize_model(store, MODEL, entries=1), DAG, 0)
     assert need.words.startswith("its configuration is wrong, since ")
     assert need.runbook == "configuration"
     (told,) = slack.texts
     assert why in told
     assert f"validate-config {MODEL}" in told
     assert look(GOOD) == []
-    assert needs(look_at_model(store, MODEL, entries=1), DAG, 0) == []
+    assert needs(summarize_model(store, MODEL, entries=1), DAG, 0) == []
     assert "can be read again" in slack.texts[-1]
     assert len(slack.texts) == 2

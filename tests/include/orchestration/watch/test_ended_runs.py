@@ -14,7 +14,7 @@ from include.orchestration.runtime.urls import airflow_url
 from include.orchestration.watch import ended_runs, tasks
 from include.retraining.decisions.record import DecisionRecord, Outcome
 from include.retraining.decisions.records import find_decision
-from include.retraining.runs.journal import NEWEST, note_begun
+from include.retraining.runs.journal import NEWEST, record_run_start
 from include.retraining.runs.reference import RunRef
 from include.retraining.steps.close_run import close_run
 from include.retraining.store.object_store import Store
@@ -54,7 +54,7 @@ def airflow(monkeypatch: pytest.MonkeyPatch) -> Airflow:
 
 def begin(store: Store, airflow: Airflow, run: RunRef) -> RunRef:
     """Let a run begin."""
-    note_begun(store, run, airflow=airflow_url())
+    record_run_start(store, run, airflow=airflow_url())
     airflow.runs[run.run_id] = run
     return run
 

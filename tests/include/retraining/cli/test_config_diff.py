@@ -11,7 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from include.retraining.cli.config_diff import Change, ModelDiff, compare, read_models
-from include.retraining.cli.config_report import LONGEST, MARK, ModelReport, judge_again, markdown
+from include.retraining.cli.config_report import (
+    MARK,
+    MAX_REPORT_LENGTH,
+    ModelReport,
+    judge_again,
+    markdown,
+)
 from include.retraining.cli.git import model_texts
 from include.retraining.config.model import MODELS_FOLDER
 from include.retraining.exceptions import ConfigError
@@ -135,7 +141,7 @@ def test_a_long_comment_is_cut() -> None:
         Change("gates", f"gates.minimum.m{number}", None, "1") for number in range(5000)
     )
     text = markdown([ModelReport(ModelDiff(NAME, "changed", changes))])
-    assert len(text) < LONGEST + 100
+    assert len(text) < MAX_REPORT_LENGTH + 100
     assert text.endswith("`config-diff` itself shows everything.")
 
 

@@ -226,8 +226,8 @@ def test_how_long_a_step_may_take_counts_the_wait_for_a_machine() -> None:
         "train_model": batch(timeout_seconds=600, runnable_timeout_seconds=300, spot_retries=2),
         "evaluate_model": kubernetes(timeout_seconds=600, startup_timeout_seconds=100),
     })
-    assert compute.train_model.longest_seconds == 2700
-    assert compute.evaluate_model.longest_seconds == 700
+    assert compute.train_model.max_seconds == 2700
+    assert compute.evaluate_model.max_seconds == 700
     assert isinstance(compute.train_model, BatchCompute)
     assert isinstance(compute.evaluate_model, KubernetesCompute)
 

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 import pytest
 
 from include.retraining.cli import tables
+from include.retraining.decisions.alarm_state import find_alarm_state
 from include.retraining.decisions.chain import newest_records
 from include.retraining.decisions.record import DecisionRecord, Outcome
 from include.retraining.decisions.record_files import decision_keys
-from include.retraining.decisions.watch_memory import find_watched
 from include.retraining.exceptions import RegistryError, StoreRefused
 from include.retraining.history.verify import verify
 from include.retraining.registry.promotion import Registry
@@ -21,7 +21,7 @@ from include.retraining.steps.decide import check_quality, deploy
 from include.retraining.store import layout
 from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store
-from include.retraining.watch.newest_seen import remember_newest
+from include.retraining.watch.newest_seen import check_and_record_newest
 from tests.support.run_factory import MODEL, decide, plant_run, run_ref, version_name
 
 NEWEST = layout.promotion_key(MODEL, 2)
@@ -55,7 +55,7 @@ def watch(store: Store) -> str | None:
     """Let the watch look once."""
     keys = decision_keys(store, MODEL)
     champion = PromotionLog(store, MODEL).champion()
-    return remember_newest(
+    return check_and_record_newest(
         store, MODEL, champion=champion, newest=keys[0] if keys else None, now=NOW
     )
 
@@ -166,7 +166,7 @@ def test_what_was_written_before_holds_nothing_and_is_read(store: Store) -> None
         assert DecisionRecord.from_bytes(store.read(key), where=key).after == ()
     store.write(layout.watch_key(f"models/{MODEL}"), b'{"since": "2026-01-01T00:00:00Z"}')
     assert (problems(store), watch(store)) == ((), None)
-    kept = find_watched(store, f"models/{MODEL}")
+    kept = find_alarm_state(store, f"models/{MODEL}")
     assert kept is not None
     assert kept.head is not None
     assert kept.head.key == NEWEST

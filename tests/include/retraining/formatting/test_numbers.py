@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from include.retraining.formatting.numbers import apart, cut, metric_name, number, signed
+from include.retraining.formatting.numbers import distinguishable, metric_name, number, signed
+from include.retraining.formatting.text import truncate
 
 
 @pytest.mark.parametrize(
@@ -36,7 +37,7 @@ def test_number(value: float, text: str) -> None:
 )
 def test_apart(value: float, limit: float, texts: tuple[str, str]) -> None:
     """Two numbers that differ are never shown as the same."""
-    assert apart(value, limit) == texts
+    assert distinguishable(value, limit) == texts
 
 
 def test_signed() -> None:
@@ -51,5 +52,5 @@ def test_metric_name() -> None:
 
 def test_cut() -> None:
     """A long text is cut to one line of a length that says so."""
-    assert cut("one\n  two", 20) == "one two"
-    assert cut("x" * 50, 10) == "x" * 9 + "…"
+    assert truncate("one\n  two", 20) == "one two"
+    assert truncate("x" * 50, 10) == "x" * 9 + "…"

@@ -427,20 +427,20 @@ MUTANTS = (
     Mutant(
         "the margin may take the whole lead",
         "gate.margin",
-        "MOST_OF_LEAD = 0.5",
-        "MOST_OF_LEAD = 1.0",
+        "MAX_LEAD_SHARE = 0.5",
+        "MAX_LEAD_SHARE = 1.0",
     ),
     Mutant(
         "the margin may take more than the lead",
         "gate.margin",
-        "min(ERRORS * error, MOST_OF_LEAD * (theirs - naive))",
+        "min(ERRORS * error, MAX_LEAD_SHARE * (theirs - naive))",
         "ERRORS * error",
     ),
     Mutant(
         "the margin does not narrow with the error",
         "gate.margin",
-        "min(ERRORS * error, MOST_OF_LEAD * (theirs - naive))",
-        "MOST_OF_LEAD * (theirs - naive)",
+        "min(ERRORS * error, MAX_LEAD_SHARE * (theirs - naive))",
+        "MAX_LEAD_SHARE * (theirs - naive)",
     ),
     Mutant(
         "the margin is half as wide again",
@@ -459,7 +459,7 @@ MUTANTS = (
     Mutant(
         "a slice that is missing passes",
         "gate.group_rules",
-        'yield result(f"slice {cut(rule.column, 80)}", Answer.CANNOT_JUDGE, text)',
+        'yield result(f"slice {truncate(rule.column, 80)}", Answer.CANNOT_JUDGE, text)',
         "pass",
     ),
     Mutant(

@@ -9,12 +9,12 @@ import pytest
 from include.retraining.decisions.record_files import decision_keys
 from include.retraining.decisions.records import decisions
 from include.retraining.history.overview import (
-    Glances,
-    ModelSeen,
+    ModelSummary,
+    OverviewCache,
     Unreadable,
-    look_at_model,
-    look_at_models,
     recent_decisions,
+    summarize_model,
+    summarize_models,
 )
 from include.retraining.registry.promotion_log import PromotionLog
 from include.retraining.store.cache import CachingStore, ObjectCache
@@ -32,16 +32,16 @@ def store(tmp_path: Path) -> Store:
     return crowded_store((tmp_path / "s").as_uri(), models=7, decisions=42, first=NAMES)
 
 
-def glance(store: Store, glances: Glances, *, entries: int = 50) -> dict[str, ModelSeen]:
+def glance(store: Store, cache: OverviewCache, *, entries: int = 50) -> dict[str, ModelSummary]:
     """One look at all models."""
     look = CachingStore(store, ObjectCache())
-    found = look_at_models(look, NAMES, entries=entries, glances=glances)
+    found = summarize_models(look, NAMES, entries=entries, cache=cache)
     return {one.model: one for one in found}
 
 
 def test_a_glance_is_what_the_log_and_the_records_say(store: Store) -> None:
     """What serves, since when, the hold, the newest decision, and what is raised."""
-    seen = glance(store, Glances(), entries=5)
+    seen = glance(store, OverviewCache(), entries=5)
     assert tuple(seen) == NAMES
     for name, one in seen.items():
         log = PromotionLog(store, name)
@@ -59,7 +59,7 @@ def test_a_glance_is_what_the_log_and_the_records_say(store: Store) -> None:
 def test_a_model_without_a_trace_is_seen_as_such(tmp_path: Path) -> None:
     """Nothing serves, nothing was decided, and nothing is wrong."""
     store = initialise((tmp_path / "s").as_uri(), {})
-    seen = look_at_model(store, "new_model", entries=5)
+    seen = summarize_model(store, "new_model", entries=5)
     assert (seen.champion, seen.newest, seen.hold) == (None, None, None)
     assert (seen.raised, seen.problems) == ({}, ())
 
@@ -69,7 +69,7 @@ def test_damage_is_a_sentence_beside_what_can_be_read(store: Store) -> None:
     damage(store, promotion_key("aa", 1))
     damage(store, decision_keys(store, "bb")[0])
     damage(store, watch_key("models/gg"))
-    seen = glance(store, Glances())
+    seen = glance(store, OverviewCache())
     assert seen["aa"].champion is None
     assert seen["aa"].newest is not None
     assert "promotions/00000001.json" in seen["aa"].problems[0]
@@ -83,19 +83,19 @@ def test_damage_is_a_sentence_beside_what_can_be_read(store: Store) -> None:
 
 def test_what_did_not_change_is_what_was_seen(store: Store) -> None:
     """The very same, until an entry, a decision or a note of the watch is new."""
-    glances = Glances()
-    first, second = glance(store, glances), glance(store, glances)
+    cache = OverviewCache()
+    first, second = glance(store, cache), glance(store, cache)
     assert all(first[name] is second[name] for name in NAMES)
     key = decision_keys(store, "aa")[0]
     store.write(key.replace(".000.json", ".001.json"), store.read(key))
     store.write(watch_key("models/bb"), store.read(watch_key("models/gg")))
     store.write(promotion_key("cc", 99), b"{}")
-    third = glance(store, glances)
+    third = glance(store, cache)
     assert [name for name in NAMES if third[name] is not first[name]] == ["aa", "bb", "cc"]
     assert list(third["bb"].raised) == ["late"]
     assert "numbering is broken" in third["cc"].problems[0]
     store.delete(promotion_key("cc", 99))
-    assert glance(store, glances)["cc"].problems == ()
+    assert glance(store, cache)["cc"].problems == ()
 
 
 def test_decisions_come_newest_first_and_in_pages(store: Store) -> None:

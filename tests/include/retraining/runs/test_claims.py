@@ -44,7 +44,7 @@ def next_job(
 ) -> tuple[JobClaim, bool]:
     """Ask for the job to wait for, on a platform where every job is in one state."""
     return attempts.next_job(
-        step, steps or (step,), clear=clear, compute=COMPUTE, look=lambda claim: state
+        step, steps or (step,), clear=clear, compute=COMPUTE, job_state=lambda claim: state
     )
 
 
@@ -141,14 +141,14 @@ def test_a_job_that_starts_while_it_is_looked_for_is_adopted(attempts: JobClaims
     first, _ = next_job(attempts)
     looks = []
 
-    def look(claim: JobClaim) -> JobState:
+    def job_state(claim: JobClaim) -> JobState:
         looks.append(claim)
         if len(looks) == 1:
             assert run(job, 1) == 0  # the late job begins right after it was not listed
             return JobState.GONE
         return JobState.ACTIVE
 
-    found = attempts.next_job("train", ("train",), clear=0, compute=COMPUTE, look=look)
+    found = attempts.next_job("train", ("train",), clear=0, compute=COMPUTE, job_state=job_state)
     assert found == (first, False)
 
 
@@ -173,7 +173,7 @@ def test_a_young_claim_is_waited_for(job: Job) -> None:
     first, _ = next_job(attempts)
     states = iter([JobState.GONE, JobState.ACTIVE])
     found = attempts.next_job(
-        "train", ("train",), clear=0, compute=COMPUTE, look=lambda claim: next(states)
+        "train", ("train",), clear=0, compute=COMPUTE, job_state=lambda claim: next(states)
     )
     assert found == (first, False)
     assert attempts.started(first) is None

@@ -97,7 +97,7 @@ def test_jobs_elsewhere_are_counted(make_toy: Callable[..., Toy]) -> None:
             ("train",),
             clear=0,
             compute={**job.manifest.compute["train"], "memory": memory},
-            look=lambda claim: JobState.FAILED,
+            job_state=lambda claim: JobState.FAILED,
         )
     used = compute_used(toy.store, job.paths, job.manifest)["train"]
     assert (used.backend, used.jobs, used.memory, used.image) == ("batch", 2, "4096MiB", IMAGE)

@@ -8,12 +8,12 @@ import pytest
 
 from include.retraining.alerts.notice import Notice, NoticeKind
 from include.retraining.alerts.outbox import deliver
-from include.retraining.decisions.watch_memory import watched
+from include.retraining.decisions.alarm_state import read_alarm_state
 from include.retraining.exceptions import NotSent
 from include.retraining.store.layout import watch_key
 from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store
-from include.retraining.watch.alarms import Alarm, settle
+from include.retraining.watch.alarms import Alarm, update_alarms
 
 PLACE = "models/toy_model"
 NOW = datetime(2026, 11, 27, 6, tzinfo=UTC)
@@ -33,7 +33,7 @@ class Slack:
         self.sent: list[Notice] = []
         self.is_down = False
 
-    def tell(self, notice: Notice) -> None:
+    def notify(self, notice: Notice) -> None:
         """Deliver through the outbox, as the watch does."""
         try:
             deliver(self.store, notice, self._send)
@@ -73,12 +73,12 @@ def alarm(condition: str = "paused") -> Alarm:
 
 def look(store: Store, slack: Slack, *wrong: str, minutes: int = 0) -> None:
     """Look once, some minutes later, and find this wrong."""
-    settle(
+    update_alarms(
         store,
         PLACE,
         [alarm(condition) for condition in wrong],
-        slack.tell,
-        looked_at=("paused", "late"),
+        slack.notify,
+        checked=("paused", "late"),
         now=NOW + timedelta(minutes=minutes),
     )
 
@@ -115,7 +115,7 @@ def test_two_conditions_are_two_messages(store: Store, slack: Slack) -> None:
 def test_what_could_not_be_looked_at_stays_as_it_was(store: Store, slack: Slack) -> None:
     """Not to know is not to be well."""
     look(store, slack, "paused")
-    settle(store, PLACE, [], slack.tell, looked_at=("late",), now=NOW + timedelta(minutes=5))
+    update_alarms(store, PLACE, [], slack.notify, checked=("late",), now=NOW + timedelta(minutes=5))
     look(store, slack, "paused", minutes=10)
     assert slack.events == ["paused"]
 
@@ -151,18 +151,18 @@ def test_a_watch_that_dies_anywhere_tells_neither_twice_nor_never(
             step()
             super().write(key, data)
 
-    def tell(notice: Notice) -> None:
+    def notify(notice: Notice) -> None:
         step()
-        slack.tell(notice)
+        slack.notify(notice)
 
     look(store, slack, "paused")
     with pytest.raises(Killed):
-        settle(
+        update_alarms(
             Dying(store.uri),
             PLACE,
             [alarm("late")],
-            tell,
-            looked_at=("paused", "late"),
+            notify,
+            checked=("paused", "late"),
             now=NOW + timedelta(minutes=5),
         )
     look(store, slack, "late", minutes=10)
@@ -174,4 +174,4 @@ def test_a_damaged_memory_is_made_anew(store: Store, slack: Slack) -> None:
     store.write(watch_key(PLACE), b"{")
     look(store, slack, "paused")
     assert slack.events == ["paused"]
-    assert watched(store, PLACE, now=NOW + timedelta(days=1)).since == NOW
+    assert read_alarm_state(store, PLACE, now=NOW + timedelta(days=1)).since == NOW

@@ -14,7 +14,13 @@ from include.retraining.steps.close_run import close_run
 from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store
 from include.retraining.watch.alarms import NOWHERE
-from include.retraining.watch.conditions import CONDITIONS, RunSeen, Sight, damaged_log, problems
+from include.retraining.watch.conditions import (
+    CONDITIONS,
+    ModelObservation,
+    RunSummary,
+    damaged_log,
+    problems,
+)
 from tests.support.run_factory import CONFIG, MODEL, decide, plant_run, run_ref
 
 NOW = datetime(2026, 1, 10, 8, tzinfo=UTC)
@@ -35,11 +41,11 @@ def decided(store: Store) -> DecisionRecord:
     return record.model_copy(update={"decided_at": record.run_after})
 
 
-def sight(**changes: Any) -> Sight:
+def observation(**changes: Any) -> ModelObservation:
     """A model that was never looked at wrongly: unpaused, watched for long, nothing limited."""
     config = CONFIG.model_copy(update=changes.pop("config", {}))
     return replace(
-        Sight(
+        ModelObservation(
             config=config,
             now=NOW,
             watched_since=LONG_AGO,
@@ -57,12 +63,12 @@ def sight(**changes: Any) -> Sight:
 
 def found(**changes: Any) -> list[str]:
     """Return the conditions that a look finds."""
-    return [alarm.condition for alarm in problems(sight(**changes))]
+    return [alarm.condition for alarm in problems(observation(**changes))]
 
 
-def run(state: str = "running", *, waits_for_person: bool = False) -> RunSeen:
+def run(state: str = "running", *, waits_for_person: bool = False) -> RunSummary:
     """A model's newest run."""
-    return RunSeen("scheduled__x", DUES[0], state, waits_for_person)
+    return RunSummary("scheduled__x", DUES[0], state, waits_for_person)
 
 
 def test_a_model_that_is_well_raises_nothing(decided: DecisionRecord) -> None:
@@ -82,7 +88,7 @@ def test_two_intervals_without_a_decision_are_told(decided: DecisionRecord) -> N
     assert found(dues=DUES, newest=decided) == ["no_decision"]
     between = decided.model_copy(update={"decided_at": DUES[2] + timedelta(hours=1)})
     assert found(dues=DUES, newest=between) == []
-    (alarm,) = problems(sight(dues=DUES, newest=decided, run=run("queued")))
+    (alarm,) = problems(observation(dues=DUES, newest=decided, run=run("queued")))
     assert "is queued" in alarm.why
 
 
@@ -113,7 +119,7 @@ def test_a_run_that_waits_for_a_person_is_neither_late_nor_silent() -> None:
 def test_late_by_the_clock_needs_no_run(changes: dict[str, Any], words: str) -> None:
     """Never created: the message says why."""
     (alarm,) = problems(
-        sight(config={"deadline": "07:00 UTC"}, due_for_deadline=DUES[0], **changes)
+        observation(config={"deadline": "07:00 UTC"}, due_for_deadline=DUES[0], **changes)
     )
     assert alarm.condition == "late"
     assert "must decide by 2026-01-10 07:00 UTC" in alarm.why
@@ -133,7 +139,7 @@ def test_the_age_of_what_serves_is_that_of_its_data(store: Store) -> None:
     decide(store, plant_run(store, 1))
     champion = PromotionLog(store, MODEL).champion()
     assert found(config={"max_champion_age_days": 9.0}, champion=champion) == []
-    (alarm,) = problems(sight(config={"max_champion_age_days": 8.0}, champion=champion))
+    (alarm,) = problems(observation(config={"max_champion_age_days": 8.0}, champion=champion))
     assert alarm.condition == "too_old"
     assert "2026-01-02, 8 days ago; the limit is 8 days" in alarm.why
     assert found(config={"max_champion_age_days": 8.0}) == []
@@ -141,7 +147,9 @@ def test_the_age_of_what_serves_is_that_of_its_data(store: Store) -> None:
 
 def test_every_condition_is_listed() -> None:
     """What is not listed would never be told to be over."""
-    alarms = problems(sight(config={"deadline": "07:00 UTC"}, due_for_deadline=DUES[0], dues=DUES))
+    alarms = problems(
+        observation(config={"deadline": "07:00 UTC"}, due_for_deadline=DUES[0], dues=DUES)
+    )
     assert {alarm.condition for alarm in alarms} <= set(CONDITIONS)
     assert {alarm.serving for alarm in alarms} == {"version abc"}
 

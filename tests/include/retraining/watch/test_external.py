@@ -20,7 +20,7 @@ from include.retraining.store.layout import LAST_WATCH
 from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import OPTIONS_VARIABLE, Store
 from include.retraining.watch.external import Settings
-from include.retraining.watch.heartbeat import Mark, leave
+from include.retraining.watch.heartbeat import Heartbeat, write_heartbeat
 from tests.conftest import free_port
 from tests.include.retraining.alerts.test_outbox import make_notice, refuse
 
@@ -115,7 +115,7 @@ def store(
 ) -> Store:
     """A store whose watch has just looked, and an environment that names everything."""
     made = initialise(folder_store.uri, {})
-    leave(made, [])
+    write_heartbeat(made, [])
     for name, value in {
         "RETRAINING_STORE": made.uri,
         OPTIONS_VARIABLE: "{}",
@@ -198,7 +198,7 @@ def test_a_watch_that_does_not_work_is_told_with_what_is_paused(
     words: str,
 ) -> None:
     """It is too long ago, or a part of it failed; then nobody else would tell of a pause."""
-    mark = Mark(at=datetime.now(UTC) - timedelta(minutes=age_minutes), failed=failed)
+    mark = Heartbeat(at=datetime.now(UTC) - timedelta(minutes=age_minutes), failed=failed)
     store.write(LAST_WATCH, mark.to_bytes())
     airflow.paused = ["watch_models", "retrain_toy"]
     (line,) = look(capsys)

@@ -603,7 +603,7 @@ def test_no_triggerer(store: Store, planned: dict[str, Any], batch: BatchApi) ->
     """When Airflow gives the wait up the job is ended, and the reason says what was missing."""
     batch.plans.append(Plan("*", hold="RUNNABLE"))
     wait = deferred(job(spot_retries=1), planned)
-    assert wait.timeout.total_seconds() > compute(spot_retries=1).longest_seconds  # type: ignore[union-attr]
+    assert wait.timeout.total_seconds() > compute(spot_retries=1).max_seconds  # type: ignore[union-attr]
     with pytest.raises(StepFailed, match="no triggerer looked after the job"):
         job().resume_execution("__fail__", {"error": "Trigger timeout"}, planned)
     batch.jobs[0].wait("FAILED")

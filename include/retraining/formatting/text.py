@@ -25,3 +25,9 @@ def visible(text: str) -> str:
     """
     text = _DROPPED.sub("", text.replace("\r\n", "\n"))
     return _SHOWN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def truncate(text: str, length: int) -> str:
+    """Return ``text`` on one line that can be seen, cut to ``length`` characters."""
+    line = " ".join(visible(text).split())
+    return line if len(line) <= length else line[: length - 1].rstrip() + "…"

@@ -8,8 +8,7 @@ import pytest
 
 from include.retraining.alerts.notice import Links, NoticeKind, alert
 from include.retraining.alerts.slack import message_of
-from include.retraining.formatting.numbers import cut
-from include.retraining.formatting.visible_text import visible
+from include.retraining.formatting.text import truncate, visible
 from include.retraining.store.redaction import redact
 
 UNSEEN = {
@@ -28,7 +27,7 @@ UNSEEN = {
 @pytest.mark.parametrize("unseen", UNSEEN.values(), ids=UNSEEN)
 def test_what_cannot_be_seen_is_dropped(unseen: str) -> None:
     """Neither a message nor anything that is cut to a line holds it, and no secret hides in it."""
-    assert visible(f"a{unseen}b") == cut(f"a{unseen}b", 9) == "ab"
+    assert visible(f"a{unseen}b") == truncate(f"a{unseen}b", 9) == "ab"
     assert "hunter22" not in redact(f"pass{unseen}word=hunter22")
     said = f"a{unseen}b"
     notice = alert(
@@ -63,7 +62,7 @@ def test_what_cannot_be_seen_is_dropped(unseen: str) -> None:
 def test_control_characters_are_shown_by_their_number(text: str, shown: str) -> None:
     """What a database or a terminal would take amiss is shown as its number, in names too."""
     assert visible(text) == redact(text) == shown
-    assert cut(text, 80) == " ".join(shown.split())
+    assert truncate(text, 80) == " ".join(shown.split())
 
 
 def test_no_control_is_left_out() -> None:
