@@ -148,7 +148,7 @@ class FlagTrigger(BaseTrigger):
                 yield TriggerEvent({"refused": str(refusal)})
                 return
             except Exception as error:  # noqa: BLE001 an outage must not end the wait
-                self._log_line(f"cannot look at {self.flag} now, trying again: {_first_line(error)}")
+                self._log_line(f"cannot read {self.flag} now, trying again: {_first_line(error)}")
             else:
                 if self._is_news(seen):
                     self.log.info("%s or its delivery changed: looking closer", self.flag)
