@@ -29,7 +29,7 @@ class Need:
     """One thing that someone must see to."""
 
     urgency: Urgency
-    words: str
+    summary: str
     runbook: str | None = None
     """The page in `docs/runbooks/` about it."""
 

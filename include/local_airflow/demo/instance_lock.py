@@ -14,7 +14,7 @@ LOCK = "running"
 
 
 @contextmanager
-def only_one(folder: Path, url: str) -> Iterator[None]:
+def single_instance(folder: Path, url: str) -> Iterator[None]:
     """Hold a folder for as long as the block lasts; a process that is killed lets it go.
 
     Args:

@@ -17,7 +17,7 @@ from include.local_airflow.demo import samples
 from include.local_airflow.demo.commit import commit_of
 from include.local_airflow.demo.console import show_decision, show_message, show_task
 from include.local_airflow.demo.follow import FollowedRun, follow, wait_for_dags
-from include.local_airflow.demo.instance_lock import only_one
+from include.local_airflow.demo.instance_lock import single_instance
 from include.local_airflow.demo.store import local_store, store_connection, store_options
 from include.local_airflow.errors import ApiRefused, LocalAirflowError
 from include.local_airflow.ports import LOOPBACK, free_port
@@ -77,7 +77,7 @@ def run_demo(root: Path, *, port: int, once: bool, console: Console) -> int:
         0 when every run ended as its decision record says, else 1.
     """
     with ExitStack() as stack:
-        stack.enter_context(only_one(root / ".local", f"http://{LOOPBACK}:{port}"))
+        stack.enter_context(single_instance(root / ".local", f"http://{LOOPBACK}:{port}"))
         demo = _start(stack, root, port, console)
         runs = _start_runs(stack, demo)
         console.print("\nFollowing the runs:")

@@ -39,7 +39,7 @@ class DeployModelOperator(NamesLineage, BaseOperator):
         """Promote and return what serves now."""
         from include.retraining.decisions.record import Outcome
         from include.retraining.runs.manifest import current_plan, read_manifest
-        from include.retraining.steps.decide import deploy, serves_by
+        from include.retraining.steps.decide import deploy, is_promoted_by
         from include.retraining.steps.plan import changed_since
         from include.retraining.store.layout import promotion_key, version_folder
 
@@ -60,7 +60,7 @@ class DeployModelOperator(NamesLineage, BaseOperator):
             raise AirflowFailException(record.reason)
         # Of a run that had promoted before it was cleared, consumers may never have heard: who is
         # told twice sees the generation that it has.
-        is_told_again = record.outcome is Outcome.NO_CHANGE and serves_by(store, run)
+        is_told_again = record.outcome is Outcome.NO_CHANGE and is_promoted_by(store, run)
         if record.serving is None or not (record.outcome is Outcome.PROMOTED or is_told_again):
             raise AirflowSkipException(record.reason)
         version = f"{store.uri}/{version_folder(record.model, record.serving.version)}"

@@ -47,7 +47,7 @@ class PlanRunOperator(LeadsOn, BaseBranchOperator):
     def choose_branch(self, context: Context) -> str:
         """Plan the run and choose how it goes on."""
         from include.retraining.decisions.record import Outcome
-        from include.retraining.steps.plan import hopeless, plan_run, unchanged
+        from include.retraining.steps.plan import plan_run, unchanged, why_pointless
         from include.retraining.store.layout import RunPaths
 
         with fail_permanent_errors():
@@ -80,7 +80,7 @@ class PlanRunOperator(LeadsOn, BaseBranchOperator):
                 self.log.info("%s: %s", step, words)
             earlier = unchanged(store, manifest)
             if earlier is None:
-                reason = hopeless(store, manifest)
+                reason = why_pointless(store, manifest)
                 if reason is None:
                     return self.when_new
                 self.log.info("nothing is trained: %s", reason)
@@ -101,4 +101,4 @@ def _compute_words(config: ModelConfig, manifest: RunManifest) -> Iterator[tuple
         compute = resolve(config.compute.of(step), manifest.delivery.total_bytes)
         peak = manifest.last_peak_memory_bytes.get(step)
         used = "" if peak is None else f" (used last: up to {peak / BYTES_PER_GIB:.2f} GiB)"
-        yield step, f"{compute.words}{used}"
+        yield step, f"{compute.summary}{used}"

@@ -51,7 +51,7 @@ class CheckRollbackOperator(BaseOperator):
                 since=request.due,
             )
         self.log.info("asked by %s: %s", request.actor, request.reason)
-        self.log.info("it would be: %s", plan.words)
+        self.log.info("it would be: %s", plan.summary)
         return plan.model_dump(mode="json")
 
 
@@ -147,7 +147,7 @@ class RollBackOperator(BaseOperator):
                 request=request.name,
             )
             head = registry.log.head()
-        self.log.info("rolled back, generation %d: %s; %s", entry.generation, plan.words, tried)
+        self.log.info("rolled back, generation %d: %s; %s", entry.generation, plan.summary, tried)
         tell_by_hand(registry.store, context, rolled_back, entry, plan=plan, tried=tried)
         event: dict[str, Any] = {"version": entry.version, "generation": entry.generation}
         if head != entry.generation:
@@ -162,7 +162,7 @@ class RollBackOperator(BaseOperator):
     def _end_dry_run(
         self, context: Context, request: Request, plan: RollbackPlan, tried: str
     ) -> None:
-        words = f"dry run, nothing was changed. It would be: {plan.words}; {tried}"
+        words = f"dry run, nothing was changed. It would be: {plan.summary}; {tried}"
         self.log.info("%s", words)
         context["ti"].xcom_push(key="dry_run", value=words)
         self.log.info(

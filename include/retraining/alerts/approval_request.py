@@ -89,7 +89,7 @@ class Question:
         return "\n\n".join(lines)
 
     def _data(self) -> str:
-        entrants = {"Challenger": self.challenger, "Champion": self.champion}
+        contenders = {"Challenger": self.challenger, "Champion": self.champion}
         rows = [
             [
                 name,
@@ -98,7 +98,7 @@ class Question:
                 _until(version),
                 ", ".join(code(file.name) for file in version.data[:5]) + _more(version),
             ]
-            for name, version in entrants.items()
+            for name, version in contenders.items()
             if version is not None
         ]
         columns = ("Version", "Data of", "Rows to train on", "Trained on rows up to", "Files")

@@ -128,7 +128,7 @@ def rollback(chosen: argparse.Namespace) -> Result:
     plan = plan_rollback(log.store, chosen.name, chosen.to, seen=chosen.generation)
     tried = smoke_test_version(log.store, load_model(chosen.name), plan.target.version)
     if chosen.dry_run:
-        lines = [f"Dry run, nothing was changed. It would be: {plan.words}.", f"Tried: {tried}."]
+        lines = [f"Dry run, nothing was changed. It would be: {plan.summary}.", f"Tried: {tried}."]
         return Result({**plan.model_dump(mode="json"), "tried": tried}, lambda: lines)
     entry = Registry(log.store, log.model).rollback(
         plan.target.version,

@@ -84,7 +84,7 @@ class StepCompute(Section):
         return self.timeout_seconds
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         """What the step may use, for a person. Only once it is resolved."""
         cpu = "all CPUs" if self.cpu is None else f"{fixed_cpus(self.cpu):g} CPUs"
         gpu = getattr(self, "gpu", 0)

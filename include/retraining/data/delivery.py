@@ -23,7 +23,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field, StringConstraints
 
 from include.retraining.config.model import ModelConfig
-from include.retraining.data.delivery_listing import is_temporary, what_lies_there
+from include.retraining.data.delivery_listing import describe_listing, is_temporary
 from include.retraining.documents import Document
 from include.retraining.exceptions import (
     DeliveryError,
@@ -251,7 +251,7 @@ def _matching_files(
         and not is_temporary(name)
     ]
     if not wanted:
-        seen = what_lies_there(present, folders, config.data.files)
+        seen = describe_listing(present, folders, config.data.files)
         patterns = ", ".join(config.data.files)
         raise _Waiting(f"no file in {place.uri} matches {patterns}{seen}")
     return tuple(_File(name, present[name].size, None) for name in wanted)

@@ -19,7 +19,7 @@ def is_temporary(name: str) -> bool:
     )
 
 
-def what_lies_there(present: Iterable[str], folders: list[str], patterns: Sequence[str]) -> str:
+def describe_listing(present: Iterable[str], folders: list[str], patterns: Sequence[str]) -> str:
     """Return what is in a folder instead of the files that are waited for, to end a sentence.
 
     Args:

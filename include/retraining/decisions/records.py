@@ -22,7 +22,7 @@ from include.retraining.store.object_store import Store
 def find_decision(store: Store, run: RunRef) -> DecisionRecord | None:
     """Return a run's terminal record as the promotion log confirms it, or None before its end."""
     record = read_record(store, run.paths.decision(run.clear))
-    return None if record is None else as_the_log_says(store, record)
+    return None if record is None else corrected_by_log(store, record)
 
 
 def decisions(store: Store, model: str, *, limit: int | None = None) -> Iterator[DecisionRecord]:
@@ -34,7 +34,7 @@ def decisions(store: Store, model: str, *, limit: int | None = None) -> Iterator
     for key in decision_keys(store, model)[:limit]:
         record = read_record(store, key)
         if record is not None:
-            yield as_the_log_says(store, record)
+            yield corrected_by_log(store, record)
 
 
 def consumed_flag(store: Store, model: str, flag_uri: str, *, for_run: str) -> str | None:
@@ -63,7 +63,7 @@ def consumed_flag(store: Store, model: str, flag_uri: str, *, for_run: str) -> s
     return None
 
 
-def as_the_log_says(store: Store, record: DecisionRecord) -> DecisionRecord:
+def corrected_by_log(store: Store, record: DecisionRecord) -> DecisionRecord:
     """Return a record, as promoted if the promotion log has an entry made by its verdict."""
     if record.outcome is Outcome.PROMOTED or record.verdict is None or not record.verdict.passed:
         return record

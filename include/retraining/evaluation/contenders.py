@@ -82,12 +82,12 @@ def find_opponents(store: Store, model: str, metric: str) -> list[Contender]:
 
 def _opponent(store: Store, role: Role, entry: PromotionEntry) -> Contender:
     serving = Serving(version=entry.version, generation=entry.generation)
-    entrant = Contender(role, serving, judged=entry.judged)
+    contender = Contender(role, serving, judged=entry.judged)
     try:
         manifest = read_version(store, entry.model, entry.version, digest=entry.version_digest)
     except (ArtifactError, EvidenceError, NotFound) as error:
-        return replace(entrant, error=str(error))
-    return replace(entrant, manifest=manifest)
+        return replace(contender, error=str(error))
+    return replace(contender, manifest=manifest)
 
 
 def predict_holdout(

@@ -1,4 +1,4 @@
-"""Scores of the entrants of an evaluation, overall and per slice, and the report made of them."""
+"""Scores of the contenders of an evaluation, overall and per slice, and the report made of them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ them (Bonferroni). Holm's step-down would refuse in the same cases: it only name
 
 @dataclass(frozen=True)
 class Scored:
-    """An entrant's predictions in the form that metrics take, and its scores."""
+    """A contender's predictions in the form that metrics take, and its scores."""
 
     sample: Sample
     scores: Scores
@@ -48,17 +48,17 @@ def make_report(
     run: RunManifest,
     config: ModelConfig,
     holdout: HoldoutRows,
-    entrants: Sequence[Contender],
+    contenders: Sequence[Contender],
     *,
     tried: Try | None = None,
 ) -> EvaluationReport:
-    """Score every entrant on the same rows and compare the challenger with its opponents.
+    """Score every contender on the same rows and compare the challenger with its opponents.
 
     Args:
         run: the run's plan.
         config: the model's.
         holdout: the rows.
-        entrants: the challenger, the baseline, and the opponents that there are.
+        contenders: the challenger, the baseline, and the opponents that there are.
         tried: which try on these rows it is; the intervals against champions are of its level.
 
     Raises:
@@ -68,7 +68,7 @@ def make_report(
     number = tried.number if tried else 1
     scored = {
         one.role: _score(one, one.predictions, config, holdout, classes)
-        for one in entrants
+        for one in contenders
         if one.predictions is not None
     }
     challenger, champion = scored["challenger"], scored.get("champion")
@@ -83,7 +83,7 @@ def make_report(
             error=one.error,
             judged=one.judged,
         )
-        for one in entrants
+        for one in contenders
         if one.serving is not None
     }
     return EvaluationReport(
@@ -98,7 +98,7 @@ def make_report(
             rows=holdout.rows,
             digest=holdout.digest,
             rows_in_training=holdout.rows_in_training,
-            left_out_classes=_left_out(classes, entrants),
+            left_out_classes=_left_out(classes, contenders),
         ),
         challenger=challenger.scores,
         baseline=scored["baseline"].scores,
@@ -121,14 +121,14 @@ def _scored_classes(config: ModelConfig, holdout: HoldoutRows) -> tuple[Class, .
 
 
 def _left_out(
-    classes: tuple[Class, ...] | None, entrants: Sequence[Contender]
+    classes: tuple[Class, ...] | None, contenders: Sequence[Contender]
 ) -> tuple[Class, ...]:
     """Return the classes that somebody knows and that have no row in the holdout."""
     if classes is None:
         return ()
     known = {
         name
-        for one in entrants
+        for one in contenders
         if one.predictions
         for name in class_names(one.predictions.classes or ())
     }
@@ -140,7 +140,7 @@ def _sorted(classes: Iterable[Class]) -> tuple[Class, ...]:
 
 
 def _score(
-    entrant: Contender,
+    contender: Contender,
     predictions: Predictions,
     config: ModelConfig,
     holdout: HoldoutRows,
@@ -153,9 +153,9 @@ def _score(
         positive=config.data.positive,
         classes=classes,
     )
-    manifest = entrant.manifest
+    manifest = contender.manifest
     scores = Scores(
-        version=manifest.version if manifest else entrant.role,
+        version=manifest.version if manifest else contender.role,
         holdout_digest=holdout.digest,
         metrics={metric: compute(metric, sample) for metric in config.gates.metrics},
         undefined={
@@ -164,8 +164,8 @@ def _score(
             if (reason := why_undefined(metric, sample)) is not None
         },
         standard_error=standard_error(config.gates.metric, sample),
-        answers=entrant.answers,
-        latency_ms_per_1000_rows=entrant.latency_ms,
+        answers=contender.answers,
+        latency_ms_per_1000_rows=contender.latency_ms,
         model_bytes=manifest.model_bytes if manifest else None,
     )
     return Scored(sample, scores)

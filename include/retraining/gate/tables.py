@@ -35,8 +35,8 @@ def gates_table(verdict: Verdict) -> str:
 
 def scores_table(report: EvaluationReport) -> str:
     """Return every metric of challenger, champion, best champion of late and naive baseline."""
-    entrants = _entrants(report)
-    scores = [found for _, found in entrants]
+    contenders = _contenders(report)
+    scores = [found for _, found in contenders]
     rows = []
     for metric in report.challenger.metrics:
         name = metric_name(metric)
@@ -44,7 +44,7 @@ def scores_table(report: EvaluationReport) -> str:
         rows.append([f"**{name}** (decides)" if metric == report.metric else name, *values])
     rows.append(["latency, 1,000 rows", *(_latency(found) for found in scores)])
     rows.append(["size of the model", *(_size(found) for found in scores)])
-    return table(("Metric", *(name for name, _ in entrants)), rows)
+    return table(("Metric", *(name for name, _ in contenders)), rows)
 
 
 def opponent_lines(report: EvaluationReport) -> list[str]:
@@ -98,12 +98,12 @@ def split_words(split: SplitUsed) -> str:
     )
 
 
-def _entrants(report: EvaluationReport) -> Sequence[tuple[str, Scores | None]]:
-    entrants: list[tuple[str, Scores | None]] = [("Challenger", report.challenger)]
+def _contenders(report: EvaluationReport) -> Sequence[tuple[str, Scores | None]]:
+    contenders: list[tuple[str, Scores | None]] = [("Challenger", report.challenger)]
     for name, opponent in (("Champion", report.champion), ("Best of the last ten", report.best)):
         if opponent is not None:
-            entrants.append((f"{name} `{opponent.serving.version}`", opponent.scores))
-    return [*entrants, ("Naive baseline", report.baseline)]
+            contenders.append((f"{name} `{opponent.serving.version}`", opponent.scores))
+    return [*contenders, ("Naive baseline", report.baseline)]
 
 
 def _value(metric: str, value: float | None) -> str:

@@ -14,7 +14,7 @@ from typing import TypeVar
 from include.retraining.decisions.alarm_state import AlarmState, RaisedAlarm
 from include.retraining.decisions.record import DecisionRecord
 from include.retraining.decisions.record_files import decision_keys, read_record
-from include.retraining.decisions.records import as_the_log_says
+from include.retraining.decisions.records import corrected_by_log
 from include.retraining.exceptions import EvidenceError, RetrainingError
 from include.retraining.formatting.text import truncate
 from include.retraining.registry.entry import PromotionEntry
@@ -158,7 +158,7 @@ def read_decision(store: Store, key: str) -> DecisionRecord | Unreadable:
         record = read_record(store, key)
         if record is None:
             return Unreadable(key, "it is not there")
-        return as_the_log_says(store, record)
+        return corrected_by_log(store, record)
     except RetrainingError as error:
         return Unreadable(key, sentence_of(error).removeprefix(f"{key}: "))
 

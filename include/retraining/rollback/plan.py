@@ -25,7 +25,7 @@ class RollbackPlan(Document):
     """ISO date of the data that it was trained on."""
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         """Say it in a sentence."""
         return (
             f"{self.model}: version {self.target.version} (it served as generation "

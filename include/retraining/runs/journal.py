@@ -24,7 +24,7 @@ NEWEST = 10
 _GOES_ON = re.compile(r"(?P<run>.+)\.cleared-(?P<clear>[0-9]{3,})\.json")
 
 
-class Begun(Document):
+class RunStart(Document):
     """A run began."""
 
     dag_id: str
@@ -40,7 +40,7 @@ class KnownRun(NamedTuple):
 
     run: RunRef
     airflow: str | None
-    """As `Begun.airflow`: no other Airflow can say that the run is gone."""
+    """As `RunStart.airflow`: no other Airflow can say that the run is gone."""
 
 
 def record_run_start(store: Store, run: RunRef, *, airflow: str) -> None:
@@ -54,7 +54,7 @@ def record_run_start(store: Store, run: RunRef, *, airflow: str) -> None:
     Raises:
         StorageError: when the store refuses or does not answer.
     """
-    begun = Begun(
+    begun = RunStart(
         dag_id=run.dag_id,
         run_id=run.run_id,
         run_after=run.run_after,
@@ -105,7 +105,7 @@ def _begun(store: Store, paths: RunPaths, *, clear: int) -> KnownRun | None:
     try:
         data = store.read_if_present(paths.begun)
         if data is not None:
-            begun: Begun | None = Begun.from_bytes(data, where=paths.begun)
+            begun: RunStart | None = RunStart.from_bytes(data, where=paths.begun)
         else:
             begun = _planned(store, paths)
     except EvidenceError:
@@ -123,12 +123,12 @@ def _begun(store: Store, paths: RunPaths, *, clear: int) -> KnownRun | None:
     return KnownRun(run, begun.airflow)
 
 
-def _planned(store: Store, paths: RunPaths) -> Begun | None:
+def _planned(store: Store, paths: RunPaths) -> RunStart | None:
     """Return the same from a run's manifest: of a run that began before this was noted."""
     manifest = find_manifest(store, paths)
     if manifest is None:
         return None
-    return Begun(
+    return RunStart(
         dag_id=manifest.dag_id,
         run_id=manifest.run_id,
         run_after=manifest.run_after,

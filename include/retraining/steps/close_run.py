@@ -12,7 +12,7 @@ from include.retraining.alerts.outbox import post
 from include.retraining.decisions.gathering import REASON_LENGTH, gather, read_if_sound
 from include.retraining.decisions.record import PROMOTES, DecisionRecord, Outcome
 from include.retraining.decisions.record_files import correction_key, read_record
-from include.retraining.decisions.records import as_the_log_says
+from include.retraining.decisions.records import corrected_by_log
 from include.retraining.exceptions import EvidenceError
 from include.retraining.formatting.text import truncate
 from include.retraining.gate.verdict import Verdict
@@ -77,7 +77,7 @@ def _corrected(store: Store, run: RunRef, key: str, record: DecisionRecord) -> D
         return record
     verdict = read_if_sound(Verdict, store, current_plan(store, run.paths).verdict(run.clear))
     judged = record.model_copy(update={"verdict": verdict or record.verdict})
-    told = as_the_log_says(store, judged)
+    told = corrected_by_log(store, judged)
     if told.outcome is not Outcome.PROMOTED and judged.verdict is None:
         told = gather(store, run, record.outcome, record.reason)
     if told.outcome is not Outcome.PROMOTED:

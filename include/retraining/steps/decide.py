@@ -113,7 +113,7 @@ def deploy(store: Store, run: RunRef, *, actor: str, changed: str | None = None)
     return close_run(store, run, Outcome.PROMOTED, verdict.headline)
 
 
-def serves_by(store: Store, run: RunRef) -> bool:
+def is_promoted_by(store: Store, run: RunRef) -> bool:
     """Return whether what serves now was promoted by this run, in whichever of its clears."""
     champion = PromotionLog(store, run.model).champion()
     return champion is not None and champion.run_id == run.run_id

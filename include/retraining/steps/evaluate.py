@@ -73,7 +73,7 @@ def evaluate(job: Job) -> EvaluateResult:
     where = f"include/models/{config.name}.py: version {version.version}"
     check_predictions(challenger.predictions, where=where, classes=version.classes)
     del estimator, rows
-    entrants = [
+    contenders = [
         challenger,
         *(
             predict_holdout(store, opponent, holdout, problem=config.problem, trusted=trusted)
@@ -97,8 +97,8 @@ def evaluate(job: Job) -> EvaluateResult:
         generation=champion.generation if champion else 0,
         run_id=run.run_id,
     )
-    report = make_report(run, config, holdout, entrants, tried=tried)
-    table = predictions_table(holdout, entrants, config)
+    report = make_report(run, config, holdout, contenders, tried=tried)
+    table = predictions_table(holdout, contenders, config)
     if find_result(store, job.paths, run, "evaluate") is not None:
         # Another attempt was faster: what its result names must stay as it is.
         return read_result(store, job.paths, run, "evaluate")
@@ -114,17 +114,17 @@ def evaluate(job: Job) -> EvaluateResult:
 
 
 def predictions_table(
-    holdout: HoldoutRows, entrants: Sequence[Contender], config: ModelConfig
+    holdout: HoldoutRows, contenders: Sequence[Contender], config: ModelConfig
 ) -> bytes:
-    """Return key, label and what each entrant predicts as Parquet; no features, no groups."""
+    """Return key, label and what each contender predicts as Parquet; no features, no groups."""
     columns: dict[str, Any] = {
         "key": key_texts(pd.Series(holdout.keys)),
         "label": holdout.labels,
     }
-    for entrant in entrants:
-        if entrant.predictions is not None:
+    for contender in contenders:
+        if contender.predictions is not None:
             columns |= prediction_columns(
-                entrant.role, entrant.predictions, config.problem, config.data.positive
+                contender.role, contender.predictions, config.problem, config.data.positive
             )
     buffer = BytesIO()
     pq.write_table(pa.table(columns), buffer, compression="zstd")

@@ -131,7 +131,7 @@ def unchanged(store: Store, manifest: RunManifest) -> DecisionRecord | None:
     return None
 
 
-def hopeless(store: Store, manifest: RunManifest) -> str | None:
+def why_pointless(store: Store, manifest: RunManifest) -> str | None:
     """Return why nothing that this run could train may serve, None when it may.
 
     What is known before the training is not found out after it: a backfill's run for a day before

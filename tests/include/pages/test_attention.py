@@ -48,8 +48,8 @@ def test_the_most_urgent_comes_first() -> None:
     dag = DagSummary("retrain_a", is_there=True, waits_for_person="manual__1")
     found = needs(one, dag, 2)
     assert [need.urgency for need in found] == [1, 3, 4, 4, 5]
-    assert found[-1].words == "2 messages are not delivered"
-    assert "unheard of, since 01 Jan 00:00 UTC" in {need.words for need in found}
+    assert found[-1].summary == "2 messages are not delivered"
+    assert "unheard of, since 01 Jan 00:00 UTC" in {need.summary for need in found}
     for need in found:
         if need.runbook != "unheard_of":
             assert (PAGES / f"{need.runbook}.md").is_file(), need

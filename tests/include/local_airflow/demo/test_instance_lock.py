@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from include.local_airflow.demo.instance_lock import only_one
+from include.local_airflow.demo.instance_lock import single_instance
 from include.local_airflow.demo.run import run_demo
 from include.local_airflow.errors import AlreadyRunning
 
@@ -16,8 +16,8 @@ URL = "http://127.0.0.1:8080"
 HOLDER = """\
 import sys
 from pathlib import Path
-from include.local_airflow.demo.instance_lock import only_one
-with only_one(Path(sys.argv[1]), "http://127.0.0.1:8080"):
+from include.local_airflow.demo.instance_lock import single_instance
+with single_instance(Path(sys.argv[1]), "http://127.0.0.1:8080"):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -37,10 +37,10 @@ def test_the_second_in_a_clone_is_refused_whatever_its_port(tmp_path: Path) -> N
         said = rf"already \(process {holder.pid}, {URL}\)"
         with pytest.raises(AlreadyRunning, match=said):
             run_demo(tmp_path, port=9999, once=True, console=None)  # type: ignore[arg-type]
-        with only_one(tmp_path / "another", URL):
+        with single_instance(tmp_path / "another", URL):
             pass
     finally:
         holder.kill()
         holder.communicate()
-    with only_one(tmp_path / ".local", URL):
+    with single_instance(tmp_path / ".local", URL):
         pass

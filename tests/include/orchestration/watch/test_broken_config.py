@@ -64,7 +64,7 @@ def test_a_configuration_that_breaks_is_told_once_and_when_it_is_mended(
     assert line.startswith("configuration: ")
     assert len(look(b"owner: nobody\n")) == 1
     (need,) = needs(summarize_model(store, MODEL, entries=1), DAG, 0)
-    assert need.words.startswith("its configuration is wrong, since ")
+    assert need.summary.startswith("its configuration is wrong, since ")
     assert need.runbook == "configuration"
     (told,) = slack.texts
     assert why in told

@@ -235,8 +235,8 @@ def test_how_long_a_step_may_take_counts_the_wait_for_a_machine() -> None:
 def test_a_plan_says_in_words_what_a_step_gets() -> None:
     """The backend, the CPUs, the GPUs and the memory."""
     compute = parsed({"train_model": batch(gpu=1)})
-    assert resolve(compute.train_model, 0).words == "batch, 2 CPUs, 1 GPUs, 4096MiB"
-    assert resolve(compute.validate_data, 0).words == "local, all CPUs, memory of the worker"
+    assert resolve(compute.train_model, 0).summary == "batch, 2 CPUs, 1 GPUs, 4096MiB"
+    assert resolve(compute.validate_data, 0).summary == "local, all CPUs, memory of the worker"
 
 
 def test_the_default_python_is_that_of_the_training_image() -> None:

@@ -55,7 +55,7 @@ def test_the_champion_before(store: Store) -> None:
     assert plan.target == Serving(version=version_name(1), generation=1)
     assert plan.serving == Serving(version=version_name(2), generation=2)
     assert plan.target_data_date == "2026-01-02"
-    assert version_name(1) in plan.words
+    assert version_name(1) in plan.summary
 
 
 def test_a_second_rollback_goes_further_back(store: Store) -> None:
