@@ -15,6 +15,8 @@ TWO := -n 2
 
 # Only wheels with known hashes are installed, and no other Python is fetched.
 export UV_PYTHON_DOWNLOADS := never
+# Compiled once: what starts hundreds of processes, as the tests do, must not compile in each of them.
+unexport PYTHONDONTWRITEBYTECODE
 INSTALL_OPTIONS := --require-hashes --only-binary :all: --python $(BIN)/python
 
 # docker compose where it is installed, else the older docker-compose.
@@ -31,7 +33,8 @@ UV := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo $(PRIVATE)/u
 MADE := $(VENV)/.made-$(shell "$(PYTHON)" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage test-faults test-batch test-compose test-ui screenshots check lint fmt
+.PHONY: help run test test-slow test-faults test-batch test-compose test-ui screenshots
+.PHONY: coverage check lint fmt
 .PHONY: bench bench-small bench-backends bench-large bench-parse bench-ui bench-validate bench-gate bench-margins
 .PHONY: env up down logs lock clean python engine compose chromium
 .DELETE_ON_ERROR:
@@ -45,8 +48,10 @@ run: $(VENV)/.run-installed  ## Start Airflow here, land the sample data and fol
 	@exec $(BIN)/python -m include.local_airflow --port $(PORT) $(if $(ONCE),--once)
 
 test: $(VENV)/.dev-installed  ## Run every everyday test (TESTS=path for some of them)
-	@exec $(BIN)/python -m pytest $(if $(FAULTS),--faults $(FAULTS)) \
-		$(if $(filter tests,$(TESTS)),$(TWO)) $(TESTS)
+	@exec $(BIN)/python -m pytest $(if $(filter tests,$(TESTS)),$(TWO)) $(TESTS)
+
+test-slow: $(VENV)/.dev-installed  ## Run what else CI runs on whole Airflows, with the ten most dangerous faults
+	@exec $(BIN)/python -m pytest --slow --faults quick $(TWO) tests
 
 test-faults: $(VENV)/.dev-installed  ## Run every fault of the catalogue and print what held (FAULTS=quick: the quick ones)
 	@exec $(BIN)/python -m pytest -m "fault and not docker" --faults $(or $(FAULTS),all) $(TWO) tests
@@ -168,6 +173,8 @@ $(MADE): | python $(UV)
 		echo "$(VENV) could not be made with $(PYTHON) (see $(LOG))" >&2; exit 1; }
 	@touch $@
 
+# An import of Airflow takes 3 seconds of a core, and 8 when it is compiled meanwhile.
+$(VENV)/.dev-installed: INSTALL_OPTIONS += --compile-bytecode
 $(VENV)/.run-installed: requirements.txt $(MADE)
 $(VENV)/.dev-installed: requirements-dev.txt $(MADE)
 $(VENV)/.run-installed $(VENV)/.dev-installed: | $(UV)

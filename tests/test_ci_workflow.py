@@ -65,7 +65,7 @@ def test_each_make_target_is_there() -> None:
     """What the workflow makes, the Makefile has, and it lints, tests and checks."""
     named = {word for script in scripts() for word in re.findall(r"make ([a-z-]+)", script)}
     targets = set(re.findall(r"(?m)^([a-z-]+):", (ROOT / "Makefile").read_text()))
-    assert {"lint", "test", "check"} <= named <= targets
+    assert {"lint", "test", "test-slow", "check"} <= named <= targets
 
 
 def test_each_image_is_there() -> None:

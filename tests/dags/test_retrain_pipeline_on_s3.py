@@ -17,7 +17,7 @@ from include.retraining.store.object_store import Store
 from tests.support.airflow_harness import Stage, stage
 from tests.support.repository_copy import copy_repository
 
-pytestmark = pytest.mark.airflow
+pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 
 MODEL = "diabetes_progression"
 

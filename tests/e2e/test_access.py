@@ -26,7 +26,7 @@ from tests.support.fab_users import (
 )
 from tests.support.repository_copy import REPOSITORY
 
-pytestmark = [pytest.mark.airflow, pytest.mark.slow]
+pytestmark = [pytest.mark.airflow, pytest.mark.rare]
 
 PASSWORD = f"password-{uuid.uuid4().hex}"
 ROLES = ("Admin", "Op", "User", "Viewer")

@@ -13,7 +13,7 @@ from tests.support.airflow_harness import Stage
 from tests.support.repository_copy import add_model, copy_repository
 from tests.support.scenes import check_task_states, patients, states, with_poor_training_labels
 
-pytestmark = [pytest.mark.airflow]
+pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 
 ASKED = "approve_promotion"
 APPROVED = states(no_change="skipped", abort_pipeline="skipped") | {ASKED: "success"}

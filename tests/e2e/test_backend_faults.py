@@ -27,7 +27,7 @@ from tests.support.kubernetes_pods import Script
 from tests.support.repository_copy import add_model, copy_repository
 from tests.support.scenes import PROMOTED, check_task_states, patients, waiting_for
 
-pytestmark = [pytest.mark.airflow, pytest.mark.slow]
+pytestmark = [pytest.mark.airflow, pytest.mark.rare]
 
 BACKENDS = {"batch": everywhere(on_batch()), "kubernetes": everywhere(on_kubernetes())}
 FAULTS = ("triggerer", "worker", "marked", "cleared", "one_job")

@@ -29,7 +29,7 @@ from tests.support.backend_models import (
 from tests.support.repository_copy import add_model, copy_repository
 from tests.support.scenes import PROMOTED, UNCHANGED, check_task_states, patients
 
-pytestmark = [pytest.mark.airflow]
+pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 
 MODELS: dict[str, dict[str, Any]] = {
     "on_worker": {},

@@ -19,7 +19,7 @@ from include.retraining.store.object_store import Store
 from tests.support.airflow_harness import is_alive
 from tests.support.repository_copy import REPOSITORY, copy_repository
 
-pytestmark = [pytest.mark.airflow]
+pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from tests.support.airflow_harness import Stage, replace_text
 from tests.support.repository_copy import add_model, copy_repository
 from tests.support.scenes import check_task_states, patients, stopped_at
 
-pytestmark = [pytest.mark.airflow, pytest.mark.slow]
+pytestmark = [pytest.mark.airflow, pytest.mark.rare]
 
 LEAF = "tidy_up"
 """A task that runs however the others ended: what hides a failure in Airflow."""

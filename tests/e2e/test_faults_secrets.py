@@ -27,7 +27,7 @@ from tests.support.repository_copy import add_model, copy_repository
 from tests.support.scenes import patients, telling_secrets
 from tests.support.vault_server import Vault, vault_server
 
-pytestmark = [pytest.mark.airflow, pytest.mark.slow]
+pytestmark = [pytest.mark.airflow, pytest.mark.rare]
 
 MODELS = {
     "on_worker": {},

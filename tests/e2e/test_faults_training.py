@@ -25,7 +25,7 @@ from tests.support.scenes import (
     waiting_for,
 )
 
-pytestmark = [pytest.mark.airflow, pytest.mark.slow]
+pytestmark = [pytest.mark.airflow, pytest.mark.rare]
 
 WAITING = (
     "killed",

@@ -20,7 +20,7 @@ from tests.support.airflow_harness import Stage
 from tests.support.repository_copy import add_model, copy_repository
 from tests.support.scenes import PROMOTED, check_task_states, patients, waiting_for
 
-pytestmark = [pytest.mark.airflow]
+pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 
 # An executor that can be told from the first one by what it leaves behind.
 SECOND_EXECUTOR = """

@@ -19,7 +19,7 @@ from tests.support.airflow_harness import EndedRun, Stage
 from tests.support.repository_copy import add_model, copy_repository
 from tests.support.scenes import patients, with_poor_training_labels
 
-pytestmark = [pytest.mark.airflow]
+pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 
 MODEL = "story"
 LISTENER = """

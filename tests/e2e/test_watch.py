@@ -26,7 +26,7 @@ from tests.support.backend_models import Platforms, everywhere, on_batch, platfo
 from tests.support.repository_copy import add_model, copy_repository
 from tests.support.scenes import patients, waiting_for
 
-pytestmark = [pytest.mark.airflow, pytest.mark.slow]
+pytestmark = [pytest.mark.airflow, pytest.mark.rare]
 
 WATCH = "watch_models"
 LOOKS = ("resend_notices", "close_dead_runs", "stop_lost_jobs", "check_models", "leave_mark")

@@ -1,7 +1,8 @@
 """`--faults quick|all` runs the tests of faults and ends with a table of what held.
 
-A test names the cases of `catalogue.yaml` that it proves: `@pytest.mark.fault("G01")`. A test that
-takes minutes is also marked `slow` and runs with `--faults` only.
+A test names the cases of `catalogue.yaml` that it proves: `@pytest.mark.fault("G01")`. Tests that
+take minutes are not run every day: those marked `slow` run with `--slow` (which runs nothing else)
+and with `--faults`, those marked `rare` with `--faults` only. A file that is named runs whole.
 
 With several processes (`-n 2`) what they report is put together here.
 """
@@ -61,7 +62,8 @@ def cases_of(item: pytest.Item) -> set[str]:
 
 def is_whole_run(config: pytest.Config) -> bool:
     """Return whether every test file was asked for and no test left out by its name."""
-    return config.args == ["tests"] and not config.option.keyword and not config.option.lf
+    option = config.option
+    return config.args == ["tests"] and not (option.keyword or option.lf or option.slow)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -72,13 +74,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add `--faults`."""
+    """Add `--faults` and `--slow`."""
     parser.addoption(
         "--faults",
         choices=("quick", "all"),
-        help="end with the table of faults, and run the slow tests too: "
-        f"those of {', '.join(sorted(MOST_DANGEROUS))} (quick), or all",
+        help="end with the table of faults, and run the slow and the rare tests too: of the rare "
+        f"ones those of {', '.join(sorted(MOST_DANGEROUS))} (quick), or all",
     )
+    parser.addoption("--slow", action="store_true", help="leave out what everyday runs have")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -107,10 +110,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _is_wanted(config: pytest.Config, item: pytest.Item, cases: set[str]) -> bool:
-    if not item.get_closest_marker("slow"):
-        return True
-    which = config.getoption("faults")
-    return which == "all" or (which == "quick" and bool(cases & MOST_DANGEROUS))
+    faults, slow = config.getoption("faults"), config.getoption("slow")
+    is_named = config.args != ["tests"]
+    if item.get_closest_marker("rare"):
+        return is_named or faults == "all" or (faults == "quick" and bool(cases & MOST_DANGEROUS))
+    if item.get_closest_marker("slow"):
+        return is_named or slow or faults is not None
+    return not slow
 
 
 def noted(results: dict[str, Result], report: pytest.TestReport) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,9 +20,10 @@ def run(folder: Path, code: str, *options: str) -> subprocess.CompletedProcess[s
     (folder / "tests").mkdir(exist_ok=True)
     (folder / "tests" / "test_it.py").write_text(f"import pytest\n\n{code}")
     (folder / "pytest.ini").write_text(
-        "[pytest]\nmarkers =\n    fault(*cases): x\n    slow: x\n    airflow: x\n"
+        "[pytest]\nmarkers =\n    fault(*cases): x\n    slow: x\n    rare: x\n    airflow: x\n"
     )
-    command = [sys.executable, "-m", "pytest", "-p", "tests.faults.plugin", *options, "tests"]
+    named = [] if any("test_it.py" in option for option in options) else ["tests"]
+    command = [sys.executable, "-m", "pytest", "-p", "tests.faults.plugin", *options, *named]
     environment = {"PYTHONPATH": str(ROOT)}
     return subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False
@@ -52,18 +54,33 @@ def test_a_mark_of_an_unknown_case_is_an_error(tmp_path: Path) -> None:
     assert "tests/faults/catalogue.yaml" in said.stderr
 
 
-def test_slow_tests_run_only_when_faults_are_asked_for(tmp_path: Path) -> None:
-    """An everyday run leaves them out; a quick one takes those of the most dangerous cases."""
-    code = (
-        '@pytest.mark.slow\n@pytest.mark.fault("C01")\ndef test_dangerous():\n    pass\n\n'
-        '@pytest.mark.slow\n@pytest.mark.fault("J05")\ndef test_other():\n    pass\n\n'
-        "def test_everyday():\n    pass\n"
-    )
-    everyday = run(tmp_path, code, "-v").stdout
-    assert "1 passed, 2 deselected" in everyday
-    quick = run(tmp_path, code, "-v", "--faults", "quick").stdout
-    assert "test_dangerous PASSED" in quick
-    assert "2 passed, 1 deselected" in quick
+TIERS = (
+    '@pytest.mark.rare\n@pytest.mark.fault("C01")\ndef test_dangerous():\n    pass\n\n'
+    '@pytest.mark.rare\n@pytest.mark.fault("J05")\ndef test_rare():\n    pass\n\n'
+    '@pytest.mark.slow\n@pytest.mark.fault("K05")\ndef test_slow():\n    pass\n\n'
+    "def test_everyday():\n    pass\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ((), {"everyday"}),
+        (("--slow", "--faults", "quick"), {"slow", "dangerous"}),
+        (("--slow", "--faults", "quick", "-n", "2"), {"slow", "dangerous"}),
+        (("--faults", "quick"), {"everyday", "slow", "dangerous"}),
+        (("--faults", "all"), {"everyday", "slow", "dangerous", "rare"}),
+        (("tests/test_it.py",), {"everyday", "slow", "dangerous", "rare"}),
+    ],
+)
+def test_what_takes_minutes_runs_when_it_is_asked_for(
+    tmp_path: Path, options: tuple[str, ...], expected: set[str]
+) -> None:
+    """An everyday run leaves it out, a slow one has nothing else, a named file is run whole."""
+    said = run(tmp_path, TIERS, "-v", *options).stdout
+    assert set(re.findall(r"PASSED.*::test_(\w+)|::test_(\w+) PASSED", said)) == {
+        (name, "") if "-n" in options else ("", name) for name in expected
+    }
 
 
 @pytest.mark.parametrize("processes", [(), ("-n", "2")])

@@ -18,9 +18,12 @@ from include.retraining.store.object_store import Store
 
 Flow = Callable[[Store], Any]
 # A server that imported everything once and forks: a process costs little, and no thread of the
-# test's own process is forked along.
+# test's own process is forked along. What a child runs lies in the tests' files, so those as well.
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["tests.support.crash_points", "tests.support.run_factory"])
+PROCESSES.set_forkserver_preload([
+    "tests.support.run_factory",
+    "tests.include.retraining.registry.test_crash_points",
+])
 
 
 class Points:

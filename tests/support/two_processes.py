@@ -1,46 +1,39 @@
-"""With `-n 2`, one process has every test that starts an Airflow, the other shares in the rest.
+"""With `-n 2`, the tests of a file stay together, as they share what they start.
 
-An Airflow that works takes a whole core, so there is one. Those that are broken on purpose come
-last, a file each, and both processes share in them: their tests wait long enough for two. The
-tests of a file stay together, as they share what they start.
+What takes longest comes first, or one process waits for the other in the end.
 """
 
 from __future__ import annotations
 
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
-MARK = "pytest.mark.airflow"
-BREAKS = "pytest.mark.slow"
-
-
-@cache
-def scope_of(file: str) -> str:
-    """Return what a test file's tests share: a process, with all whose Airflow works or alone."""
-    text = Path(file).read_text()
-    return MARK if MARK in text and BREAKS not in text else file
-
-
-class Scheduling(LoadFileScheduling):  # type: ignore[misc]
-    """Gives files to processes in order, and those whose Airflow works to one and the same."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        return scope_of(super()._split_scope(nodeid))
+LONGEST = (
+    "tests/e2e/test_backends.py",
+    "tests/e2e/test_backend_faults.py",
+    "tests/e2e/test_outcomes.py",
+    "tests/include/retraining/registry/test_crash_points.py",
+)
+"""The files that take longest, longest first; then come the others on a whole Airflow."""
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
-    """Schedule so."""
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
+    """Give files to processes in the order of collection."""
     config.option.loadscopereorder = False
-    return Scheduling(config, log)
+    return LoadFileScheduling(config, log)
+
+
+def place(item: pytest.Item) -> tuple[int, bool]:
+    """Return by what tests are sorted."""
+    file = item.nodeid.partition("::")[0]
+    rank = LONGEST.index(file) if file in LONGEST else len(LONGEST)
+    return rank, item.get_closest_marker("airflow") is None
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest, or the other process waits for it in the end."""
-    breaking = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: (item.path in breaking, item.get_closest_marker("airflow") is None))
+    """Begin with what takes longest."""
+    items.sort(key=place)

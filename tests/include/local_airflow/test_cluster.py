@@ -24,7 +24,7 @@ from include.local_airflow.errors import ComponentEnded, NoAnswer, PortTaken, To
 from include.local_airflow.ports import free_port
 from include.local_airflow.rest_client import AirflowApi
 
-pytestmark = pytest.mark.airflow
+pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[3]
 MARK = "RETRAINING_TEST_MARK"
