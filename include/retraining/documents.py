@@ -30,7 +30,7 @@ def canonical_json(value: Any) -> bytes:
 
 
 def parse_json(data: bytes) -> Any:
-    """Parse JSON, refusing what most parsers let pass.
+    """Parse JSON, refusing what most parsers accept silently.
 
     Raises:
         ValueError: for NaN, Infinity, a number too large for a float, a key given twice, or
@@ -70,7 +70,7 @@ class Document(BaseModel):
     """A frozen document that is written once.
 
     Numbers are numbers (``"0.95"`` and ``true`` are not), none is NaN or infinite, and a field
-    nobody declared is an error.
+    that is not declared is an error.
     """
 
     model_config = ConfigDict(
@@ -112,7 +112,7 @@ class Document(BaseModel):
 
     @classmethod
     def _require_known_format(cls, value: Any, where: str) -> None:
-        """Refuse a document of a format that a later release writes, whatever its fields say.
+        """Refuse a document whose format is of a later release, even if its fields are valid.
 
         A kind of document without a field `format` has had one format so far. What a producer
         writes (`extra="ignore"`) is not ours to number.

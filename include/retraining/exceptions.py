@@ -3,7 +3,7 @@
 RetrainingError
 ├── PermanentError            the same inputs fail again: no retry
 │   ├── ConfigError           a model's YAML or Python file is wrong
-│   ├── ParameterError        what a person typed into the trigger form is out of bounds
+│   ├── ParameterError        a value in the trigger form is out of bounds
 │   ├── DeliveryError         a delivery's files, flag or manifest cannot be accepted
 │   ├── DataRejected          the data breaks its contract
 │   ├── DataChanged           a pinned file is no longer what was pinned
@@ -13,11 +13,11 @@ RetrainingError
 │   ├── ArtifactError         a version's files do not match its manifest, or may not be loaded
 │   ├── RegistryError         the promotion log is unreadable, broken, or refuses an entry
 │   │   └── Superseded        another promotion was faster, or newer data already serves
-│   │       └── Held          a person rolled back and has not released automatic promotion yet
+│   │       └── Held          a rollback holds automatic promotion until it is released
 │   └── NotFound              there is no such model, run or version
 ├── InfrastructureError       worth another try
 │   ├── StorageError          the object store refused or did not answer
-│   │   ├── StoreNotInitialised  (permanent in effect: a person must run `init`)
+│   │   ├── StoreNotInitialised  (permanent in effect: someone must run `init`)
 │   │   ├── MissingObject     there is no object under a key (permanent)
 │   │   ├── MissingFolder     there is no folder at a `file://` address
 │   │   ├── StoreRefused      the store denied access (permanent)
@@ -33,7 +33,7 @@ from __future__ import annotations
 
 
 class RetrainingError(Exception):
-    """Base of every error that carries one clear line for a person.
+    """Base of every error that carries one clear line for its reader.
 
     Attributes:
         kind: stable word for records, alerts and exit messages.
@@ -106,7 +106,7 @@ class EvidenceError(PermanentError):
 
 
 class ArtifactError(PermanentError):
-    """A version's files do not match its manifest, or hold a type nobody reviewed."""
+    """A version's files do not match its manifest, or hold an unreviewed type."""
 
     kind = "artifact"
 

@@ -16,7 +16,7 @@ Count = Annotated[int, Field(strict=True, gt=0)]
 
 
 class Section(BaseModel):
-    """A frozen part of a model's YAML; a field nobody declared is an error."""
+    """A frozen part of a model's YAML; an unknown field is an error."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True

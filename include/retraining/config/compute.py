@@ -34,7 +34,7 @@ from include.retraining.config.sizes import (
 )
 from include.retraining.config.step_names import STEPS, JobStep
 
-# A job on Fargate may be ended after 14 days, whatever its timeout says; credentials of a role and
+# A job on Fargate may be ended after 14 days despite a longer timeout; credentials of a role and
 # images do not outlive that elsewhere either. AWS Batch takes no timeout under a minute.
 # https://docs.aws.amazon.com/batch/latest/userguide/job_timeouts.html
 MAX_SECONDS = 14 * 86_400
@@ -59,7 +59,7 @@ _EXECUTOR = r"^[A-Za-z_][A-Za-z0-9_.-]{0,199}$"
 
 
 class StepCompute(Section):
-    """What a step may use, whatever it runs on."""
+    """What a step may use, on any backend."""
 
     cpu: Cpu | None = None
     """CPUs, or how they grow with the data; numeric libraries use as many threads."""
@@ -85,7 +85,7 @@ class StepCompute(Section):
 
     @property
     def summary(self) -> str:
-        """What the step may use, for a person. Only once it is resolved."""
+        """What the step may use, as one line. Only for resolved compute."""
         cpu = "all CPUs" if self.cpu is None else f"{fixed_cpus(self.cpu):g} CPUs"
         gpu = getattr(self, "gpu", 0)
         parts = [cpu, *([f"{gpu} GPUs"] if gpu else []), self.memory or "memory of the worker"]
@@ -120,7 +120,7 @@ class ImageCompute(StepCompute):
     """The minor version of Python in the image; that of the training is part of what names a
     version."""
     gpu: Annotated[int, Field(ge=0, le=64, strict=True)] = 0
-    """GPUs; a model that needs them names an image of its own."""
+    """GPUs; a model that needs them names its own image."""
     cpu: Cpu
     """CPUs to ask for, or how they grow with the data."""
     memory: Memory
@@ -158,7 +158,7 @@ class BatchCompute(ImageCompute):
     runnable_timeout_seconds: Annotated[float, Field(ge=1, le=MAX_SECONDS)] = 1800
     """Seconds to wait for a machine; then the job is ended, for want of capacity."""
     poll_seconds: Annotated[float, Field(ge=0.2, le=600)] = 10
-    """Seconds between two looks at the job."""
+    """Seconds between two checks of the job."""
     tags: dict[
         Annotated[str, Field(pattern=_TAG_TEXT)],
         Annotated[str, Field(pattern=_TAG_TEXT)],
@@ -272,7 +272,7 @@ class KubernetesCompute(ImageCompute):
     startup_timeout_seconds: Annotated[float, Field(ge=1, le=MAX_SECONDS)] = 600
     """Seconds to wait until the pod runs; then it is deleted."""
     poll_seconds: Annotated[float, Field(ge=0.2, le=600)] = 5
-    """Seconds between two looks at the pod."""
+    """Seconds between two checks of the pod."""
 
     @property
     def max_seconds(self) -> float:
@@ -303,7 +303,7 @@ def _backend(value: Any) -> str:
 
 
 def backend_problem(value: Any) -> str:
-    """Return what is wrong with a section whose backend nobody knows."""
+    """Return what is wrong with a section that names an unknown backend."""
     named = _backend(value)
     near = get_close_matches(named, BACKENDS, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""

@@ -12,7 +12,7 @@ from pydantic import Field, field_validator, model_validator
 
 from include.retraining.config.base import Section
 
-# What producers write for a missing cell, and what to do where nobody said so.
+# What producers write for a missing cell, and the hint when the YAML does not name it.
 MISSING_WORDS = r"(?i:na|n/a|nan|null|none|\\n|-|\?)"
 NAME_MISSING = "where a word means that it is missing, name it in data.csv.missing"
 

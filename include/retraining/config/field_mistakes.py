@@ -40,7 +40,7 @@ def explain(error: ValidationError, model: type[Section]) -> Iterator[str]:
         elif problem["type"] in {"union_tag_not_found", "union_tag_invalid"}:
             location.append(str(problem["ctx"]["discriminator"]).strip("'"))
         field = ".".join(part if re.fullmatch(r"[\w-]+", part) else repr(part) for part in location)
-        # A rule across sections names its field itself, and may tell of several.
+        # A rule across sections names its field itself, and may report several.
         for line in message.split("\n"):
             yield f"{field}: {line}" if field else line
 
@@ -102,14 +102,14 @@ def _place(
         The location as the YAML has it, without the words that only say which of a field's kinds of
         values was meant; and the last section that it leads to, None in a mapping of plain values.
     """
-    told: list[str] = []
+    path: list[str] = []
     section: type[Section] | None = model
     kinds: dict[str, type[Section] | None] = {}
     for part in location:
         if part in kinds:
             section, kinds = kinds[str(part)], {}
         elif part != "[key]":  # of the name in a mapping, which stands before it
-            told.append(str(part))
+            path.append(str(part))
             kinds = {}
             if isinstance(part, str):
                 field = section.model_fields.get(part) if section is not None else None
@@ -118,7 +118,7 @@ def _place(
                     kinds = dict(_kinds(field.annotation))
                 elif part != location[-1]:
                     section = None
-    return told, section
+    return path, section
 
 
 def _kinds(annotation: Any) -> Iterator[tuple[str, type[Section] | None]]:

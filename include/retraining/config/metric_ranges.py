@@ -122,4 +122,4 @@ def _no_difference(field: str, value: float, metric: str) -> Iterator[str]:
     bounds = range_of(metric)
     if bounds is None or value < bounds.best - bounds.worst:
         return
-    yield f"{field}: is {value:g}, which lets anything pass: {metric} {bounds}"
+    yield f"{field}: is {value:g}, which allows anything: {metric} {bounds}"

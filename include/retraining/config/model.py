@@ -71,7 +71,7 @@ class ModelConfig(Section):
     name: Name
     """The file's own name: the DAG is `retrain_NAME`."""
     title: Text
-    """What people call the model."""
+    """The model's name for readers."""
     description: Text
     """What it predicts, for whom, and what it must not be used for."""
     owner: Text
@@ -85,14 +85,14 @@ class ModelConfig(Section):
     training: Training
     gates: GatePolicy
     approval: Literal["automatic", "required"] = "automatic"
-    """Whether a person must approve what the gate passed before it serves."""
+    """Whether someone must approve a challenger that passed the gate before it is promoted."""
     approval_hours: Annotated[float, Field(gt=0, le=30 * 24)] = 24
     """Hours an approval waits for; without an answer the new version does not serve."""
     deadline: str | None = None
     """By when a run must have decided: `3h after start` (s, min, h or d), or a time of day with its
     zone, `06:00 Europe/Paris`: the first after the run was due, whether it started or not."""
     max_champion_age_days: PositiveFloat | None = None
-    """How old the data of what serves may be, in days; null: as old as it likes."""
+    """How old the champion's data may be, in days; null: no limit."""
     compute: ComputeBySteps = ComputeBySteps()
     alerts: Alerts = Alerts()
 
@@ -257,8 +257,8 @@ def _validated(values: dict[Any, Any], where: str) -> ModelConfig:
 
 
 def _senseless_gates(values: Any) -> Iterator[str]:
-    """Yield what is senseless in gates that are right by themselves, whatever else is wrong."""
-    with suppress(ValidationError):  # then that was told
+    """Yield what is senseless in gates that are valid by themselves, despite other mistakes."""
+    with suppress(ValidationError):  # then that was reported
         yield from _senseless(GatePolicy.model_validate(values))
 
 
@@ -277,7 +277,7 @@ def _senseless(gates: GatePolicy) -> Iterator[str]:
 
 
 def _revealing_or_senseless(config: ModelConfig) -> Iterator[str]:
-    """Yield what would tell a protected value, and shares that no column can have."""
+    """Yield what would reveal a protected value, and shares that no column can have."""
     for rule in config.gates.slices:
         if rule.column in config.protected_columns:
             yield (

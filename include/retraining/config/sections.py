@@ -208,7 +208,7 @@ class Training(Section):
 
 
 class ChampionGate(Section):
-    """How the challenger must compare with what serves."""
+    """How the challenger must compare with the champion."""
 
     margin: Annotated[Limit, Field(ge=0)] | None = None
     """How much lower the decision metric may be: the paired 95 % bound of the difference must lie
@@ -252,7 +252,7 @@ class FairnessGate(Section):
     max_equalized_odds_difference: Annotated[Limit, Field(ge=0, le=1)] | None = None
     """The most that the groups may differ in true or in false positive rate."""
     may_judge_nobody: bool = False
-    """Whether the rule may pass when it compared nobody, because fewer than two groups have
+    """Whether the rule may pass when it compared no groups, because fewer than two have
     `min_group_rows` rows; without it, that cannot be judged."""
 
     @model_validator(mode="after")
@@ -288,7 +288,7 @@ class GatePolicy(Section):
     """A slice or group with fewer rows is shown as not judged. A rule that so judges nobody at all
     is no pass, unless it says `may_judge_nobody`."""
     champion: ChampionGate = ChampionGate()
-    """Against what serves, and against the best of the last ten champions."""
+    """Against the champion, and against the best of the last ten champions."""
     slices: tuple[SliceGate, ...] = ()
     """Subgroups scored on their own."""
     fairness: tuple[FairnessGate, ...] = ()

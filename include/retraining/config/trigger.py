@@ -38,7 +38,7 @@ class Trigger(Section):
 
     schedule: str | None
     """A cron expression of five fields in the model's time zone, or `@hourly`, `@daily`, `@weekly`,
-    `@monthly`, `@yearly`; null: started by hand only."""
+    `@monthly`, `@yearly`; null: triggered manually only."""
     timezone: str = "UTC"
     """The IANA time zone of the schedule and of `{date}`."""
     flag: Text
@@ -46,7 +46,7 @@ class Trigger(Section):
     may hold `{date}`; without it, a flag starts one decision and must be written again for the
     next. A name that ends in `.json` is a manifest that lists the delivery's files."""
     poke_seconds: Annotated[float, Field(ge=0.2, le=3600)] = 5
-    """Seconds between two looks at the flag."""
+    """Seconds between two checks of the flag."""
     timeout_seconds: Annotated[float, Field(ge=1, le=7 * 86400)] = 600
     """Seconds to wait for the delivery in all."""
 

@@ -63,8 +63,8 @@ class _UniqueKeyLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: 
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, str):
-                told = (f"the name of a field must be text, is {key!r}", misread(key))
-                raise _BadName(None, None, "; ".join(filter(None, told)), key_node.start_mark)
+                problem = (f"the name of a field must be text, is {key!r}", misread(key))
+                raise _BadName(None, None, "; ".join(filter(None, problem)), key_node.start_mark)
             if key in seen:
                 raise _BadName(None, None, f"the key {key!r} is given twice", key_node.start_mark)
             seen.add(key)

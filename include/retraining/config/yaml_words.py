@@ -9,7 +9,7 @@ QUOTES = "put the word in quotes"
 
 
 def misread(value: Any) -> str | None:
-    """Return what YAML took a word for, and what to do; None for a list or a mapping.
+    """Return how YAML read a word, and what to do; None for a list or a mapping.
 
     Args:
         value: what was read where text is wanted.

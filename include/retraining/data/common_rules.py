@@ -1,4 +1,4 @@
-"""What every delivery must keep, whatever its contract says: label, volume, dates."""
+"""The rules that every delivery must keep, besides its contract: label, volume, dates."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def violated_label(frame: pd.DataFrame, expected: Expectations) -> Iterator[Viol
 def violated_groups(frame: pd.DataFrame, expected: Expectations) -> Iterator[Violation]:
     """Check that each `one_hot` column of a protected attribute says yes or no.
 
-    Otherwise every row would be in one group, and no rule about groups would ever say no.
+    Otherwise every row would be in one group, and no rule about groups could ever fail.
     """
     for attribute in expected.config.data.protected:
         for name in attribute.one_hot or ():

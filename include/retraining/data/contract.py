@@ -75,7 +75,7 @@ def check_contract(
     run_date: date,
     earlier_rows: Sequence[int],
 ) -> tuple[str, ...]:
-    """Hold a delivery against its contract.
+    """Check a delivery against its contract.
 
     Args:
         frame: all of it, with an index that counts from 0.
@@ -101,7 +101,7 @@ def check_contract(
 def expectations(
     config: ModelConfig, code: ModelCode, *, run_date: date, earlier_rows: Sequence[int]
 ) -> Expectations:
-    """Return what a delivery is held against.
+    """Return what a delivery is checked against.
 
     Raises:
         ConfigError: when the contract is invalid, changes what it checks, or leaves a column that
@@ -124,7 +124,7 @@ def expectations(
 
 
 def forbidden_settings(schema: pa.DataFrameSchema) -> Iterator[str]:
-    """Yield what a contract may not say, because it would change the data that it checks."""
+    """Yield the settings that a contract may not have: they would change the data it checks."""
     changing = {
         "coerce": schema.coerce or any(column.coerce for column in schema.columns.values()),
         "strict = 'filter'": schema.strict == "filter",
@@ -214,7 +214,7 @@ def _violated_rows(frame: pd.DataFrame, expected: Expectations) -> Iterator[Viol
         yield rows_breaking(frame, expected, name, NOT_NULL, frame[name].isna().to_numpy())
     for name in _unique(expected):
         if name in frame.columns:
-            # A key that is missing is told of once, as missing.
+            # A missing key is reported once, as missing.
             repeated = (frame[name].duplicated() & frame[name].notna()).to_numpy()
             if repeated.any():
                 yield rows_breaking(frame, expected, name, UNIQUE, repeated)
@@ -248,7 +248,7 @@ def _violated_checks(
     usable = {name: column for name, column in schema.columns.items() if name not in unusable}
     try:
         broken = list(broken_column_checks(frame, usable))
-        if not unusable:  # those on the whole frame may look at any column
+        if not unusable:  # a check on the whole frame may read any column
             broken += broken_frame_checks(frame, schema.checks)
     except ConfigError as error:
         where = f"include/models/{expected.config.name}.py: Contract"
@@ -257,10 +257,11 @@ def _violated_checks(
         if found.failing is None:
             yield Violation(found.column, found.rule)
         else:
-            told = rows_breaking(frame, expected, found.column, found.rule, found.failing)
+            violation = rows_breaking(frame, expected, found.column, found.rule, found.failing)
             if found.column is not None:
-                told = replace(told, hint=missing_hint(frame.loc[found.failing, found.column]))
-            yield told
+                hint = missing_hint(frame.loc[found.failing, found.column])
+            violation = replace(violation, hint=hint)
+            yield violation
 
 
 def _not_nullable(expected: Expectations) -> tuple[str, ...]:

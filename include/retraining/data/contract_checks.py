@@ -1,8 +1,8 @@
 """Running the checks that a contract's author wrote.
 
-pandera needs a quarter of a millisecond for each check of each column, whatever its rows. A check
-of pandera's own that many columns have in common (`ge=0` of a thousand genes) is therefore run once
-on all of them, one below the other.
+pandera needs a quarter of a millisecond for each check of each column, however few its rows. A
+check of pandera's own that many columns have in common (`ge=0` of a thousand genes) is therefore
+run once on all of them, one below the other.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from include.retraining.exceptions import ConfigError
 from include.retraining.runs.foreign_errors import IN_THE_LOG, kind_and_place
 
 BLOCK_CELLS = 1_000_000
-# Checks of pandera that look at each value for itself.
+# Checks of pandera that judge each value by itself.
 EACH_VALUE = frozenset({
     "equal_to",
     "not_equal_to",
@@ -81,7 +81,7 @@ def broken_column_checks(
 
 
 def broken_frame_checks(frame: pd.DataFrame, checks: Sequence[Any]) -> Iterator[BrokenCheck]:
-    """Run the checks that look at several columns.
+    """Run the checks that read several columns.
 
     Raises:
         ConfigError: when a check crashes.
@@ -135,8 +135,8 @@ def _broken(frame: pd.DataFrame, column: str | None, check: Any) -> Iterator[Bro
         raise
     except Exception as error:
         of = "" if column is None else f" of {column}"
-        told = f"{kind_and_place(error)}; {IN_THE_LOG}"
-        raise ConfigError(f"the check {rule!r}{of} crashed: {told}") from error
+        cause = f"{kind_and_place(error)}; {IN_THE_LOG}"
+        raise ConfigError(f"the check {rule!r}{of} crashed: {cause}") from error
     if passed:
         return
     if check.raise_warning:
@@ -153,7 +153,7 @@ def _by_column(
     found: BrokenCheck, names: Sequence[str], rows: int, rule: str
 ) -> Iterator[BrokenCheck]:
     """Divide what was found in columns one below the other."""
-    assert found.failing is not None  # noqa: S101 these checks look at each value
+    assert found.failing is not None  # noqa: S101 these checks judge each value
     for number, name in enumerate(names):
         failing = found.failing[number * rows : (number + 1) * rows]
         if failing.any():

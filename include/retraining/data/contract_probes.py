@@ -48,19 +48,19 @@ def check_contract_refuses(frame: pd.DataFrame, expected: Expectations) -> tuple
     """
     refused = []
     sample, expected = _sample(frame, expected)
-    for canary in _bad_frames(sample, expected):
-        told_of = {
+    for bad in _bad_frames(sample, expected):
+        reported = {
             violation.column
-            for violation in find_violations(canary.frame, expected)
-            if violation.rule.startswith(canary.rules)
+            for violation in find_violations(bad.frame, expected)
+            if violation.rule.startswith(bad.rules)
         }
-        passed = [name for name in canary.columns if name not in told_of]
+        passed = [name for name in bad.columns if name not in reported]
         if passed:
             raise ConfigError(
-                f"include/models/{expected.config.name}.py: Contract: it let a bad frame pass "
-                f"({canary.name}: {', '.join(passed)}), so that its yes means nothing"
+                f"include/models/{expected.config.name}.py: Contract: it accepted a bad frame "
+                f"({bad.name}: {', '.join(passed)}), so that it proves nothing"
             )
-        refused.append(canary.name)
+        refused.append(bad.name)
     return tuple(refused)
 
 

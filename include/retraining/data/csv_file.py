@@ -1,8 +1,8 @@
 """Reading one CSV file: a cell is text until the contract's type converts it.
 
-Only an empty cell is missing, and whatever word the YAML names. A column that the contract does not
-type stays text. Nothing is guessed from the cells, so that a file says the same whatever else lies
-beside it (docs/csv.md).
+A cell is missing when it is empty or holds a word that the YAML names. A column without a type in
+the contract stays text. Nothing is guessed from the cells, so a file reads the same whichever files
+lie beside it (docs/csv.md).
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def read_csv(path: Path, name: str, reading: Reading, columns: Sequence[str] | N
 
     Args:
         path: where it lies on this machine.
-        name: as people know it; `.gz` at its end means that it is compressed.
-        reading: as what the columns are read.
+        name: for error messages; `.gz` at its end means that it is compressed.
+        reading: how the columns are read.
         columns: which, in order; None for all.
 
     Raises:
@@ -87,7 +87,7 @@ def checked_columns(present: Sequence[str], wanted: Sequence[str] | None, name: 
     if "" in counts:
         raise DataRejected(f"{name}: column {list(present).index('') + 1} has no name")
     twice = next((column for column, times in counts.items() if times > 1), None)
-    if twice is not None:  # told by position: who left the header out has cells for names
+    if twice is not None:  # named by position: without a header, cells stand as names
         places = [str(at) for at, column in enumerate(present, start=1) if column == twice]
         raise DataRejected(f"{name}: columns {' and '.join(places[:5])} have the same name")
     missing = [column for column in wanted or () if column not in counts]
@@ -176,7 +176,7 @@ def _parsed_as(name: str, reading: Reading) -> pa.DataType:
 
 
 def _has_word_nan(table: pa.Table) -> bool:
-    """Return whether a cell of numbers says `nan`: that is a word like any other."""
+    """Return whether a numeric cell says `nan`: that is text, not a number."""
     return any(
         pc.any(pc.is_nan(column)).as_py()
         for column in table.columns

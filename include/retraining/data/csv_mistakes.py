@@ -1,7 +1,7 @@
-"""Saying what is wrong with a CSV file, where, and which setting would read it.
+"""Explaining what is wrong with a CSV file, where, and which setting would read it.
 
-Everything here reads the file once more, slowly and with line numbers, and only once it is refused.
-Lines, columns and counts are told, cells never: columns may be protected.
+Everything here reads the file once more, slowly and with line numbers, and only after it has been
+refused. Errors name lines, columns and counts, never cells: columns may be protected.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ MANY_BREAKS = 1000
 # Of plain letters in UTF-16, every other byte is NUL.
 WIDE_SHARE = 0.25
 OTHER_SEPARATORS = {";": "';'", "\t": r"'\t' (a tab)", "|": "'|'", ",": "','"}
-# What a file begins with that is no text.
+# The first bytes of files that are not text.
 MAGIC = {
     b"PK\x03\x04": "is a zip archive or an Excel workbook (.xlsx): export it as CSV",
     b"\xd0\xcf\x11\xe0": "is an old Office document such as .xls: export it as CSV",
-    b"PAR1": "is Parquet: let its name end in .parquet",
+    b"PAR1": "is Parquet: its name must end in .parquet",
     b"\x1f\x8b": (
-        "is compressed with gzip: let its name end in .csv.gz, and data.files match it "
+        "is compressed with gzip: its name must end in .csv.gz, and data.files must match it "
         '(as "*.csv.gz" does)'
     ),
     b"BZh": "is compressed with bzip2: deliver it plain or as .csv.gz",
@@ -102,7 +102,7 @@ class CsvText:
             )
         if (header[0].lower().startswith("sep=") and len(header) == 1) or header == ["sep=", ""]:
             raise DataRejected(
-                f"{self.name}: line 1 is Excel's note on the separator: let the producer leave it "
+                f"{self.name}: line 1 is Excel's note on the separator: have the producer leave it "
                 "out, and set data.csv.separator"
             )
         self._refuse_other_separator(header, second)
@@ -119,9 +119,9 @@ class CsvText:
         return header
 
     def _refuse_other_kinds(self, head: bytes) -> None:
-        for magic, told in MAGIC.items():
+        for magic, explanation in MAGIC.items():
             if head.startswith(magic):
-                raise DataRejected(f"{self.name}: {told}")
+                raise DataRejected(f"{self.name}: {explanation}")
         is_wide = self.dialect.encoding.lower().replace("_", "-").startswith(("utf-16", "utf-32"))
         if is_wide:
             return
@@ -135,7 +135,7 @@ class CsvText:
             line = len(re.split(rb"\r\n|\r|\n", head[: head.index(b"\x00")]))
             raise DataRejected(
                 f"{self.name}: line {line:,} holds a NUL character (a zero byte), which no text "
-                "has: let the producer write the file anew without it"
+                "has: have the producer write the file again without it"
             )
 
     def _refuse_other_separator(self, header: list[str], second: list[str]) -> None:
@@ -211,7 +211,7 @@ class CsvText:
         return self._longest_row()
 
     def not_encoded(self) -> DataRejected:
-        """Return the error for bytes that are no text in the encoding."""
+        """Return the error for bytes that are not text in the encoding."""
         encoding = self.dialect.encoding
         where = ""
         try:
@@ -223,7 +223,7 @@ class CsvText:
                         where = f"line {number:,} "
                         break
         except (OSError, EOFError):
-            pass  # what cannot be unpacked is told without its line
+            pass  # what cannot be unpacked is reported without its line
         hint = "Latin-1 and Windows files need data.csv.encoding: latin-1 or cp1252"
         return DataRejected(f"{self.name}: {where}is not text in {encoding.upper()}: {hint}")
 
@@ -287,15 +287,15 @@ class CsvText:
         return BadCells(column, rule, len(rows), int(rows[0]))
 
     def broken(self, found: list[BadCells]) -> DataRejected:
-        """Return the error that tells of all cells that are not what the contract says."""
+        """Return the error that lists all cells that break the contract."""
         if not found:  # the parser knows better than we do why
             return DataRejected(f"{self.name}: cells are not of the type the contract declares")
-        told = [
+        violations = [
             f"{bad.column}: {self.name}: {bad.rows:,} {'cell' if bad.rows == 1 else 'cells'}, the "
             f"first in {self.line_of(bad.first)}, {bad.rule}"
             for bad in found
         ]
-        return refused(told)
+        return refused(violations)
 
 
 def cells_of_other_types(
@@ -306,7 +306,7 @@ def cells_of_other_types(
     Args:
         text: the file.
         texts: its cells, all of them as text.
-        types: as what the columns were to be parsed.
+        types: the types that the columns were to be parsed as.
         decimal: the decimal sign.
     """
     found = []
@@ -351,13 +351,13 @@ def _not_of(cells: pa.ChunkedArray, wanted: pa.DataType, decimal: str) -> pa.Chu
 
 
 def _hint(bad: pa.ChunkedArray, decimal: str) -> str:
-    """Return which setting would read most of the cells, in words."""
+    """Return which setting would read most of the cells, as the end of a sentence."""
     other = "," if decimal == "." else "."
     looks = {
         rf"^-?[0-9]+\{other}[0-9]+$": f"; decimals look written with {other!r}: set "
         "data.csv.decimal",
         f"^{MISSING_WORDS}$": f"; {NAME_MISSING}",
-        r"^-?[0-9]+\.0*$": "; they are written with a decimal point: declare float, or let the "
+        r"^-?[0-9]+\.0*$": "; they are written with a decimal point: declare float, or have the "
         "producer write whole numbers",
     }
     for pattern, hint in looks.items():

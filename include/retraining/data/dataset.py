@@ -35,7 +35,7 @@ def read_dataset(
     Args:
         store: where relative addresses start.
         delivery: as pinned.
-        reading: as what the columns are read.
+        reading: how the columns are read.
         columns: which to read and in which order; None for all.
 
     Raises:
@@ -65,10 +65,10 @@ def read_dataset(
 
 
 def _joined(tables: list[pa.Table], delivery: Delivery) -> pa.Table:
-    """Return the rows of all files, and let go of the files."""
+    """Return the rows of all files, and release the files' own tables."""
     if not any(table.num_rows for table in tables):
         raise DataRejected(f"the delivery has no rows: {_of_files(delivery)}")
-    # A part without rows says nothing of the types that the contract leaves open.
+    # A part without rows says nothing about the types that the contract leaves open.
     parts = [table for table in tables if table.num_rows]
     tables.clear()
     try:
@@ -95,7 +95,7 @@ def _of_files(delivery: Delivery) -> str:
 
 @contextmanager
 def _verified(store: Store, folder: str, file: PinnedFile) -> Iterator[Path]:
-    """Give a local path to a file whose content is the pinned one for as long as it is read."""
+    """Yield a local path to a file, which has the pinned content for as long as it is read."""
     key = f"{folder}/{file.name}".lstrip("/")
     refuse_link(store, key)
     local = store.local_path(key)
@@ -151,23 +151,23 @@ def _refuse_other_columns(delivery: Delivery, found: list[list[str]], reading: R
     for file, names in zip(delivery.files, found, strict=True):
         first = delivery.files[0].name
         lacking = {"it": set(found[0]) - set(names), first: set(names) - set(found[0])}
-        told = [
+        differences = [
             f"{who} lacks {_known(columns, reading)}" for who, columns in lacking.items() if columns
         ]
-        if told:
+        if differences:
             raise DataRejected(
-                f"{file.name}: its columns are not those of {first}: {'; '.join(told)}"
+                f"{file.name}: its columns are not those of {first}: {'; '.join(differences)}"
             )
 
 
 def _known(columns: set[str], reading: Reading) -> str:
     """Return the names of columns that the contract knows, and how many others there are."""
-    told = sorted(name for name in columns if reading.types.declares(name))[:5]
-    others = len(columns) - len(told)
+    known = sorted(name for name in columns if reading.types.declares(name))[:5]
+    others = len(columns) - len(known)
     if others:
         unknown = f"column{'s' if others > 1 else ''} that the contract does not know"
-        told.append(f"{others:,} {'more' if told else unknown}")
-    return ", ".join(told)
+        known.append(f"{others:,} {'more' if known else unknown}")
+    return ", ".join(known)
 
 
 def _one_line(error: Exception) -> str:

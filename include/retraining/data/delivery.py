@@ -5,10 +5,10 @@ A producer writes its files first and a flag last. The flag is a plain file (`re
 
     {"files": [{"name": "part-0.csv", "size": 123, "sha256": "…"}]}
 
-What else a producer writes into a manifest is its own and is not read.
+Any other key in a manifest belongs to the producer and is not read.
 
-A flag is never proof: every look goes to the files themselves. What a person or a program can
-put into a manifest is refused before anything is read when it could leave the delivery's folder.
+A flag is never proof: every inspection goes to the files themselves. A manifest entry that could
+lead out of the delivery's folder is refused before anything is read.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ DATA_ENDINGS = (*CSV_ENDINGS, ".parquet")
 
 
 class ListedFile(Document):
-    """One file that a producer's manifest lists. What else a producer says of it is its own."""
+    """One file that a producer's manifest lists. Other keys belong to the producer."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -55,7 +55,7 @@ class ListedFile(Document):
 
 
 class ProducerManifest(Document):
-    """A flag that lists the delivery's files. Keys that are not ours are the producer's own."""
+    """A flag that lists the delivery's files. Other keys belong to the producer."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -64,18 +64,18 @@ class ProducerManifest(Document):
 
 @dataclass(frozen=True)
 class DeliveryState:
-    """What one look at a delivery found."""
+    """The result of one inspection of a delivery."""
 
     is_complete: bool
     reason: str
-    """One sentence: what is there, or what is still waited for."""
+    """One sentence: what has arrived, or what is still missing."""
     flag: Flag | None
     """The flag, where there is one."""
 
 
 @dataclass(frozen=True)
 class _Place:
-    """A folder of a store, with the address that a person would name it by."""
+    """A folder of a store, with the address it was configured by."""
 
     store: Store
     folder: str
@@ -110,7 +110,7 @@ def flag_uri(store: Store, config: ModelConfig, date: date) -> str:
 def inspect_delivery(
     store: Store, config: ModelConfig, date: date, *, consumed: str | None
 ) -> DeliveryState:
-    """Look whether a delivery is complete. Reads listings and the flag, never the data.
+    """Check whether a delivery is complete. Reads listings and the flag, never the data.
 
     Args:
         store: where relative addresses start.
@@ -120,7 +120,7 @@ def inspect_delivery(
             has it does not count. Without effect on a dated flag.
 
     Raises:
-        DeliveryError: for what no waiting can heal: a manifest that lists a path outside the
+        DeliveryError: for what waiting cannot fix: a manifest that lists a path outside the
             delivery, a symbolic link, CSV beside Parquet. It says which flag named the delivery.
         StorageError: when the store refuses or does not answer.
     """
@@ -187,8 +187,8 @@ def open_location(store: Store, location: str) -> tuple[Store, str]:
         return store.sibling(location), ""
     except MissingFolder as error:
         raise MissingFolder(
-            f"{location}: there is no such folder to take a delivery from: mount its disk, let the "
-            "producer make it, or mend the address in the model's YAML"
+            f"{location}: there is no such folder to take a delivery from: mount its disk, have "
+            "the producer create it, or correct the address in the model's YAML"
         ) from error
 
 
@@ -214,7 +214,7 @@ def _refuse_escape(store: Store, key: str) -> None:
 def _complete_files(
     store: Store, config: ModelConfig, date: date, flag: ObjectInfo
 ) -> tuple[_File, ...]:
-    """Return the delivery's files, sorted by name, or raise what is still waited for."""
+    """Return the delivery's files, sorted by name, or raise `_Waiting` for what is missing."""
     place = _data_place(store, config, date)
     flag_place, flag_name = _flag_place(store, config, date)
     listed = None
@@ -273,7 +273,7 @@ def _listed_files(
 
 
 def _read_manifest(place: _Place, name: str, size: int) -> tuple[ListedFile, ...]:
-    """Parse the producer's manifest strictly; a half-written one is waited for.
+    """Parse the producer's manifest strictly; an incomplete one may still be being written.
 
     Raises:
         DeliveryError: naming the entry that is refused.
@@ -335,7 +335,7 @@ def _inspect_flag(store: Store, config: ModelConfig, date: date) -> tuple[Flag, 
 
 @contextmanager
 def _refusing(flag: Flag) -> Iterator[None]:
-    """Say of a delivery that is refused which flag named it."""
+    """Add to a refusal which flag announced the delivery."""
     try:
         yield
     except DeliveryError as error:
@@ -387,7 +387,7 @@ def _flag_place(store: Store, config: ModelConfig, date: date) -> tuple[_Place, 
 
 
 def _open_or_wait(store: Store, uri: str) -> tuple[Store, str]:
-    """Open an absolute address; a folder that is not there yet is waited for."""
+    """Open an absolute address; a missing folder means that the delivery has not arrived."""
     try:
         return open_location(store, uri)
     except StorageError as error:

@@ -1,4 +1,4 @@
-"""What lies in a delivery's folder, as whoever waits for it should read it."""
+"""What a delivery's folder holds, as one sentence for the log of the waiting task."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Rules about a delivery's columns and about several columns at once.
 
 The header of a file may be its first row, when its producer left the header out. A name is
-therefore only told when it is one of the contract's; any other column is told by its position.
+therefore only shown when the contract has it; any other column is named by its position.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from include.retraining.data.violations import (
 )
 
 EXAMPLES = 5
-# Comparing each missing name with each unknown one is for headers that people can read.
+# Missing names are compared with unknown ones only in headers short enough to read.
 MAX_COMPARED = 10_000
 
 

@@ -1,4 +1,4 @@
-"""A sketch of a set of keys: a few kilobytes that tell how much two sets of any size overlap.
+"""A sketch of a set of keys: a few kilobytes that estimate how much two sets of any size overlap.
 
 It holds the `SIZE` smallest 64-bit hashes of the keys (Bar-Yossef et al., RANDOM 2002, "k minimum
 values"): a random sample of the set, and the same one wherever the same keys are. A set of at most
@@ -56,7 +56,7 @@ class KeySketch(Document):
 
 @dataclass(frozen=True)
 class Overlap:
-    """How many keys of one set are in another, as far as two sketches tell."""
+    """How many keys of one set are in another, as estimated from two sketches."""
 
     looked_up: int
     """Keys of the first set that could be looked up in the second: a random sample of the first."""

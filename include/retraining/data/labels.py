@@ -62,7 +62,7 @@ def _class_name(value: Any) -> Class:
 
 
 def is_class(values: Array, name: Class | None) -> Array:
-    """Return which of some classes are the one that is named, in whatever form they come."""
+    """Return which of some classes equal the named one, whether as text or as a number."""
     codes, different = pd.factorize(values, use_na_sentinel=False)
     (wanted,) = class_names([name])
     return np.array([one == wanted for one in class_names(different)], dtype=bool)[codes]

@@ -1,7 +1,7 @@
-"""Reading one Parquet file, and saying what is wrong with one that cannot be read.
+"""Reading one Parquet file, and explaining what is wrong with one that cannot be read.
 
 Arrow reports damage as any of its exceptions or as a bare `OSError`, and without the column. What
-people are told is ours: file, column and rows, found by reading the columns one by one. Arrow's own
+is reported is ours: file, column and rows, found by reading the columns one by one. Arrow's own
 words may hold a cell and stay in the task's log.
 """
 
@@ -32,7 +32,7 @@ def open_parquet(path: Path, name: str) -> pq.ParquetFile:
 
     Args:
         path: where it lies on this machine.
-        name: as people know it.
+        name: for error messages.
 
     Raises:
         DataRejected: naming the file and what is wrong with it.
@@ -44,12 +44,12 @@ def open_parquet(path: Path, name: str) -> pq.ParquetFile:
 
 
 def read_columns(parquet: pq.ParquetFile, columns: Sequence[str], name: str) -> pa.Table:
-    """Read some columns, and see that their text is text.
+    """Read some columns, and check that their text is valid.
 
     Args:
         parquet: an open file.
         columns: which, in order.
-        name: of the file, as people know it.
+        name: of the file, for error messages.
 
     Raises:
         DataRejected: naming the file, the column and the rows.
@@ -94,7 +94,7 @@ def _check_text(column: pa.ChunkedArray, where: str) -> None:
             at = re.search(r"Invalid UTF8 sequence at string index (\d+)", str(error))
             row = f" in row {first + int(at[1]) + 1:,}" if at else ""
             raise DataRejected(
-                f"{where}: is not text in UTF-8{row}: let the producer write UTF-8"
+                f"{where}: is not text in UTF-8{row}: have the producer write UTF-8"
                 if "UTF8" in str(error)
                 else f"{where}: is not readable as Parquet: {_OTHER_CAUSE}"
             ) from error
@@ -114,11 +114,11 @@ def _explained(name: str) -> Iterator[None]:
 
 
 def _raise_unless_damage(error: Exception) -> None:
-    """Let pass what is not the file's fault: too little memory, or a disk that fails (`errno`)."""
+    """Raise what is not the file's fault: too little memory, or a failing disk (`errno`)."""
     if isinstance(error, MemoryError) or getattr(error, "errno", None) is not None:
         raise error
 
 
 def _cause(error: Exception) -> str:
     said = str(error).lower()
-    return next((told for sign, told in _CAUSES.items() if re.search(sign, said)), _OTHER_CAUSE)
+    return next((cause for sign, cause in _CAUSES.items() if re.search(sign, said)), _OTHER_CAUSE)

@@ -1,4 +1,4 @@
-"""How people are told that a delivery breaks its contract: on one line, which fits everywhere.
+"""The error for a delivery that breaks its contract: one line, which fits everywhere.
 
 The same line ends the task's log, explains the failed attempt, and is the reason in the decision
 record, the message and `why`. So it numbers what is broken and ends between two of them.
@@ -27,10 +27,10 @@ def refused(violations: Sequence[str]) -> DataRejected:
     Args:
         violations: at least one, without any value of a cell.
     """
-    told = [truncate(violation, LENGTH) for violation in violations[:MAX_LOGGED]]
+    shown = [truncate(violation, LENGTH) for violation in violations[:MAX_LOGGED]]
     if len(violations) == 1:
-        return DataRejected(f"the data breaks its contract: {told[0]}")
-    numbered = [f"({number}) {violation}" for number, violation in enumerate(told, start=1)]
+        return DataRejected(f"the data breaks its contract: {shown[0]}")
+    numbered = [f"({number}) {violation}" for number, violation in enumerate(shown, start=1)]
     lengths = accumulate(len(f"{one}; ") for one in numbered)
     fitting = max(1, sum(length <= LENGTH for length in lengths))
     text = "; ".join(numbered[:fitting])

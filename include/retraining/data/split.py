@@ -1,8 +1,8 @@
 """Which rows are the holdout: by a hash of each row's key, or by time.
 
 By key, a row is in the holdout when its hash lies below the fraction of the hash's range. The hash
-looks at nothing but the salt and the key, so a row stays where it is whatever else is delivered, in
-any order and any format. It is this, on unsigned 64-bit integers that wrap around:
+depends on nothing but the salt and the key, so a row stays on its side no matter what else is
+delivered, in which order and in which format. On unsigned 64-bit integers that wrap around, it is:
 
 - a key counts by its text as it stands in the file (`key_texts`). A text that is a whole number of
   at most 18 digits, written without a sign, a point or zeros before it, counts as that number, so
@@ -96,7 +96,7 @@ def key_texts(keys: pd.Series[Any]) -> pa.LargeStringArray:
 def key_values(keys: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return keys as whole numbers where all of them are, else as texts.
 
-    In whatever form they came: the same keys are the same values then, from CSV and from Parquet.
+    The same keys get the same values, whether they come from CSV or from Parquet.
     """
     texts = key_texts(pd.Series(keys))
     if pc.all(pc.match_substring_regex(texts, WHOLE_NUMBER)).as_py():

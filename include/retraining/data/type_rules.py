@@ -47,10 +47,10 @@ def _fits(values: pd.Series[Any], column: Any) -> bool:
         )
     if declared == "object":  # as text was before pandas had a type for it
         return isinstance(values.dtype, pd.StringDtype)
-    if declared == "datetime64[ns]":  # times have whatever unit can hold them
+    if declared == "datetime64[ns]":  # times have any unit that can hold them
         return isinstance(values.dtype, np.dtype) and values.dtype.kind == "M"
     if declared.startswith(("int", "uint")) and not column.nullable:
-        return _is_whole_but_missing(values)  # told of as missing
+        return _is_whole_but_missing(values)  # reported as missing
     return False
 
 
@@ -72,7 +72,7 @@ def type_hint(declared: Any, values: pd.Series[Any]) -> str:
     """Return what could be done about a column of another type, to be put behind the rule."""
     arrow, found = _arrow(values), str(values.dtype)
     if arrow is not None and pa.types.is_decimal(arrow):
-        return ": declare a decimal, or let the producer write a double"
+        return ": declare a decimal, or have the producer write a double"
     if type_word(declared).startswith("int") and _is_whole_but_missing(values):
         return " because cells are missing: declare pd.Int64Dtype or float"
     if isinstance(values.dtype, pd.DatetimeTZDtype):

@@ -1,4 +1,4 @@
-"""What a delivery is held against, and how a broken rule is told.
+"""What a delivery is checked against, and how a broken rule is reported.
 
 A violation names the column, the rule, the number of rows and some of their keys, and never a value
 of a cell: columns may be protected.
@@ -57,7 +57,7 @@ class Violation:
 
 @dataclass(frozen=True)
 class Expectations:
-    """What a delivery is held against, besides its own content."""
+    """What a delivery is checked against, besides its own content."""
 
     config: ModelConfig
     schema: pa.DataFrameSchema
@@ -95,7 +95,7 @@ def rows_breaking(
 
     Args:
         frame: the delivery.
-        expected: what it is held against.
+        expected: what it is checked against.
         column: that the rule is about; None for a rule about several.
         rule: in words.
         failing: which rows break it.

@@ -1,4 +1,4 @@
-"""Numbers, text and Markdown as people read them.
+"""Numbers, text and Markdown, formatted for readers.
 
 It knows nothing of models or runs. Start at `numbers.py`.
 """

@@ -1,4 +1,4 @@
-"""Markdown that shows what data and configuration say, whatever characters are in it."""
+"""Markdown that shows text from data and configuration literally, special characters included."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numbers and metric names as people read them."""
+"""Numbers and metric names, formatted for readers."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ def metric_name(metric: str) -> str:
 
 
 def is_error(metric: str) -> bool:
-    """Return whether people read the metric as an error, of which less is better."""
+    """Return whether the metric is shown as an error, of which less is better."""
     return metric.startswith("neg_")
 
 
 def metric_value(metric: str, value: float) -> float:
-    """Return a metric's value as people read it: an error is positive."""
+    """Return a metric's value as it is shown: an error is positive."""
     return -value if is_error(metric) else value
 
 
@@ -33,7 +33,7 @@ def number(value: float, digits: int = 4) -> str:
 def distinguishable(value: float, limit: float) -> tuple[str, str]:
     """Return two numbers with as many digits as it takes to see which is greater.
 
-    Four digits are enough unless 0.79996 must be told from 0.8.
+    Four digits are enough unless 0.79996 must be distinguished from 0.8.
     """
     for digits in (4, 7, 10):
         texts = number(value, digits), number(limit, digits)
@@ -43,12 +43,12 @@ def distinguishable(value: float, limit: float) -> tuple[str, str]:
 
 
 def better_direction(metric: str) -> str:
-    """Return the direction in which a metric is better, in words."""
+    """Return on which side of a limit a metric is better: `above` or `below`."""
     return "below" if is_error(metric) else "above"
 
 
 def at_least_words(metric: str, what: str, value: float, limit: float, must: str) -> str:
-    """Say what a metric is and what it has to be; an error has to be at most, not at least.
+    """Describe a metric's value and its limit; error metrics have an upper bound.
 
     Args:
         metric: the scorer's name.

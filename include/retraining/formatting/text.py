@@ -1,6 +1,6 @@
-"""Text without what cannot be seen: it could hide a word, turn a line round, or break a database.
+"""Text without invisible characters, which could hide a word, reverse a line or break a database.
 
-Data, file names and what people type may hold any character. PostgreSQL takes no NUL in JSON, a
+Data, file names and user input may hold any character. PostgreSQL takes no NUL in JSON, a
 terminal obeys control characters, and a right-to-left mark shows a text otherwise than it is.
 """
 
@@ -19,9 +19,9 @@ _DROPPED = re.compile(
 
 
 def visible(text: str) -> str:
-    r"""Return ``text`` with control characters by their number, as in `\x00`.
+    r"""Return ``text`` with control characters escaped, as in `\x00`.
 
-    What else nobody sees is dropped. Tabs and ends of lines stay.
+    Other invisible characters are dropped. Tabs and line ends stay.
     """
     text = _DROPPED.sub("", text.replace("\r\n", "\n"))
     return _SHOWN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

@@ -16,15 +16,15 @@ models/NAME/runs/RUN/jobs/001.json …              the jobs elsewhere: claimed,
 models/NAME/runs/RUN/evaluation.json              the evaluation report
 models/NAME/runs/RUN/predictions.parquet          what each version predicted on the holdout
 models/NAME/runs/RUN/verdict-CLEAR.json           the gate's answer
-models/NAME/runs/RUN/approval-CLEAR.json          a person's answer, where one is asked
+models/NAME/runs/RUN/approval-CLEAR.json          the answer to a manual approval
 models/NAME/runs/RUN/card/…                       the model card and its plots
 models/NAME/decisions/RUN.CLEAR.json              the decision record
 outbox/KEY.json, KEY.claim-N.json, KEY.sent.json  notices
-watch/NAME.json, watch/airflow.json               what is raised of a model, and of Airflow
-watch/last.json                                   the last look of the watch
+watch/NAME.json, watch/airflow.json               the alarms of a model, and of Airflow
+watch/last.json                                   the heartbeat of `watch_models`
 
 RUN starts with the time the run was due, so that a listing is in time order. A run that was cleared
-after its data, its code or its rules were mended is planned again in a folder of its own, RUN.2,
+after its data, code or rules were corrected is planned again in its own folder, RUN.2,
 RUN.3 …: nothing of an earlier plan is ever edited. Decisions keep the run's own name.
 """
 
@@ -50,7 +50,7 @@ def watch_key(place: str) -> str:
 
 
 def run_key(run_id: str, run_after: datetime) -> str:
-    """Return the name of a run's folder: its time, its id made safe, and a hash that tells apart.
+    """Return the name of a run's folder: its time, its id made safe, and a hash for uniqueness.
 
     Args:
         run_id: Airflow's id of the run.
@@ -122,7 +122,7 @@ class RunPaths:
 
     @property
     def first_plan(self) -> str:
-        """The run's own name, whatever plan this is."""
+        """The run's own name, the same for each of its plans."""
         return re.sub(r"(-[0-9a-f]{8})\.\d+$", r"\1", self.run)
 
     def next_plan(self) -> Self:
@@ -132,7 +132,7 @@ class RunPaths:
 
     @property
     def begun(self) -> str:
-        """That the run began, whatever became of it; of its first plan's folder."""
+        """Marker that the run started; lies in its first plan's folder."""
         return f"{RunPaths(self.model, self.first_plan).folder}/begun.json"
 
     def goes_on(self, clear: int) -> str:
@@ -167,7 +167,7 @@ class RunPaths:
         return f"{self.folder}/jobs/{number:03d}.json"
 
     def job_started(self, number: int) -> str:
-        """Who runs a claimed job, or that nobody may any more."""
+        """Who runs a claimed job, or that its claim is void."""
         return f"{self.folder}/jobs/{number:03d}.started.json"
 
     def jobs_ended(self, clear: int) -> str:

@@ -1,4 +1,4 @@
-"""The marker that tells a store from an empty or wrong place."""
+"""The marker that distinguishes a store from an empty or wrong place."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _open(uri: str | None, options: Mapping[str, str] | None) -> Store:
 
 
 def require_initialised(store: Store) -> None:
-    """Refuse a place that nobody made a store: an empty one is a wrong address, not a new model.
+    """Refuse a place that was never initialised: empty, it is a wrong address, not a new model.
 
     Raises:
         StoreNotInitialised: when there is no readable marker.

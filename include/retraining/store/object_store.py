@@ -75,7 +75,7 @@ class Store:
             uri: `file:///folder`, `s3://bucket/prefix`, `gs://…` or `az://…`.
             options: obstore's settings by their environment names (`AWS_REGION`, …); what is
                 not given is taken from the environment. Values are secrets and never shown.
-            patience: how long to ask a bucket that does not answer; a person waits shorter.
+            patience: how long to retry a bucket that does not answer; shorter where someone waits.
         """
         self.uri = uri.rstrip("/")
         self.options = dict(options or {})
@@ -153,7 +153,7 @@ class Store:
             if unusable:
                 raise UnusableKey(_why_unusable(where, unusable[1])) from error
             reason = said.replace("\n", " ")
-            if re.search(r"status code: 40[13]\b", reason):  # a listing has no error of its own
+            if re.search(r"status code: 40[13]\b", reason):  # a listing has no error type for it
                 raise StoreRefused(f"{where}: {_DENIED}") from error
             if "NoSuchBucket" in reason:
                 raise StoreRefused(f"{self.uri}: there is no such bucket") from error

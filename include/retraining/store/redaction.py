@@ -1,4 +1,4 @@
-"""Removing secrets from what people read: records, notices, errors."""
+"""Removing secrets from text that leaves the process: records, notices, errors."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def redact(text: str, options: Mapping[str, str] | None = None) -> str:
     as `password=`, and the values of the store's options that name a secret.
 
     Args:
-        text: what people will read.
+        text: that is to be shown or stored.
         options: of the store (`Store.options`); those of a job's environment are always masked.
     """
     text = mask_own(visible(text), options or {})
@@ -71,7 +71,7 @@ def mask_own(text: str, options: Mapping[str, str]) -> str:
     For what a model's code prints, in which much may look like a secret and is none.
 
     Args:
-        text: what people will read.
+        text: that is to be shown or stored.
         options: as for `redact`.
     """
     return masking(options)(text)

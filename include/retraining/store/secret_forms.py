@@ -13,12 +13,12 @@ MIN_LENGTH = 5
 """As with Airflow's masker: anything shorter would mask words that are no secret."""
 MIN_ENCODED_LENGTH = 8
 MIN_LINE_LENGTH = 16
-# A setting that is only switched, and is no secret whatever its name.
+# Values of a switch, which are no secrets even under a secret's name.
 _SWITCHES = frozenset({"true", "false"})
 
 
 def forms_of(secret: str) -> set[str]:
-    """Return all texts to look for where a secret must not be read.
+    """Return all texts to search for where a secret must not appear.
 
     As it is, escaped as in JSON, in an address (`%2B`), in hex, and in base64 whatever stands
     before it, as `user:` does in HTTP's basic authentication. Of a secret in several lines each

@@ -1,4 +1,4 @@
-"""Which names are names of secrets: the one list, for settings and for text that people read."""
+"""Which names are names of secrets: the one list, for settings and for text that is shown."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KEYS = ("account", "access", "api", "encryption", "private", "shared", "signing"
 _MORE = r"[\w-]{0,60}"
 _SHORT = rf"(?:{_MORE}[_-])?(?:{'|'.join(SHORT_WORDS)})(?:[_-]{_MORE})?"
 PATTERN = rf"(?:{_MORE}(?:{'|'.join(WORDS)}|(?:{'|'.join(KEYS)})[_-]?key){_MORE}|{_SHORT})"
-"""For a secret's name within any text, whatever its case."""
+"""Matches a secret's name within any text, in upper or lower case."""
 
 
 def is_secret_name(name: str) -> bool:

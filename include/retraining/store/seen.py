@@ -1,4 +1,4 @@
-"""An object of the store, as somebody saw it."""
+"""An object of the store, as it was when it was read."""
 
 from __future__ import annotations
 

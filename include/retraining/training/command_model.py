@@ -67,7 +67,7 @@ class ExternalModel:
     """What training left, by its path in the model's folder."""
 
     def predictions(self, rows: pd.DataFrame) -> Predictions:
-        """Run the command on some rows, in a folder of its own.
+        """Run the command on some rows, in its own folder.
 
         Raises:
             TrainingError: when it fails, or does not answer as it must.
@@ -258,7 +258,7 @@ def _ended(exit_code: int) -> str:
 def _end_what_it_left(home: Path) -> None:
     """Kill what a command started and did not end: what still has its HOME in its environment.
 
-    Linux only; elsewhere it goes on until the job ends.
+    Linux only; elsewhere it runs until the job ends.
     """
     mark = f"HOME={home}".encode()
     for _ in range(100):

@@ -61,7 +61,7 @@ def fit(store: Store, run: RunManifest, config: ModelConfig) -> Fitted:
     mask = holdout_mask(frame, config)
     split = split_used(frame, mask, config)
     labels = label_values(frame[config.data.label], config.problem)
-    # One copy of the training part, and the whole delivery is let go before the fit.
+    # One copy of the training part; the whole delivery is released before the fit.
     keys, rows = frame[config.data.key], frame[list(code.features)]
     del frame
     used = rows_used(keys, rows, labels, mask)
@@ -125,7 +125,7 @@ def _fit(
 ) -> Any:
     """Return the fitted estimator."""
     entry_point = config.training.entry_point
-    random.seed(seed)  # for estimators that draw from a global generator, whatever they are given
+    random.seed(seed)  # for estimators that draw from a global generator regardless
     np.random.seed(seed)
     with model_errors(config, f"{entry_point}({seed})", has_data=False):
         estimator = build_estimator(seed)

@@ -1,4 +1,4 @@
-"""What every model's predictions must be, in whatever language it is written."""
+"""What the predictions of every model must satisfy, in any language."""
 
 from __future__ import annotations
 

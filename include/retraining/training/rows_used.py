@@ -103,7 +103,7 @@ def has_seen(
         return None
     return (
         f"it was trained on about {share:.0%} of this holdout's rows, under other keys: the keys "
-        "were written anew, so that rows changed sides"
+        "were rewritten, so that rows changed sides"
     )
 
 

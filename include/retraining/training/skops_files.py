@@ -45,7 +45,7 @@ def load_saved(data: bytes, where: str, trusted: Collection[str]) -> Any:
         trusted: reviewed types beyond skops' own list.
 
     Raises:
-        ArtifactError: when it is no skops file, or holds a type that nobody reviewed.
+        ArtifactError: when it is not a skops file, or holds an unreviewed type.
     """
     import skops.io
     from skops.io.exceptions import UntrustedTypesFoundException
@@ -56,7 +56,7 @@ def load_saved(data: bytes, where: str, trusted: Collection[str]) -> Any:
         needed = skops.io.get_untrusted_types(data=data)
         unknown = set(needed) - set(trusted) - REVIEWED_TYPES
         raise ArtifactError(unreviewed_types(where, unknown)) from error
-    except Exception as error:  # skops raises whatever a damaged file leads it to
+    except Exception as error:  # skops raises any error on a damaged file
         if exhausted(error) is not None:
             raise
         raise ArtifactError(
@@ -65,9 +65,9 @@ def load_saved(data: bytes, where: str, trusted: Collection[str]) -> Any:
 
 
 def unreviewed_types(where: str, types: Collection[str]) -> str:
-    """Return the sentence for a model that holds types nobody reviewed."""
+    """Return the sentence for a model that holds unreviewed types."""
     return (
-        f"{where}: holds types that nobody reviewed: {', '.join(sorted(types))}. Loading a model "
+        f"{where}: holds unreviewed types: {', '.join(sorted(types))}. Loading a model "
         "runs their code: after a review, list them in training.trusted_types, and clear the run "
         "from plan_run on (a run that is planned keeps the list it was planned with)"
     )

@@ -1,4 +1,4 @@
-"""Trained once: a version's training is claimed under its fingerprint, whatever run or backend.
+"""A version is trained once: the training is claimed by fingerprint, across runs and backends.
 
 Runs of a backfill, or a run that follows one whose job could not be ended, may be about to train
 the same data with the same code and configuration. So a job claims the training of its version
@@ -47,7 +47,7 @@ class TrainingClaim(Document):
 
 
 class Beat(Document):
-    """That a claimed training goes on: written anew with another count, again and again."""
+    """Heartbeat of a claimed training: rewritten with a higher count while it runs."""
 
     count: int
 
@@ -62,7 +62,7 @@ class TrainingEnd(Document):
 
 @dataclass(frozen=True)
 class Claimed:
-    """A claim that nobody has ended, and its last beat."""
+    """A claim that has not ended, and its last beat."""
 
     claim: TrainingClaim
     beat: int
@@ -97,12 +97,12 @@ class TrainingClaims:
     def hold(self, *, run_id: str, plan: str, attempt: str) -> Iterator[TrainingClaim]:
         """Hold the right to train the version for as long as the block lasts.
 
-        A claim of the same plan is an earlier attempt's, which is over: nobody waits for that.
+        A claim of the same plan is an earlier attempt's, which is over: it is not waited for.
 
         Args:
             run_id: of the run that wants to train.
             plan: the folder of the run's plan.
-            attempt: the job's own word.
+            attempt: the job's attempt id.
 
         Raises:
             TrainingElsewhere: when another run trains this version now.
@@ -145,7 +145,7 @@ class TrainingClaims:
         """Return when a claim's beat has stopped or it was ended.
 
         Raises:
-            TrainingElsewhere: when it goes on.
+            TrainingElsewhere: when it is still running.
         """
         claim = held.claim
         until = time.monotonic() + self.silence_seconds
@@ -157,7 +157,7 @@ class TrainingClaims:
             if now.beat != held.beat:
                 raise TrainingElsewhere(
                     f"run {claim.run_id} trains this very version {self.version} (the same data, "
-                    "code and configuration); this run goes on when that training is over"
+                    "code and configuration); this run continues when that training is over"
                 )
         log.warning(
             "run %s claimed the training of version %s and is silent since %.0f s: it is over",
@@ -172,7 +172,7 @@ class TrainingClaims:
             count += 1
             try:
                 self.store.write(self._key(number, "beat"), Beat(count=count).to_bytes())
-            except StorageError as error:  # the next one may succeed; the training goes on
+            except StorageError as error:  # the next one may succeed; the training continues
                 log.warning("the beat of this training could not be written: %s", error)
             over.wait(self.beat_seconds)
 

@@ -806,7 +806,7 @@ def test_a_bad_frame_that_passes_fails_the_run(monkeypatch: pytest.MonkeyPatch, 
 def test_a_validator_that_checks_nothing_fails_the_run(monkeypatch: pytest.MonkeyPatch):
     """No violations at all is not a yes (B12)."""
     monkeypatch.setattr(canary, "find_violations", lambda frame, expected: [])
-    with pytest.raises(ConfigError, match="its yes means nothing"):
+    with pytest.raises(ConfigError, match="it proves nothing"):
         refused(apples.harvest())
 
 
