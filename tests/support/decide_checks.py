@@ -12,6 +12,7 @@ import pytest
 
 from include.retraining.exceptions import RetrainingError
 from include.retraining.registry.promotion_log import PromotionLog
+from include.retraining.runs.manifest import read_manifest
 from include.retraining.store import layout
 from include.retraining.store.object_store import Store
 from tests.support.run_factory import CONFIG, MODEL, plant_run, run_ref, version_name
@@ -357,6 +358,21 @@ def another_runs_results_decide_nothing(code: Any, store: Store) -> None:
         code.check_quality(store, run_ref(2))
 
 
+def other_code_judges_nothing(code: Any, store: Store) -> None:
+    """A run is judged by the code that it was planned with, and one of before by any."""
+    for number, judge, is_judged in ((1, "0" * 64, False), (2, None, True)):
+        run = plant_run(store, number)
+        manifest = read_manifest(store, run.paths)
+        pinned = manifest.code.model_copy(update={"judging_digest": judge})
+        altered = manifest.model_copy(update={"code": pinned})
+        store.write(run.paths.manifest, altered.to_bytes())
+        if is_judged:
+            assert code.check_quality(store, run).passed
+        else:
+            with pytest.raises(RetrainingError, match="the code that judges changed"):
+                code.check_quality(store, run)
+
+
 CHECKS: tuple[Callable[[Any, Store], None], ...] = (
     a_good_challenger_is_promoted,
     a_bad_challenger_is_refused,
@@ -385,4 +401,5 @@ CHECKS: tuple[Callable[[Any, Store], None], ...] = (
     an_empty_place_has_no_first_model,
     the_rules_of_the_plan_count,
     another_runs_results_decide_nothing,
+    other_code_judges_nothing,
 )

@@ -16,6 +16,7 @@ from include.retraining.documents import sha256_of
 from include.retraining.gate.report import EvaluationReport
 from include.retraining.registry.promotion_log import PromotionLog
 from include.retraining.registry.versions import Library, VersionManifest
+from include.retraining.runs.code import judging_digest
 from include.retraining.runs.manifest import (
     Code,
     Delivery,
@@ -41,7 +42,14 @@ from tests.support.gate_checks import STRICT_POLICY, make_report
 MODEL = "toy_model"
 FLAG_URI = "s3://landing/toy/ready.flag"
 START = datetime(2026, 1, 1, 6, tzinfo=UTC)
-CODE = Code(core_digest="c" * 64, model_digest="d" * 64, lock_digest="e" * 64, python="3.12")
+CODE = Code(
+    core_digest="c" * 64,
+    model_digest="d" * 64,
+    lock_digest="e" * 64,
+    python="3.12",
+    training_digest="f" * 64,
+    judging_digest=judging_digest(),
+)
 COST = Cost(seconds=1.0, peak_memory_bytes=1000)
 CONFIG = ModelConfig.model_validate({
     "name": MODEL,

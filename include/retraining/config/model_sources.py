@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
 from include.retraining.exceptions import ConfigError
 from include.retraining.plain_files import plain_files
 
+ROOT = "include"
 MODELS = "include.models"
+CORE = "include.retraining."
 
 
 def model_file(model: str) -> Path:
@@ -36,10 +38,11 @@ def model_file(model: str) -> Path:
 
 
 def model_sources(model: str) -> dict[str, bytes]:
-    """Return a model's file and everything below `include.models` that it imports, by path.
+    """Return a model's file and everything of ours that it imports but the core, by path.
 
     What is imported is a model's file, a module of helpers, or a package: then all its files count,
-    whichever of them are used. An import whose name is made while the code runs is not seen.
+    whichever of them are used. What lies beside `include/models/` begins with `../`. An import
+    whose name is made while the code runs is not seen.
 
     Raises:
         ConfigError: for an import of what is not there, and for a link in a package.
@@ -47,36 +50,50 @@ def model_sources(model: str) -> dict[str, bytes]:
     path = model_file(model)
     found = {f"{model}.py": path.read_bytes()}
     waiting = list(_imported(found[f"{model}.py"], MODELS))
-    seen = {model}
+    seen = {f"{MODELS}.{model}"}
     while waiting:
-        name = waiting.pop()
-        if name in seen:
+        module = waiting.pop()
+        if module in seen or module.startswith(CORE):
             continue
-        seen.add(name)
-        package = _package_folder(name)
-        added = (
-            {f"{name}.py": model_file(name).read_bytes()}
-            if package is None
-            else _files_of(name, package)
-        )
+        seen.add(module)
+        added = _files_of(module)
         found |= added
         for file, source in added.items():
             if file.endswith(".py"):
-                inside = file.split("/")[:-1]
-                waiting += _imported(source, ".".join([MODELS, *inside]))
+                waiting += _imported(source, _package_of(file))
     return found
 
 
-def _package_folder(name: str) -> Path | None:
-    """Return the folder of a package below `include.models`; None for a module."""
-    spec = find_spec(f"{MODELS}.{name}")
-    if spec is None or spec.submodule_search_locations is None:
-        return None
-    folder = Path(next(iter(spec.submodule_search_locations)))
-    return None if folder.with_suffix(".py").exists() else folder
+def core_rooms(sources: Mapping[str, bytes]) -> set[str]:
+    """Return the rooms and files of the core that a model's own Python imports, by name.
+
+    Args:
+        sources: as `model_sources` returns them.
+    """
+    modules = {
+        module
+        for file, source in sources.items()
+        if file.endswith(".py")
+        for module in _imported(source, _package_of(file))
+    }
+    return {module.removeprefix(CORE) for module in modules if module.startswith(CORE)}
 
 
-def _files_of(name: str, folder: Path) -> dict[str, bytes]:
+def _package_of(file: str) -> str:
+    """Return the package in which a file lies that `model_sources` names."""
+    folders = file.split("/")[:-1]
+    above = ROOT if folders[:1] == [".."] else MODELS
+    return ".".join([above, *(name for name in folders if name != "..")])
+
+
+def _files_of(module: str) -> dict[str, bytes]:
+    """Return a module's file, or all files of a package, by path from `include/models/`."""
+    name = module.removeprefix(f"{MODELS}.")
+    if name == module:
+        name = f"../{module.removeprefix(f'{ROOT}.')}"
+    folder = _package_folder(module)
+    if folder is None:
+        return {f"{name}.py": _module_file(module).read_bytes()}
     try:
         names = plain_files(folder, skip=lambda part: part[0] == "." or part == "__pycache__")
     except ValueError as error:
@@ -84,8 +101,26 @@ def _files_of(name: str, folder: Path) -> dict[str, bytes]:
     return {f"{name}/{file}": (folder / file).read_bytes() for file in names}
 
 
+def _module_file(module: str) -> Path:
+    if module.startswith(f"{MODELS}."):
+        return model_file(module.removeprefix(f"{MODELS}."))
+    spec = find_spec(module)
+    if spec is None or spec.origin is None:
+        raise ConfigError(f"{module.replace('.', '/')}.py: is imported, and there is no such file")
+    return Path(spec.origin)
+
+
+def _package_folder(module: str) -> Path | None:
+    """Return the folder of a package; None for a module."""
+    spec = find_spec(module)
+    if spec is None or spec.submodule_search_locations is None:
+        return None
+    folder = Path(next(iter(spec.submodule_search_locations)))
+    return None if folder.with_suffix(".py").exists() else folder
+
+
 def _imported(source: bytes, package: str) -> Iterator[str]:
-    """Yield what a file of ``package`` imports from below `include.models`, by its first name."""
+    """Yield what a file of ``package`` imports from `include`: a model, a room, a package."""
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError):  # importing it will say so
@@ -101,5 +136,8 @@ def _imported(source: bytes, package: str) -> Iterator[str]:
         else:
             continue
         for module in modules:
-            if module.startswith(f"{MODELS}."):
-                yield module.removeprefix(f"{MODELS}.").partition(".")[0]
+            parts = module.split(".")
+            if parts[0] == ROOT and len(parts) > 1:
+                depth = 3 if parts[1] in {"models", "retraining"} else 2
+                if module != MODELS:
+                    yield ".".join(parts[:depth])

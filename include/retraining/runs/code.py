@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from pathlib import Path
+from functools import lru_cache
+from pathlib import Path, PurePath
 
 from include.retraining.config.model_code import read_scripts
-from include.retraining.config.model_sources import model_sources
+from include.retraining.config.model_sources import core_rooms, model_sources
 from include.retraining.documents import canonical_json, sha256_of
 from include.retraining.exceptions import CodeChanged
 from include.retraining.runs.manifest import Code
@@ -30,16 +31,28 @@ TRAINS = (
     "store",
     "config",
     "formatting",
+    "__init__.py",
     "documents.py",
     "exceptions.py",
     "plain_files.py",
+    "registry/versions.py",
     "steps/train.py",
 )
-"""What a fit can reach: the rooms that `steps/train.py` stands on, which import no other, and the
-lock that lies in `training/`."""
+"""What a fit can reach: the rooms below the line, which import nothing above it, what
+`steps/train.py` imports besides, and the lock that lies in `training/`."""
 
-JUDGES = ("evaluation", "gate", "decisions", "steps/evaluate.py", "steps/decide.py")
-"""What scores and judges, beside what trains; with the lock in `evaluation/`."""
+WHOLE_CORE = (".",)
+
+JUDGES = (
+    "evaluation",
+    "gate",
+    "decisions",
+    "registry",
+    "steps/validate.py",
+    "steps/evaluate.py",
+    "steps/decide.py",
+)
+"""What checks the data, scores and judges, beside what trains; with the lock in `evaluation/`."""
 
 
 def current_code(model: str, *, git_sha: str | None = None, image: str | None = None) -> Code:
@@ -65,15 +78,20 @@ def current_code(model: str, *, git_sha: str | None = None, image: str | None = 
 def training_digest(model: str) -> str:
     """Return one digest of all code that can change a model: ours, its own, and the libraries.
 
+    A model that imports of the core what no fit reaches otherwise is trained by the whole core.
+
     Args:
         model: the model's name.
 
     Raises:
         ConfigError: when the model has no Python file, or a link among its scripts.
     """
-    own = {f"models/{name}": data for name, data in model_sources(model).items()}
+    sources = model_sources(model)
+    own = {f"models/{name}": data for name, data in sources.items()}
     own |= {f"models/{model}/{name}": data for name, data in read_scripts(model).items()}
-    return _digest_of_meaning({**_files(TRAINS), **own})
+    reached = {name.removesuffix(".py") for name in TRAINS}
+    is_covered = core_rooms(sources) <= reached
+    return _digest_of_meaning({**_files(TRAINS if is_covered else WHOLE_CORE), **own})
 
 
 def judging_digest() -> str:
@@ -114,6 +132,25 @@ def check_same_code(planned: Code, model: str, *, trains: bool = True) -> None:
         )
 
 
+def check_same_judge(planned: Code) -> None:
+    """Refuse to judge with other code than a run was planned with.
+
+    Else its record would name code that did not judge it, and answer for that code later.
+
+    Args:
+        planned: what the run pinned; one of before this was pinned is not compared.
+
+    Raises:
+        CodeChanged: when it differs.
+    """
+    if planned.judging_digest not in {None, judging_digest()}:
+        raise CodeChanged(
+            "the code that judges changed since the run was planned (commit "
+            f"{planned.git_sha or 'unknown'}): clear the run from plan_run on, so that it is "
+            "planned again; what was trained stays"
+        )
+
+
 def _digests_of_bytes(model: str) -> dict[str, str]:
     return {
         "core_digest": _core_digest(),
@@ -124,33 +161,42 @@ def _digests_of_bytes(model: str) -> dict[str, str]:
 
 
 def _files(parts: tuple[str, ...]) -> dict[str, bytes]:
-    """Return the Python files and the locks of some rooms and files of the core, by path."""
+    """Return the files of some rooms, and some files of the core, by path.
+
+    All that code may read counts; bytecode, hidden files and Markdown do not.
+    """
     found: dict[str, bytes] = {}
     for part in parts:
         place = CORE_FOLDER / part
-        paths = [place] if place.is_file() else [*place.rglob("*.py"), *place.glob("*.txt")]
-        found |= {path.relative_to(CORE_FOLDER).as_posix(): path.read_bytes() for path in paths}
+        paths = [place] if place.suffix else sorted(place.rglob("*"))
+        for path in filter(_counts, paths):
+            found[path.relative_to(CORE_FOLDER).as_posix()] = path.read_bytes()
     return found
 
 
+def _counts(path: Path) -> bool:
+    names = path.relative_to(CORE_FOLDER).parts
+    is_litter = any(name[0] == "." or name == "__pycache__" for name in names)
+    return not is_litter and path.suffix not in {".pyc", ".md"} and not path.is_dir()
+
+
 def _digest_of_meaning(files: dict[str, bytes]) -> str:
-    counted = {name: sha256_of(_meaning(name, data)) for name, data in files.items()}
+    counted = {name: _digest(PurePath(name).name, data) for name, data in files.items()}
     return sha256_of(canonical_json(counted))
 
 
-def _meaning(name: str, data: bytes) -> bytes:
+@lru_cache(maxsize=1000)
+def _digest(name: str, data: bytes) -> str:
+    """Return the digest of what a file says; the same file is parsed once in a process."""
     if name.endswith(".py"):
-        return meaning(data)
-    return _pins(data) if name.endswith("/requirements.txt") else data
+        return sha256_of(meaning(data))
+    return sha256_of(_pins(data) if name == JOBS_LOCK else data)
 
 
 def _pins(lock: bytes) -> bytes:
-    """Return the versions that a lock names, without who asks for them and the files' hashes."""
-    return b"\n".join(
-        line.rstrip(b" \\")
-        for line in lock.splitlines()
-        if b"==" in line[:120] and not line.startswith((b" ", b"#"))
-    )
+    """Return what a lock installs, without who asks for it and the files' hashes."""
+    lines = (line.rstrip(b" \\") for line in lock.splitlines())
+    return b"\n".join(line for line in lines if line and not line.startswith((b" ", b"#")))
 
 
 def _model_digest(model: str) -> str:
@@ -167,8 +213,5 @@ def _model_digest(model: str) -> str:
 
 
 def _core_digest() -> str:
-    files = [*CORE_FOLDER.rglob("*.py"), *CORE_FOLDER.rglob("requirements.txt")]
-    digests = [
-        (path.relative_to(CORE_FOLDER).as_posix(), sha256_of(path.read_bytes())) for path in files
-    ]
-    return hashlib.sha256(canonical_json(sorted(digests))).hexdigest()
+    digests = sorted((name, sha256_of(data)) for name, data in _files(WHOLE_CORE).items())
+    return sha256_of(canonical_json(digests))

@@ -72,8 +72,8 @@ class Code(Document):
     """SHA-256 over all that can change the model, as `code.py` describes: the fingerprint's. None
     in what was planned before it was recorded."""
     judging_digest: str | None = None
-    """SHA-256 over what scores and judges: with another one a version is judged again and not
-    trained again. None as above."""
+    """SHA-256 over what checks the data, scores and judges: with another one a version is judged
+    again and not trained again. None as above."""
 
 
 # Of the code, what cannot change a model, or is in the training's digest too.

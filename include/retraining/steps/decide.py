@@ -23,6 +23,7 @@ from include.retraining.gate.verdict import REFUSALS, is_against_champion
 from include.retraining.registry.entry import PromotionEntry
 from include.retraining.registry.promotion import Registry
 from include.retraining.registry.promotion_log import PromotionLog
+from include.retraining.runs.code import check_same_judge, judging_digest
 from include.retraining.runs.manifest import current_plan
 from include.retraining.runs.reference import RunRef
 from include.retraining.steps.close_run import close_run
@@ -34,9 +35,11 @@ def check_quality(store: Store, run: RunRef) -> Verdict:
 
     Raises:
         EvidenceError: when a step left no result, another run's, or an altered one.
+        CodeChanged: when other code judges here than the run was planned with.
         StorageError: when the store refuses or does not answer.
     """
     evidence = judge_evidence(store, run)
+    check_same_judge(evidence.manifest.code)
     key = evidence.paths.verdict(run.clear)
     if not store.create(key, evidence.verdict.to_bytes()):
         require_same_verdict(evidence, run, store)
@@ -165,13 +168,18 @@ def promote_unjudged(
         trusted: what may be loaded or run (`Training.trusted`).
 
     Raises:
-        RegistryError: when no run judged it, or a gate said no for another reason.
+        RegistryError: when no run judged it, other code did, or a gate said no for another reason.
         ArtifactError: when it does not verify or load.
     """
     judged = (item for item in decisions(store, model) if item.version == version and item.verdict)
     record = next(judged, None)
     if record is None or record.verdict is None:
         raise RegistryError(f"{model}: no run judged version {version!r}; let one judge it first")
+    if record.code is None or record.code.judging_digest != judging_digest():
+        raise RegistryError(
+            f"{model}: version {version} was judged by other code than there is here: clear run "
+            f"{record.run_id} from plan_run on, so that the code of today judges it"
+        )
     verdict = record.verdict
     for gate in verdict.gates:
         is_excused = gate.answer is Answer.CANNOT_JUDGE and is_against_champion(gate.gate)

@@ -395,6 +395,19 @@ def test_promote_unjudged_is_for_what_serves_today(store: Store, run: Run, known
     assert f"clear run {late.run_id}" in err
 
 
+def test_promote_unjudged_takes_no_verdict_of_other_code(
+    store: Store, run: Run, known: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gate that changed since has not judged it, and might refuse it."""
+    lost = {"champion.error": "its files are lost", "champion.scores": None}
+    earlier = decide(store, plant_run(store, 9, report=lost))
+    monkeypatch.setattr("include.retraining.steps.decide.judging_digest", lambda: "0" * 64)
+    words = ("promote", MODEL, "--unjudged-champion", "--reason", "please", "--version")
+    code, _, err = run(*words, version_name(9))
+    assert code == 1
+    assert f"judged by other code than there is here: clear run {earlier.run_id} from" in err
+
+
 def test_a_reason_is_one_short_line(store: Store, run: Run, known: None) -> None:
     """What a person types is bounded before it is written for ever."""
     for reason in ("x" * 201, "two\nlines"):

@@ -113,7 +113,7 @@ def test_other_code_is_said(store: Store) -> None:
     decide(store, plant_run(store, 1))
     asked = question(store, 2)
     assert asked.champion is not None
-    code = CODE.model_copy(update={"training_digest": "f" * 64})
+    code = CODE.model_copy(update={"training_digest": "0" * 64})
     champion = asked.champion.model_copy(update={"code": code})
     body = replace(asked, champion=champion).body(None)
     assert "Champion: commit unknown." in body

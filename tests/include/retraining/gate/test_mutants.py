@@ -633,6 +633,12 @@ MUTANTS = (
         "is_rejected = verdict.answer is Answer.FAIL",
         "is_rejected = True",
     ),
+    Mutant(
+        "any code judges",
+        "steps.decide",
+        "    check_same_judge(evidence.manifest.code)\n",
+        "",
+    ),
     Mutant("a yes can be refused", "steps.decide", "if verdict.passed:\n", "if False:\n"),
     Mutant(
         "a dry run promotes",

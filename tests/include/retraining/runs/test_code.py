@@ -5,6 +5,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import grimp
 import pytest
 
 import include.retraining
@@ -171,7 +172,6 @@ REACHED_BY_NEITHER = [
     "rollback/plan.py",
     "model_card/render.py",
     "maintenance/gc.py",
-    "registry/promotion.py",
     "steps/plan.py",
     "steps/close_run.py",
     "__main__.py",
@@ -181,6 +181,8 @@ JUDGING = [
     "gate/rules.py",
     "evaluation/comparison.py",
     "decisions/evidence.py",
+    "registry/promotion_log.py",
+    "steps/validate.py",
     "steps/evaluate.py",
     "steps/decide.py",
     "evaluation/requirements.txt",
@@ -192,6 +194,8 @@ TRAINING = [
     "store/object_store.py",
     "config/model.py",
     "documents.py",
+    "__init__.py",
+    "registry/versions.py",
     "steps/train.py",
     "training/requirements.txt",
 ]
@@ -264,8 +268,127 @@ def test_what_trains_is_what_the_contract_of_the_rooms_puts_below_it():
     )
     (height,) = (place for place, layer in enumerate(layers) if "training" in layer)
     below = {name for layer in layers[height + 1 :] for name in layer.split(" | ")}
-    covered = {part.removesuffix(".py") for part in code.TRAINS if part != "steps/train.py"}
-    assert covered == {"training", *below}
+    covered = {part.removesuffix(".py") for part in code.TRAINS if "/" not in part}
+    assert covered == {"__init__", "training", *below}
+
+
+def reached_from(*steps: str) -> set[str]:
+    """Return the files that steps import, directly or not, by path in the core."""
+    graph = grimp.build_graph("include", cache_dir=None)
+    waiting = [f"include.retraining.steps.{step}" for step in steps]
+    reached: set[str] = set()
+    while waiting:
+        module = waiting.pop()
+        if module not in reached:
+            reached.add(module)
+            waiting += graph.find_modules_directly_imported_by(module)
+    core = "include.retraining."
+    return {
+        f"{module.removeprefix(core).replace('.', '/')}.py"
+        for module in reached
+        if module.startswith(core)
+    }
+
+
+def beside(files: set[str], parts: tuple[str, ...]) -> set[str]:
+    """Return the files that are none of some parts of the core."""
+    return {file for file in files if file not in parts and file.split("/")[0] not in parts}
+
+
+def test_all_that_a_fit_imports_is_counted():
+    """Imports inside functions and for types included: what trains is what can be reached."""
+    reached = reached_from("train")
+    assert len(reached) > 40
+    assert beside(reached, code.TRAINS) == set()
+
+
+def test_all_that_a_judgement_imports_is_counted():
+    """But for what writes the record and the messages after it."""
+    reached = reached_from("validate", "evaluate", "decide")
+    assert len(reached) > 80
+    beyond = beside(reached, code.TRAINS + code.JUDGES)
+    assert {file.split("/")[0] for file in beyond} == {"alerts", "steps"}
+    assert {file for file in beyond if file.startswith("steps/")} == {"steps/close_run.py"}
+
+
+@pytest.mark.parametrize("part", [*code.TRAINS, *code.JUDGES])
+def test_a_part_that_is_counted_is_there(part: str):
+    """None was renamed without being renamed here."""
+    place = code.CORE_FOLDER / part
+    assert place.is_file() if part.endswith(".py") else list(place.glob("*.py"))
+
+
+@pytest.mark.parametrize("name", ["training/new.py", "data/deep/new.py", "config/words.json"])
+def test_a_new_file_of_a_room_counts(core: Path, apples_file: Path, name: str):
+    """Whatever code in it may read, Python or not, at any depth."""
+    trained, _ = both()
+    (core / name).parent.mkdir(exist_ok=True)
+    (core / name).write_text("1\n")
+    assert training_digest("apples") != trained
+
+
+def test_a_new_file_above_the_line_does_not_count(core: Path, apples_file: Path):
+    """A new command or page, a note and litter change neither, wherever they lie."""
+    before = both()
+    (core / "cli" / "new.py").write_text("1\n")
+    for name in ("notes.md", ".words.swp", "old.cpython-311.pyc"):
+        (core / "training" / name).write_text("1\n")
+        (core / "gate" / name).write_text("1\n")
+    assert both() == before
+
+
+def test_a_template_of_the_core_is_other_code(core: Path, apples_file: Path):
+    """Within one run a document's template is the very same as well."""
+    planned = current_code("apples")
+    (core / "model_card" / "card.jinja").write_text("{{ version }}")
+    with pytest.raises(CodeChanged, match="include/retraining/ changed"):
+        check_same_code(planned, "apples")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from include.retraining.evaluation.metrics import score",
+        "from include.retraining import evaluation",
+        "from ..retraining.evaluation import metrics",
+        "def f():\n    import include.retraining.evaluation.metrics as m",
+    ],
+)
+def test_a_model_that_reaches_above_the_line_is_trained_by_the_whole_core(
+    core: Path, apples_file: Path, line: str
+):
+    """A model may use a scorer of ours: then what changes there can change the model."""
+    apples_file.write_text(f"{apples.CODE}{line}\n")
+    trained = training_digest("apples")
+    change(core / "evaluation" / "metrics.py")
+    assert training_digest("apples") != trained
+
+
+def test_a_model_that_stays_below_the_line_is_not(core: Path, apples_file: Path):
+    """What every fit reaches is counted already."""
+    apples_file.write_text(f"{apples.CODE}from include.retraining.data.labels import is_class\n")
+    trained = training_digest("apples")
+    change(core / "evaluation" / "metrics.py")
+    assert training_digest("apples") == trained
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "counts"),
+    [
+        ("--hash=sha256:", "--hash=sha256:0", False),
+        ("    # via", "    # via somebody and", False),
+        ("numpy==", "numpy==9", True),
+        ("numpy==", "numpy @ https://example.org/numpy.whl\nscipy==9", True),
+    ],
+)
+def test_a_lock_counts_by_what_it_installs(
+    core: Path, apples_file: Path, old: str, new: str, counts: bool
+):
+    """Other hashes of the same version, and who asks for it, change no model."""
+    trained, lock = training_digest("apples"), core / "training" / "requirements.txt"
+    assert old in lock.read_text()
+    lock.write_text(lock.read_text().replace(old, new))
+    assert (training_digest("apples") != trained) == counts
 
 
 def test_the_locks_hold_the_same_versions():

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import include
 from include.retraining.config.model import parse_model
 from include.retraining.config.model_code import load_model_code, read_scripts
 from include.retraining.documents import sha256_of
@@ -205,6 +206,29 @@ def test_a_package_of_helpers_is_the_code_of_who_imports_it(make_toy: MakeToy, l
     digests.append(digest(toy))
     assert len(set(digests)) == len(digests)
     assert load_model_code(toy.config).features == ("a", "b")
+
+
+def test_a_package_beside_the_models_is_the_code_of_who_imports_it(
+    make_toy: MakeToy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """What a fork keeps below `include/` counts as well, and what that imports."""
+    monkeypatch.setattr(include, "__path__", [*include.__path__, str(tmp_path)])
+    toy = make_toy()
+    (tmp_path / "our_words.py").write_text("WANTED = ('a', 'b')\n")
+    package = tmp_path / "our_features"
+    package.mkdir()
+    (package / "__init__.py").write_text("from include.our_words import WANTED\n")
+    importlib.invalidate_caches()
+    toy.write_model(model_file("binary") + "from include.our_features import WANTED\n")
+    planned = current_code(toy.name)
+    (tmp_path / "our_words.py").write_text("WANTED = ('b', 'a')\n")
+    now = current_code(toy.name)
+    assert now.training_digest != planned.training_digest
+    with pytest.raises(CodeChanged, match=rf"include/models/{toy.name}\.py"):
+        check_same_code(planned, toy.name)
+    (tmp_path / "our_words.py").unlink()
+    with pytest.raises(ConfigError, match=r"include/our_words\.py: is imported, and there is no"):
+        current_code(toy.name)
 
 
 def test_a_package_without_a_model_is_no_model(make_toy: MakeToy):
