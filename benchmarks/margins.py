@@ -22,8 +22,9 @@ from include.retraining.evaluation.comparison import compare
 from include.retraining.evaluation.metrics import METRICS, compute
 from include.retraining.evaluation.naive_baseline import naive_baseline
 from include.retraining.evaluation.standard_error import standard_error
+from include.retraining.gate.identity import Rule
 from include.retraining.gate.report import EvaluationReport, Holdout, JudgedScore, Opponent, Scores
-from include.retraining.gate.rules import judge
+from include.retraining.gate.rules import Answer, judge
 from include.retraining.runs.manifest import Serving
 from include.retraining.training.predictions import Sample, as_sample
 
@@ -141,15 +142,15 @@ def scores_of(version: str, metric: str, sample: Sample) -> Scores:
     )
 
 
-def answers_of(report: EvaluationReport, margin: float | None = None) -> dict[str, str]:
-    """Return each gate's answer."""
+def answers_of(report: EvaluationReport, margin: float | None = None) -> dict[Rule, Answer]:
+    """Return each rule's answer."""
     policy = GatePolicy.model_validate({
         "metric": report.metric,
         "min_holdout_rows": 1,
         "champion": {"margin": margin},
     })
     verdict = judge(report, policy, report_digest="d")
-    return {gate.gate: gate.answer.value for gate in verdict.gates}
+    return {gate.rule: gate.answer for gate in verdict.gates}
 
 
 def each_metric() -> Iterator[tuple[str, str]]:
@@ -172,7 +173,7 @@ def passes_when_shuffled(problem: str, metric: str, seed: int, rows: int = 300) 
     model = answers(problem, learned, 1.0, random.normal(size=(rows, 3)), random)
     sample = Sample(problem, labels, model.values, model.probabilities)
     report = report_of(metric, sample, naive(sample, training, metric))
-    return answers_of(report)["better than baseline"] == "pass"
+    return answers_of(report)[Rule.BASELINE] is Answer.PASS
 
 
 def shuffled_labels(seeds: int = SEEDS) -> Iterator[Row]:
@@ -234,7 +235,7 @@ def passes_by_default(
     champion = answers(problem, labels, 2, noise, random)
     challenger = answers(problem, labels, 2 - worse_by, noise, random)
     report = report_of(metric, challenger, naive(champion, labels, metric), champion)
-    return answers_of(report)["against champion"] == "pass"
+    return answers_of(report)[Rule.OPPONENT] is Answer.PASS
 
 
 def default_margins(seeds: int = SEEDS) -> Iterator[Row]:
@@ -276,7 +277,7 @@ def drifted(seed: int, *, step: float, margin: float | None, rows: int = 1000) -
         for rival in {served[-1], max(served[-10:])}:
             champion = answers("binary", labels, rival, noise, random)
             report = report_of("roc_auc", challenger, naive(champion, labels, "roc_auc"), champion)
-            passed = passed and answers_of(report, margin)["against champion"] == "pass"
+            passed = passed and answers_of(report, margin)[Rule.OPPONENT] is Answer.PASS
         if passed:
             served.append(signal)
     return served[-1]

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from include.retraining.decisions.record import DecisionRecord
-from include.retraining.formatting.numbers import metric_name, metric_value
+from include.retraining.formatting.numbers import metric_value
+from include.retraining.gate.identity import Gate, Rule
 from include.retraining.gate.report import EvaluationReport
 from include.retraining.gate.verdict import Verdict
 
@@ -74,7 +75,11 @@ def slices(records: Sequence[DecisionRecord]) -> list[Series]:
             name=f"{item.column} = {item.value}",
             values=tuple(_slice(record.report, item.column, item.value) for record in records),
             # That of one with too few rows is the number of rows.
-            limit=_limit(records[-1].verdict, f"slice {item.column}={item.value}", newest.metric)
+            limit=_limit(
+                records[-1].verdict,
+                Gate(Rule.SLICE_MINIMUM, (item.column, item.value)),
+                newest.metric,
+            )
             if item.is_judged
             else None,
             is_judged=item.is_judged,
@@ -91,12 +96,16 @@ def fairness(records: Sequence[DecisionRecord]) -> list[Series]:
         return []
     found = []
     for item in newest.report.fairness:
-        for field, word, gate in (
-            ("disparate_impact", "disparate impact", ""),
-            ("equalized_odds_difference", "equalised odds, difference", ", equalised odds"),
+        for field, word, rule in (
+            ("disparate_impact", "disparate impact", Rule.DISPARATE_IMPACT),
+            (
+                "equalized_odds_difference",
+                "equalised odds, difference",
+                Rule.EQUALIZED_ODDS,
+            ),
         ):
             values = tuple(_fairness(record.report, item.attribute, field) for record in records)
-            limit = _limit(newest.verdict, f"fairness {item.attribute}{gate}", "")
+            limit = _limit(newest.verdict, Gate(rule, (item.attribute,)), "")
             if any(value is not None for value in values):
                 name = f"{item.attribute}: {word}"
                 found.append(Series(name, values, limit, is_judged=values[-1] is not None))
@@ -124,17 +133,18 @@ def _point(record: DecisionRecord, report: EvaluationReport) -> Point:
 
 def _least(verdict: Verdict | None, metric: str) -> float | None:
     """Return the highest score that a gate asked of the challenger's own."""
-    names = {f"minimum {metric_name(metric)}", "better than baseline"}
-    gates = verdict.gates if verdict else ()
-    limits = [gate.limit for gate in gates if gate.gate in names and gate.limit is not None]
+    asked = (Gate(Rule.MINIMUM, (metric,)), Gate(Rule.BASELINE))
+    limits = [limit for gate in asked if (limit := _limit_of(verdict, gate)) is not None]
     return _shown(metric, max(limits)) if limits else None
 
 
-def _limit(verdict: Verdict | None, gate: str, metric: str) -> float | None:
-    found = (
-        next((one.limit for one in verdict.gates if one.gate == gate), None) if verdict else None
-    )
-    return _shown(metric, found)
+def _limit(verdict: Verdict | None, gate: Gate, metric: str) -> float | None:
+    return _shown(metric, _limit_of(verdict, gate))
+
+
+def _limit_of(verdict: Verdict | None, gate: Gate) -> float | None:
+    results = verdict.gates if verdict else ()
+    return next((one.limit for one in results if (one.rule, one.subject) == gate), None)
 
 
 def _slice(report: EvaluationReport | None, column: str, value: str) -> float | None:

@@ -5,7 +5,9 @@ The same checks hold the mutants of the gate's surroundings, so that none of the
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import pytest
@@ -17,6 +19,12 @@ from include.retraining.store import layout
 from include.retraining.store.object_store import Store
 from tests.support.run_factory import CONFIG, MODEL, plant_run, run_ref, version_name
 
+LOST = {
+    "champion.error": "its files are missing",
+    "champion.scores": None,
+    "slices.0.champion": None,
+    "slices.1.champion": None,
+}
 WORSE = {"challenger.metrics.accuracy": 0.5}
 
 
@@ -373,6 +381,60 @@ def other_code_judges_nothing(code: Any, store: Store) -> None:
                 code.check_quality(store, run)
 
 
+def a_lost_champion_excuses_what_compares_with_it(code: Any, store: Store) -> None:
+    """A version that only a lost champion kept from being judged serves where a user asks for it.
+
+    So does one whose record is from before gates named their rule.
+    """
+    _decide(code, store, plant_run(store, 1))
+    for day, is_old in ((2, False), (3, True)):
+        run = plant_run(store, day, report=LOST, model_bytes=_loadable_model())
+        _decide(code, store, run)
+        if is_old:
+            forget_rules(store, run.paths.decision(0))
+        entry = _promote_unjudged(code, store, day)
+        assert (entry.version, entry.generation) == (version_name(day), day)
+
+
+def a_lost_champion_excuses_nothing_else(code: Any, store: Store) -> None:
+    """A slice that is called like the champion's rule, and any refusal, still stand in the way."""
+    _decide(code, store, plant_run(store, 1))
+    slice_of_that_name = {"slices.0.value": "north against champion", "slices.0.challenger": None}
+    for day, is_old in ((2, False), (3, True)):
+        run = plant_run(store, day, report=LOST | slice_of_that_name)
+        _decide(code, store, run)
+        if is_old:
+            forget_rules(store, run.paths.decision(0))
+        with pytest.raises(RetrainingError, match="slice region=north against champion: what was"):
+            _promote_unjudged(code, store, day)
+    _decide(code, store, plant_run(store, 4, report={"champion.comparison.lower": -0.5}))
+    with pytest.raises(RetrainingError, match="want of a champion alone: against champion"):
+        _promote_unjudged(code, store, 4)
+    assert _serving(store) == version_name(1)
+
+
+def forget_rules(store: Store, key: str) -> None:
+    """Leave a stored document as it was written before gates named their rule."""
+    document = json.loads(store.read(key))
+    for gate in document["verdict"]["gates"]:
+        del gate["rule"], gate["subject"]
+    store.write(key, json.dumps(document).encode())
+
+
+def _promote_unjudged(code: Any, store: Store, day: int) -> Any:
+    how = {"actor": "ann", "reason": "the champion is lost", "trusted": ()}
+    return code.promote_unjudged(store, MODEL, version_name(day), **how)
+
+
+@cache
+def _loadable_model() -> bytes:
+    import skops.io
+    from sklearn.dummy import DummyClassifier
+
+    data: bytes = skops.io.dumps(DummyClassifier(strategy="prior").fit([[0], [1]], [0, 1]))
+    return data
+
+
 CHECKS: tuple[Callable[[Any, Store], None], ...] = (
     a_good_challenger_is_promoted,
     a_bad_challenger_is_refused,
@@ -402,4 +464,6 @@ CHECKS: tuple[Callable[[Any, Store], None], ...] = (
     the_rules_of_the_plan_count,
     another_runs_results_decide_nothing,
     other_code_judges_nothing,
+    a_lost_champion_excuses_what_compares_with_it,
+    a_lost_champion_excuses_nothing_else,
 )

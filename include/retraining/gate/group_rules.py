@@ -18,14 +18,15 @@ from include.retraining.formatting.numbers import (
     signed,
 )
 from include.retraining.formatting.text import truncate
+from include.retraining.gate.identity import Gate, Rule, subject_words
 from include.retraining.gate.report import EvaluationReport, Fairness, GroupRates, SliceScores
 from include.retraining.gate.verdict import (
     Answer,
     GateResult,
     at_least,
     at_most,
+    compare,
     finite,
-    held,
     result,
 )
 
@@ -41,13 +42,14 @@ def judge_slices(report: EvaluationReport, policy: GatePolicy) -> Iterator[GateR
         found = [scores for scores in report.slices if scores.column == rule.column]
         if not found:
             text = "the evaluation has no scores for this column"
-            yield result(f"slice {truncate(rule.column, 80)}", Answer.CANNOT_JUDGE, text)
+            gate = Gate(Rule.SLICE_COVERAGE, (rule.column,))
+            yield result(gate, Answer.CANNOT_JUDGE, text)
             continue
         answers = [one for scores in found for one in _judge_slice(scores, rule, report, policy)]
         yield from answers
         is_first = report.champion is None and any(
             scores.rows >= policy.min_group_rows for scores in found
-        )  # what a drop is held against comes with the first champion
+        )  # what a drop is compared with comes with the first champion
         if not is_first:
             yield from _somebody_judged(answers, rule)
 
@@ -55,28 +57,30 @@ def judge_slices(report: EvaluationReport, policy: GatePolicy) -> Iterator[GateR
 def _judge_slice(
     scores: SliceScores, rule: SliceGate, report: EvaluationReport, policy: GatePolicy
 ) -> Iterator[GateResult]:
-    name = f"{truncate(scores.column, 80)}={truncate(scores.value, 80)}"
+    subject = (scores.column, scores.value)
+    coverage = Gate(Rule.SLICE_COVERAGE, subject)
     if scores.rows < policy.min_group_rows:
-        yield _too_small(f"slice {name}", scores.rows, policy)
+        yield _too_small(coverage, scores.rows, policy)
         return
     if scores.undefined is not None:
         text = (
             f"{metric_name(policy.metric)} is not defined here: {truncate(scores.undefined, 200)}"
         )
-        yield result(f"slice {name}", Answer.NOT_JUDGED, text)
+        yield result(coverage, Answer.NOT_JUDGED, text)
         return
-    what = f"{metric_name(policy.metric)} of {name}"
+    what = f"{metric_name(policy.metric)} of {subject_words(subject)}"
     if rule.minimum is not None:
         explain = partial(at_least_words, policy.metric, what)
-        yield held(f"slice {name}", scores.challenger, rule.minimum, at_least, explain)
+        gate = Gate(Rule.SLICE_MINIMUM, subject)
+        yield compare(gate, scores.challenger, rule.minimum, at_least, explain)
+    drop = Gate(Rule.SLICE_DROP, subject)
     if rule.max_drop is not None and report.champion is None:
-        gate = f"slice {name} against champion"
-        yield result(gate, Answer.NOT_JUDGED, "nothing serves yet")
+        yield result(drop, Answer.NOT_JUDGED, "nothing serves yet")
     elif rule.max_drop is not None:
         champion = finite(scores.champion)
         least = None if champion is None else champion - rule.max_drop
-        yield held(
-            f"slice {name} against champion",
+        yield compare(
+            drop,
             scores.challenger,
             least,
             partial(_not_shown_to_be_lower, scores),
@@ -95,7 +99,7 @@ def _not_shown_to_be_lower(scores: SliceScores, value: float, least: float) -> b
 
 
 def _drop_words(scores: SliceScores, metric: str, what: str) -> Callable[..., str]:
-    """Return the sentence of a slice that is held against the champion's."""
+    """Return the sentence of a slice that is compared with the champion's."""
 
     def explain(value: float, limit: float, must: str) -> str:
         upper = finite(scores.upper)
@@ -110,10 +114,8 @@ def _drop_words(scores: SliceScores, metric: str, what: str) -> Callable[..., st
 def _somebody_judged(answers: Iterable[GateResult], rule: SliceGate) -> Iterator[GateResult]:
     """Say that a rule that judged no slice is no pass. Silent when it judged one, or need not."""
     if not rule.may_judge_nobody and all(one.answer is Answer.NOT_JUDGED for one in answers):
-        gate, text = (
-            f"slice {truncate(rule.column, 80)}",
-            "no slice is large enough or could be measured",
-        )
+        gate = Gate(Rule.SLICE_COVERAGE, (rule.column,))
+        text = "no slice is large enough or could be measured"
         yield result(gate, Answer.CANNOT_JUDGE, text + JUDGED_NOBODY)
 
 
@@ -121,19 +123,21 @@ def judge_fairness(report: EvaluationReport, policy: GatePolicy) -> Iterator[Gat
     """Judge each protected attribute that the policy names."""
     for rule in policy.fairness:
         found = [item for item in report.fairness if item.attribute == rule.attribute]
-        gate = f"fairness {rule.attribute}"
         if len(found) != 1:
+            gate = Gate(Rule.FAIRNESS_COVERAGE, (rule.attribute,))
             text = f"the evaluation has {len(found) or 'no'} entries for this attribute"
             yield result(gate, Answer.CANNOT_JUDGE, text)
         else:
-            yield from _judge_attribute(gate, found[0], rule, policy)
+            yield from _judge_attribute(found[0], rule, policy)
 
 
 def _judge_attribute(
-    gate: str, found: Fairness, rule: FairnessGate, policy: GatePolicy
+    found: Fairness, rule: FairnessGate, policy: GatePolicy
 ) -> Iterator[GateResult]:
+    subject = (rule.attribute,)
     judged = [group for group in found.groups if group.rows >= policy.min_group_rows]
     if len(judged) < 2:
+        gate = Gate(Rule.FAIRNESS_COVERAGE, subject)
         text = f"fewer than two groups have {policy.min_group_rows} rows"
         if rule.may_judge_nobody:
             yield result(gate, Answer.NOT_JUDGED, text, len(judged), 2)
@@ -143,14 +147,15 @@ def _judge_attribute(
     is_as_reported = judged == [group for group in found.groups if group.is_judged]
     if rule.min_disparate_impact is not None:
         ratio = found.disparate_impact if is_as_reported else disparate_impact(judged)
-        yield held(gate, ratio, rule.min_disparate_impact, at_least, _impact_words)
+        gate = Gate(Rule.DISPARATE_IMPACT, subject)
+        yield compare(gate, ratio, rule.min_disparate_impact, at_least, _impact_words)
     if rule.max_equalized_odds_difference is not None:
         gap = found.equalized_odds_difference if is_as_reported else equalized_odds(judged)
-        limit = rule.max_equalized_odds_difference
-        yield held(f"{gate}, equalised odds", gap, limit, at_most, _odds_words)
+        limit, gate = rule.max_equalized_odds_difference, Gate(Rule.EQUALIZED_ODDS, subject)
+        yield compare(gate, gap, limit, at_most, _odds_words)
     for group in found.groups:
         if group not in judged:
-            yield _too_small(f"{gate}, a small group", group.rows, policy)
+            yield _too_small(Gate(Rule.SMALL_GROUP, subject), group.rows, policy)
 
 
 def disparate_impact(groups: list[GroupRates]) -> float | None:
@@ -176,7 +181,7 @@ def _known(rates: list[float | None]) -> list[float]:
     return known if len(known) == len(rates) else []
 
 
-def _too_small(gate: str, rows: int, policy: GatePolicy) -> GateResult:
+def _too_small(gate: Gate, rows: int, policy: GatePolicy) -> GateResult:
     text = f"it has fewer than {policy.min_group_rows} rows and is not judged"
     return result(gate, Answer.NOT_JUDGED, text, rows, policy.min_group_rows)
 

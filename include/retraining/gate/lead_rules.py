@@ -15,11 +15,12 @@ from include.retraining.formatting.numbers import (
     signed,
 )
 from include.retraining.formatting.text import truncate
+from include.retraining.gate.identity import Gate, Rule
 from include.retraining.gate.report import Comparison, EvaluationReport, undefined_words
-from include.retraining.gate.verdict import Answer, GateResult, better_than, finite, held, result
+from include.retraining.gate.verdict import Answer, GateResult, better_than, compare, finite, result
 
-BASELINE_GATE = "better than baseline"
-DATA_GATE = "against the champion's own score"
+BASELINE_GATE = Gate(Rule.BASELINE)
+DATA_GATE = Gate(Rule.CHAMPION_SCORE)
 Z_95 = 1.959963984540054
 FAR = 2.0
 """How many times what both intervals allow a champion's score must have fallen by."""
@@ -45,7 +46,9 @@ def judge_lead(report: EvaluationReport, policy: GatePolicy) -> Iterator[GateRes
     undefined = undefined_words(report.challenger, policy.metric) or undefined_words(
         report.baseline, policy.metric
     )
-    by_score = held(BASELINE_GATE, challenger, baseline, better_than, explain, undefined=undefined)
+    by_score = compare(
+        BASELINE_GATE, challenger, baseline, better_than, explain, undefined=undefined
+    )
     if report.baseline.answers is None or by_score.answer is not Answer.PASS:
         yield by_score
         return
@@ -63,7 +66,7 @@ def judge_lead(report: EvaluationReport, policy: GatePolicy) -> Iterator[GateRes
 
     # In the metric's own unit, as the score is: the pages draw the limit beside the scores.
     least = (finite(baseline) or 0.0) + between.lower
-    yield held(BASELINE_GATE, least, baseline, better_than, explain_lead)
+    yield compare(BASELINE_GATE, least, baseline, better_than, explain_lead)
 
 
 def _obstacle(

@@ -8,8 +8,11 @@ from include.retraining.config.metric_ranges import limits_out_of_range, range_o
 from include.retraining.config.model import GatePolicy
 from include.retraining.formatting.numbers import metric_name, number
 from include.retraining.formatting.text import truncate
+from include.retraining.gate.identity import OPPONENTS, Gate, Rule, subject_words
 from include.retraining.gate.report import EvaluationReport
 from include.retraining.gate.verdict import Answer, GateResult, finite, result
+
+_METRIC_RANGES = Gate(Rule.METRIC_RANGES)
 
 
 def numbers_in_range(report: EvaluationReport, policy: GatePolicy) -> Iterator[GateResult]:
@@ -19,7 +22,7 @@ def numbers_in_range(report: EvaluationReport, policy: GatePolicy) -> Iterator[G
     cannot be compared.
     """
     for line in limits_out_of_range(policy):
-        yield result("metric ranges", Answer.CANNOT_JUDGE, truncate(line, 300))
+        yield result(_METRIC_RANGES, Answer.CANNOT_JUDGE, truncate(line, 300))
     for gate, who, metrics in _scores(report, policy):
         for metric, score in sorted(metrics.items()):
             value, bounds = finite(score), range_of(metric)
@@ -30,15 +33,17 @@ def numbers_in_range(report: EvaluationReport, policy: GatePolicy) -> Iterator[G
 
 def _scores(
     report: EvaluationReport, policy: GatePolicy
-) -> Iterator[tuple[str, str, Mapping[str, float | None]]]:
+) -> Iterator[tuple[Gate, str, Mapping[str, float | None]]]:
     """Return everybody's scores, each with the gate that it is a matter of and whose they are."""
-    yield "metric ranges", "the challenger", report.challenger.metrics
-    yield "metric ranges", "the naive baseline", report.baseline.metrics
-    for who, opponent in (("champion", report.champion), ("best of the last ten", report.best)):
-        if opponent is not None and opponent.scores is not None:
-            yield f"against {who}, range", f"the {who}", opponent.scores.metrics
+    yield _METRIC_RANGES, "the challenger", report.challenger.metrics
+    yield _METRIC_RANGES, "the naive baseline", report.baseline.metrics
+    for which, opponent in report.opponents:
+        if opponent.scores is not None:
+            gate = Gate(Rule.OPPONENT_RANGES, (which,))
+            yield gate, f"the {OPPONENTS[which]}", opponent.scores.metrics
     for scores in report.slices:
-        where = f"{truncate(scores.column, 80)}={truncate(scores.value, 80)}"
-        gate = f"slice {where}, range"
-        yield gate, where, {policy.metric: scores.challenger}
-        yield f"{gate} against champion", where, {policy.metric: scores.champion}
+        subject = (scores.column, scores.value)
+        where = subject_words(subject)
+        challenger, champion = Rule.SLICE_RANGE, Rule.SLICE_CHAMPION_RANGE
+        yield Gate(challenger, subject), where, {policy.metric: scores.challenger}
+        yield Gate(champion, subject), where, {policy.metric: scores.champion}

@@ -77,7 +77,7 @@ class Scores(Document):
 
 
 class JudgedScore(Document):
-    """What a version scored when it was judged, to be held against what it scores later."""
+    """What a version scored when it was judged, to be compared with what it scores later."""
 
     metric: str
     value: float
@@ -171,6 +171,12 @@ class EvaluationReport(Document):
 
     tried: Try | None = None
     """Null in a report from before tries were counted: then it is the first."""
+
+    @property
+    def opponents(self) -> tuple[tuple[str, Opponent], ...]:
+        """The champion and the best of the last ten, where there are, by `champion` and `best`."""
+        known = (("champion", self.champion), ("best", self.best))
+        return tuple((which, opponent) for which, opponent in known if opponent is not None)
 
     @property
     def judged_score(self) -> JudgedScore | None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from include.retraining.data.split_record import SplitUsed
 from include.retraining.formatting.markdown import NOTHING, code, escaped, table
 from include.retraining.formatting.numbers import metric_name, metric_value, number, signed
+from include.retraining.gate.identity import OPPONENTS
 from include.retraining.gate.report import EvaluationReport, Opponent, Scores
 from include.retraining.gate.tries import level_words, ordinal
 from include.retraining.gate.verdict import REFUSALS, Answer, Verdict
@@ -49,8 +50,9 @@ def scores_table(report: EvaluationReport) -> str:
 
 def opponent_lines(report: EvaluationReport) -> list[str]:
     """Return a sentence for each champion that the challenger was compared with."""
-    found = (("champion", report.champion), ("best of the last ten", report.best))
-    lines = [_against(name, opponent, report.metric) for name, opponent in found if opponent]
+    lines = [
+        _against(OPPONENTS[which], opponent, report.metric) for which, opponent in report.opponents
+    ]
     if report.champion is None:
         lines.append("Nothing served when it was evaluated: there is no champion to compare with.")
     if report.tried is not None and report.champion is not None:
@@ -100,9 +102,9 @@ def split_words(split: SplitUsed) -> str:
 
 def _contenders(report: EvaluationReport) -> Sequence[tuple[str, Scores | None]]:
     contenders: list[tuple[str, Scores | None]] = [("Challenger", report.challenger)]
-    for name, opponent in (("Champion", report.champion), ("Best of the last ten", report.best)):
-        if opponent is not None:
-            contenders.append((f"{name} `{opponent.serving.version}`", opponent.scores))
+    for which, opponent in report.opponents:
+        name = OPPONENTS[which].capitalize()
+        contenders.append((f"{name} `{opponent.serving.version}`", opponent.scores))
     return [*contenders, ("Naive baseline", report.baseline)]
 
 

@@ -6,8 +6,13 @@ import math
 import operator
 from collections.abc import Callable
 from enum import StrEnum
+from typing import Any
+
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from include.retraining.documents import Document
+from include.retraining.gate.identity import Gate, Rule
+from include.retraining.gate.old_titles import gate_of
 
 
 class Answer(StrEnum):
@@ -20,26 +25,40 @@ class Answer(StrEnum):
     """Of a single gate only: too few rows in a group, or nothing to compare with."""
 
 
-def is_against_champion(gate: str) -> bool:
-    """Return whether a gate, by its name, compares with a champion of now or before."""
-    return gate.startswith("against ") or gate.endswith(" against champion")
-
-
 REFUSALS = frozenset({Answer.FAIL, Answer.CANNOT_JUDGE})
+
+
+def _gate_of_title(read: dict[str, Any]) -> Gate:
+    """Return which gate a stored result is of that names only its title."""
+    return gate_of(
+        read["gate"],
+        is_refused_with_limit=read["answer"] is Answer.CANNOT_JUDGE and read["limit"] is not None,
+        is_judged=read["answer"] is not Answer.NOT_JUDGED,
+    )
 
 
 class GateResult(Document):
     """One rule's answer."""
 
     gate: str
-    """For example `minimum accuracy`, `better than baseline`, `fairness race`."""
+    """The gate's title, for people: `minimum accuracy`, `better than baseline`."""
     answer: Answer
     value: float | None
     """What was measured."""
     limit: float | None
-    """What it was held against."""
+    """What it was compared with."""
     reason: str
-    """A sentence for a person."""
+    """A sentence for people."""
+    rule: Rule = Field(default_factory=lambda read: _gate_of_title(read).rule)
+    """Which rule it is. Concluded from the title in a document from before it was kept."""
+    subject: tuple[str, ...] = Field(default_factory=lambda read: _gate_of_title(read).subject)
+    """What was judged, as `Rule` says: a metric, an opponent, a column and a value, an attribute;
+    whole, where the title may be cut."""
+
+    @model_serializer(mode="wrap")
+    def _as_it_was_read(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write a result from before rules were kept as it was: others hold the digest of it."""
+        return {name: value for name, value in dump(self).items() if name in self.model_fields_set}
 
 
 class Verdict(Document):
@@ -83,8 +102,8 @@ def finite(value: float | None) -> float | None:
         return None
 
 
-def held(
-    gate: str,
+def compare(
+    gate: Gate,
     value: float | None,
     limit: float | None,
     holds: Callable[[float, float], bool],
@@ -93,12 +112,12 @@ def held(
     otherwise: Answer = Answer.FAIL,
     undefined: str | None = None,
 ) -> GateResult:
-    """Hold a value against a limit.
+    """Compare a value with a limit.
 
     Args:
-        gate: the rule's name.
+        gate: which rule, and what it judges.
         value: what was measured.
-        limit: what it is held against.
+        limit: what it is compared with.
         holds: `at_least`, `better_than`, `at_most` or `exactly`.
         explain: makes the sentence from value, limit, and `must be ` or nothing.
         otherwise: the answer when it does not hold.
@@ -109,7 +128,7 @@ def held(
     """
     value, limit = finite(value), finite(limit)
     if value is None or limit is None:
-        what = "what was measured" if value is None else "what to hold it against"
+        what = "what was measured" if value is None else "what to compare it with"
         reason = undefined or f"{what} is missing or not a number"
         return result(gate, Answer.CANNOT_JUDGE, reason, value, limit)
     is_held = holds(value, limit)
@@ -118,9 +137,15 @@ def held(
 
 
 def result(
-    gate: str, answer: Answer, reason: str, value: float | None = None, limit: float | None = None
+    gate: Gate, answer: Answer, reason: str, value: float | None = None, limit: float | None = None
 ) -> GateResult:
     """Return a rule's answer that needs no comparison."""
     return GateResult(
-        gate=gate, answer=answer, value=finite(value), limit=finite(limit), reason=reason
+        gate=gate.title,
+        answer=answer,
+        value=finite(value),
+        limit=finite(limit),
+        reason=reason,
+        rule=gate.rule,
+        subject=gate.subject,
     )

@@ -13,6 +13,7 @@ from include.retraining.config.model import ModelConfig
 from include.retraining.exceptions import EvidenceError
 from include.retraining.formatting.markdown import code, escaped, table
 from include.retraining.formatting.numbers import metric_name, number
+from include.retraining.gate.identity import OPPONENTS
 from include.retraining.gate.margin import margin_against, why_never_met
 from include.retraining.gate.report import EvaluationReport, Fairness
 from include.retraining.gate.tables import (
@@ -214,12 +215,12 @@ def _limits(content: Content) -> str:
 def _margins_too_narrow(content: Content) -> Iterator[str]:
     """Say against whom not even an equal version could pass, whatever this one did."""
     report, policy = content.report, content.config.gates
-    for who, opponent in (("champion", report.champion), ("best of the last ten", report.best)):
-        if opponent is not None and opponent.comparison is not None:
+    for which, opponent in report.opponents:
+        if opponent.comparison is not None:
             margin = margin_against(opponent, report, policy)
             never = why_never_met(opponent.comparison, margin.value)
             if never is not None:
-                yield f"Against the {who}, {never}."
+                yield f"Against the {OPPONENTS[which]}, {never}."
 
 
 def _how_it_predicts(version: VersionManifest) -> str:

@@ -18,8 +18,9 @@ from include.retraining.decisions.evidence import (
 from include.retraining.decisions.record import DecisionRecord, Outcome
 from include.retraining.decisions.records import decisions, find_decision
 from include.retraining.exceptions import EvidenceError, Held, RegistryError, Superseded
+from include.retraining.gate.identity import NEEDS_CHAMPION
 from include.retraining.gate.rules import Answer, Verdict
-from include.retraining.gate.verdict import REFUSALS, is_against_champion
+from include.retraining.gate.verdict import REFUSALS
 from include.retraining.registry.entry import PromotionEntry
 from include.retraining.registry.promotion import Registry
 from include.retraining.registry.promotion_log import PromotionLog
@@ -182,7 +183,7 @@ def promote_unjudged(
         )
     verdict = record.verdict
     for gate in verdict.gates:
-        is_excused = gate.answer is Answer.CANNOT_JUDGE and is_against_champion(gate.gate)
+        is_excused = gate.answer is Answer.CANNOT_JUDGE and gate.rule in NEEDS_CHAMPION
         if gate.answer in REFUSALS and not is_excused:
             raise RegistryError(
                 f"{model}: version {version} did not fail for want of a champion alone: "

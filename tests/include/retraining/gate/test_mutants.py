@@ -27,12 +27,15 @@ from tests.support.gate_checks import CASES, check
 
 # The gate and what stands around it, each after those that it imports.
 GATE = (
+    "gate.identity",
+    "gate.old_titles",
     "gate.verdict",
     "config.metric_ranges",
     "gate.group_rules",
     "gate.range_rules",
     "gate.lead_rules",
     "gate.margin",
+    "gate.opponent_rules",
     "gate.rules",
 )
 MODULES = (
@@ -65,7 +68,7 @@ _SAME = "    require_same_verdict(evidence, run, store)\n"
 MUTANTS = (
     Mutant(
         "no width is evidence",
-        "gate.rules",
+        "gate.opponent_rules",
         'if report.problem == "regression" or between.lower != between.upper:',
         "if True:",
     ),
@@ -154,8 +157,8 @@ MUTANTS = (
             "_minimum",
             "judge_lead",
             "judge_data",
-            "_against_champion",
-            "_against_best",
+            "judge_against_champion",
+            "judge_against_best",
             "judge_slices",
             "judge_fairness",
             "_limits",
@@ -182,102 +185,112 @@ MUTANTS = (
     ),
     Mutant(
         "the champion's score is the challenger's",
-        "gate.rules",
+        "gate.opponent_rules",
         "scores = (report.challenger.metrics, opponent.scores.metrics)",
         "scores = (report.challenger.metrics, report.challenger.metrics)",
     ),
     Mutant(
         "the best is compared in place of the champion",
-        "gate.rules",
+        "gate.opponent_rules",
         'yield _against("champion", report.champion, report, policy)',
         'yield _against("champion", report.best or report.champion, report, policy)',
     ),
     Mutant(
         "the champion is compared in place of the best",
-        "gate.rules",
-        'yield _against("best of the last ten", report.best, report, policy)',
-        'yield _against("best of the last ten", report.champion, report, policy)',
+        "gate.opponent_rules",
+        'yield _against("best", report.best, report, policy)',
+        'yield _against("best", report.champion, report, policy)',
     ),
     Mutant(
         "the margin's sign is flipped",
-        "gate.rules",
+        "gate.opponent_rules",
         "pair.lower, -margin.value",
         "pair.lower, margin.value",
     ),
-    Mutant("the margin is ignored", "gate.rules", "pair.lower, -margin.value", "pair.lower, -0.0"),
+    Mutant(
+        "the margin is ignored",
+        "gate.opponent_rules",
+        "pair.lower, -margin.value",
+        "pair.lower, -0.0",
+    ),
     Mutant(
         "the difference in place of its lower bound",
-        "gate.rules",
-        'held(f"against {who}", pair.lower,',
-        'held(f"against {who}", pair.difference,',
+        "gate.opponent_rules",
+        "compare(gate, pair.lower,",
+        "compare(gate, pair.difference,",
     ),
     Mutant(
         "the upper in place of the lower bound",
-        "gate.rules",
-        'held(f"against {who}", pair.lower,',
-        'held(f"against {who}", pair.upper,',
+        "gate.opponent_rules",
+        "compare(gate, pair.lower,",
+        "compare(gate, pair.upper,",
     ),
     Mutant(
         "a champion's error is no champion",
-        "gate.rules",
-        "if report.champion is None:\n        yield",
-        "if report.champion is None or report.champion.error:\n        yield",
+        "gate.opponent_rules",
+        "if report.champion is None:\n        gate",
+        "if report.champion is None or report.champion.error:\n        gate",
     ),
     Mutant(
         "a champion that cannot be compared passes",
-        "gate.rules",
-        'return result(f"against {who}", Answer.CANNOT_JUDGE, text)',
-        'return result(f"against {who}", Answer.PASS, text)',
+        "gate.opponent_rules",
+        'return result(gate, Answer.CANNOT_JUDGE, text)',
+        'return result(gate, Answer.PASS, text)',
     ),
     Mutant(
         "a champion's error is overlooked",
-        "gate.rules",
+        "gate.opponent_rules",
         "if opponent.error is not None:",
         "if False:",
     ),
     Mutant(
         "other rows are compared",
-        "gate.rules",
+        "gate.opponent_rules",
         "if {scores.holdout_digest, between.holdout_digest} != {report.holdout.digest}:",
         "if False:",
     ),
     Mutant(
         "another metric is compared",
-        "gate.rules",
+        "gate.opponent_rules",
         "if between.metric != policy.metric:",
         "if False:",
     ),
     Mutant(
         "another split is compared",
-        "gate.rules",
+        "gate.opponent_rules",
         "if getattr(theirs, field) != getattr(ours, field):",
         "if False:",
     ),
     Mutant(
         "a champion that was trained on the holdout is compared",
-        "gate.rules",
+        "gate.opponent_rules",
         "if _aware(theirs.train_until) > _aware(ours.train_until):",
         "if False:",
     ),
     Mutant(
         "a try is forgotten",
-        "gate.rules",
+        "gate.opponent_rules",
         "if found is None or found < level - 1e-12:",
         "if False:",
     ),
     Mutant(
         "every try is the first",
-        "gate.rules",
+        "gate.opponent_rules",
         "        number = tried.number\n",
         "        number = 1\n",
     ),
     Mutant(
         "tries since another generation count",
-        "gate.rules",
+        "gate.opponent_rules",
         "tried.generation != (generation or 0)",
         "False",
     ),
-    Mutant("a comparison of other scores counts", "gate.rules", "_contradicts(pair):", "False:"),
+    Mutant(
+        "a comparison of other scores counts",
+        "gate.opponent_rules",
+        "_contradicts(pair):",
+        "False:",
+    ),
     Mutant(
         "the same version is promoted again",
         "gate.rules",
@@ -353,19 +366,19 @@ MUTANTS = (
     ),
     Mutant(
         "a champion of another key is compared",
-        "gate.rules",
+        "gate.opponent_rules",
         'for field, told in (("key", "key"), ',
         "for field, told in (",
     ),
     Mutant(
         "how a key is read does not matter",
-        "gate.rules",
+        "gate.opponent_rules",
         '("key_read", "how the key is read")):',
         "):",
     ),
     Mutant(
         "a champion of before its key was noted is another's",
-        "gate.rules",
+        "gate.opponent_rules",
         "if None not in {before, now} and before != now:",
         "if before != now:",
     ),
@@ -459,8 +472,8 @@ MUTANTS = (
     Mutant(
         "a slice that is missing passes",
         "gate.group_rules",
-        'yield result(f"slice {truncate(rule.column, 80)}", Answer.CANNOT_JUDGE, text)',
-        "pass",
+        'yield result(gate, Answer.CANNOT_JUDGE, text)\n            continue',
+        "continue",
     ),
     Mutant(
         "only the first slice",
@@ -501,8 +514,8 @@ MUTANTS = (
     Mutant(
         "what is not defined in a slice is a mere no",
         "gate.group_rules",
-        'yield result(f"slice {name}", Answer.NOT_JUDGED, text)\n        return',
-        'yield result(f"slice {name}", Answer.FAIL, text)\n        return',
+        'yield result(coverage, Answer.NOT_JUDGED, text)\n        return',
+        'yield result(coverage, Answer.FAIL, text)\n        return',
     ),
     Mutant(
         "small slices are judged",
@@ -593,6 +606,37 @@ MUTANTS = (
         "gate.group_rules",
         "is_first = report.champion is None and any(",
         "is_first = report.champion is None or any(",
+    ),
+    # What a lost champion excuses.
+    Mutant(
+        "a lost champion excuses every rule",
+        "steps.decide",
+        "gate.rule in NEEDS_CHAMPION",
+        "True",
+    ),
+    Mutant(
+        "a lost champion excuses by the title",
+        "steps.decide",
+        "gate.rule in NEEDS_CHAMPION",
+        "gate.gate.endswith(' against champion')",
+    ),
+    Mutant(
+        "what was refused is excused",
+        "steps.decide",
+        "gate.answer is Answer.CANNOT_JUDGE and gate.rule",
+        "gate.rule",
+    ),
+    Mutant(
+        "a lost champion excuses nothing",
+        "steps.decide",
+        "gate.rule in NEEDS_CHAMPION",
+        "False",
+    ),
+    Mutant(
+        "a slice's own minimum is the champion's by its old title",
+        "gate.old_titles",
+        "and not (rule in _OF_A_SLICE_AND_CHAMPION and is_refused_with_limit)",
+        "",
     ),
     # The wiring.
     Mutant(
@@ -735,6 +779,7 @@ class _Code:
         self.check_quality = decide.check_quality
         self.deploy = decide.deploy
         self.abort = decide.abort
+        self.promote_unjudged = decide.promote_unjudged
         self.evidence = modules["decisions.evidence"].judge_evidence
         self.close_run = modules["steps.close_run"].close_run
         self.outcome = modules["decisions.record"].Outcome

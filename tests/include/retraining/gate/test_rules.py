@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from include.retraining.gate.identity import Gate, Rule
 from include.retraining.gate.rules import Answer, _overall, judge
-from include.retraining.gate.verdict import GateResult, Verdict, is_against_champion
+from include.retraining.gate.verdict import Verdict, result
 from tests.support.gate_checks import CASES, Case, check, make_policy, make_report
 
 
@@ -30,9 +31,7 @@ def test_the_names_of_the_table_are_different() -> None:
 def test_no_rule_is_no_pass() -> None:
     """Without a single rule that passed there is no pass."""
     assert _overall([]) is Answer.CANNOT_JUDGE
-    unjudged = GateResult(
-        gate="x", answer=Answer.NOT_JUDGED, value=None, limit=None, reason="too small"
-    )
+    unjudged = result(Gate(Rule.SLICE_COVERAGE, ("region", "x")), Answer.NOT_JUDGED, "too small")
     assert _overall([unjudged]) is Answer.CANNOT_JUDGE
 
 
@@ -107,18 +106,3 @@ def test_protected_values_are_never_named() -> None:
     }
     verdict = judge(make_report(changes), make_policy(), report_digest="d")
     assert b"secretgroup" not in verdict.to_bytes()
-
-
-@pytest.mark.parametrize(
-    ("gate", "expected"),
-    [
-        ("against champion", True),
-        ("against best of the last ten", True),
-        ("slice region against champion", True),
-        ("better than baseline", False),
-        ("minimum accuracy", False),
-    ],
-)
-def test_which_gates_compare_with_a_champion(gate: str, expected: bool) -> None:
-    """By its name a gate says whether it needs a champion that can be scored."""
-    assert is_against_champion(gate) is expected

@@ -29,6 +29,7 @@ class Code:
     check_quality = staticmethod(decide.check_quality)
     deploy = staticmethod(decide.deploy)
     abort = staticmethod(decide.abort)
+    promote_unjudged = staticmethod(decide.promote_unjudged)
     evidence = staticmethod(judge_evidence)
     close_run = staticmethod(close_run)
     registry = Registry
