@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import os
 import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +14,6 @@ import pytest
 from include.retraining.alerts.decision_notice import _CAUSE_PAGES, _MESSAGES, CAUSES, NOTHING_TO_DO
 from include.retraining.alerts.notice import Notice
 from include.retraining.alerts.outbox import deliver
-from include.retraining.cli.parser import _parser
 from include.retraining.decisions.record import Outcome
 from include.retraining.exceptions import NotSent
 from include.retraining.history.verify import verify
@@ -29,6 +27,7 @@ from include.retraining.watch.conditions import CONDITIONS
 from include.retraining.watch.heartbeat import write_heartbeat
 from tests.include.retraining.alerts.test_outbox import make_notice
 from tests.support import run_factory
+from tests.support.command_line import parse
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ROOT / "docs" / "runbooks"
@@ -88,7 +87,7 @@ def commands_in(text: str) -> list[str]:
 def test_every_command_named_in_a_text_is_one(page: str) -> None:
     """A command that a page names between its lines can be typed."""
     for command in commands_in((PAGES / f"{page}.md").read_text()):
-        _parser().parse_args(shlex.split(command))
+        parse(command)
 
 
 def test_every_command_named_in_a_message_is_one() -> None:
@@ -100,7 +99,7 @@ def test_every_command_named_in_a_message_is_one() -> None:
     commands = [command for step in filled for command in commands_in(step)]
     assert len(commands) >= 4
     for command in commands:
-        _parser().parse_args(shlex.split(command))
+        parse(command)
 
 
 @pytest.fixture

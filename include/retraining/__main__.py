@@ -1,8 +1,8 @@
-"""The command line: what a job runs, and what a person asks.
+"""The command line: what a job runs, and what a user asks.
 
 `python -m include.retraining train --run URI --attempt WORD` is a job; it may name several steps.
 Everything else reads or changes a store; `--json` prints what a machine can read. Each command
-imports only what it needs, because a job pays for every import.
+imports only what it needs: a job, which pays for every import, neither typer nor rich.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words and words[0] in JOB_STEPS:
         return _run_job(words)
-    from include.retraining.cli.parser import run
+    from include.retraining.cli.app import run
 
     try:
         return run(words)

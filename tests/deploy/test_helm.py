@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ import yaml
 from airflow.configuration import conf
 from airflow.providers.git.bundles.git import GitDagBundle
 
-from include.retraining.cli.parser import _parser
 from include.retraining.watch.external import Settings
+from tests.support.command_line import parse
 
 HELM = Path(__file__).resolve().parents[2] / "deploy" / "helm"
 SETTING = re.compile(r"AIRFLOW__([A-Z_]+?)__([A-Z_]+)")
@@ -75,7 +76,7 @@ def test_the_chart_makes_no_user_and_no_key_of_its_own(values: dict[str, Any]) -
 
 def test_the_watch_gets_what_it_asks_for(watch: dict[str, Any]) -> None:
     """Its command is one of ours, and no variable is missing or spelt otherwise."""
-    assert _parser().parse_args(watch["args"])
+    parse(shlex.join(watch["args"]))
     given = {item["name"]: item.get("value", "https://example.org/x") for item in watch["env"]}
     settings = Settings.of(given)
     assert settings.store == "s3://BUCKET/PREFIX"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,9 +9,9 @@ from urllib.parse import unquote
 
 import pytest
 
-from include.retraining.cli.parser import _parser
 from include.retraining.config.step_names import JOB_STEPS
 from tests.docs.markdown_files import ROOT, anchors, code, links, pages, spans
+from tests.support.command_line import options_by_command
 
 PAGES = pages()
 IDS = [str(page.relative_to(ROOT)) for page in PAGES]
@@ -66,14 +65,6 @@ def test_every_target_of_make_is_one(page: Path) -> None:
     assert named - targets() == set()
 
 
-def commands() -> dict[str, argparse.ArgumentParser]:
-    """Return the commands of the command line by their names."""
-    for action in _parser()._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            return dict(action.choices)
-    raise AssertionError
-
-
 def problem_of(module: str, words: list[str]) -> str | None:
     """Return what is wrong with `python -m MODULE WORDS`."""
     if find_spec(module) is None:
@@ -82,11 +73,11 @@ def problem_of(module: str, words: list[str]) -> str | None:
         return None
     if words[0] in JOB_STEPS:
         return None
-    if words[0] not in commands():
+    commands = options_by_command()
+    if words[0] not in commands:
         return None if words[0].startswith("-") else f"{words[0]} is no command"
-    known = commands()[words[0]]._option_string_actions
     named = {word.partition("=")[0] for word in words if re.fullmatch(r"--[a-z-]+(=.*)?", word)}
-    unknown = sorted(named - set(known))
+    unknown = sorted(named - commands[words[0]])
     return f"{words[0]} does not know {', '.join(unknown)}" if unknown else None
 
 
@@ -118,5 +109,5 @@ def test_the_markdown_was_found() -> None:
     """These tests never pass on nothing."""
     assert {"README.md", "CONTRIBUTING.md", "docs/README.md"} <= set(IDS)
     assert {"run", "test", "lint"} <= targets()
-    assert {"why", "rollback", "validate-config"} <= set(commands())
+    assert {"why", "rollback", "validate-config"} <= set(options_by_command())
     assert list(links(ROOT / "README.md"))

@@ -19,9 +19,17 @@ if TYPE_CHECKING:
     from include.retraining.maintenance.gc import Garbage
     from include.retraining.maintenance.replay import Replayed
     from include.retraining.registry.entry import PromotionEntry
+    from include.retraining.registry.promotion_log import PromotionLog
     from include.retraining.runs.manifest import RunManifest
 
 _COLOURS = {"pass": "green", "fail": "red", "cannot_judge": "yellow", "not_judged": "dim"}
+
+
+def champion(log: PromotionLog, newest: PromotionEntry | None) -> str:
+    """Return one line on the champion by the newest entry of its log, and since when."""
+    if newest is None:
+        return f"{log.model}: nothing serves yet"
+    return champion_line(newest, log.promotion_of(newest))
 
 
 def champion_line(entry: PromotionEntry, promotion: PromotionEntry) -> str:
