@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from include.orchestration.backends.batch.operator import BatchJobOperator
 from include.orchestration.backends.kubernetes.operator import KubernetesJobOperator
 from include.orchestration.backends.local.operator import LocalJobOperator
-from include.retraining.config.compute import BatchCompute, ComputeBySteps, KubernetesCompute
+from include.orchestration.backends.remote_operator import RemoteJobOperator
+from include.retraining.config.compute import BatchCompute, ComputeBySteps, LocalCompute
 
 if TYPE_CHECKING:
     from include.retraining.config.step_names import JobStep
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 def job_task(
     step: JobStep, compute: ComputeBySteps, **kwargs: Any
-) -> LocalJobOperator | BatchJobOperator | KubernetesJobOperator:
+) -> LocalJobOperator | RemoteJobOperator:
     """Return the task that runs one step where the model wants it.
 
     Args:
@@ -23,13 +24,13 @@ def job_task(
         compute: the model's.
         kwargs: of any operator; the same whatever the backend.
     """
-    ours = compute.of(step)
-    if isinstance(ours, BatchCompute | KubernetesCompute):
-        together = compute.together(step)
-        shared = ours.model_copy(update={"timeout_seconds": compute.timeout_seconds(together)})
-        if isinstance(shared, BatchCompute):
-            return BatchJobOperator(step=step, together=together, compute=shared, **kwargs)
-        return KubernetesJobOperator(step=step, together=together, compute=shared, **kwargs)
-    return LocalJobOperator(
-        step=step, compute=ours, queue=ours.queue, executor=ours.executor, **kwargs
-    )
+    own = compute.of(step)
+    if isinstance(own, LocalCompute):
+        return LocalJobOperator(
+            step=step, compute=own, queue=own.queue, executor=own.executor, **kwargs
+        )
+    together = compute.together(step)
+    timeout_seconds = compute.timeout_seconds(together)
+    shared = own.model_copy(update={"timeout_seconds": timeout_seconds})
+    operator = BatchJobOperator if isinstance(shared, BatchCompute) else KubernetesJobOperator
+    return operator(step=step, together=together, compute=shared, **kwargs)

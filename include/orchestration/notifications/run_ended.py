@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow.sdk import Context
 
-from include.orchestration.backends.remote import RUN_ENDED
+from include.orchestration.backends.remote_step import RUN_ENDED
 from include.orchestration.backends.stop import stop_jobs
 from include.orchestration.notifications.send import tell, tell_directly, tell_of_missing_card
 from include.orchestration.runtime.errors import cause_of, explained

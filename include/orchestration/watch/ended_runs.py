@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow.sdk import Context
 
-from include.orchestration.backends.remote import RUN_ENDED
+from include.orchestration.backends.remote_step import RUN_ENDED
 from include.orchestration.backends.stop import stop_jobs
 from include.orchestration.notifications.send import links_of, tell_notice
 from include.orchestration.runtime.dag_runs import ENDED, find_run, newest_runs

@@ -20,7 +20,7 @@ from botocore.config import Config  # type: ignore[import-untyped]
 from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
 
 from include.orchestration.backends.batch.failure import HOST_LOST
-from include.orchestration.backends.remote import RemoteStep, job_command
+from include.orchestration.backends.remote_step import RemoteStep, job_command
 from include.orchestration.backends.thread_limits import thread_limits
 from include.retraining.config.compute import BatchCompute
 from include.retraining.exceptions import ConfigError, InfrastructureError, RetrainingError

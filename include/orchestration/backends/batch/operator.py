@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperatorLink, Context
 from airflow.sdk.exceptions import TaskDeferralTimeout
 
-from include.orchestration.backends.remote import RUN_ENDED, RemoteStep, open_step
-from include.orchestration.backends.training_elsewhere import WaitsForOtherTraining
+from include.orchestration.backends.remote_operator import RemoteJobOperator
+from include.orchestration.backends.remote_step import RUN_ENDED, RemoteStep, open_step
 from include.orchestration.runtime.errors import fail_permanent_errors
-from include.retraining.config.compute import BatchCompute, resolve
+from include.retraining.config.compute import BatchCompute
 from include.retraining.exceptions import ConfigError, JobKilled, RetrainingError
 
 if TYPE_CHECKING:
     from include.orchestration.backends.batch.client import BatchClient
-    from include.retraining.config.step_names import JobStep
     from include.retraining.runs.claims import JobClaim, JobState
 
 # Airflow's own limit on a deferred task is only the net below Batch's timeouts and ours.
@@ -51,45 +49,17 @@ class LogLink(JobLink):
     xcom_key = LOG_LINK
 
 
-class BatchJobOperator(WaitsForOtherTraining):
-    """Runs a step in a job of a claim, and waits for it without a worker slot.
+class BatchJobOperator(RemoteJobOperator):
+    """Runs a step in a job on AWS Batch."""
 
-    The job's name says which claim it belongs to, so a retry, a cleared task, a lost answer and a
-    killed worker find the job that is there. What Batch says of it decides nothing: a step is done
-    when its result is in the store and verifies.
-    """
-
+    compute: BatchCompute
     operator_extra_links = (JobLink(), LogLink())
 
-    def __init__(
-        self,
-        *,
-        step: JobStep,
-        together: Sequence[JobStep] | None = None,
-        compute: BatchCompute,
-        **kwargs: Any,
-    ) -> None:
-        """Run one step.
-
-        Args:
-            step: `validate`, `train`, `evaluate` or `card`.
-            together: the steps that a job started by this task runs, `step` first; only it when
-                not given.
-            compute: where the job runs and what it may use; the timeout is for all its steps.
-            kwargs: of any operator.
-        """
+    def __init__(self, **kwargs: Any) -> None:
+        """Run one step; the arguments are those of `RemoteJobOperator`."""
         super().__init__(**kwargs)
-        self.step = step
-        self.together = tuple(together or (step,))
-        self.compute = compute
         self._clients: dict[str, BatchClient] = {}
         self._job: tuple[BatchCompute, str] | None = None
-        self._is_stopped = False
-
-    def begin(self, context: Context) -> None:
-        """Submit the job or adopt the one that is there, and wait for it."""
-        with fail_permanent_errors(), self.waiting_for_other_training():
-            self._start(context, open_step(context, self.step))
 
     def look_again(
         self, context: Context, claim: int, job_id: str, event: dict[str, Any] | None = None
@@ -137,7 +107,7 @@ class BatchJobOperator(WaitsForOtherTraining):
 
     def on_kill(self) -> None:
         """End the job; a task that waits in the triggerer has no process to be killed here."""
-        self._is_stopped = True
+        self._is_killed = True
         if self._job is not None:
             from include.orchestration.backends.batch.client import BatchClient
 
@@ -145,25 +115,45 @@ class BatchJobOperator(WaitsForOtherTraining):
             # Its own client: this is a signal's handler, and interrupts whoever uses the other.
             BatchClient(compute).terminate(job_id, STOP_REASON)
 
-    def _start(self, context: Context, step: RemoteStep) -> None:
-        """Wait for the job of the newest claim, or of a new one."""
-        if step.is_done():
-            self.log.info("%s: already done and verified", self.step)
-            return
-        self.wait_for_other_training(step.store, step.manifest)
-        compute = resolve(self.compute, step.manifest.delivery.total_bytes)
-        claim, is_new = step.job_claims.next_job(
-            self.step,
-            self.together,
-            clear=step.clear,
-            compute=compute.model_dump(mode="json"),
-            job_state=lambda claim: self._job_state(step, claim),
-        )
+    def wait_for_job(
+        self, context: Context, step: RemoteStep, claim: JobClaim, *, is_new: bool
+    ) -> None:
+        """Submit the job or adopt the one that is there, and wait for it."""
         job_id = self._submit(step, claim) if is_new else None
         self.log.info("%s the job %s", "submitted" if is_new else "adopting", claim.name)
         client = self._client_of(claim)
-        job = self._find(step, claim) if job_id is None else client.describe(job_id)
+        job = self.find_job(step, claim) if job_id is None else client.describe(job_id)
         self._follow(context, step, claim, job)
+
+    def find_job(self, step: RemoteStep, claim: JobClaim) -> dict[str, Any] | None:
+        """Return what Batch says of a claimed job, by its name, or by the id that it put down.
+
+        A list may lag behind; a job that has started says itself that it is there.
+        """
+        client = self._client_of(claim)
+        job = client.find(claim.name)
+        started = None if job is not None else step.job_claims.started(claim)
+        if started is not None and started.job is not None:
+            return client.describe(started.job)
+        return job
+
+    def state_of(self, job: dict[str, Any]) -> JobState:
+        """Return what Batch says of a job."""
+        from include.retraining.runs.claims import JobState
+
+        ended = {"SUCCEEDED": JobState.SUCCEEDED, "FAILED": JobState.FAILED}
+        return ended.get(job["status"], JobState.ACTIVE)
+
+    def platform_reason(self, claim: JobClaim, job: dict[str, Any]) -> RetrainingError | None:
+        """Return Batch's reason for a failed job; None when its container ended by itself."""
+        from include.orchestration.backends.batch.failure import why_failed
+
+        return why_failed(job, self._client_of(claim).compute)
+
+    def last_words(self, claim: JobClaim, job: dict[str, Any]) -> tuple[int, str]:
+        """Return the exit code of a job's last attempt, and the last line of its log."""
+        exit_code = job["attempts"][-1]["container"]["exitCode"]
+        return exit_code, self._client_of(claim).last_line(job)
 
     def _submit(self, step: RemoteStep, claim: JobClaim) -> str:
         """Submit a new claim's job and return its id.
@@ -202,10 +192,6 @@ class BatchJobOperator(WaitsForOtherTraining):
             TaskDeferred: when there is something to wait for.
             RetrainingError: when the step is not done.
         """
-        from batch_triggers import KILL_REASON, waiting_since
-
-        from include.orchestration.backends.batch.failure import no_capacity
-
         if job is None:
             if step.is_done():
                 return
@@ -215,18 +201,44 @@ class BatchJobOperator(WaitsForOtherTraining):
         self._link(context, client, job)
         if job["status"] == "SUCCEEDED":
             step.check_evidence(claim)
-            return
-        if job["status"] == "FAILED":
-            if step.is_done():
-                self.log.info("%s: done and verified, though the job failed later", self.step)
-            elif job.get("statusReason") in {KILL_REASON, STOP_REASON, RUN_ENDED}:
-                # Of the try before this one: the task was cleared while its job was adopted.
-                self.log.info("the job was ended for the task that was cleared: the next begins")
-                self._start(context, step)
-            else:
-                raise self._failed(step, claim, job)
-            return
-        if self._is_stopped:
+        elif job["status"] == "FAILED":
+            self._go_on_after_failure(context, step, claim, job)
+        else:
+            self._end_without_hope(step, claim, job)
+            self._wait(step, claim, job["jobId"], client.compute, watches_result=watches_result)
+
+    def _go_on_after_failure(
+        self, context: Context, step: RemoteStep, claim: JobClaim, job: dict[str, Any]
+    ) -> None:
+        """Start the next job where the failed one was ended for a task that is no more.
+
+        Raises:
+            TaskDeferred: when there is something to wait for.
+            RetrainingError: when the step is not done.
+        """
+        from batch_triggers import KILL_REASON
+
+        if step.is_done():
+            self.log.info("%s: done and verified, though the job failed later", self.step)
+        elif job.get("statusReason") in {KILL_REASON, STOP_REASON, RUN_ENDED}:
+            # Of the try before this one: the task was cleared while its job was adopted.
+            self.log.info("the job was ended for the task that was cleared: the next begins")
+            self.start(context, step)
+        else:
+            raise self.failed(step, claim, job)
+
+    def _end_without_hope(self, step: RemoteStep, claim: JobClaim, job: dict[str, Any]) -> None:
+        """End a job whose task was killed, and one that got no machine in time.
+
+        Raises:
+            RetrainingError: when it was ended.
+        """
+        from batch_triggers import waiting_since
+
+        from include.orchestration.backends.batch.failure import no_capacity
+
+        client = self._client_of(claim)
+        if self._is_killed:
             client.terminate(job["jobId"], STOP_REASON)
             raise step.failed(claim, JobKilled(STOP_REASON))
         since = waiting_since(job)
@@ -235,7 +247,6 @@ class BatchJobOperator(WaitsForOtherTraining):
             error = no_capacity(job, client.compute, seconds=waited)
             client.terminate(job["jobId"], str(error))
             raise step.failed(claim, error)
-        self._wait(step, claim, job["jobId"], client.compute, watches_result=watches_result)
 
     def _wait(
         self,
@@ -262,54 +273,6 @@ class BatchJobOperator(WaitsForOtherTraining):
             kwargs={"claim": claim.number, "job_id": job_id},
             timeout=timedelta(seconds=compute.max_seconds + NET_SECONDS),
         )
-
-    def _failed(self, step: RemoteStep, claim: JobClaim, job: dict[str, Any]) -> RetrainingError:
-        """Return why a job failed: in its own words, else in Batch's."""
-        from include.orchestration.backends.batch.failure import why_failed
-        from include.orchestration.backends.failure import failure_reason
-
-        client = self._client_of(claim)
-        reason = why_failed(job, client.compute)
-        if reason is None:
-            reason = failure_reason(
-                step.store,
-                step.paths,
-                self.step,
-                claim.attempt_id,
-                exit_code=job["attempts"][-1]["container"]["exitCode"],
-                last_line=client.last_line(job),
-            )
-        return step.failed(claim, reason)
-
-    def _job_state(self, step: RemoteStep, claim: JobClaim) -> JobState:
-        """Return what Batch says of a claimed job.
-
-        Raises:
-            RetrainingError: for a job that failed for good while nobody looked.
-        """
-        from include.retraining.runs.claims import JobState
-
-        job = self._find(step, claim)
-        if job is None:
-            return JobState.GONE
-        if job["status"] == "FAILED" and step.job_claims.failure(claim) is None:
-            reason = self._failed(step, claim, job)
-            if reason.is_permanent:
-                raise reason
-        ended = {"SUCCEEDED": JobState.SUCCEEDED, "FAILED": JobState.FAILED}
-        return ended.get(job["status"], JobState.ACTIVE)
-
-    def _find(self, step: RemoteStep, claim: JobClaim) -> dict[str, Any] | None:
-        """Return what Batch says of a claimed job, by its name, or by the id that it put down.
-
-        A list may lag behind; a job that has started says itself that it is there.
-        """
-        client = self._client_of(claim)
-        job = client.find(claim.name)
-        started = None if job is not None else step.job_claims.started(claim)
-        if started is not None and started.job is not None:
-            return client.describe(started.job)
-        return job
 
     def _client_of(self, claim: JobClaim) -> BatchClient:
         """Return the Batch that a claim was made for: the model may name another one by now."""

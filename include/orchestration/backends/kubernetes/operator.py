@@ -4,84 +4,41 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Context
 
 from include.orchestration.backends.kubernetes.connection import check_cluster
-from include.orchestration.backends.remote import RemoteStep, job_command, open_step
+from include.orchestration.backends.remote_operator import RemoteJobOperator
+from include.orchestration.backends.remote_step import RemoteStep, job_command, open_step
 from include.orchestration.backends.thread_limits import thread_limits
-from include.orchestration.backends.training_elsewhere import WaitsForOtherTraining
 from include.orchestration.runtime.errors import fail_permanent_errors
-from include.retraining.config.compute import KubernetesCompute, resolve
+from include.retraining.config.compute import KubernetesCompute
 from include.retraining.exceptions import InfrastructureError, JobKilled, RetrainingError
 
 if TYPE_CHECKING:
     from include.orchestration.backends.kubernetes.pod import JobPodOperator
-    from include.retraining.config.step_names import JobStep
     from include.retraining.runs.claims import JobClaim, JobState
 
 GONE_SECONDS = 60
 """How long to wait for a pod that is being deleted, before it is taken for one that runs."""
 
 
-class KubernetesJobOperator(WaitsForOtherTraining):
-    """Runs a step in a pod of a claim, and waits for it without a worker slot.
+class KubernetesJobOperator(RemoteJobOperator):
+    """Runs a step in a pod on Kubernetes.
 
     The provider's operator makes the pod, follows its log and tidies it away; it is imported when
-    a task executes. What a pod says of itself decides nothing: a step is done when its result is in
-    the store and verifies, whoever made it, and then no pod is asked for or waited for.
+    a task executes.
     """
 
-    def __init__(
-        self,
-        *,
-        step: JobStep,
-        together: Sequence[JobStep] | None = None,
-        compute: KubernetesCompute,
-        **kwargs: Any,
-    ) -> None:
-        """Run one step.
+    compute: KubernetesCompute
 
-        Args:
-            step: `validate`, `train`, `evaluate` or `card`.
-            together: the steps that a pod started by this task runs, `step` first; only it when
-                not given.
-            compute: where the pod runs and what it may use; the timeout is for all its steps.
-            kwargs: of any operator.
-        """
+    def __init__(self, **kwargs: Any) -> None:
+        """Run one step; the arguments are those of `RemoteJobOperator`."""
         super().__init__(**kwargs)
-        self.step = step
-        self.together = tuple(together or (step,))
-        self.compute = compute
         self._pod: JobPodOperator | None = None
-        self._is_killed = False
-
-    def begin(self, context: Context) -> None:
-        """Make the pod or adopt the one that is there, and wait for it."""
-        with fail_permanent_errors(), self.waiting_for_other_training():
-            step = open_step(context, self.step)
-            if step.is_done():
-                self.log.info("%s: already done and verified", self.step)
-                self._tidy(step)
-                return
-            self.wait_for_other_training(step.store, step.manifest)
-            check_cluster(self.compute)
-            compute = resolve(self.compute, step.manifest.delivery.total_bytes)
-            claim, is_new = step.job_claims.next_job(
-                self.step,
-                self.together,
-                clear=step.clear,
-                compute=compute.model_dump(mode="json"),
-                job_state=lambda claim: self._job_state(step, claim),
-            )
-            if self._is_killed:  # while the pod was looked for: none is made any more
-                raise step.failed(claim, JobKilled("the task was killed"))
-            self.log.info("%s the pod %s", "starting" if is_new else "adopting", claim.name)
-            pod = self._pod_of(step, claim, is_new=is_new)
-            self._follow(step, claim, lambda: pod.execute_async(context))
 
     def trigger_reentry(self, context: Context, event: dict[str, Any]) -> None:
         """Go on when the pod has ended or the step's result is there.
@@ -107,6 +64,54 @@ class KubernetesJobOperator(WaitsForOtherTraining):
         self._is_killed = True
         if self._pod is not None:
             self._pod.on_kill()
+
+    def check_platform(self) -> None:
+        """Refuse to go on when nothing says where the cluster is."""
+        check_cluster(self.compute)
+
+    def wait_for_job(
+        self, context: Context, step: RemoteStep, claim: JobClaim, *, is_new: bool
+    ) -> None:
+        """Make the pod or adopt the one that is there, and wait for it."""
+        if self._is_killed:  # while the pod was looked for: none is made any more
+            raise step.failed(claim, JobKilled("the task was killed"))
+        self.log.info("%s the pod %s", "starting" if is_new else "adopting", claim.name)
+        pod = self._pod_of(step, claim, is_new=is_new)
+        self._follow(step, claim, lambda: pod.execute_async(context))
+
+    def find_job(self, step: RemoteStep, claim: JobClaim) -> Any | None:
+        """Return the pod of a claim; one that is being deleted is waited for, `GONE_SECONDS`."""
+        pod = self._pod_of(step, claim)
+        deadline = time.monotonic() + GONE_SECONDS
+        with _speaking_of(KubernetesCompute.model_validate(claim.compute)):
+            shown = pod.read()
+            while shown and shown.metadata.deletion_timestamp and time.monotonic() < deadline:
+                self.log.info("the pod %s is being deleted", claim.name)
+                time.sleep(1)
+                shown = pod.read()
+        return shown
+
+    def state_of(self, job: Any) -> JobState:
+        """Return what the cluster says of a pod."""
+        from include.orchestration.backends.kubernetes.failure import phase_of
+        from include.retraining.runs.claims import JobState
+
+        ended = {"Succeeded": JobState.SUCCEEDED, "Failed": JobState.FAILED}
+        return ended.get(phase_of(job), JobState.ACTIVE)
+
+    def platform_reason(self, claim: JobClaim, job: Any) -> RetrainingError | None:
+        """Return the cluster's reason for a failed pod; None when its container ended by itself."""
+        from include.orchestration.backends.kubernetes.failure import why_failed
+
+        return why_failed(job, KubernetesCompute.model_validate(claim.compute))
+
+    def last_words(self, claim: JobClaim, job: Any) -> tuple[int, str]:  # noqa: ARG002 the pod has both
+        """Return the exit code of a pod's container, and the last line that the cluster keeps."""
+        from include.orchestration.backends.kubernetes.failure import ended_container
+
+        ended = ended_container(job)
+        lines = (getattr(ended, "message", None) or "").strip().splitlines()
+        return getattr(ended, "exit_code", 1), lines[-1] if lines else ""
 
     def _pod_of(self, step: RemoteStep, claim: JobClaim, *, is_new: bool = False) -> JobPodOperator:
         """Return the provider's operator for the pod of a claim."""
@@ -142,10 +147,10 @@ class KubernetesJobOperator(WaitsForOtherTraining):
                 # Of a pod that failed later, in another step, or that is gone already.
                 self.log.info("%s: done and verified, though: %s", self.step, _first_line(error))
                 return
-            raise self._why(step, claim, error) from error
+            raise self._why_not_done(step, claim, error) from error
         step.check_evidence(claim)
 
-    def _why(self, step: RemoteStep, claim: JobClaim, error: Exception) -> RetrainingError:
+    def _why_not_done(self, step: RemoteStep, claim: JobClaim, error: Exception) -> RetrainingError:
         """Return why a job did not do its step; a pod that did not start is deleted."""
         from include.orchestration.backends.kubernetes.failure import phase_of, why_not_started
 
@@ -162,60 +167,11 @@ class KubernetesJobOperator(WaitsForOtherTraining):
                 pod.delete()
                 return step.failed(claim, reason)
             if phase_of(shown) == "Failed":
-                return self._failed(step, claim, shown)
+                return self.failed(step, claim, shown)
         # It goes on: the next try adopts it.
         return InfrastructureError(f"lost sight of the pod {claim.name}: {_first_line(error)}")
 
-    def _failed(self, step: RemoteStep, claim: JobClaim, pod: Any) -> RetrainingError:
-        """Return why a pod failed: in the job's own words, else in the cluster's."""
-        from include.orchestration.backends.kubernetes.failure import why_failed
-
-        reason = why_failed(pod, KubernetesCompute.model_validate(claim.compute))
-        return step.failed(claim, reason or self._own_words(step, claim, pod))
-
-    def _own_words(self, step: RemoteStep, claim: JobClaim, pod: Any) -> RetrainingError:
-        """Return what a job said last when its container ended by itself."""
-        from include.orchestration.backends.failure import failure_reason
-        from include.orchestration.backends.kubernetes.failure import ended_container
-
-        ended = ended_container(pod)
-        lines = (getattr(ended, "message", None) or "").strip().splitlines()
-        return failure_reason(
-            step.store,
-            step.paths,
-            self.step,
-            claim.attempt_id,
-            exit_code=getattr(ended, "exit_code", 1),
-            last_line=lines[-1] if lines else "",
-        )
-
-    def _job_state(self, step: RemoteStep, claim: JobClaim) -> JobState:
-        """Return what the cluster says of a claimed pod.
-
-        Raises:
-            RetrainingError: for a pod that failed for good while nobody looked.
-        """
-        from include.orchestration.backends.kubernetes.failure import phase_of
-        from include.retraining.runs.claims import JobState
-
-        pod = self._pod_of(step, claim)
-        deadline = time.monotonic() + GONE_SECONDS
-        with _speaking_of(KubernetesCompute.model_validate(claim.compute)):
-            shown = pod.read()
-            while shown and shown.metadata.deletion_timestamp and time.monotonic() < deadline:
-                self.log.info("the pod %s is being deleted", claim.name)
-                time.sleep(1)
-                shown = pod.read()
-        if shown is None:
-            return JobState.GONE
-        if phase_of(shown) == "Failed" and step.job_claims.failure(claim) is None:
-            reason = self._failed(step, claim, shown)
-            if reason.is_permanent:
-                raise reason
-        ended = {"Succeeded": JobState.SUCCEEDED, "Failed": JobState.FAILED}
-        return ended.get(phase_of(shown), JobState.ACTIVE)
-
-    def _tidy(self, step: RemoteStep) -> None:
+    def clean_up(self, step: RemoteStep) -> None:
         """Delete the pod whose last step this was, when its end was not waited for."""
         from include.orchestration.backends.kubernetes.failure import phase_of
         from include.orchestration.backends.kubernetes.pod import PROVIDER_ERRORS

@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import TaskDeferred
 
 from include.orchestration.backends.batch.operator import BatchJobOperator
 from include.orchestration.backends.kubernetes.operator import KubernetesJobOperator
-from include.orchestration.backends.remote import RUN_ENDED
+from include.orchestration.backends.remote_step import RUN_ENDED
 from include.orchestration.notifications.run_ended import close_ended_run
 from include.retraining.config.compute import BatchCompute
 from include.retraining.store.object_store import Store

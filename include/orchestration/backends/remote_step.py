@@ -1,4 +1,4 @@
-"""What jobs on every platform but the worker itself have in common."""
+"""One step of a run whose job runs elsewhere: what is there already, and whether it is evidence."""
 
 from __future__ import annotations
 
