@@ -7,9 +7,7 @@ never for production.
 
 from __future__ import annotations
 
-import json
 import os
-import secrets
 import signal
 import subprocess
 import sys
@@ -24,6 +22,12 @@ import httpx
 import psutil  # type: ignore[import-untyped]
 
 from include.local_airflow import process_guard
+from include.local_airflow.environment import (
+    USERNAME,
+    airflow_settings,
+    inherited_environment,
+    read_secrets,
+)
 from include.local_airflow.errors import ComponentEnded, TookTooLong
 from include.local_airflow.ports import LOOPBACK, free_port, require_free
 
@@ -31,23 +35,10 @@ T = TypeVar("T")
 
 COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 AIRFLOW_VERSION = "3.3.2"
-USERNAME = "admin"
 # A scheduler that was asked to end waits for its running tasks; they are not worth more than this.
 GRACE_SECONDS = 8.0
 START_SECONDS = 240.0
 LOG_LINES_SHOWN = 15
-
-# Airflow's defaults suit a cluster. On one machine these shorten the way from a flag to a decision.
-QUICK_SETTINGS = {
-    # The scheduler sleeps this long whenever it finds nothing to do: half of it, on average,
-    # passes before each task.
-    "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
-    "AIRFLOW__SCHEDULER__JOB_HEARTBEAT_SEC": "2",
-    "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
-    "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
-    "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
-    "AIRFLOW__CORE__PARALLELISM": "8",
-}
 
 
 class LocalAirflow:
@@ -80,7 +71,7 @@ class LocalAirflow:
         self.log_folder = self.home / "logs" / "components"
         self._environment = dict(environment or {})
         self._keepers: dict[str, subprocess.Popen[bytes]] = {}
-        self._log_ports: tuple[int, int] | None = None
+        self._log_ports = (8793, 8794)
         self._left_behind: list[psutil.Process] = []
 
     def __enter__(self) -> Self:
@@ -102,72 +93,13 @@ class LocalAirflow:
     @property
     def password(self) -> str:
         """The password of the one user."""
-        return self._secrets()["password"]
+        return read_secrets(self.home)["password"]
 
     @property
     def environment(self) -> dict[str, str]:
         """The whole environment of Airflow's processes; it holds secrets."""
-        inherited = {
-            name: value
-            for name, value in os.environ.items()
-            # Another Airflow's settings in the caller's shell must not change this one.
-            if not name.startswith("AIRFLOW__") and name not in {"AIRFLOW_HOME", "AIRFLOW_CONFIG"}
-        }
-        return {**inherited, **self._settings(), **QUICK_SETTINGS, **self._environment}
-
-    def _settings(self) -> dict[str, str]:
-        worker_port, trigger_port = self._log_ports or (8793, 8794)
-        made = self._secrets()
-        bundle = {
-            "name": "retraining",
-            "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
-            "kwargs": {"path": str(self.root)},
-        }
-        no_proxy = os.environ.get("NO_PROXY", os.environ.get("no_proxy", ""))
-        no_proxy = ",".join(filter(None, [no_proxy, LOOPBACK, "localhost"]))
-        return {
-            "AIRFLOW_HOME": str(self.home),
-            "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            "AIRFLOW__CORE__DAGS_FOLDER": str(self.root / "dags"),
-            "AIRFLOW__CORE__PLUGINS_FOLDER": str(self.root / "plugins"),
-            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
-            "AIRFLOW__CORE__FERNET_KEY": made["fernet_key"],
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USERNAME}:admin",
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.home / "passwords.json"),
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.home / 'airflow.db'}",
-            "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps([bundle]),
-            "AIRFLOW__API__HOST": LOOPBACK,
-            "AIRFLOW__API__PORT": str(self.port),
-            "AIRFLOW__API__BASE_URL": self.url,
-            "AIRFLOW__API__SECRET_KEY": made["api_secret_key"],
-            "AIRFLOW__API_AUTH__JWT_SECRET": made["jwt_secret"],
-            "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(self.home / "logs"),
-            "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
-            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(worker_port),
-            "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(trigger_port),
-            # The folder of a run is named after its id; a longer one cannot be a file name.
-            "AIRFLOW__SCHEDULER__ALLOWED_RUN_ID_PATTERN": "^[A-Za-z0-9_.~:+-]{1,120}$",
-            "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
-            "NO_PROXY": no_proxy,
-            "no_proxy": no_proxy,
-            "PYTHONUNBUFFERED": "1",
-        }
-
-    def _secrets(self) -> dict[str, str]:
-        """Return this home's secrets, made once and kept in a file that only its owner can read."""
-        file = self.home / "secrets.json"
-        if not file.exists():
-            self.home.mkdir(parents=True, exist_ok=True)
-            made = {
-                "password": secrets.token_urlsafe(12),
-                "jwt_secret": secrets.token_hex(64),
-                "api_secret_key": secrets.token_hex(32),
-                "fernet_key": _fernet_key(),
-            }
-            _write_private(self.home / "passwords.json", json.dumps({USERNAME: made["password"]}))
-            _write_private(file, json.dumps(made))
-        return dict(json.loads(file.read_text(encoding="utf-8")))
+        own = airflow_settings(self.root, self.home, self.port, log_ports=self._log_ports)
+        return {**inherited_environment(), **own, **self._environment}
 
     def start(self) -> None:
         """Start all components and return when each of them is healthy.
@@ -341,18 +273,3 @@ class LocalAirflow:
         health = answer.json()
         parts = ("metadatabase", "scheduler", "triggerer", "dag_processor")
         return all((health.get(part) or {}).get("status") == "healthy" for part in parts)
-
-
-def _fernet_key() -> str:
-    from cryptography.fernet import Fernet
-
-    return Fernet.generate_key().decode()
-
-
-def _write_private(file: Path, text: str) -> None:
-    """Write a file that only its owner can read, all of it or nothing."""
-    draft = file.with_suffix(".tmp")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        stream.write(text)
-    draft.replace(file)
