@@ -22,7 +22,7 @@ from include.local_airflow.demo import samples
 from include.local_airflow.demo.follow import FollowedRun, follow, wait_for_dags
 from include.local_airflow.demo.store import store_connection
 from include.local_airflow.ports import free_port
-from include.local_airflow.rest_client import AirflowApi
+from include.local_airflow.rest_client import AirflowSession
 from include.local_airflow.settings import apply_settings
 from include.local_airflow.slack_receiver import SlackReceiver
 from include.retraining.config.model import load_model
@@ -92,7 +92,7 @@ def measure(folder: Path) -> list[Row]:
         )
         started = datetime.now(UTC)
         with airflow:
-            api = AirflowApi(airflow.url, airflow.username, airflow.password)
+            api = AirflowSession(airflow.url, airflow.username, airflow.password)
             apply_settings(root / "airflow_settings.yaml", api)
             wait_for_dags(airflow, api, [OURS, PLAIN], started)
 
@@ -137,7 +137,7 @@ def _data(number: int) -> bytes:
 
 def _pass(
     airflow: LocalAirflow,
-    api: AirflowApi,
+    api: AirflowSession,
     slack: SlackReceiver,
     flow: Flow,
     *,

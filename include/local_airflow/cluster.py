@@ -18,7 +18,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self, TypeVar
 
-import httpx
 import psutil  # type: ignore[import-untyped]
 
 from include.local_airflow import process_guard
@@ -30,6 +29,8 @@ from include.local_airflow.environment import (
 )
 from include.local_airflow.errors import ComponentEnded, TookTooLong
 from include.local_airflow.ports import LOOPBACK, free_port, require_free
+from include.retraining.exceptions import AirflowUnreachable
+from include.retraining.watch.airflow_api import AirflowApi
 
 T = TypeVar("T")
 
@@ -264,12 +265,8 @@ class LocalAirflow:
             time.sleep(pause_seconds)
 
     def _is_healthy(self) -> bool:
-        try:
-            answer = httpx.get(f"{self.url}/api/v2/monitor/health", timeout=5, trust_env=False)
-        except httpx.HTTPError:
-            return False
-        if answer.status_code != httpx.codes.OK:
-            return False
-        health = answer.json()
-        parts = ("metadatabase", "scheduler", "triggerer", "dag_processor")
-        return all((health.get(part) or {}).get("status") == "healthy" for part in parts)
+        with AirflowApi(self.url, timeout_seconds=5, uses_proxy=False) as api:
+            try:
+                return set(api.health().values()) == {"healthy"}
+            except AirflowUnreachable:
+                return False

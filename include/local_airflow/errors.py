@@ -21,11 +21,3 @@ class ComponentEnded(LocalAirflowError):
 
 class TookTooLong(LocalAirflowError):
     """Something did not happen within its time."""
-
-
-class ApiRefused(LocalAirflowError):
-    """Airflow's REST API answered with an error."""
-
-
-class NoAnswer(ApiRefused):
-    """Airflow's REST API did not answer in time."""

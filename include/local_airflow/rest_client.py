@@ -1,28 +1,36 @@
-"""A small client of Airflow's REST API (v2), for the demonstration, tests and benchmarks."""
+"""Airflow's REST API as a user sees and changes it: for the demonstration, tests and benchmarks."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
 import httpx
 
-from include.local_airflow.errors import ApiRefused, NoAnswer
+from include.retraining.exceptions import AirflowRefused
+from include.retraining.watch.airflow_api import PAGE, AirflowApi
 
 REQUEST_SECONDS = 60.0
 LOCKED_SECONDS = 60.0
 """How long to repeat what a locked SQLite refuses: its writers wait for each other."""
 DATABASE_ERROR = "Database error"
 """How the API says so."""
-PAGE = 100
 RUN_ENDED = frozenset({"success", "failed"})
 
 
-class AirflowApi:
-    """Talks to one Airflow as one user."""
+class NotThere(AirflowRefused):
+    """Airflow knows no such thing (404)."""
+
+
+class AirflowSession(AirflowApi):
+    """One Airflow as one user.
+
+    Raises in all its methods:
+        AirflowUnreachable: when Airflow does not answer.
+        AirflowRefused: when it answers with an error, with the text of it.
+    """
 
     def __init__(self, url: str, username: str, password: str) -> None:
         """Prepare a client; the first request logs in.
@@ -32,48 +40,36 @@ class AirflowApi:
             username: a user of Airflow's own, of SimpleAuth or FAB.
             password: that user's password.
         """
+        super().__init__(url, timeout_seconds=REQUEST_SECONDS, uses_proxy=False)
         self._login = {"username": username, "password": password}
-        # Loopback needs no proxy, whatever the user's shell says.
-        self._client = httpx.Client(base_url=url, timeout=REQUEST_SECONDS, trust_env=False)
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._client.close()
 
     def request(self, method: str, path: str, **arguments: Any) -> Any:
-        """Send one request below `/api/v2` and return the answer's JSON (None when it has none).
-
-        Raises:
-            ApiRefused: when Airflow does not answer, or answers with an error.
-        """
-        try:
-            if "Authorization" not in self._client.headers:
-                self._log_in()
-            answer = self._client.request(method, f"/api/v2{path}", **arguments)
-            deadline = time.monotonic() + LOCKED_SECONDS
-            while _is_locked(answer) and time.monotonic() < deadline:
-                time.sleep(0.5)
-                answer = self._client.request(method, f"/api/v2{path}", **arguments)
-        except httpx.HTTPError as error:
-            raise NoAnswer(f"{method} {path}: Airflow does not answer: {error!r}") from error
-        return _content(answer)
+        """Send one request below `/api/v2` and return the answer's JSON (None when it has none)."""
+        return self._request(method, path, **arguments)
 
     def token(self) -> str:
-        """Log in and return a token, for others to use.
-
-        Raises:
-            ApiRefused: when Airflow does not answer, or refuses the login.
-        """
-        try:
-            return self._log_in()
-        except httpx.HTTPError as error:
-            raise ApiRefused(f"POST /auth/token: Airflow does not answer: {error!r}") from error
-
-    def _log_in(self) -> str:
-        answer = self._client.post("/auth/token", json=self._login)
-        token = str(_content(answer)["access_token"])
+        """Log in and return a token, for others to use."""
+        answer = super()._send("POST", "/auth/token", json=self._login)
+        if not answer.is_success:
+            raise self._refusal(answer, "/auth/token")
+        token = str(answer.json()["access_token"])
         self._client.headers["Authorization"] = f"Bearer {token}"
         return token
+
+    def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        if "Authorization" not in self._client.headers:
+            self.token()
+        deadline = time.monotonic() + LOCKED_SECONDS
+        while True:
+            answer = super()._send(method, path, **arguments)
+            if not _is_locked(answer) or time.monotonic() > deadline:
+                return answer
+            time.sleep(0.5)
+
+    def _refusal(self, answer: httpx.Response, path: str) -> AirflowRefused:
+        kind = NotThere if answer.status_code == HTTPStatus.NOT_FOUND else AirflowRefused
+        text = " ".join(answer.text.split())[:500]
+        return kind(f"{answer.request.method} {path}: {answer.status_code}: {text}")
 
     def dag(self, dag_id: str) -> dict[str, Any] | None:
         """Return a DAG as Airflow knows it, or None while it has not been parsed yet."""
@@ -81,19 +77,6 @@ class AirflowApi:
             return dict(self.request("GET", f"/dags/{dag_id}"))
         except NotThere:
             return None
-
-    def import_errors(self, since: datetime | None = None) -> list[str]:
-        """Return why DAG files cannot be parsed, a text per file.
-
-        Args:
-            since: leave out what was found before.
-        """
-        found = self.request("GET", "/importErrors", params={"limit": PAGE})["import_errors"]
-        return [
-            f"{item['filename']}: {item['stack_trace'].strip()}"
-            for item in found
-            if since is None or datetime.fromisoformat(item["timestamp"]) >= since
-        ]
 
     def set_paused(self, dag_id: str, *, is_paused: bool) -> None:
         """Pause or unpause a DAG."""
@@ -175,29 +158,15 @@ class AirflowApi:
         """Create or replace `connections`, `pools` or `variables`.
 
         Raises:
-            ApiRefused: naming what was refused.
+            AirflowRefused: naming what was refused.
         """
         action = {"action": "create", "entities": entities, "action_on_existence": "overwrite"}
         answer = self.request("PATCH", f"/{kind}", json={"actions": [action]})
         errors = (answer.get("create") or {}).get("errors") or []
         if errors:
-            raise ApiRefused(
+            raise AirflowRefused(
                 f"{kind}: " + "; ".join(str(item.get("error", item)) for item in errors)
             )
-
-
-class NotThere(ApiRefused):
-    """Airflow knows no such thing (404)."""
-
-
-def _content(answer: httpx.Response) -> Any:
-    """Return an answer's JSON, or raise what it says in one line."""
-    if answer.is_error:
-        kind = NotThere if answer.status_code == httpx.codes.NOT_FOUND else ApiRefused
-        text = " ".join(answer.text.split())[:500]
-        request = answer.request
-        raise kind(f"{request.method} {request.url.path}: {answer.status_code}: {text}")
-    return answer.json() if answer.content else None
 
 
 def _is_locked(answer: httpx.Response) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from include.local_airflow.errors import LocalAirflowError
-from include.local_airflow.rest_client import AirflowApi
+from include.local_airflow.rest_client import AirflowSession
 
 CONNECTION_FIELDS = {
     "conn_id": "connection_id",
@@ -38,12 +38,12 @@ class SettingsError(LocalAirflowError):
     """`airflow_settings.yaml` cannot be used."""
 
 
-def apply_settings(file: Path, api: AirflowApi) -> None:
+def apply_settings(file: Path, api: AirflowSession) -> None:
     """Create or replace what the file names. Applying it again changes nothing.
 
     Raises:
         SettingsError: when the file holds something that we do not know.
-        ApiRefused: when Airflow refuses an entry.
+        AirflowRefused: when Airflow refuses an entry.
     """
     for kind, entities in read_settings(file).items():
         if entities:

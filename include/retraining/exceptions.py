@@ -25,6 +25,7 @@ RetrainingError
 │   ├── JobKilled             a job ended without saying why
 │   ├── TrainingElsewhere     another run trains this very version now
 │   ├── AirflowUnreachable    Airflow's API does not answer
+│   │   └── AirflowRefused    it answers with an error
 │   └── NotSent               a message did not reach Slack; it waits in the outbox
 └── StepFailed                a step ended by itself; whether for good, it said
 """
@@ -196,6 +197,10 @@ class AirflowUnreachable(InfrastructureError):
     """Airflow's API does not answer, or refuses."""
 
     kind = "airflow"
+
+
+class AirflowRefused(AirflowUnreachable):
+    """Airflow's API answers with an error."""
 
 
 class NotSent(InfrastructureError):

@@ -15,11 +15,11 @@ from rich.console import Console
 
 from include.local_airflow.demo import samples
 from include.local_airflow.demo.console import show_decision
-from include.local_airflow.errors import ApiRefused, LocalAirflowError, TookTooLong
-from include.local_airflow.rest_client import RUN_ENDED, AirflowApi, NotThere
+from include.local_airflow.errors import LocalAirflowError, TookTooLong
+from include.local_airflow.rest_client import RUN_ENDED, AirflowSession, NotThere
 from include.retraining.config.model import load_model
 from include.retraining.decisions import records
-from include.retraining.exceptions import RetrainingError
+from include.retraining.exceptions import AirflowUnreachable, RetrainingError
 from include.retraining.store import marker as store_marker
 from include.retraining.store.object_store import Store
 from include.retraining.watch.external import URL_VARIABLE
@@ -29,7 +29,7 @@ RUN_SECONDS = 1800.0
 PAUSE_SECONDS = 2.0
 
 
-def start(api: AirflowApi, store: Store) -> dict[str, str]:
+def start(api: AirflowSession, store: Store) -> dict[str, str]:
     """Land a delivery for each sample model that nothing was decided on yet, and start its DAG.
 
     Returns:
@@ -47,7 +47,7 @@ def start(api: AirflowApi, store: Store) -> dict[str, str]:
     return runs
 
 
-def _trigger(api: AirflowApi, dag_id: str) -> str:
+def _trigger(api: AirflowSession, dag_id: str) -> str:
     """Start a run as soon as the DAG can be run: Airflow knows of it a moment earlier.
 
     Raises:
@@ -63,7 +63,7 @@ def _trigger(api: AirflowApi, dag_id: str) -> str:
         time.sleep(PAUSE_SECONDS)
 
 
-def follow(api: AirflowApi, store: Store, runs: dict[str, str], console: Console) -> None:
+def follow(api: AirflowSession, store: Store, runs: dict[str, str], console: Console) -> None:
     """Wait for the runs' ends and print what was decided.
 
     Raises:
@@ -79,7 +79,7 @@ def follow(api: AirflowApi, store: Store, runs: dict[str, str], console: Console
             dag_id = load_model(model).dag_id
             try:
                 state = api.run(dag_id, run_id)["state"]
-            except ApiRefused as error:  # a busy host answers late, and the run goes on
+            except AirflowUnreachable as error:  # a busy host answers late, and the run goes on
                 print(error, file=sys.stderr)
                 continue
             if state not in RUN_ENDED:
@@ -93,7 +93,7 @@ def follow(api: AirflowApi, store: Store, runs: dict[str, str], console: Console
 
 def main() -> int:
     """Start the models, follow them and return the exit code."""
-    api = AirflowApi(os.environ[URL_VARIABLE], "admin", os.environ["ADMIN_PASSWORD"])
+    api = AirflowSession(os.environ[URL_VARIABLE], "admin", os.environ["ADMIN_PASSWORD"])
     try:
         store = store_marker.open_store()
         follow(api, store, start(api, store), Console(width=100))

@@ -12,8 +12,8 @@ import sys
 import time
 from pathlib import Path
 
-from include.local_airflow.errors import ApiRefused
-from include.local_airflow.rest_client import AirflowApi
+from include.local_airflow.rest_client import AirflowSession
+from include.retraining.exceptions import AirflowUnreachable
 from include.retraining.watch.external import TOKEN_VARIABLE, URL_VARIABLE
 
 EVERY_SECONDS = 300.0
@@ -45,10 +45,10 @@ def new_token() -> str:
 
     The look goes on with it: it is what tells that Airflow does not answer.
     """
-    api = AirflowApi(os.environ[URL_VARIABLE], USER, os.environ[PASSWORD_VARIABLE])
+    api = AirflowSession(os.environ[URL_VARIABLE], USER, os.environ[PASSWORD_VARIABLE])
     try:
         return api.token()
-    except ApiRefused as error:
+    except AirflowUnreachable as error:
         print(error, flush=True)
         return NO_TOKEN
     finally:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import yaml
 
 from include.local_airflow.ports import free_port
-from include.local_airflow.rest_client import RUN_ENDED, AirflowApi
+from include.local_airflow.rest_client import RUN_ENDED, AirflowSession
 from include.retraining.decisions import records
 from include.retraining.decisions.record import DecisionRecord
 from include.retraining.store import marker as store_marker
@@ -49,7 +49,7 @@ class Stack:
         self.root = root
         self.environment = dict(environment)
         self.settings = read_env(root / ".env")
-        self.api = AirflowApi(self.url, "admin", self.settings["ADMIN_PASSWORD"])
+        self.api = AirflowSession(self.url, "admin", self.settings["ADMIN_PASSWORD"])
 
     @property
     def url(self) -> str:

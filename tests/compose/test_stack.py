@@ -10,9 +10,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from include.local_airflow.rest_client import AirflowApi, ApiRefused
+from include.local_airflow.rest_client import AirflowSession
 from include.retraining.decisions.record import Outcome
 from include.retraining.decisions.records import decisions
+from include.retraining.exceptions import AirflowRefused
 from include.retraining.store.layout import RunPaths
 from tests.compose.conftest import LIKE
 from tests.compose.stack import Stack, record_of, second_host
@@ -49,9 +50,9 @@ def test_a_person_logs_in_and_nobody_else(stack: Stack) -> None:
     anonymous = httpx.get(f"{stack.url}/api/v2/dags", trust_env=False)
     assert anonymous.status_code == httpx.codes.UNAUTHORIZED
     password = stack.settings["WATCHDOG_PASSWORD"]
-    with closing(AirflowApi(stack.url, "watchdog", password)) as watchdog:
+    with closing(AirflowSession(stack.url, "watchdog", password)) as watchdog:
         assert watchdog.dag(f"retrain_{LIKE}")
-        with pytest.raises(ApiRefused, match="403"):
+        with pytest.raises(AirflowRefused, match="403"):
             watchdog.set_paused(f"retrain_{LIKE}", is_paused=True)
 
 

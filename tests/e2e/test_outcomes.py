@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from include.local_airflow.errors import ApiRefused
 from include.retraining.decisions.record import DecisionRecord, Outcome
+from include.retraining.exceptions import AirflowRefused
 from include.retraining.gate.verdict import Answer
 from include.retraining.registry.entry import PromotionKind
 from include.retraining.registry.promotion import Registry
@@ -362,7 +362,7 @@ def test_first_task_refuses_bad_parameters(
 )
 def test_form_refuses_bad_parameters(airflow: Stage, conf: dict[str, object]) -> None:
     """What the form's schema knows to be wrong never becomes a run."""
-    with pytest.raises(ApiRefused, match="400"):
+    with pytest.raises(AirflowRefused, match="400"):
         airflow.start_run("ambitious", conf)
 
 
@@ -370,7 +370,7 @@ def test_form_refuses_bad_parameters(airflow: Stage, conf: dict[str, object]) ->
 @pytest.mark.parametrize("conf", ['{"dry_run": NaN}', '{"date": 1e400}', '{"force_retrain": -0}'])
 def test_form_refuses_what_is_no_value(airflow: Stage, conf: str) -> None:
     """JSON that only some programs can read, and numbers in place of answers, become no run."""
-    with pytest.raises(ApiRefused, match="400"):
+    with pytest.raises(AirflowRefused, match="400"):
         trigger(airflow, conf)
 
 
@@ -409,5 +409,5 @@ def trigger(airflow: Stage, conf: str) -> str:
 @pytest.mark.parametrize("run_id", ["a" * 400, "a" * 121, "two words", "../escape"])
 def test_a_run_is_not_named_at_will(airflow: Stage, run_id: str) -> None:
     """A name that could be no folder's, or leads elsewhere, is refused before there is a run."""
-    with pytest.raises(ApiRefused, match="400"):
+    with pytest.raises(AirflowRefused, match="400"):
         airflow.start_run("ambitious", run_id=run_id)

@@ -10,9 +10,9 @@ from urllib.parse import quote
 
 import pytest
 
-from include.local_airflow.errors import ApiRefused
 from include.local_airflow.rest_client import RUN_ENDED
 from include.retraining.decisions.record import DecisionRecord, Outcome
+from include.retraining.exceptions import AirflowRefused
 from include.retraining.registry.entry import PromotionEntry, PromotionKind
 from include.retraining.store import layout
 from tests.support.airflow_harness import EndedRun, Stage
@@ -161,9 +161,9 @@ def test_a_rollback_that_fails_changes_nothing(
     before = airflow.promotions(MODEL)
     target = served[1].version
     for wrong in ({}, {"reason": ""}, {"reason": "a\nb"}, {"reason": "x", "dry_run": 1}):
-        with pytest.raises(ApiRefused):
+        with pytest.raises(AirflowRefused):
             airflow.api.trigger("rollback_model", {"model": MODEL, **wrong})
-    with pytest.raises(ApiRefused):
+    with pytest.raises(AirflowRefused):
         airflow.api.trigger("rollback_model", {"model": "nobody's", "reason": "x"})
 
     conf = {"model": MODEL, "reason": "complaints", "dry_run": False, "version": target}

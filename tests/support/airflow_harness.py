@@ -26,7 +26,7 @@ from include.local_airflow.demo import samples
 from include.local_airflow.demo.store import store_connection
 from include.local_airflow.errors import TookTooLong
 from include.local_airflow.ports import free_port
-from include.local_airflow.rest_client import RUN_ENDED, AirflowApi, NotThere
+from include.local_airflow.rest_client import RUN_ENDED, AirflowSession, NotThere
 from include.local_airflow.settings import apply_settings
 from include.local_airflow.slack_receiver import TOKEN, SlackReceiver
 from include.retraining.decisions import records
@@ -92,7 +92,7 @@ class Stage:
         self.airflow = airflow
         self.store = store
         self.slack = slack
-        self.api = AirflowApi(airflow.url, airflow.username, airflow.password)
+        self.api = AirflowSession(airflow.url, airflow.username, airflow.password)
 
     # ---- data ----
 

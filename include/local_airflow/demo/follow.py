@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from include.local_airflow.cluster import LocalAirflow
-from include.local_airflow.errors import LocalAirflowError, NoAnswer, TookTooLong
-from include.local_airflow.rest_client import RUN_ENDED, AirflowApi
+from include.local_airflow.errors import LocalAirflowError, TookTooLong
+from include.local_airflow.rest_client import RUN_ENDED, AirflowSession
+from include.retraining.exceptions import AirflowRefused, AirflowUnreachable
 
 PARSE_SECONDS = 120.0
 TASK_ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
@@ -36,7 +36,7 @@ class FollowedRun:
 
 
 def wait_for_dags(
-    airflow: LocalAirflow, api: AirflowApi, dag_ids: list[str], since: datetime
+    airflow: LocalAirflow, api: AirflowSession, dag_ids: list[str], since: datetime
 ) -> None:
     """Wait until each DAG was parsed by this Airflow.
 
@@ -58,13 +58,16 @@ def wait_for_dags(
         )
 
 
-def _is_parsed(api: AirflowApi, dag_id: str, since: datetime) -> bool:
+def _is_parsed(api: AirflowSession, dag_id: str, since: datetime) -> bool:
     dag = api.dag(dag_id)
     if dag and not dag["is_stale"] and _time(dag["last_parsed_time"]) >= since:
         return True
     errors = api.import_errors(since)
     if errors:
-        raise DagBroken(f"DAG {dag_id} is not there because a file cannot be parsed: {errors[0]}")
+        file, traceback = errors[0]
+        raise DagBroken(
+            f"DAG {dag_id} is not there because a file cannot be parsed: {file}: {traceback}"
+        )
     return False
 
 
@@ -74,7 +77,7 @@ def _time(text: str) -> datetime:
 
 def follow(
     airflow: LocalAirflow,
-    api: AirflowApi,
+    api: AirflowSession,
     runs: list[FollowedRun],
     on_task: Callable[[FollowedRun, dict[str, Any]], None],
     timeout_seconds: float,
@@ -89,9 +92,12 @@ def follow(
     def all_ended() -> bool:
         for run in runs:
             if not run.has_ended:
-                # A busy machine answers late, and the runs go on.
-                with suppress(NoAnswer):
+                try:
                     _report_changes(api, run, on_task)
+                except AirflowRefused:
+                    raise
+                except AirflowUnreachable:
+                    continue  # a busy machine answers late, and the runs go on
         return all(run.has_ended for run in runs)
 
     try:
@@ -102,7 +108,7 @@ def follow(
 
 
 def _report_changes(
-    api: AirflowApi,
+    api: AirflowSession,
     run: FollowedRun,
     on_task: Callable[[FollowedRun, dict[str, Any]], None],
 ) -> None:

@@ -19,14 +19,15 @@ from include.local_airflow.demo.console import show_decision, show_message, show
 from include.local_airflow.demo.follow import FollowedRun, follow, wait_for_dags
 from include.local_airflow.demo.instance_lock import single_instance
 from include.local_airflow.demo.store import local_store, store_connection, store_options
-from include.local_airflow.errors import ApiRefused, LocalAirflowError
+from include.local_airflow.errors import LocalAirflowError
 from include.local_airflow.ports import LOOPBACK, free_port
-from include.local_airflow.rest_client import RUN_ENDED, AirflowApi
+from include.local_airflow.rest_client import RUN_ENDED, AirflowSession
 from include.local_airflow.settings import apply_settings, read_settings
 from include.local_airflow.slack_receiver import SlackReceiver
 from include.retraining.config.model import load_model
 from include.retraining.decisions import records
 from include.retraining.decisions.record import DecisionRecord, Outcome
+from include.retraining.exceptions import AirflowUnreachable
 from include.retraining.store import marker as store_marker
 from include.retraining.store.object_store import Store
 
@@ -59,7 +60,7 @@ class Demo:
 
     root: Path
     airflow: LocalAirflow
-    api: AirflowApi
+    api: AirflowSession
     store: Store
     console: Console
 
@@ -125,7 +126,7 @@ def _start(stack: ExitStack, root: Path, port: int, console: Console) -> Demo:
     console.print(Text(f"Starting Airflow (logs: {_short(root, airflow.log_folder)}) …"))
     started = datetime.now(UTC)
     stack.enter_context(airflow)
-    api = AirflowApi(airflow.url, airflow.username, airflow.password)
+    api = AirflowSession(airflow.url, airflow.username, airflow.password)
     stack.callback(api.close)
     apply_settings(settings, api)
     demo = Demo(root, airflow, api, store, console)
@@ -180,7 +181,7 @@ def _start_runs(stack: ExitStack, demo: Demo) -> list[FollowedRun]:
         demo.api.set_paused(dag_id, is_paused=False)
         stack.callback(_pause, demo, dag_id)
     # Paused with the models between two sessions: it would tell that they are.
-    with suppress(ApiRefused):  # not parsed yet: then it is not paused either
+    with suppress(AirflowUnreachable):  # not parsed yet: then it is not paused either
         demo.api.set_paused(WATCH, is_paused=False)
     stack.callback(_pause, demo, WATCH)
     return runs
@@ -188,7 +189,7 @@ def _start_runs(stack: ExitStack, demo: Demo) -> list[FollowedRun]:
 
 def _pause(demo: Demo, dag_id: str) -> None:
     """Leave nothing scheduled for the next session, which lands new flags first."""
-    with suppress(ApiRefused):
+    with suppress(AirflowUnreachable):
         demo.api.set_paused(dag_id, is_paused=True)
 
 

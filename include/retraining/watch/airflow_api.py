@@ -1,4 +1,4 @@
-"""Airflow's REST API, as far as the watch outside of Airflow asks it."""
+"""Airflow's REST API (v2) from outside: the connection, its errors, and what the watch reads."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import httpx
 
-from include.retraining.exceptions import AirflowUnreachable
+from include.retraining.exceptions import AirflowRefused, AirflowUnreachable
 
 REQUEST_SECONDS = 10.0
 PAGE = 100
@@ -38,18 +38,27 @@ def _understood(path: str) -> Iterator[None]:
 
 
 class AirflowApi:
-    """Asks one Airflow. Every method raises `AirflowUnreachable`, whose text holds no secret."""
+    """Reads one Airflow. Every method raises `AirflowUnreachable`, whose text holds no secret."""
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: str | None = None,
+        *,
+        timeout_seconds: float = REQUEST_SECONDS,
+        uses_proxy: bool = True,
+    ) -> None:
         """Prepare a client.
 
         Args:
             url: the API server's address, without `/api/v2`.
             token: a JSON Web Token of Airflow's, of a user who may read.
+            timeout_seconds: how long to wait for an answer.
+            uses_proxy: whether the proxy of the environment is used; loopback needs none.
         """
-        self._client = httpx.Client(
-            base_url=url, timeout=REQUEST_SECONDS, headers={"Authorization": f"Bearer {token}"}
-        )
+        self._client = httpx.Client(base_url=url, timeout=timeout_seconds, trust_env=uses_proxy)
+        if token is not None:
+            self._client.headers["Authorization"] = f"Bearer {token}"
 
     def __enter__(self) -> Self:
         return self
@@ -60,6 +69,10 @@ class AirflowApi:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
         self._client.close()
 
     def health(self) -> dict[str, str]:
@@ -71,12 +84,17 @@ class AirflowApi:
                 for part in ("metadatabase", "scheduler", "dag_processor", "triggerer")
             }
 
-    def import_errors(self) -> list[tuple[str, str]]:
-        """Return the DAG files that cannot be parsed, with the last line of why."""
+    def import_errors(self, since: datetime | None = None) -> list[tuple[str, str]]:
+        """Return the DAG files that cannot be parsed, each with its traceback.
+
+        Args:
+            since: leave out what was found before.
+        """
         with _understood("/importErrors"):
             return [
-                (str(item["filename"]), str(item["stack_trace"]).strip().rpartition("\n")[2])
+                (str(item["filename"]), str(item["stack_trace"]).strip())
                 for item in self._get("/importErrors")["import_errors"]
+                if since is None or datetime.fromisoformat(item["timestamp"]) >= since
             ]
 
     def paused(self, tag: str) -> list[str]:
@@ -130,21 +148,32 @@ class AirflowApi:
             offset += len(page)
 
     def _get(self, path: str, **params: Any) -> Any:
-        """Return what the API answers."""
+        return self._request("GET", path, params={"limit": PAGE, **params})
+
+    def _request(self, method: str, path: str, **arguments: Any) -> Any:
+        """Return the JSON of the answer to one request below `/api/v2`, None when it has none."""
+        answer = self._send(method, f"/api/v2{path}", **arguments)
+        if not answer.is_success:
+            raise self._refusal(answer, path)
         try:
-            answer = self._client.get(f"/api/v2{path}", params={"limit": PAGE, **params})
+            return answer.json() if answer.content else None
+        except ValueError as error:
+            raise AirflowUnreachable(f"Airflow's API answered no JSON for {path}") from error
+
+    def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        try:
+            return self._client.request(method, path, **arguments)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise AirflowUnreachable(
                 f"Airflow's API does not answer: {type(error).__name__}: {error}"
             ) from error
-        if answer.status_code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-            raise AirflowUnreachable(
-                f"Airflow's API refused the token ({answer.status_code} for {path}): it has "
-                "expired, or its user may not read this"
+
+    def _refusal(self, answer: httpx.Response, path: str) -> AirflowRefused:
+        """Return what an error answer means, without its text, which goes to Slack from here."""
+        code = answer.status_code
+        if code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+            return AirflowRefused(
+                f"Airflow's API refused the token ({code} for {path}): it has expired, or its "
+                "user may not read this"
             )
-        if answer.status_code != HTTPStatus.OK:
-            raise AirflowUnreachable(f"Airflow's API answered {answer.status_code} for {path}")
-        try:
-            return answer.json()
-        except ValueError as error:
-            raise AirflowUnreachable(f"Airflow's API answered no JSON for {path}") from error
+        return AirflowRefused(f"Airflow's API answered {code} for {path}")

@@ -269,13 +269,13 @@ def _unhealthy(airflow: AirflowApi) -> Iterator[Alarm]:
 def _import_errors(airflow: AirflowApi) -> Iterator[Alarm]:
     errors = airflow.import_errors()
     if errors:
-        file, why = errors[0]
+        file, traceback = errors[0]
         more = f" And {len(errors) - 1} more." if len(errors) > 1 else ""
         yield Alarm(
             condition="import_errors",
             title="Airflow",
             headline=f"{len(errors)} DAG file(s) cannot be read",
-            why=f"{file}: {why}{more}",
+            why=f"{file}: {traceback.splitlines()[-1]}{more}",
             step="Mend the file, or take back the commit: its DAGs are not scheduled meanwhile.",
             over="every DAG file can be read again",
             runbook="import_errors",

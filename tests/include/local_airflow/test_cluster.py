@@ -20,9 +20,10 @@ import pytest
 
 from include.local_airflow.cluster import COMPONENTS, LocalAirflow
 from include.local_airflow.demo.follow import DagBroken, FollowedRun, follow, wait_for_dags
-from include.local_airflow.errors import ComponentEnded, NoAnswer, PortTaken, TookTooLong
+from include.local_airflow.errors import ComponentEnded, PortTaken, TookTooLong
 from include.local_airflow.ports import free_port
-from include.local_airflow.rest_client import AirflowApi
+from include.local_airflow.rest_client import AirflowSession
+from include.retraining.exceptions import AirflowUnreachable
 
 pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 
@@ -61,13 +62,13 @@ PROGRAM = """
 import sys
 from datetime import datetime, timezone
 from pathlib import Path
-from include.local_airflow.rest_client import AirflowApi
+from include.local_airflow.rest_client import AirflowSession
 from include.local_airflow.cluster import LocalAirflow
 from include.local_airflow.demo.follow import wait_for_dags
 
 since = datetime.now(timezone.utc)
 with LocalAirflow(Path(sys.argv[1]), Path(sys.argv[2]), port=int(sys.argv[3])) as airflow:
-    api = AirflowApi(airflow.url, airflow.username, airflow.password)
+    api = AirflowSession(airflow.url, airflow.username, airflow.password)
     wait_for_dags(airflow, api, ["busy"], since)
     api.set_paused("busy", is_paused=False)
     run = api.trigger("busy")
@@ -144,7 +145,7 @@ def test_nothing_survives(bundle: Path, tmp_path: Path, mark: str, number: signa
     assert left == []
 
 
-class LateOnce(AirflowApi):
+class LateOnce(AirflowSession):
     """Does not answer the first question about a run's tasks in time."""
 
     was_late = False
@@ -153,7 +154,7 @@ class LateOnce(AirflowApi):
         """Answer from the second time on."""
         if not self.was_late:
             self.was_late = True
-            raise NoAnswer("GET /taskInstances: Airflow does not answer")
+            raise AirflowUnreachable("GET /taskInstances: Airflow does not answer")
         return super().tasks(dag_id, run_id)
 
 
@@ -161,7 +162,7 @@ def test_life_of_an_airflow(bundle: Path, tmp_path: Path) -> None:
     """It runs a DAG, names a broken file, and says which component ended and why."""
     since = datetime.now(UTC)
     with LocalAirflow(bundle, tmp_path / "home", port=free_port()) as airflow:
-        api = AirflowApi(airflow.url, airflow.username, airflow.password)
+        api = AirflowSession(airflow.url, airflow.username, airflow.password)
         late_once = LateOnce(airflow.url, airflow.username, airflow.password)
         wait_for_dags(airflow, api, ["quick"], since)
         api.set_paused("quick", is_paused=False)

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from include.local_airflow.errors import ApiRefused
-from include.local_airflow.rest_client import AirflowApi
+from include.local_airflow.rest_client import AirflowSession
+from include.retraining.exceptions import AirflowRefused
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -53,12 +53,12 @@ def test_only_a_locked_database_is_waited_for(
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
-    api = AirflowApi(f"http://127.0.0.1:{server.server_address[1]}", "admin", "x")
+    api = AirflowSession(f"http://127.0.0.1:{server.server_address[1]}", "admin", "x")
     try:
         if refused is None:
             api.set_paused("a_dag", is_paused=False)
         else:
-            with pytest.raises(ApiRefused, match=refused):
+            with pytest.raises(AirflowRefused, match=refused):
                 api.set_paused("a_dag", is_paused=False)
     finally:
         api.close()
