@@ -1,7 +1,6 @@
 """A trigger that waits for a job on AWS Batch and shows its log meanwhile.
 
-It only notices: the operator in the worker looks at the job again and judges. The triggerer cannot
-import `include`.
+It only notices: the operator in the worker looks at the job again and judges.
 
 Light at import: Airflow loads every plugin in each of its processes, tasks included.
 """
@@ -11,12 +10,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
+from trigger_support import AwsClients, first_line, object_is_there, refusal
 
 ENDED = ("SUCCEEDED", "FAILED")
 WAITING = ("SUBMITTED", "PENDING", "RUNNABLE")
@@ -26,17 +23,6 @@ LOG_GROUP = "/aws/batch/job"
 STATE_SECONDS = 10.0
 """How long to ask Airflow for a task's state. The first question that a triggerer asks of it takes
 many seconds on a busy machine, and Airflow gives `on_kill` 30 in all."""
-REFUSALS = frozenset({
-    "AccessDenied",
-    "AccessDeniedException",
-    "ExpiredToken",
-    "ExpiredTokenException",
-    "InvalidClientTokenId",
-    "InvalidSignatureException",
-    "NotAuthorized",
-    "SignatureDoesNotMatch",
-    "UnrecognizedClientException",
-})
 
 
 def waiting_since(job: dict[str, Any]) -> float | None:
@@ -84,19 +70,13 @@ def log_url(job: dict[str, Any], *, region: str, partition: str) -> str | None:
     )
 
 
-def refusal(error: Exception) -> str | None:
-    """Return what an answer says that waiting does not change; None for any other error."""
-    from botocore.exceptions import ClientError, NoCredentialsError, NoRegionError
+def batch_refusal(error: Exception) -> str | None:
+    """Return what waiting does not change, missing keys included; None for any other error."""
+    from botocore.exceptions import NoCredentialsError, NoRegionError
 
-    if isinstance(error, ClientError) and error.response["Error"]["Code"] in REFUSALS:
+    if isinstance(error, NoCredentialsError | NoRegionError):
         return first_line(error)
-    return first_line(error) if isinstance(error, NoCredentialsError | NoRegionError) else None
-
-
-def first_line(error: BaseException) -> str:
-    """Return an error in one short line."""
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0][:300]
+    return refusal(error)
 
 
 class BatchJobTrigger(BaseTrigger):
@@ -159,10 +139,10 @@ class BatchJobTrigger(BaseTrigger):
         log = _JobLog(self)
         while payload is None:
             try:
-                async with _Clients(self.connection) as clients:
+                async with AwsClients(self.connection) as clients:
                     payload = await self._watch(clients, log)
             except Exception as error:  # noqa: BLE001 whatever it was, the job goes on
-                if (reason := refusal(error)) is not None:
+                if (reason := batch_refusal(error)) is not None:
                     payload = {"status": "refused", "reason": reason}
                 else:
                     self._log_line(f"cannot look at the job now, trying again: {first_line(error)}")
@@ -179,12 +159,12 @@ class BatchJobTrigger(BaseTrigger):
         if await self._is_still_deferred():
             self.log.info("another triggerer waits for job %s now", self.job_id)
             return
-        async with _Clients(self.connection) as clients:
+        async with AwsClients(self.connection) as clients:
             batch = await clients.batch()
             await batch.terminate_job(jobId=self.job_id, reason=KILL_REASON)
         self.log.info("job %s was ended: %s", self.job_id, KILL_REASON)
 
-    async def _watch(self, clients: _Clients, log: _JobLog) -> dict[str, str]:
+    async def _watch(self, clients: AwsClients, log: _JobLog) -> dict[str, str]:
         """Look until there is something to say."""
         batch = await clients.batch()
         while True:
@@ -206,16 +186,9 @@ class BatchJobTrigger(BaseTrigger):
                 return {"status": "result"}
             await asyncio.sleep(self.poll_seconds)
 
-    async def _result_is_there(self, clients: _Clients) -> bool:
-        parts = urlsplit(self.result or "")
-        if parts.scheme == "file":
-            return await asyncio.to_thread(Path(unquote(parts.path)).exists)
-        if parts.scheme != "s3":
-            return False
+    async def _result_is_there(self, clients: AwsClients) -> bool:
         try:
-            hook, client = await clients.store()
-            key = parts.path.lstrip("/")
-            return await hook.get_head_object_async(client, key, parts.netloc) is not None
+            return await object_is_there(self.result or "", clients)
         except Exception as error:  # noqa: BLE001 the job's end is noticed all the same
             self.warn_once(f"cannot look for {self.result}: {first_line(error)}")
             return False
@@ -259,38 +232,6 @@ class BatchJobTrigger(BaseTrigger):
             self._warned.add(text)
 
 
-class _Clients(AsyncExitStack):
-    """Clients of AWS, opened when they are first needed and closed together."""
-
-    def __init__(self, connection: str) -> None:
-        super().__init__()
-        self._connection = connection
-        self._open: dict[str, Any] = {}
-
-    async def batch(self) -> Any:
-        from airflow.providers.amazon.aws.hooks.batch_client import BatchClientHook
-
-        return await self._client(BatchClientHook(aws_conn_id=self._connection))
-
-    async def logs(self) -> Any:
-        from airflow.providers.amazon.aws.hooks.logs import AwsLogsHook
-
-        return await self._client(AwsLogsHook(aws_conn_id=self._connection))
-
-    async def store(self) -> tuple[Any, Any]:
-        """Return the hook too: it knows a missing object from an error."""
-        from airflow.providers.amazon.aws.hooks.s3 import S3Hook
-
-        hook = S3Hook(aws_conn_id="store")
-        return hook, await self._client(hook)
-
-    async def _client(self, hook: Any) -> Any:
-        if hook.client_type not in self._open:
-            client = await self.enter_async_context(await hook.get_async_conn())
-            self._open[hook.client_type] = client
-        return self._open[hook.client_type]
-
-
 class _JobLog:
     """Shows the lines of a job's log as they come; that it cannot is never the job's failure."""
 
@@ -301,7 +242,7 @@ class _JobLog:
         self._newest: tuple[str, str] | None = None
         self._is_refused = False
 
-    async def follow(self, job: dict[str, Any], clients: _Clients) -> None:
+    async def follow(self, job: dict[str, Any], clients: AwsClients) -> None:
         """Show what is new; ``job`` is what DescribeJobs says of it."""
         streams = log_streams(job)
         if self._newest in streams:  # those before it were shown to their end
@@ -314,7 +255,7 @@ class _JobLog:
             url = log_url(job, region=meta.region_name, partition=meta.partition)
             self._trigger.log.info("log of the job: %s", url)
 
-    async def _show(self, stream: tuple[str, str], clients: _Clients) -> None:
+    async def _show(self, stream: tuple[str, str], clients: AwsClients) -> None:
         if self._is_refused:
             return
         try:
@@ -325,7 +266,7 @@ class _JobLog:
             if isinstance(error, ClientError):
                 if error.response["Error"]["Code"] == "ResourceNotFoundException":
                     return  # the host has not sent a line yet
-                self._is_refused = refusal(error) is not None
+                self._is_refused = batch_refusal(error) is not None
             self._trigger.warn_once(f"cannot read the job's log: {first_line(error)}")
 
     async def _show_news(self, stream: tuple[str, str], client: Any) -> None:

@@ -1,8 +1,8 @@
 """Triggers that watch a flag and its delivery until there is something new to look at.
 
-They only notice changes. Whether a delivery is complete is judged by the sensor in the worker,
-because the triggerer cannot import `include`; so a trigger fires when the flag is there, is not
-the one that was decided on before, and flag or folder differ from what the sensor found wanting.
+They only notice changes. Whether a delivery is complete is judged by the sensor in the worker, with
+the code of its bundle; a trigger fires when the flag is there, is not the one that was decided on
+before, and flag or folder differ from what the sensor found wanting.
 
 Light at import: Airflow loads every plugin in each of its processes, tasks included.
 """
@@ -22,9 +22,9 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
+from trigger_support import AwsClients, first_line, refusal
 
 QUIET_SECONDS = 60.0
-REFUSALS = frozenset({"403", "AccessDenied", "InvalidAccessKeyId", "NoSuchBucket"})
 
 
 class Observation(NamedTuple):
@@ -144,11 +144,11 @@ class FlagTrigger(BaseTrigger):
         while (left := self.deadline - time.time()) > 0:
             try:
                 seen = await self.look()
-            except Refused as refusal:
-                yield TriggerEvent({"refused": str(refusal)})
+            except Refused as refused:
+                yield TriggerEvent({"refused": str(refused)})
                 return
             except Exception as error:  # noqa: BLE001 an outage must not end the wait
-                self._log_line(f"cannot read {self.flag} now, trying again: {_first_line(error)}")
+                self._log_line(f"cannot read {self.flag} now, trying again: {first_line(error)}")
             else:
                 if self._is_news(seen):
                     self.log.info("%s or its delivery changed: looking closer", self.flag)
@@ -182,15 +182,14 @@ class S3FlagTrigger(FlagTrigger):
 
     async def look(self) -> Observation:
         """Look at the bucket."""
-        from airflow.providers.amazon.aws.hooks.s3 import S3Hook
         from botocore.exceptions import ClientError
 
         bucket, key = _split(self.flag)
         folder_bucket, prefix = _split(self.folder)
         prefix = prefix.rstrip("/") + "/"
-        hook = S3Hook(aws_conn_id="store")
         try:
-            async with await hook.get_async_conn() as client:
+            async with AwsClients() as clients:
+                hook, client = await clients.store()
                 head = await hook.get_head_object_async(client, key, bucket)
                 pages = client.get_paginator("list_objects_v2").paginate(
                     Bucket=folder_bucket, Prefix=prefix, Delimiter="/"
@@ -205,8 +204,8 @@ class S3FlagTrigger(FlagTrigger):
                     for item in page.get("Contents", [])
                 ]
         except ClientError as error:
-            if error.response["Error"]["Code"] in REFUSALS:
-                raise Refused(f"{self.flag}: {_first_line(error)}") from error
+            if (reason := refusal(error)) is not None:
+                raise Refused(f"{self.flag}: {reason}") from error
             raise
         return observation(head and object_identity(head["ETag"], head["LastModified"]), files)
 
@@ -214,8 +213,3 @@ class S3FlagTrigger(FlagTrigger):
 def _split(uri: str) -> tuple[str, str]:
     parts = urlsplit(uri)
     return parts.netloc, parts.path.lstrip("/")
-
-
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0][:300]

@@ -12,11 +12,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
+from trigger_support import AwsClients, first_line, object_is_there
 
 if TYPE_CHECKING:
     from airflow.providers.cncf.kubernetes.triggers.pod import KubernetesPodTrigger
@@ -102,20 +101,9 @@ class JobPodTrigger(BaseTrigger):
 
     async def _is_there(self) -> bool:
         """Look once; the pod's end comes in any case, so that not to be able to look is no end."""
-        parts = urlsplit(self.result_uri)
         try:
-            if parts.scheme == "file":
-                return await asyncio.to_thread(Path(unquote(parts.path)).exists)
-            if parts.scheme == "s3":
-                return await _is_on_s3(parts.netloc, parts.path.lstrip("/"))
+            async with AwsClients() as clients:
+                return await object_is_there(self.result_uri, clients)
         except Exception as error:  # noqa: BLE001 an outage must not end the wait
-            self.log.info("cannot look at %s now: %s", self.result_uri, error)
-        return False
-
-
-async def _is_on_s3(bucket: str, key: str) -> bool:
-    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
-
-    hook = S3Hook(aws_conn_id="store")
-    async with await hook.get_async_conn() as client:
-        return await hook.get_head_object_async(client, key, bucket) is not None
+            self.log.info("cannot look at %s now: %s", self.result_uri, first_line(error))
+            return False

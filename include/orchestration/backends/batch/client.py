@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.amazon.aws.hooks.batch_client import BatchClientHook
 from airflow.providers.amazon.aws.hooks.logs import AwsLogsHook
 from airflow.providers.amazon.aws.links.batch import BatchJobDetailsLink
-from batch_triggers import ENDED, log_stream, log_url, refusal  # type: ignore[import-not-found]
+from batch_triggers import ENDED, batch_refusal, log_stream, log_url  # type: ignore[import-not-found]
 from botocore.config import Config  # type: ignore[import-untyped]
 from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
 
@@ -214,7 +214,7 @@ class BatchClient:
         """Return what an error means to us: a person must act, or another try may help."""
         text = f"AWS Batch {self._where()}: {' '.join(str(error).split())[:500]}"
         is_answer = isinstance(error, ClientError) and _status(error) < 500
-        if refusal(error) is not None or (is_answer and not _is_throttled(error)):
+        if batch_refusal(error) is not None or (is_answer and not _is_throttled(error)):
             return ConfigError(text)
         return InfrastructureError(text)
 
