@@ -9,6 +9,7 @@ field that this store would not follow is refused by its name.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -126,15 +127,43 @@ def _part(extra: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
 
 def _credentials(connection: Connection, seconds: float) -> dict[str, str]:
     """Return the keys that the provider gets for a connection, and the region of its session."""
-    from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
-
     who = _Who(connection.login, connection.password, connection.extra or "")
     role = connection.extra_dejson.get("role_arn")
     whose = f"of the role {role}" if role else "that its extra names"
-    try:
+    with _explaining_refusals(whose):
         session = _session(who)
-        found = session.get_credentials()
-        keys = None if found is None else found.get_frozen_credentials()
+        credentials = session.get_credentials()
+        keys = None if credentials is None else credentials.get_frozen_credentials()
+    if keys is None:
+        raise ConfigError(f"the Airflow connection 'store': there are no credentials {whose}")
+    ends_before = getattr(credentials, "refresh_needed", lambda refresh_in: False)  # noqa: ARG005
+    if seconds > TOLERANCE_SECONDS and ends_before(refresh_in=seconds - TOLERANCE_SECONDS):
+        raise ConfigError(
+            f"the credentials {whose}, for the Airflow connection 'store', end before the "
+            f"{seconds:g} s that a job on the worker may take: give the connection's "
+            f'extra.assume_role_kwargs {{"DurationSeconds": {seconds:.0f}}} (the role must allow '
+            "it), or lower compute.STEP.timeout_seconds"
+        )
+    options = {"AWS_ACCESS_KEY_ID": keys.access_key, "AWS_SECRET_ACCESS_KEY": keys.secret_key}
+    if keys.token:
+        options["AWS_SESSION_TOKEN"] = keys.token
+    if session.region_name:
+        options["AWS_REGION"] = session.region_name
+    return options
+
+
+@contextmanager
+def _explaining_refusals(whose: str) -> Iterator[None]:
+    """Raise what AWS or botocore says about credentials in words that name the connection.
+
+    Raises:
+        ConfigError: when waiting does not change it.
+        StorageError: when it may.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
+
+    try:
+        yield
     except ClientError as error:
         raise ConfigError(
             f"the Airflow connection 'store': AWS refuses the credentials {whose}: "
@@ -151,22 +180,6 @@ def _credentials(connection: Connection, seconds: float) -> dict[str, str]:
             f"the credentials {whose}, for the Airflow connection 'store', cannot be had now: "
             f"{wrong}"
         ) from error
-    if keys is None:
-        raise ConfigError(f"the Airflow connection 'store': there are no credentials {whose}")
-    ends_before = getattr(found, "refresh_needed", lambda refresh_in: False)  # noqa: ARG005
-    if seconds > TOLERANCE_SECONDS and ends_before(refresh_in=seconds - TOLERANCE_SECONDS):
-        raise ConfigError(
-            f"the credentials {whose}, for the Airflow connection 'store', end before the "
-            f"{seconds:g} s that a job on the worker may take: give the connection's "
-            f'extra.assume_role_kwargs {{"DurationSeconds": {seconds:.0f}}} (the role must allow '
-            "it), or lower compute.STEP.timeout_seconds"
-        )
-    options = {"AWS_ACCESS_KEY_ID": keys.access_key, "AWS_SECRET_ACCESS_KEY": keys.secret_key}
-    if keys.token:
-        options["AWS_SESSION_TOKEN"] = keys.token
-    if session.region_name:
-        options["AWS_REGION"] = session.region_name
-    return options
 
 
 @lru_cache(maxsize=4)

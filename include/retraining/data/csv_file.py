@@ -18,8 +18,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
+from include.retraining.config.csv_dialect import CsvDialect
 from include.retraining.data.column_types import arrow_type
-from include.retraining.data.csv_mistakes import BadCells, CsvText, cells_of_other_types
+from include.retraining.data.csv_cells import BadCells, bad_cells, cells_of_other_types
+from include.retraining.data.csv_mistakes import CsvText
 from include.retraining.data.reading import Reading
 from include.retraining.exceptions import DataRejected
 
@@ -60,7 +62,7 @@ def read_csv(path: Path, name: str, reading: Reading, columns: Sequence[str] | N
     except UnicodeError as error:
         raise text.not_encoded() from error
     converted = [
-        _converted(column, cells, text, reading)
+        _converted(column, cells, reading)
         for column, cells in zip(names, table.columns, strict=True)
     ]
     bad = [found for found in converted if isinstance(found, BadCells)]
@@ -96,64 +98,72 @@ def checked_columns(present: Sequence[str], wanted: Sequence[str] | None, name: 
     return list(present if wanted is None else wanted)
 
 
-def _read(text: CsvText, names: list[str], reading: Reading) -> pa.Table:
-    dialect = reading.csv
-    of_other_length = 0
+class _SkippedRows:
+    """Counts the rows that the parser leaves out because they have another number of cells."""
 
-    def skip(_: Any) -> str:
-        nonlocal of_other_length
-        of_other_length += 1
+    count = 0
+
+    def __call__(self, _row: Any) -> str:
+        self.count += 1
         return "skip"
 
+
+def _read(text: CsvText, names: list[str], reading: Reading) -> pa.Table:
     types = {name: _parsed_as(name, reading) for name in names}
-
-    def parse(column_types: dict[str, pa.DataType]) -> pa.Table:
-        nonlocal of_other_length
-        of_other_length = 0
-        with text.open() as file:
-            return pacsv.read_csv(
-                file,
-                read_options=pacsv.ReadOptions(
-                    encoding=dialect.encoding, block_size=max(BLOCK_BYTES, 16 * text.header_bytes)
-                ),
-                parse_options=pacsv.ParseOptions(
-                    delimiter=dialect.separator,
-                    quote_char=dialect.quote or False,
-                    newlines_in_values=dialect.quote is not None,
-                    invalid_row_handler=skip,
-                ),
-                convert_options=pacsv.ConvertOptions(
-                    include_columns=names,
-                    column_types=column_types,
-                    null_values=["", *dialect.missing],
-                    strings_can_be_null=True,
-                    true_values=YES,
-                    false_values=NO,
-                    decimal_point=dialect.decimal,
-                ),
-            )
-
+    skipped = _SkippedRows()
     try:
-        table = parse(types)
+        table = _parse(text, types, reading.csv, skipped)
     except pa.ArrowInvalid as error:
-        if of_other_length:
+        if skipped.count:
             raise text.of_other_length() from error
         if "conversion error" not in str(error) or "UTF8" in str(error):
             raise text.unreadable(str(error)) from error
         table = None
-    if of_other_length:
+    if skipped.count:
         raise text.of_other_length()
     if table is None or _has_word_nan(table):
-        texts = parse(dict.fromkeys(names, pa.string()))
+        texts = _parse(text, dict.fromkeys(names, pa.string()), reading.csv, _SkippedRows())
         text.refuse_swallowed(texts)
-        found = cells_of_other_types(text, texts, types, dialect.decimal)
+        bad = cells_of_other_types(texts, types, reading.csv.decimal)
         for name, kind in types.items():
             if pa.types.is_string(kind):
-                converted = _converted(name, texts.column(name), text, reading)
-                found += [converted] if isinstance(converted, BadCells) else []
-        raise text.broken(found)
+                converted = _converted(name, texts.column(name), reading)
+                bad += [converted] if isinstance(converted, BadCells) else []
+        raise text.broken(bad)
     text.refuse_swallowed(table)
     return table
+
+
+def _parse(
+    text: CsvText, types: dict[str, pa.DataType], dialect: CsvDialect, skipped: _SkippedRows
+) -> pa.Table:
+    """Return the columns of these types.
+
+    Raises:
+        pa.ArrowInvalid: when a cell is not of its column's type, or the file cannot be parsed.
+    """
+    with text.open() as file:
+        return pacsv.read_csv(
+            file,
+            read_options=pacsv.ReadOptions(
+                encoding=dialect.encoding, block_size=max(BLOCK_BYTES, 16 * text.header_bytes)
+            ),
+            parse_options=pacsv.ParseOptions(
+                delimiter=dialect.separator,
+                quote_char=dialect.quote or False,
+                newlines_in_values=dialect.quote is not None,
+                invalid_row_handler=skipped,
+            ),
+            convert_options=pacsv.ConvertOptions(
+                include_columns=list(types),
+                column_types=types,
+                null_values=["", *dialect.missing],
+                strings_can_be_null=True,
+                true_values=YES,
+                false_values=NO,
+                decimal_point=dialect.decimal,
+            ),
+        )
 
 
 def _parsed_as(name: str, reading: Reading) -> pa.DataType:
@@ -184,9 +194,7 @@ def _has_word_nan(table: pa.Table) -> bool:
     )
 
 
-def _converted(
-    name: str, column: pa.ChunkedArray, text: CsvText, reading: Reading
-) -> pa.ChunkedArray | BadCells:
+def _converted(name: str, column: pa.ChunkedArray, reading: Reading) -> pa.ChunkedArray | BadCells:
     """Convert what the parser left as text: keys of numbers, moments, what may be a number."""
     wanted = arrow_type(reading.types.of(name))
     converted = column
@@ -201,11 +209,11 @@ def _converted(
         if not pc.any(is_bad).as_py():
             is_bad = _unconvertible(column, wanted)
         if pc.any(is_bad).as_py():
-            return text.bad_cells(name, NOT_WHOLE, is_bad)
+            return bad_cells(name, NOT_WHOLE, is_bad)
         converted = column.cast(wanted)
     elif pa.types.is_timestamp(wanted) or pa.types.is_date(wanted):
         moments, is_bad = _moments(column, wanted)
-        converted = moments if is_bad is None else text.bad_cells(name, NO_MOMENT, is_bad)
+        converted = moments if is_bad is None else bad_cells(name, NO_MOMENT, is_bad)
     return converted
 
 

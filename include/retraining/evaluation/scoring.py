@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -11,7 +11,7 @@ import numpy as np
 from include.retraining.config.model import ModelConfig
 from include.retraining.data.labels import Class, class_names
 from include.retraining.evaluation.comparison import TAIL, compare
-from include.retraining.evaluation.contenders import Contender
+from include.retraining.evaluation.contenders import Contender, Role
 from include.retraining.evaluation.fairness import audit_fairness, value_names
 from include.retraining.evaluation.holdout import HoldoutRows
 from include.retraining.evaluation.metrics import compute, why_undefined
@@ -65,27 +65,13 @@ def make_report(
         ConfigError: when a slice column has too many different values.
     """
     classes = _scored_classes(config, holdout)
-    number = tried.number if tried else 1
     scored = {
         one.role: _score(one, one.predictions, config, holdout, classes)
         for one in contenders
         if one.predictions is not None
     }
     challenger, champion = scored["challenger"], scored.get("champion")
-    opponents = {
-        one.role: Opponent(
-            serving=one.serving,
-            split=one.manifest.split if one.manifest else None,
-            scores=scored[one.role].scores if one.role in scored else None,
-            comparison=_compare(
-                challenger, scored.get(one.role), config.gates.metric, tail_of(number)
-            ),
-            error=one.error,
-            judged=one.judged,
-        )
-        for one in contenders
-        if one.serving is not None
-    }
+    opponents = _opponents(contenders, scored, config.gates.metric, tried)
     return EvaluationReport(
         model=run.model,
         run_id=run.run_id,
@@ -94,12 +80,7 @@ def make_report(
         problem=config.problem,
         metric=config.gates.metric,
         split=holdout.split,
-        holdout=Holdout(
-            rows=holdout.rows,
-            digest=holdout.digest,
-            rows_in_training=holdout.rows_in_training,
-            left_out_classes=_left_out(classes, contenders),
-        ),
+        holdout=_described(holdout, _left_out(classes, contenders)),
         challenger=challenger.scores,
         baseline=scored["baseline"].scores,
         champion=opponents.get("champion"),
@@ -111,6 +92,34 @@ def make_report(
         fairness=audit_fairness(holdout.frame, challenger.sample, config),
         tried=tried,
     )
+
+
+def _described(holdout: HoldoutRows, left_out: tuple[Class, ...]) -> Holdout:
+    return Holdout(
+        rows=holdout.rows,
+        digest=holdout.digest,
+        rows_in_training=holdout.rows_in_training,
+        left_out_classes=left_out,
+    )
+
+
+def _opponents(
+    contenders: Sequence[Contender], scored: Mapping[Role, Scored], metric: str, tried: Try | None
+) -> dict[Role, Opponent]:
+    """Return those that served, by their role, each with its comparison with the challenger."""
+    tail = tail_of(tried.number if tried else 1)
+    return {
+        one.role: Opponent(
+            serving=one.serving,
+            split=one.manifest.split if one.manifest else None,
+            scores=scored[one.role].scores if one.role in scored else None,
+            comparison=_compare(scored["challenger"], scored.get(one.role), metric, tail),
+            error=one.error,
+            judged=one.judged,
+        )
+        for one in contenders
+        if one.serving is not None
+    }
 
 
 def _scored_classes(config: ModelConfig, holdout: HoldoutRows) -> tuple[Class, ...] | None:

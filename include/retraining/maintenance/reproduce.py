@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,6 @@ def reproduce(store: Store, paths: RunPaths) -> Reproduction:
     report = EvaluationReport.from_bytes(
         store.read(evaluated.report.key), where=evaluated.report.key
     )
-    stored = pq.read_table(io.BytesIO(store.read(evaluated.predictions.key))).to_pandas()
     code = current_code(run.model)
     again = fingerprint_of(
         delivery=run.delivery,
@@ -131,11 +131,7 @@ def reproduce(store: Store, paths: RunPaths) -> Reproduction:
     differing, apart, relative = 0, None, None
     if is_same_holdout:
         new = prediction_columns("challenger", made, config.problem, config.data.positive)
-        old = {name: stored[name].to_numpy() for name in stored if name in new}
-        if set(old) != set(new):
-            raise EvidenceError(
-                f"{evaluated.predictions.key}: holds other columns than the model's"
-            )
+        old = _stored_predictions(store, evaluated.predictions.key, new)
         differing, apart, relative = _compare(new, old, is_number=config.problem == "regression")
     fields = ("training_digest", "python")
     return Reproduction(
@@ -155,6 +151,19 @@ def reproduce(store: Store, paths: RunPaths) -> Reproduction:
         relative_difference=relative,
         train_seconds=round(seconds, 3),
     )
+
+
+def _stored_predictions(store: Store, key: str, columns: Collection[str]) -> dict[str, Array]:
+    """Return what the run's challenger predicted, by the same columns as those of the new one.
+
+    Raises:
+        EvidenceError: when the run stored other columns.
+    """
+    stored = pq.read_table(io.BytesIO(store.read(key))).to_pandas()
+    predictions = {name: stored[name].to_numpy() for name in stored if name in columns}
+    if set(predictions) != set(columns):
+        raise EvidenceError(f"{key}: holds other columns than the model's")
+    return predictions
 
 
 def _configuration(run: RunManifest) -> ModelConfig:

@@ -91,15 +91,7 @@ class Registry:
         head, judged_against = self.log.head(), verdict.judged_against
         if head > judged_against:
             return self._existing_entry_or_raise(manifest, verdict)
-        if head < judged_against:
-            raise RegistryError(
-                f"{self.model}: the challenger was judged against generation {judged_against}, "
-                f"and the log ends at {head}: entries are missing"
-            )
-        if head:
-            self._require_no_hold()
-            self._require_newer(manifest, version, self.log.entry(head))
-        refuse_marked(self.store, self.model, manifest.version)
+        self._require_promotable(manifest, version, head=head, judged_against=judged_against)
         entry = PromotionEntry(
             model=self.model,
             generation=judged_against + 1,
@@ -280,6 +272,20 @@ class Registry:
         if champion is None:
             raise RegistryError(f"{self.model}: nothing serves yet; let a run promote the first")
         return champion
+
+    def _require_promotable(
+        self, manifest: RunManifest, version: VersionManifest, *, head: int, judged_against: int
+    ) -> None:
+        """Refuse a challenger behind a gap of the log, a hold, newer data or `gc`'s mark."""
+        if head < judged_against:
+            raise RegistryError(
+                f"{self.model}: the challenger was judged against generation {judged_against}, "
+                f"and the log ends at {head}: entries are missing"
+            )
+        if head:
+            self._require_no_hold()
+            self._require_newer(manifest, version, self.log.entry(head))
+        refuse_marked(self.store, self.model, manifest.version)
 
     def _require_no_hold(self) -> None:
         """Refuse while a person's rollback holds automatic promotion."""

@@ -72,55 +72,16 @@ class JobPodOperator(KubernetesPodOperator):
         """
         compute = KubernetesCompute.model_validate(claim.compute)
         super().__init__(
-            kubernetes_conn_id=compute.connection,
-            namespace=compute.namespace,
             name=claim.name,
-            # The claim's own name, so that a request that is repeated makes no second pod.
-            random_name_suffix=False,
             labels={
                 "retraining-job": claim.name,
                 "retraining-attempt": claim.attempt_id,
                 "retraining-steps": make_safe_label_value(".".join(claim.steps)),
             },
-            image=compute.image,
-            # A digest is the same image for ever, a tag is not.
-            image_pull_policy="IfNotPresent" if "@sha256:" in compute.image else "Always",
-            base_container_name=CONTAINER,  # what each line of the log begins with
             arguments=list(arguments),
             env_vars=_environment(compute, environment),
-            container_resources=_resources(compute),
-            node_selector=dict(compute.node_selector),
-            tolerations=[
-                k8s.V1Toleration(**toleration.model_dump()) for toleration in compute.tolerations
-            ],
-            priority_class_name=compute.priority_class,
-            service_account_name=compute.service_account,
-            # A job reads and writes the store, by its role; the cluster is none of its business.
-            automount_service_account_token=False,
-            security_context=k8s.V1PodSecurityContext(
-                run_as_non_root=True, seccomp_profile=k8s.V1SeccompProfile(type="RuntimeDefault")
-            ),
-            container_security_context=k8s.V1SecurityContext(
-                allow_privilege_escalation=False, capabilities=k8s.V1Capabilities(drop=["ALL"])
-            ),
-            # The cluster ends a job that takes too long, whether Airflow lives or not.
-            active_deadline_seconds=round(compute.timeout_seconds),
-            # A job has nothing to tidy up, and Python as a container's first process ignores
-            # SIGTERM: it would train on for the usual 30 s after it was deleted.
-            termination_grace_period=GRACE_SECONDS,
-            startup_timeout_seconds=round(compute.startup_timeout_seconds),
-            # Also the timeout of the provider's watch of events, which takes whole seconds.
-            startup_check_interval_seconds=max(1, round(compute.poll_seconds)),
-            poll_interval=compute.poll_seconds,
-            deferrable=True,  # no worker slot is held while the pod runs
-            get_logs=True,
-            logging_interval=LOG_SECONDS,  # the log follows while the task is deferred
-            # A job that cannot open the store says why in its last line, and nowhere else.
-            termination_message_policy="FallbackToLogsOnError",
-            do_xcom_push=False,  # results lie in the store; a sidecar would be one more image
-            on_finish_action="delete_succeeded_pod",  # a failed one stays for `kubectl describe`
-            on_kill_action="delete_pod",  # nobody waits for it any more
-            log_pod_spec_on_failure=False,  # hundreds of lines before the one that says why
+            **_from_compute(compute),
+            **_same_for_every_pod(),
             **kwargs,
         )
         self.is_new = is_new
@@ -224,6 +185,57 @@ class JobPodOperator(KubernetesPodOperator):
             # its look as what to go on from: lines before it in that second would be in no log.
             since_time = pendulum.parse(str(since_time)) - LOG_OVERLAP
         super()._write_logs(pod, follow=follow, since_time=since_time)
+
+
+def _from_compute(compute: KubernetesCompute) -> dict[str, Any]:
+    """Return the provider's arguments that the model's YAML sets."""
+    return {
+        "kubernetes_conn_id": compute.connection,
+        "namespace": compute.namespace,
+        "image": compute.image,
+        # A digest is the same image for ever, a tag is not.
+        "image_pull_policy": "IfNotPresent" if "@sha256:" in compute.image else "Always",
+        "container_resources": _resources(compute),
+        "node_selector": dict(compute.node_selector),
+        "tolerations": [k8s.V1Toleration(**one.model_dump()) for one in compute.tolerations],
+        "priority_class_name": compute.priority_class,
+        "service_account_name": compute.service_account,
+        # The cluster ends a job that takes too long, whether Airflow lives or not.
+        "active_deadline_seconds": round(compute.timeout_seconds),
+        "startup_timeout_seconds": round(compute.startup_timeout_seconds),
+        # Also the timeout of the provider's watch of events, which takes whole seconds.
+        "startup_check_interval_seconds": max(1, round(compute.poll_seconds)),
+        "poll_interval": compute.poll_seconds,
+    }
+
+
+def _same_for_every_pod() -> dict[str, Any]:
+    """Return the provider's arguments that no model sets: how a pod is run, watched and kept."""
+    return {
+        # The claim's own name, so that a request that is repeated makes no second pod.
+        "random_name_suffix": False,
+        "base_container_name": CONTAINER,  # what each line of the log begins with
+        # A job reads and writes the store, by its role; the cluster is none of its business.
+        "automount_service_account_token": False,
+        "security_context": k8s.V1PodSecurityContext(
+            run_as_non_root=True, seccomp_profile=k8s.V1SeccompProfile(type="RuntimeDefault")
+        ),
+        "container_security_context": k8s.V1SecurityContext(
+            allow_privilege_escalation=False, capabilities=k8s.V1Capabilities(drop=["ALL"])
+        ),
+        # A job has nothing to tidy up, and Python as a container's first process ignores
+        # SIGTERM: it would train on for the usual 30 s after it was deleted.
+        "termination_grace_period": GRACE_SECONDS,
+        "deferrable": True,  # no worker slot is held while the pod runs
+        "get_logs": True,
+        "logging_interval": LOG_SECONDS,  # the log follows while the task is deferred
+        # A job that cannot open the store says why in its last line, and nowhere else.
+        "termination_message_policy": "FallbackToLogsOnError",
+        "do_xcom_push": False,  # results lie in the store; a sidecar would be one more image
+        "on_finish_action": "delete_succeeded_pod",  # a failed one stays for `kubectl describe`
+        "on_kill_action": "delete_pod",  # nobody waits for it any more
+        "log_pod_spec_on_failure": False,  # hundreds of lines before the one that says why
+    }
 
 
 def _environment(compute: KubernetesCompute, plain: dict[str, str]) -> list[k8s.V1EnvVar]:
