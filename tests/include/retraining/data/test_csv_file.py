@@ -166,7 +166,7 @@ def test_a_column_nobody_declares_can_be_a_number(tmp_path: Path):
         ("\nid,whole\n1,2\n", "line 1 is blank: the first line must hold the names"),
         ("\n\n", "line 1 is blank"),
         (b"PK\x03\x04rest", "is a zip archive or an Excel workbook (.xlsx): export it as CSV"),
-        (gzip.compress(b"id\n1\n", mtime=0), "let its name end in .csv.gz, and data.files"),
+        (gzip.compress(b"id\n1\n", mtime=0), "its name must end in .csv.gz, and data.files"),
         ("id,whole\n1,2\n".encode("utf-16"), "it looks like UTF-16 (set data.csv.encoding"),
         ("id,whole\n1,2\n".encode("utf-16-le"), "it looks like UTF-16 (set data.csv.encoding"),
         (b"id,whole\r\n1,2\r\n2,\x003\r\n", "d.csv: line 3 holds a NUL character (a zero byte)"),
