@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
 from collections.abc import Sequence
 
 from include.retraining.config.step_names import JOB_STEPS
 from include.retraining.exceptions import RetrainingError
 from include.retraining.runs.exhaustion import exhausted
+from include.retraining.runs.exit_protocol import EXIT_RETRY, exit_code
 from include.retraining.store.redaction import redact
 
 
@@ -33,13 +33,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return run(words)
     except RetrainingError as error:
         print(redact(str(error)), file=sys.stderr)
-        return 1 if error.is_permanent else os.EX_TEMPFAIL
+        return exit_code(is_permanent=error.is_permanent)
     except Exception as error:
         ran_out = exhausted(error)
         if ran_out is None:
             raise
         print(ran_out.message, file=sys.stderr)
-        return os.EX_TEMPFAIL
+        return EXIT_RETRY
 
 
 def _run_job(words: Sequence[str]) -> int:

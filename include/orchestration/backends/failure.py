@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-import re
 from typing import TYPE_CHECKING
 
 from include.retraining.exceptions import StorageError
+from include.retraining.runs.exit_protocol import EXIT_RETRY, read_last_line
 
 if TYPE_CHECKING:
     from include.retraining.config.step_names import JobStep
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from include.retraining.store.object_store import Store
 
 log = logging.getLogger(__name__)
-
-EXIT_RETRY = 75
-"""A job's exit code when another try may succeed (`include/retraining/runs/job.py`)."""
 
 
 def failure_reason(
@@ -37,10 +34,9 @@ def failure_reason(
         message, kind = failure.message, failure.kind
         return StepFailed(f"{step}: {message}", kind=kind, is_permanent=failure.is_permanent)
     is_permanent = exit_code != EXIT_RETRY
-    said = re.match(rf"{step} failed \((?P<kind>\w+)\): (?P<message>.+)", last_line)
+    said = read_last_line(last_line, step)
     if said is not None:
-        message, kind = said["message"], said["kind"]
-        return StepFailed(f"{step}: {message}", kind=kind, is_permanent=is_permanent)
+        return StepFailed(f"{step}: {said.message}", kind=said.kind, is_permanent=is_permanent)
     message = f"{step}: ended with exit code {exit_code}; the end of the task's log says more"
     return StepFailed(message, kind="error", is_permanent=is_permanent)
 

@@ -22,13 +22,12 @@ from include.orchestration.runtime.supervisor import die_with_parent
 from include.retraining.config.compute import LocalCompute
 from include.retraining.config.model import load_model
 from include.retraining.exceptions import ArtifactError, EvidenceError, InfrastructureError
+from include.retraining.runs.exit_protocol import EXIT_DONE, EXIT_RETRY
 
 if TYPE_CHECKING:
     from include.retraining.rollback.plan import RollbackPlan
 
 TRY_SECONDS = 600
-EXIT_RETRY = 75
-"""The child's exit code when another try may succeed."""
 
 
 class CheckRollbackOperator(BaseOperator):
@@ -81,7 +80,7 @@ class TryVersionOperator(BaseOperator):
             exit_code, line = self._run(root, store_address(), plan)
             if exit_code == EXIT_RETRY:
                 raise InfrastructureError(line)
-            if exit_code != 0:
+            if exit_code != EXIT_DONE:
                 raise ArtifactError(line)
         return line
 

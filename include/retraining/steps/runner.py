@@ -1,7 +1,7 @@
 """Running the steps of a job, in order: each leaves evidence, or a failure and an exit code.
 
 `python -m include.retraining train --run URI --attempt WORD` ends here, on every backend. Exit
-codes: 0 done, 1 the same inputs fail again, 75 another try may succeed (`EX_TEMPFAIL`).
+codes: 0 done, 1 the same inputs fail again, 75 another try may succeed (`exit_protocol`).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from include.retraining.gate.verdict import Verdict
 from include.retraining.runs.claims import JobClaims
 from include.retraining.runs.code import check_same_code
 from include.retraining.runs.exhaustion import exhausted
+from include.retraining.runs.exit_protocol import EXIT_DONE, LastLine, exit_code
 from include.retraining.runs.foreign_errors import IN_THE_LOG, kind_and_place
 from include.retraining.runs.job import Job, open_job
 from include.retraining.runs.process import process_started, reset_peak_memory
@@ -25,10 +26,6 @@ from include.retraining.runs.results import StepFailure, find_result, write_fail
 from include.retraining.store.layout import RunPaths
 from include.retraining.store.object_store import Store
 from include.retraining.store.redaction import redact
-
-EXIT_PERMANENT = 1
-
-EXIT_RETRY = 75
 
 
 def run_steps(
@@ -47,11 +44,11 @@ def run_steps(
     started = process_started()
     for step in steps:
         code = _run_step(step, run_uri, attempt, claim, started)
-        if code != 0:
+        if code != EXIT_DONE:
             return code
         started = time.time()
         reset_peak_memory()
-    return 0
+    return EXIT_DONE
 
 
 def _run_step(step: JobStep, run_uri: str, attempt: str, claim: int | None, started: float) -> int:
@@ -67,7 +64,7 @@ def _run_step(step: JobStep, run_uri: str, attempt: str, claim: int | None, star
             _do(step, job)
     except Exception as error:  # noqa: BLE001 whatever it was, the run must hear of it
         return _fail(step, attempt, job, error)
-    return 0
+    return EXIT_DONE
 
 
 def _is_done(step: JobStep, job: Job) -> bool:
@@ -154,5 +151,5 @@ def _fail(step: JobStep, attempt: str, job: Job | None, error: Exception) -> int
             write_failure(job.store, job.paths, failure)
         except RetrainingError as unwritten:
             message = f"{message} (nor could this be written down: {unwritten})"
-    sys.stderr.write(f"{step} failed ({kind}): {message}\n")
-    return EXIT_PERMANENT if is_permanent else EXIT_RETRY
+    sys.stderr.write(f"{LastLine(step, kind, message)}\n")
+    return exit_code(is_permanent=is_permanent)
