@@ -18,9 +18,11 @@ from typing import Any, NamedTuple
 from include.orchestration.runtime.connections import Answer, query_backends
 from include.orchestration.runtime.store import STORE_CONNECTION, store_address
 from include.orchestration.runtime.weak_secrets import weak_fields
-from include.retraining.config.compute import BatchCompute, KubernetesCompute, LocalCompute
+from include.retraining.config.batch_compute import BatchCompute
+from include.retraining.config.kubernetes_compute import KubernetesCompute
 from include.retraining.config.model import MODELS_FOLDER, ModelConfig, load_model, model_names
 from include.retraining.config.sections import DEFAULT_CONNECTION
+from include.retraining.config.step_compute import LocalCompute
 from include.retraining.exceptions import RetrainingError
 
 EVERY_MODEL = "every model"

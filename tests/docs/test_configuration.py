@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from include.retraining.config.base import Section
-from include.retraining.config.compute import BatchCompute, KubernetesCompute
+from include.retraining.config.batch_compute import BatchCompute
+from include.retraining.config.kubernetes_compute import KubernetesCompute
 from include.retraining.config.model import parse_model
 from tests.docs.configuration import EXAMPLES, MODEL, PAGE, definitions, places, render, shown
 from tests.docs.markdown_files import ROOT

@@ -17,7 +17,7 @@ from airflow.triggers.base import BaseTrigger
 
 from include.orchestration.backends.kubernetes.operator import KubernetesJobOperator
 from include.orchestration.runtime.run_reference import run_reference
-from include.retraining.config.compute import KubernetesCompute
+from include.retraining.config.kubernetes_compute import KubernetesCompute
 from include.retraining.runs.claims import JobClaim
 from include.retraining.runs.results import StepFailure
 from include.retraining.store.object_store import Store

@@ -8,7 +8,9 @@ from include.orchestration.backends.batch.operator import BatchJobOperator
 from include.orchestration.backends.kubernetes.operator import KubernetesJobOperator
 from include.orchestration.backends.local.operator import LocalJobOperator
 from include.orchestration.backends.remote_operator import RemoteJobOperator
-from include.retraining.config.compute import BatchCompute, ComputeBySteps, LocalCompute
+from include.retraining.config.batch_compute import BatchCompute
+from include.retraining.config.compute import ComputeBySteps
+from include.retraining.config.step_compute import LocalCompute
 
 if TYPE_CHECKING:
     from include.retraining.config.step_names import JobStep

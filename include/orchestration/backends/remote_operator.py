@@ -11,7 +11,9 @@ from airflow.sdk import Context
 from include.orchestration.backends.remote_step import RemoteStep, open_step
 from include.orchestration.backends.training_elsewhere import WaitsForOtherTraining
 from include.orchestration.runtime.errors import fail_permanent_errors
-from include.retraining.config.compute import BatchCompute, KubernetesCompute, resolve
+from include.retraining.config.batch_compute import BatchCompute
+from include.retraining.config.compute import resolve
+from include.retraining.config.kubernetes_compute import KubernetesCompute
 from include.retraining.exceptions import RetrainingError
 
 if TYPE_CHECKING:

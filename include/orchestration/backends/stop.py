@@ -80,7 +80,7 @@ def _stop(claim: JobClaim, reason: str, *, started: str | None) -> bool:
     """End a job if it has not ended; return whether it had not."""
     if claim.compute["backend"] == "batch":
         from include.orchestration.backends.batch.client import BatchClient
-        from include.retraining.config.compute import BatchCompute
+        from include.retraining.config.batch_compute import BatchCompute
 
         client = BatchClient(BatchCompute.model_validate(claim.compute))
         return client.stop(claim.name, reason, started=started)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from include.retraining.config.compute import StepCompute
+from include.retraining.config.step_compute import StepCompute
 
 VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LOKY_MAX_CPU_COUNT")
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from include.retraining.config.compute import LocalCompute
 from include.retraining.config.model import ModelConfig
+from include.retraining.config.step_compute import LocalCompute
 from include.retraining.exceptions import ConfigError
 
 

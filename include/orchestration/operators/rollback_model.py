@@ -19,8 +19,8 @@ from include.orchestration.runtime.bundle import assert_own_bundle
 from include.orchestration.runtime.errors import fail_permanent_errors
 from include.orchestration.runtime.store import StoreAddress, open_store, store_address
 from include.orchestration.runtime.supervisor import die_with_parent
-from include.retraining.config.compute import LocalCompute
 from include.retraining.config.model import load_model
+from include.retraining.config.step_compute import LocalCompute
 from include.retraining.exceptions import ArtifactError, EvidenceError, InfrastructureError
 from include.retraining.runs.exit_protocol import EXIT_DONE, EXIT_RETRY
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from include.retraining.config.compute import ImageCompute
 from include.retraining.config.model import ModelConfig, load_model
+from include.retraining.config.step_compute import ImageCompute
 from include.retraining.data.delivery import pin_delivery
 from include.retraining.decisions.record import DecisionRecord, Outcome
 from include.retraining.decisions.records import decisions

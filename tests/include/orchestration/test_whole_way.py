@@ -16,8 +16,8 @@ from include.orchestration.operators.abort_pipeline import AbortPipelineOperator
 from include.orchestration.operators.check_quality import CheckQualityOperator
 from include.orchestration.operators.deploy_model import DeployModelOperator
 from include.orchestration.operators.plan_run import PlanRunOperator
-from include.retraining.config.compute import LocalCompute
 from include.retraining.config.model import load_model
+from include.retraining.config.step_compute import LocalCompute
 from include.retraining.decisions.record import Outcome
 from include.retraining.decisions.records import decisions
 from include.retraining.registry import promotion as registry

@@ -22,7 +22,7 @@ from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[impor
 from include.orchestration.backends.batch.failure import HOST_LOST
 from include.orchestration.backends.remote_step import RemoteStep, job_command
 from include.orchestration.backends.thread_limits import thread_limits
-from include.retraining.config.compute import BatchCompute
+from include.retraining.config.batch_compute import BatchCompute
 from include.retraining.exceptions import ConfigError, InfrastructureError, RetrainingError
 
 if TYPE_CHECKING:

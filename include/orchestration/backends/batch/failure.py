@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from include.retraining.exceptions import JobKilled, RetrainingError, StepFailed
 
 if TYPE_CHECKING:
-    from include.retraining.config.compute import BatchCompute
+    from include.retraining.config.batch_compute import BatchCompute
 
 # How Batch says that it was the host's fault; it is ECS's reason for a task that stopped.
 # https://docs.aws.amazon.com/batch/latest/userguide/best-practices.html#bestpractice8

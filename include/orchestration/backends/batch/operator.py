@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import TaskDeferralTimeout
 from include.orchestration.backends.remote_operator import RemoteJobOperator
 from include.orchestration.backends.remote_step import RUN_ENDED, RemoteStep, open_step
 from include.orchestration.runtime.errors import fail_permanent_errors
-from include.retraining.config.compute import BatchCompute
+from include.retraining.config.batch_compute import BatchCompute
 from include.retraining.exceptions import ConfigError, JobKilled, RetrainingError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 from include.orchestration.runtime.connections import query_backends
-from include.retraining.config.compute import KubernetesCompute
+from include.retraining.config.kubernetes_compute import KubernetesCompute
 from include.retraining.exceptions import ConfigError, InfrastructureError
 
 # Without one of this name, the provider's hook takes the pod's own account or the kubeconfig.

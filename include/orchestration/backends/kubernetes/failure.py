@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from include.retraining.exceptions import JobKilled, RetrainingError, StepFailed
 
 if TYPE_CHECKING:
-    from include.retraining.config.compute import KubernetesCompute
+    from include.retraining.config.kubernetes_compute import KubernetesCompute
 
 # A pod's own reasons that say nothing about its work: its node was lost, drained or short of room.
 # https://kubernetes.io/docs/concepts/workloads/pods/disruptions/#pod-disruption-conditions

@@ -15,7 +15,7 @@ from include.orchestration.backends.remote_operator import RemoteJobOperator
 from include.orchestration.backends.remote_step import RemoteStep, job_command, open_step
 from include.orchestration.backends.thread_limits import thread_limits
 from include.orchestration.runtime.errors import fail_permanent_errors
-from include.retraining.config.compute import KubernetesCompute
+from include.retraining.config.kubernetes_compute import KubernetesCompute
 from include.retraining.exceptions import InfrastructureError, JobKilled, RetrainingError
 
 if TYPE_CHECKING:

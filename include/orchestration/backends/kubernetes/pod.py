@@ -23,7 +23,7 @@ from kubernetes.client.exceptions import ApiException  # type: ignore[import-unt
 from urllib3.exceptions import HTTPError
 
 from include.orchestration.backends.kubernetes.failure import phase_of
-from include.retraining.config.compute import KubernetesCompute
+from include.retraining.config.kubernetes_compute import KubernetesCompute
 from include.retraining.exceptions import JobKilled
 
 if TYPE_CHECKING:

@@ -20,7 +20,8 @@ from include.orchestration.runtime.bundle import assert_own_bundle
 from include.orchestration.runtime.errors import fail_permanent_errors
 from include.orchestration.runtime.run_reference import attempt_id, run_reference
 from include.orchestration.runtime.store import StoreAddress, open_store, store_address
-from include.retraining.config.compute import LocalCompute, resolve
+from include.retraining.config.compute import resolve
+from include.retraining.config.step_compute import LocalCompute
 from include.retraining.exceptions import JobKilled
 
 if TYPE_CHECKING:

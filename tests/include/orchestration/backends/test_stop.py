@@ -13,7 +13,7 @@ from include.orchestration.backends.batch.operator import BatchJobOperator
 from include.orchestration.backends.kubernetes.operator import KubernetesJobOperator
 from include.orchestration.backends.remote_step import RUN_ENDED
 from include.orchestration.notifications.run_ended import close_ended_run
-from include.retraining.config.compute import BatchCompute
+from include.retraining.config.batch_compute import BatchCompute
 from include.retraining.store.object_store import Store
 from tests.support.aws_batch_api import BatchApi, Fault, Plan, batch_api
 from tests.support.kubernetes_api import KubernetesApi

@@ -16,7 +16,7 @@ from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 from include.orchestration.backends.local.operator import LocalJobOperator
 from include.orchestration.backends.training_elsewhere import MAX_SILENT_POLLS
 from include.orchestration.runtime.run_reference import run_reference
-from include.retraining.config.compute import LocalCompute
+from include.retraining.config.step_compute import LocalCompute
 from include.retraining.runs.manifest import RunManifest, read_manifest
 from include.retraining.store import marker as store_marker
 from include.retraining.store.object_store import Store

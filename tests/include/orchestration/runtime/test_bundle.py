@@ -51,7 +51,7 @@ from datetime import datetime, UTC
 from types import SimpleNamespace as Namespace
 from airflow.sdk.exceptions import AirflowFailException
 from include.orchestration.backends.local.operator import LocalJobOperator
-from include.retraining.config.compute import LocalCompute
+from include.retraining.config.step_compute import LocalCompute
 task = LocalJobOperator(task_id="train_model", step="train", compute=LocalCompute())
 ti = Namespace(bundle_instance=Namespace(path={str(ROOT)!r}, version=None))
 try:

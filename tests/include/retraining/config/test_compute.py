@@ -8,15 +8,12 @@ from typing import Any
 import pytest
 import yaml
 
-from include.retraining.config.compute import (
-    BatchCompute,
-    ComputeBySteps,
-    KubernetesCompute,
-    LocalCompute,
-    resolve,
-)
+from include.retraining.config.batch_compute import BatchCompute
+from include.retraining.config.compute import ComputeBySteps, resolve
 from include.retraining.config.fargate import FARGATE_SIZES, fargate_size
+from include.retraining.config.kubernetes_compute import KubernetesCompute
 from include.retraining.config.model import MODELS_FOLDER, parse_model
+from include.retraining.config.step_compute import LocalCompute
 from include.retraining.exceptions import ConfigError
 
 DIGEST = f"registry.example/train@sha256:{'a' * 64}"

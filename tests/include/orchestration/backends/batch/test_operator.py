@@ -18,7 +18,7 @@ from airflow.triggers.base import BaseTrigger
 from include.orchestration.backends.batch.client import BatchClient
 from include.orchestration.backends.batch.operator import BatchJobOperator
 from include.orchestration.runtime.run_reference import run_reference
-from include.retraining.config.compute import BatchCompute
+from include.retraining.config.batch_compute import BatchCompute
 from include.retraining.exceptions import StepFailed
 from include.retraining.runs.claims import JobClaims
 from include.retraining.runs.manifest import RunManifest, read_manifest

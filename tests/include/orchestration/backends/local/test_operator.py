@@ -17,7 +17,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from include.orchestration.backends.local.operator import LocalJobOperator
 from include.orchestration.runtime.run_reference import run_reference
-from include.retraining.config.compute import LocalCompute
+from include.retraining.config.step_compute import LocalCompute
 from include.retraining.exceptions import JobKilled, StepFailed
 from include.retraining.runs.manifest import read_manifest
 from include.retraining.runs.results import StepFailure, read_result
