@@ -47,7 +47,13 @@ class PlanRunOperator(LeadsOn, BaseBranchOperator):
     def choose_branch(self, context: Context) -> str:
         """Plan the run and choose how it goes on."""
         from include.retraining.decisions.record import Outcome
-        from include.retraining.steps.plan import plan_run, unchanged, why_pointless
+        from include.retraining.steps.plan import (
+            answer_of,
+            plan_run,
+            unchanged,
+            why_judged_again,
+            why_pointless,
+        )
         from include.retraining.store.layout import RunPaths
 
         with fail_permanent_errors():
@@ -82,14 +88,16 @@ class PlanRunOperator(LeadsOn, BaseBranchOperator):
             if earlier is None:
                 reason = why_pointless(store, manifest)
                 if reason is None:
+                    self.log.info(
+                        "%s", why_judged_again(store, manifest) or "new: not decided on before"
+                    )
                     return self.when_new
                 self.log.info("nothing is trained: %s", reason)
                 close_and_tell(context, Outcome.SUPERSEDED, f"nothing was trained: {reason}")
                 return self.when_unchanged
             reason = earlier.reason
             if earlier.outcome is not Outcome.NO_CHANGE:  # that one says already who decided
-                reason = f"the same data, code and rules were decided on by run {earlier.run_id}: "
-                reason += earlier.reason
+                reason = answer_of(earlier, manifest)
             self.log.info("%s", reason)
             close_and_tell(context, Outcome.NO_CHANGE, reason)
             return self.when_unchanged

@@ -73,6 +73,10 @@ class AuditRow(Document):
     lock_digest: str | None = None
     wiring_digest: str | None = None
     """Of `dags/` and `include/orchestration/`."""
+    training_digest: str | None = None
+    """Of all that can change the model: with another one it is trained again."""
+    judging_digest: str | None = None
+    """Of what checks the data, scores and judges: by another one a version is judged again."""
     python: str | None = None
     fingerprint: str | None = None
     """Of all that can change the model: files, code, configuration, seed."""

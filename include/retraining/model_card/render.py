@@ -255,6 +255,10 @@ def _data(content: Content) -> str:
 def _making(content: Content) -> str:
     version, run = content.version, content.run
     made_by = version.code
+    digests = {
+        "code that trains": made_by.training_digest,
+        "code that judges": run.code.judging_digest,
+    }
     rows = [
         ["columns it reads", ", ".join(code(name) for name in version.features)],
         ["seed", str(version.seed)],
@@ -271,6 +275,7 @@ def _making(content: Content) -> str:
             ", ".join(f"{escaped(x.name)} {escaped(x.version)}" for x in version.libraries)
             or "those of its command",
         ],
+        *([[words, f"`{digest[:12]}…`"] for words, digest in digests.items() if digest]),
         ["Python", escaped(made_by.python)],
         ["training", f"{number(version.train_seconds, 3)} s"],
         ["peak memory", f"{number(version.peak_memory_bytes / 1e6, 3)} MB"],

@@ -131,6 +131,46 @@ def unchanged(store: Store, manifest: RunManifest) -> DecisionRecord | None:
     return None
 
 
+def answer_of(earlier: DecisionRecord, manifest: RunManifest) -> str:
+    """Return in a sentence why an earlier decision answers a plan (`unchanged`)."""
+    if manifest.champion is not None and manifest.champion.version == manifest.version:
+        return (
+            f"version {manifest.version}, of the same data and the same training code, is the "
+            f"champion already, since the decision of run {earlier.run_id}: {earlier.reason}"
+        )
+    return (
+        "data, training code, judging code, rules and champion are those that run "
+        f"{earlier.run_id} decided on: {earlier.reason}"
+    )
+
+
+def why_judged_again(store: Store, manifest: RunManifest) -> str | None:
+    """Return why a version that was trained and decided on before is judged again.
+
+    None when it was never trained, or never decided on.
+
+    Raises:
+        StorageError: when the store refuses or does not answer.
+    """
+    if not store.exists(version_manifest_key(manifest.model, manifest.version)):
+        return None
+    same = (r for r in decisions(store, manifest.model) if r.fingerprint == manifest.fingerprint)
+    earlier = next(same, None)
+    if earlier is None:
+        return None
+    changes = {
+        "the code that judges changed": _judged_by(earlier.code) != _judged_by(manifest.code),
+        "the rules changed": earlier.policy_digest != manifest.policy_digest,
+        "the champion changed": earlier.serving != manifest.champion,
+    }
+    changed = [words for words, is_so in changes.items() if is_so]
+    return (
+        f"version {manifest.version} was trained before, and is judged again: run "
+        f"{earlier.run_id} ended {earlier.outcome.value.replace('_', ' ')}"
+        + "".join(f"; {words} since" for words in changed)
+    )
+
+
 def why_pointless(store: Store, manifest: RunManifest) -> str | None:
     """Return why nothing that this run could train may serve, None when it may.
 

@@ -81,7 +81,7 @@ def test_a_good_model_serves_and_the_same_again_changes_nothing(
     assert plan("diabetes_progression", second) == "no_change"
     records = {record.run_id: record for record in decisions(store, "diabetes_progression")}
     assert records["second"].outcome is Outcome.NO_CHANGE
-    assert "decided on by run first" in records["second"].reason
+    assert "since the decision of run first" in records["second"].reason
 
     third = context(run_id="third")
     assert plan("diabetes_progression", third) == "no_change"

@@ -137,6 +137,7 @@ def test_a_promotion_is_told_with_its_person_code_and_data(store: Store) -> None
     assert (row.approval, row.approved_by, row.approval_note) == ("approve", "ann", "seen")
     assert row.approved_at == answered
     assert (row.core_digest, row.model_digest) == (CODE.core_digest, CODE.model_digest)
+    assert (row.training_digest, row.judging_digest) == (CODE.training_digest, CODE.judging_digest)
     manifest = read_manifest(store, run.paths)
     assert (row.fingerprint, row.files) == (manifest.fingerprint, manifest.delivery.files)
     assert row.promoted_by == run.dag_id

@@ -19,7 +19,7 @@ from include.retraining.runs.manifest import (
     read_manifest,
 )
 from include.retraining.steps import plan as planning
-from include.retraining.steps.plan import unchanged
+from include.retraining.steps.plan import answer_of, unchanged, why_judged_again
 from include.retraining.store.layout import RunPaths, version_manifest_key
 from include.retraining.store.object_store import Store
 from tests.support import apples
@@ -372,12 +372,21 @@ def core(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return copy
 
 
+def change(file: Path) -> None:
+    """Let a file do something else."""
+    with file.open("a") as end:
+        end.write("CHANGED = 1\n")
+
+
 @pytest.mark.parametrize(
     ("changed", "trains", "judges"),
     [
         ("alerts/decision_notice.py", False, False),
         ("history/overview.py", False, False),
         ("watch/conditions.py", False, False),
+        ("cli/tables.py", False, False),
+        ("model_card/render.py", False, False),
+        ("steps/validate.py", False, True),
         ("gate/rules.py", False, True),
         ("evaluation/metrics.py", False, True),
         ("training/fitting.py", True, True),
@@ -390,19 +399,51 @@ def test_a_change_of_the_core_repeats_what_it_can_change(
     deliver(apples_folder)
     before = plan(apples_folder)
     record = decide(apples_folder, before, Outcome.REJECTED, serving=None)
-    with (core / changed).open("a") as file:
-        file.write("CHANGED = 1\n")
+    change(core / changed)
     after = plan(apples_folder, "manual__2")
     assert (after.version != before.version) == trains
     assert (unchanged(apples_folder, after) != record) == judges
+
+
+def test_a_repeated_judgement_says_why(apples_folder: Store, core: Path):
+    """What changed since the version was decided on is named: code, rules, champion."""
+    deliver(apples_folder)
+    first = plan(apples_folder)
+    assert why_judged_again(apples_folder, first) is None, "it was never trained"
+    apples_folder.create(version_manifest_key(first.model, first.version), b"a version")
+    assert why_judged_again(apples_folder, first) is None, "it was never decided on"
+    decide(apples_folder, first, Outcome.REJECTED)
+    change(core / "gate" / "rules.py")
+    second = plan(apples_folder, "manual__2").model_copy(update={"champion": NOW})
+    said = why_judged_again(apples_folder, second)
+    assert said == (
+        f"version {first.version} was trained before, and is judged again: run earlier ended "
+        "rejected; the code that judges changed since"
+    )
+    other = second.model_copy(update={"policy_digest": "f" * 64, "champion": BEFORE})
+    said = why_judged_again(apples_folder, other) or ""
+    assert said.endswith("; the rules changed since; the champion changed since")
+
+
+def test_an_answer_says_what_is_the_same(apples_folder: Store, planned: RunManifest):
+    """A version that serves is not judged again, so nothing is claimed of rules and judges."""
+    earlier = decide(apples_folder, planned, Outcome.REJECTED)
+    assert answer_of(earlier, planned) == (
+        "data, training code, judging code, rules and champion are those that run earlier decided "
+        "on: because"
+    )
+    serving = Serving(version=planned.version, generation=4)
+    assert answer_of(earlier, planned.model_copy(update={"champion": serving})) == (
+        f"version {planned.version}, of the same data and the same training code, is the champion "
+        "already, since the decision of run earlier: because"
+    )
 
 
 def test_a_cleared_run_is_judged_anew_by_another_gate(apples_folder: Store, core: Path):
     """What an earlier plan left is no evidence for a gate that it was not made for."""
     deliver(apples_folder)
     first = plan(apples_folder)
-    with (core / "gate" / "rules.py").open("a") as file:
-        file.write("CHANGED = 1\n")
+    change(core / "gate" / "rules.py")
     second = plan(apples_folder)
     assert second.run == f"{first.run}.2"
     assert second.version == first.version
