@@ -60,7 +60,7 @@ class WatchedDelivery:
         """
         from flag_triggers import observation, observe_folder
 
-        from include.retraining.data.delivery import open_location
+        from include.retraining.data.delivery_place import open_location
 
         if self.is_local:
             return observe_folder(_path(self.flag), _path(self.folder))
@@ -90,7 +90,7 @@ def _path(uri: str) -> str:
 
 def _find(store: Store, uri: str) -> ObjectInfo | None:
     """Return what the store says of one object, None when there is none."""
-    from include.retraining.data.delivery import open_location
+    from include.retraining.data.delivery_place import open_location
     from include.retraining.exceptions import MissingObject
 
     folder, _, name = uri.rpartition("/")

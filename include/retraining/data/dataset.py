@@ -19,8 +19,9 @@ import pyarrow as pa
 
 from include.retraining.data.column_types import all_fitted, to_frame
 from include.retraining.data.csv_file import checked_columns, read_csv
-from include.retraining.data.delivery import is_csv_name, open_location, refuse_link
+from include.retraining.data.delivery_place import open_location, refuse_link
 from include.retraining.data.parquet_file import open_parquet, read_columns
+from include.retraining.data.producer_manifest import is_csv_name
 from include.retraining.data.reading import Reading
 from include.retraining.exceptions import ConfigError, DataChanged, DataRejected, MissingObject
 from include.retraining.runs.manifest import Delivery, PinnedFile

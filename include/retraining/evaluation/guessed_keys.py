@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from include.retraining.data.delivery import is_csv_name
+from include.retraining.data.producer_manifest import is_csv_name
 from include.retraining.data.split import WHOLE_NUMBER, key_texts
 from include.retraining.evaluation.holdout import HoldoutRows
 from include.retraining.registry.versions import VersionManifest

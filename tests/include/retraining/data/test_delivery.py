@@ -12,7 +12,8 @@ from typing import Any
 import boto3
 import pytest
 
-from include.retraining.data.delivery import flag_uri, inspect_delivery, open_location, pin_delivery
+from include.retraining.data.delivery import inspect_delivery, pin_delivery
+from include.retraining.data.delivery_place import flag_uri, open_location
 from include.retraining.documents import sha256_of
 from include.retraining.exceptions import DeliveryError, StorageError, StoreRefused
 from include.retraining.runs.manifest import Flag
