@@ -18,12 +18,15 @@ from include.retraining.store.object_store import Store
 
 Flow = Callable[[Store], Any]
 # A server that imported everything once and forks: a process costs little, and no thread of the
-# test's own process is forked along. What a child runs lies in the tests' files, so those as well.
+# test's own process is forked along.
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload([
-    "tests.support.run_factory",
-    "tests.include.retraining.registry.test_crash_points",
-])
+_IMPORTED = ["tests.support.run_factory"]
+
+
+def import_before_forks(*modules: str) -> None:
+    """Let the server import these too: the file of a test whose functions the processes run."""
+    _IMPORTED.extend(modules)
+    PROCESSES.set_forkserver_preload(_IMPORTED)
 
 
 class Points:

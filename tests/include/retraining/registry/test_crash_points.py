@@ -27,10 +27,18 @@ from include.retraining.steps.decide import abort, check_quality, deploy
 from include.retraining.store import layout
 from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store
-from tests.support.crash_points import PROCESSES, count_points, kill_at, litter
+from tests.support.crash_points import (
+    PROCESSES,
+    count_points,
+    import_before_forks,
+    kill_at,
+    litter,
+)
 from tests.support.invariants import check_invariants, reading
 from tests.support.run_factory import FLAG_URI, MODEL, decide, plant_run, run_ref, version_name
 from tests.support.s3_proxy import Fault, Proxy, s3_proxy
+
+import_before_forks(__name__)
 
 ROOT = Path(__file__).parents[4]
 

@@ -37,7 +37,9 @@ from tests.support.aws_batch_api import (
     Plan,
     batch_api,
 )
-from tests.support.crash_points import PROCESSES, Points
+from tests.support.crash_points import PROCESSES, Points, import_before_forks
+
+import_before_forks("tests.include.orchestration.conftest", __name__)
 
 ROOT = Path(__file__).resolve().parents[5]
 IMAGE = "example.org/retraining@sha256:" + "a" * 64

@@ -20,7 +20,7 @@ from include.retraining.exceptions import ConfigError, StepFailed
 from include.retraining.runs.manifest import read_manifest
 from include.retraining.runs.results import read_result
 from include.retraining.store.object_store import Store
-from tests.support.crash_points import PROCESSES
+from tests.support.crash_points import PROCESSES, import_before_forks
 from tests.support.kubernetes_api import SECRET, KubernetesApi
 from tests.support.kubernetes_pods import Script
 from tests.support.pod_tasks import (
@@ -36,6 +36,12 @@ from tests.support.pod_tasks import (
     only_pod,
     run,
     stub,
+)
+
+import_before_forks(
+    "tests.include.orchestration.conftest",
+    __name__,
+    "include.orchestration.backends.kubernetes.pod",
 )
 
 # ---- the way of a step ----
