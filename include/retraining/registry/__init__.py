@@ -1,5 +1,5 @@
-"""The versions of a model and the promotion log that says which of them serves.
+"""The versions of a model and the promotion log, whose newest entry names the champion.
 
-Reading what serves is `promotion_log.py`; the power to change it is `promotion.py` alone. It may
+`promotion_log.py` reads the champion; `promotion.py` alone can change it. It may
 know the gate, whose verdict it demands, and all below. Start at `entry.py`.
 """

@@ -10,15 +10,15 @@ from include.retraining.gate.report import JudgedScore
 
 
 class PromotionKind(StrEnum):
-    """How a version came to serve."""
+    """How a version became the champion."""
 
     PROMOTION = "promotion"
     ROLLBACK = "rollback"
-    """By a person. It holds automatic promotion until a release."""
+    """By a user. It holds automatic promotion until a release."""
     RELEASE = "release"
-    """By a person: the same version serves on, and automatic promotion goes on."""
+    """By a user: the champion is unchanged, and automatic promotion resumes."""
     UNJUDGED = "unjudged_champion"
-    """By a person, because the champion could no longer be scored. History starts anew here."""
+    """By a user, because the champion could no longer be scored. History starts over here."""
 
 
 class PromotionEntry(Document):
@@ -34,11 +34,11 @@ class PromotionEntry(Document):
     previous_sha256: str | None
     """SHA-256 of the entry before; None for the first."""
     nonce: str
-    """Tells this attempt from any other, so that a lost response can be settled."""
+    """Identifies this write, so that its outcome is known after a lost response."""
     judged_against: int
     """The generation that the verdict compared with."""
     verdict_digest: str | None
-    """SHA-256 of the stored verdict; None for an entry made by hand."""
+    """SHA-256 of the stored verdict; None for a manual entry."""
     metric: str | None
     value: float | None
     """The decision metric on the holdout of its own run."""
@@ -49,13 +49,13 @@ class PromotionEntry(Document):
     """ISO date of the data that the version was trained on."""
     run_id: str | None
     clear: int | None = None
-    """Which clear of that run promoted it; None for an entry made by hand."""
+    """Which clear of that run promoted it; None for a manual entry."""
     actor: str
-    """A person, or the DAG."""
+    """A user, or the DAG."""
     reason: str
     request: str | None = None
-    """What a person asked it with, `DAG_ID/RUN_ID`, so that asking again finds it; None for a run's
-    own and for one made on the command line."""
+    """The request that made it, `DAG_ID/RUN_ID`, so that a repeated request finds it; None for an
+    entry by a run or by the command line."""
     is_held: bool = False
-    """Whether no run may promote behind this entry: a person rolled back and has to release."""
+    """Whether no run may promote after this entry: a rollback holds until it is released."""
     created_at: datetime

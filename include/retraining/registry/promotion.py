@@ -1,4 +1,4 @@
-"""The registry: which version serves, how it came to, and how that changes."""
+"""The registry: what changes the champion."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from include.retraining.store.object_store import Store
 
 
 class Registry:
-    """The power to change what serves: one model's promotion log and the rules for adding to it.
+    """The power to change the champion: one model's promotion log and the rules for adding to it.
 
-    Who only reads takes the log itself.
+    Readers take the log itself.
     """
 
     def __init__(self, store: Store, model: str) -> None:
@@ -65,7 +65,7 @@ class Registry:
         reason: str,
         clear: int = 0,
     ) -> PromotionEntry:
-        """Let a run's challenger serve, if its verdict passed and nothing changed since.
+        """Promote a run's challenger, if its verdict passed and nothing changed since.
 
         Safe to repeat: the same run with the same verdict gets the entry that it has.
 
@@ -73,7 +73,7 @@ class Registry:
             manifest: of the run.
             verdict: the gate's answer, as stored.
             report: what it was made from.
-            actor: the DAG, or the person who triggered the run.
+            actor: the DAG, or the user who triggered the run.
             reason: one sentence.
             clear: which clear of the run this is.
 
@@ -82,8 +82,8 @@ class Registry:
             RegistryError: when verdict, report and manifest do not belong together or do not pass.
             ArtifactError: when the version's files are not what its manifest says.
             Superseded: when another entry was made since the evaluation, newer data serves already,
-                or a person rolled this version back.
-            Held: when a person rolled back and has not released automatic promotion.
+                or this version was rolled back.
+            Held: while a rollback holds automatic promotion.
         """
         require_evidence(manifest, verdict, report)
         version, digest = checked_version(self.store, self.model, manifest.version)
@@ -123,23 +123,23 @@ class Registry:
         seen: int | None = None,
         request: str | None = None,
     ) -> PromotionEntry:
-        """Let an earlier champion serve again. Nothing is trained, nothing is judged.
+        """Make an earlier champion serve again. Nothing is trained, nothing is judged.
 
         From here on no run promotes, until someone releases that with a reason. Safe to repeat: the
         same rollback by the same actor, or for the same request, gets the entry that it has.
 
         Args:
             version: it must have served.
-            actor: the person.
+            actor: the user.
             reason: one line.
-            seen: the generation that the person decided on; None for the one that serves.
-            request: names what the person asked with (`PromotionEntry.request`).
+            seen: the generation that the user decided on; None for the current one.
+            request: identifies the user's request (`PromotionEntry.request`).
 
         Raises:
             NotFound: when the version never served.
             RegistryError: when it serves already, or actor or reason are missing.
             ArtifactError: when its files are not what its manifest says.
-            Superseded: when another entry was made meanwhile: look again before trying again.
+            Superseded: when another entry was made meanwhile: check the champion before retrying.
         """
         reason = checked_reason(actor, reason)
         champion = self._require_champion()
@@ -162,18 +162,18 @@ class Registry:
         return self._append_manual(champion, earlier.model_copy(update=changes))
 
     def release(self, *, actor: str, reason: str, request: str | None = None) -> PromotionEntry:
-        """Let runs promote again after a rollback; what serves stays.
+        """Resume automatic promotion after a rollback; the champion is unchanged.
 
         Safe to repeat: the same release by the same actor gets the entry that it has.
 
         Args:
-            actor: the person.
+            actor: the user.
             reason: one line.
-            request: names what the person asked with (`PromotionEntry.request`).
+            request: identifies the user's request (`PromotionEntry.request`).
 
         Raises:
             RegistryError: when nothing is held, or actor or reason are missing.
-            Superseded: when another entry was made meanwhile: look again before trying again.
+            Superseded: when another entry was made meanwhile: check the champion before retrying.
         """
         reason = checked_reason(actor, reason)
         champion = self._require_champion()
@@ -200,21 +200,21 @@ class Registry:
         trusted: Collection[str] = (),
         seen: int | None = None,
     ) -> PromotionEntry:
-        """Let a version serve that the gate did not pass, because the champion cannot be scored.
+        """Promote a version that the gate could not judge, because the champion cannot be scored.
 
         Args:
             version: it must verify and load.
-            actor: the person.
-            reason: why the gate is passed over.
+            actor: the user.
+            reason: why the gate is overridden.
             trusted: what may be loaded or run (`Training.trusted`).
-            seen: the generation that it was judged against; None for the one that serves.
+            seen: the generation that it was judged against; None for the current one.
 
         Raises:
             InfrastructureError: while `gc` removes the version.
             NotFound: when there is no such version.
             ArtifactError: when it does not verify or load.
             RegistryError: when it serves already, or nothing does, or actor or reason are missing.
-            Superseded: when another entry was made meanwhile: look again before trying again.
+            Superseded: when another entry was made meanwhile: check the champion before retrying.
         """
         reason = checked_reason(actor, reason)
         champion = self._require_champion()
@@ -241,7 +241,7 @@ class Registry:
         return self._append_manual(champion, champion.model_copy(update=changes))
 
     def _append_manual(self, champion: PromotionEntry, template: PromotionEntry) -> PromotionEntry:
-        """Append an entry that a person asked for behind the champion that they saw."""
+        """Append a manual entry after the champion that the user saw."""
         changes = {
             "generation": champion.generation + 1,
             "nonce": uuid.uuid4().hex,
@@ -254,7 +254,7 @@ class Registry:
         return entry or self._manual_entry_or_raise(champion.generation, template.request)
 
     def _manual_entry_or_raise(self, seen: int, request: str | None) -> PromotionEntry:
-        """Return the entry behind the one that a person saw if their request made it.
+        """Return the entry after the one that the user saw, if their request made it.
 
         Raises:
             Superseded: when it is another's.
@@ -270,7 +270,9 @@ class Registry:
     def _require_champion(self) -> PromotionEntry:
         champion = self.log.champion()
         if champion is None:
-            raise RegistryError(f"{self.model}: nothing serves yet; let a run promote the first")
+            raise RegistryError(
+                f"{self.model}: nothing serves yet; a run must promote the first version"
+            )
         return champion
 
     def _require_promotable(
@@ -288,7 +290,7 @@ class Registry:
         refuse_marked(self.store, self.model, manifest.version)
 
     def _require_no_hold(self) -> None:
-        """Refuse while a person's rollback holds automatic promotion."""
+        """Refuse while a rollback holds automatic promotion."""
         hold = self.log.hold()
         if hold is not None:
             raise Held(
@@ -301,12 +303,12 @@ class Registry:
     def _require_newer(
         self, manifest: RunManifest, version: VersionManifest, champion: PromotionEntry
     ) -> None:
-        """Refuse older data than what serves, and a version that a person rolled back."""
+        """Refuse data older than the champion's, and a version that was rolled back."""
         rolled_back = self._rollback_of(version)
         if rolled_back:
             raise Superseded(
                 f"version {version.version} was rolled back by {rolled_back.actor} "
-                f"({rolled_back.reason}); a person may let it serve again with `rollback_model`"
+                f"({rolled_back.reason}); `rollback_model` can make it serve again"
             )
         newer = newer_data_serves(manifest, champion)
         if newer is not None:

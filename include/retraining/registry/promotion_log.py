@@ -22,7 +22,7 @@ from include.retraining.store.object_store import Store
 
 ENTRY_NAME = re.compile(r"([0-9]{8})\.json")
 CLOCK_TOLERANCE = timedelta(days=1)
-"""How far the clocks of two machines that write here may be apart."""
+"""How far the clocks of two machines that write here may differ."""
 BEST_OF = 10
 _BATCH = 10
 
@@ -45,7 +45,7 @@ class PromotionLog:
         """Return the entry that serves, checked against the one before it.
 
         Returns:
-            None only when the store says that this model was never promoted.
+            None only when the store shows that this model was never promoted.
 
         Raises:
             RegistryError: when the newest entry cannot be read or does not follow the one before.
@@ -82,7 +82,7 @@ class PromotionLog:
     def best_of_last(self, metric: str, n: int = BEST_OF) -> PromotionEntry | None:
         """Return the champion with the best score among the last ``n``.
 
-        A champion that a person rolled back is no yardstick, nor is any before a version that was
+        A champion that was rolled back does not count, nor does any before a version that was
         promoted unjudged.
 
         Args:
@@ -119,13 +119,13 @@ class PromotionLog:
         )
 
     def promotion_of(self, entry: PromotionEntry) -> PromotionEntry:
-        """Return the entry by which an entry's version came to serve: a release changes nothing."""
+        """Return the entry that put this version in service: a promotion or a rollback."""
         while entry.kind is PromotionKind.RELEASE:
             entry = self.entry(entry.generation - 1)
         return entry
 
     def entry_for_request(self, request: str, since: datetime) -> PromotionEntry | None:
-        """Return the entry that a person's request made, or None.
+        """Return the entry that a user's request made, or None.
 
         Args:
             request: as the entry holds it.

@@ -18,9 +18,9 @@ _VERSION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
 
 
 def newer_data_serves(manifest: RunManifest, champion: PromotionEntry) -> str | None:
-    """Return why a run's data may not replace what serves, None when they may.
+    """Return why a run's data may not replace the champion's, None when they may.
 
-    Data older than the champion's serve only when a person forces that with a reason.
+    Data older than the champion's are promoted only when a user forces that with a reason.
     """
     date = manifest.params.date.isoformat()
     is_forced = manifest.params.force_retrain and manifest.params.reason

@@ -1,8 +1,8 @@
-r"""What a person may type as a reason: one rule for Airflow's forms and for the command line.
+r"""What a reason may contain: one rule for Airflow's forms and for the command line.
 
-Any language's letters and signs, on one line. Left out is what a shell, a template or Slack takes
-for a command: a reason is kept for ever, and nobody knows yet where it will be shown. Refused too
-is what looks like a secret: whoever may look at a run sees what was typed for it.
+Letters and signs of any language, on one line. Excluded is what a shell, a template or Slack would
+interpret: a reason is kept for ever and may be shown anywhere. What looks like a secret is refused
+too: everyone who may open the run can read its reason.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _SECRETS = (
 )
 _ANY_SECRET = "|".join(_SECRETS)
 _REFUSED = r"<>`;\{\}\$\\\|"
-# "(?![\s\S])" is the very end of the text for both; "$" would let a last newline pass in Python,
+# "(?![\s\S])" is the very end of the text for both; "$" would accept a last newline in Python,
 # and "\Z" is a plain "Z" in the browser.
 REASON_PATTERN = (
     rf"^(?![\s\S]*(?:{_ANY_SECRET}))[^\x00-\x1f\x7f-\x9f\u2028\u2029{_REFUSED}]*(?![\s\S])"
@@ -45,7 +45,7 @@ REASON_HINT = (
 )
 NO_SECRETS = (
     "this one holds what looks like a secret, and was not kept here: say in words what it is and "
-    "where it is kept. If it is one, change it: whoever may look at the run may have seen it"
+    "where it is kept. If it is one, rotate it: everyone who may open the run can have read it"
 )
 # A key without a name beside it. Digests are of lower case alone, names have a sign in between.
 _KEY = re.compile(
@@ -74,12 +74,12 @@ def refusal(reason: str) -> str | None:
 
 
 def looks_secret(text: str) -> bool:
-    """Return whether a text that a person typed holds what looks like a secret."""
+    """Return whether a user's text holds what looks like a secret."""
     return holds_secret(text) or re.search(_ANY_SECRET, text) is not None or bool(_KEY.search(text))
 
 
 def checked_reason(actor: str, reason: str) -> str:
-    """Return the reason for an entry by hand, if it can be taken.
+    """Return the reason for a manual entry, if it is acceptable.
 
     The log is never edited: what gets into it stays, so what looks like a secret is refused.
 
@@ -87,7 +87,7 @@ def checked_reason(actor: str, reason: str) -> str:
         RegistryError: when actor or reason are missing or not allowed, saying what is.
     """
     if not actor.strip() or not reason.strip():
-        raise RegistryError("an entry made by hand needs an actor and a reason")
+        raise RegistryError("a manual entry needs an actor and a reason")
     if not actor.isprintable():
         raise RegistryError(f"the actor is no name: {actor!r}")
     problem = refusal(reason)

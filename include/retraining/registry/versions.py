@@ -186,7 +186,7 @@ def load_estimator(store: Store, manifest: VersionManifest, trusted: Collection[
 
     Raises:
         ArtifactError: when the files are not those of the manifest, when another scikit-learn made
-            them, when they hold a type that nobody reviewed, or a command that may not be run.
+            them, when they hold an unreviewed type, or a command that may not be run.
     """
     if manifest.predicts_by is None:
         _check_scikit_learn(manifest)
@@ -205,7 +205,7 @@ def publish_version(
 
     Args:
         store: where the version shall lie.
-        manifest: what to publish; its `attempt` names a folder that nobody else writes to.
+        manifest: what to publish; its `attempt` names a folder with no other writer.
         folder: the local folder of its files.
         trusted: reviewed types, as for `load_estimator`.
         check: called with the model as loaded from the store; raises to refuse it.
@@ -253,7 +253,7 @@ def _load(manifest: VersionManifest, files: Mapping[str, bytes], trusted: Collec
     where = f"{manifest.model} version {manifest.version}"
     if COMMAND not in trusted:
         raise ArtifactError(
-            f"{where}: predicts by a command of its own ({' '.join(predicts_by.command)}), and the "
+            f"{where}: predicts with its own command ({' '.join(predicts_by.command)}), and the "
             "model's YAML names none: after a review, set training.allow_commands: true"
         )
     if predicts_by.format != FORMAT:

@@ -1,4 +1,4 @@
-"""The messages about what a person changes by hand: a rollback and a release, done or failed."""
+"""The messages about manual changes: a rollback and a release, done or failed."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def rollback_failed(
     Args:
         key: names the run.
         config: the model's that was asked for; None where there is no such model.
-        serving: what serves, in words, where that is known.
+        serving: the champion, as text, where it is known.
         why: it failed.
         links: where to look.
     """
@@ -83,9 +83,9 @@ def rollback_failed(
         key=key,
         title=config.title if config else "Rollback",
         model=config.name if config else "",
-        headline="the rollback was not made, the same version serves on",
+        headline="the rollback failed, the champion is unchanged",
         why=why,
-        step="Do what the reason says, then trigger `rollback_model` again.",
+        step="Fix what the reason names, then trigger `rollback_model` again.",
         owner=config.owner if config else None,
         serving=serving,
         links=links,
@@ -105,7 +105,7 @@ def release_failed(
         model=config.name if config else "",
         headline="the hold was not released",
         why=why,
-        step="Do what the reason says, then trigger `release_model` again.",
+        step="Fix what the reason names, then trigger `release_model` again.",
         owner=config.owner if config else None,
         serving=serving,
         links=links,

@@ -17,7 +17,7 @@ class RollbackPlan(Document):
 
     model: str
     serving: Serving
-    """What serves now."""
+    """The champion."""
     serving_since: datetime
     target: Serving
     """The version that shall serve again, and the generation as which it served last."""
@@ -48,20 +48,19 @@ def plan_rollback(
 
     Args:
         store: with the promotion log.
-        model: whose champion is taken back.
-        version: that shall serve again; None for the champion before, leaving out those that a
-            person rolled back.
-        request: what a person asks with (`PromotionEntry.request`): when it made its entry already,
+        model: whose champion is rolled back.
+        version: to go back to; None for the champion before, skipping those that were rolled back.
+        request: the user's request (`PromotionEntry.request`): when it has made its entry already,
             the plan is the one that led there.
-        seen: the generation that the person saw serve; nothing else is taken back.
-        asked_at: when the person asked, where they did not say what they saw: an entry of later is
-            not taken back. Two machines' clocks are compared, so that it may refuse too much.
+        seen: the generation that the user saw; no other is rolled back.
+        asked_at: when the user asked, where they did not say what they saw: a later entry is not
+            rolled back. Two machines' clocks are compared, so this may refuse too much.
         since: from when on an entry made by the request may be there.
 
     Raises:
         NotFound: when the version never served, or there is none before.
         RegistryError: when nothing serves, or the version serves already.
-        Superseded: when the champion changed after the person asked.
+        Superseded: when the champion changed after the user asked.
         StorageError: when the store refuses or does not answer.
     """
     log = PromotionLog(store, model)

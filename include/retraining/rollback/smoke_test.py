@@ -44,10 +44,10 @@ MAX_ROWS = 10_000
 
 
 def smoke_test_version(store: Store, config: ModelConfig, version: str) -> str:
-    """Load a version that served and let it answer on the holdout that was scored last.
+    """Load a version that served, and have it predict the holdout that was scored last.
 
-    Deliveries that are gone or altered by now are passed over. Where none is left, the version is
-    loaded only: lost data must not keep a person from going back to what served well.
+    Deliveries that are gone or altered by now are skipped. Where none is left, the version is only
+    loaded: lost data must not block a rollback to a version that served well.
 
     Args:
         store: with the version, the runs and their deliveries.
@@ -59,7 +59,7 @@ def smoke_test_version(store: Store, config: ModelConfig, version: str) -> str:
 
     Raises:
         NotFound: when it never served.
-        ArtifactError: when its files are not what served, or it does not load or does not answer.
+        ArtifactError: when its files were altered, or it does not load or does not predict.
         StorageError: when the store refuses or does not answer.
     """
     served = PromotionLog(store, config.name).served(version)
@@ -75,7 +75,7 @@ def smoke_test_version(store: Store, config: ModelConfig, version: str) -> str:
         _require_answers(predict(estimator, rows, manifest.problem))
     except TrainingError as error:  # its command's, or what it gives
         raise ArtifactError(f"version {version} does not answer: {error}") from error
-    except Exception as error:  # whatever the model's code raises, it does not answer
+    except Exception as error:  # any error of the model's code means that it does not predict
         if exhausted(error) is not None:
             raise  # which says nothing of the version
         raise ArtifactError(f"version {version} does not answer: {withheld(error, log)}") from error
@@ -103,7 +103,7 @@ def _last_holdout(store: Store, version: VersionManifest) -> tuple[pd.DataFrame 
                     f"version {version.version} does not answer: the holdout of run "
                     f"{record.run_id} is not what it reads: {error}"
                 ) from error
-    except EvidenceError as error:  # a record: it must not keep a person from going back either
+    except EvidenceError as error:  # a record: it must not block a rollback either
         problems.append(str(error))
     return None, problems[0] if problems else "no run was evaluated yet"
 

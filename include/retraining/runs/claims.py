@@ -1,10 +1,10 @@
-"""Never two at once: the claims under which a run's jobs are submitted elsewhere.
+"""At most one job per step: submissions to other platforms are claimed in the store first.
 
-Neither AWS Batch nor a lost worker tells whether a job was submitted. So each submission is claimed
-in the store first, put if absent and numbered; the job's name says which claim it belongs to, and
-the job itself puts down that it started before it does anything. Whoever finds a claim whose job
-nobody knows may put down in the same place that it is void: only one of the two can be first, so a
-job that starts late does nothing, and one that has started is asked for again before it is let go.
+After a lost answer or a lost worker, nobody knows whether a job was submitted. So each submission
+is claimed in the store first, numbered and put if absent; the job's name carries its claim, and the
+job records that it started before it does anything. A claim whose job the platform does not know
+may be voided in the same place: only one of the two writes can be first, so a job that starts late
+does nothing, and one that has started is looked up again before it is given up.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class JobClaim(Document):
 
     @property
     def attempt_id(self) -> str:
-        """The attempt's word, which tells it from any other in the store."""
+        """The attempt's id, unique among the attempts of the plan."""
         return f"job-{self.number:03d}"
 
 
@@ -131,9 +131,9 @@ class JobClaims:
     ) -> tuple[JobClaim, bool]:
         """Return the job to wait for, and whether it is new and must be submitted by the caller.
 
-        A job that is running is adopted, whoever submitted it. One that failed for good is the
-        reason of the first task that comes to it, and after that a new one may be tried; one that
-        failed otherwise is followed by a new one.
+        A running job is adopted, no matter which task submitted it. A permanent failure is
+        reported by the first task that finds it; after that a new job may be tried. Any other
+        failure is followed by a new job.
 
         Args:
             step: that the caller waits for.
@@ -143,13 +143,13 @@ class JobClaims:
             job_state: asks the platform for the state of a claimed job.
 
         Raises:
-            StepFailed: when a job failed for good, and this step's task did not say so before.
+            StepFailed: when a job failed permanently and this step's task has not reported it.
             StorageError: when the store refuses or does not answer.
         """
         while True:
             claims = self.claims()
             newest = next((one for one in reversed(claims) if step in one.steps), None)
-            # A card shows the verdict of its own clear of the run.
+            # A card shows the verdict of its own clear.
             is_other = newest is not None and step == "card" and newest.clear != clear
             can_answer = newest is not None and not is_other and not self._is_void(newest)
             if newest is not None and can_answer and self._is_the_answer(newest, step, job_state):
@@ -159,7 +159,7 @@ class JobClaims:
                 return claim, True
 
     def failure(self, claim: JobClaim) -> StepFailure | None:
-        """Return what a job said when it failed, None when it said nothing."""
+        """Return the failure that a job recorded, None when it recorded none."""
         for step in claim.steps:
             failure = read_failure(self.store, self.paths, step, claim.attempt_id)
             if failure is not None:
@@ -167,24 +167,24 @@ class JobClaims:
         return None
 
     def report_once(self, claim: JobClaim, step: JobStep) -> bool:
-        """Return True to the first who fails a step's task because of this job."""
+        """Return True to the first caller that fails a step's task because of this job."""
         # Of its own content: the store takes an equal object for this writer's lost answer.
         report = JobReport(nonce=uuid.uuid4().hex, at=datetime.now(UTC))
         return self.store.create(self.paths.job_reported(claim.number, step), report.to_bytes())
 
     def started(self, claim: JobClaim) -> JobStart | None:
-        """Return who runs a claimed job, None when nobody has begun."""
+        """Return who runs a claimed job, None when it has not started."""
         key = self.paths.job_started(claim.number)
         data = self.store.read_if_present(key)
         return None if data is None else JobStart.from_bytes(data, where=key)
 
     def void(self, claim: JobClaim) -> JobStart | None:
-        """Forbid a claimed job to start; return who was faster and started it, else None."""
+        """Forbid a claimed job to start; return its start if it was faster, else None."""
         start = self._start(claim.number, None)
         return None if start.job is None else start
 
     def begin(self, number: int, step: JobStep) -> None:
-        """Say that this process is the claimed job. The first thing that a job does.
+        """Record that this process is the claimed job. The first thing that a job does.
 
         Raises:
             EvidenceError: when there is no such claim, or it is another's or void.
@@ -201,7 +201,7 @@ class JobClaims:
             raise EvidenceError(f"{key}: {start.job} runs under this claim already; nothing done")
 
     def _start(self, number: int, job: str | None) -> JobStart:
-        """Put down who runs a job, or that nobody may, and return what is there now."""
+        """Record who runs a job, or that its claim is void, and return what is stored now."""
         key = self.paths.job_started(number)
         start = JobStart(number=number, job=job, at=datetime.now(UTC))
         if self.store.create(key, start.to_bytes()):
@@ -211,7 +211,7 @@ class JobClaims:
     def _settled_state(
         self, claim: JobClaim, job_state: Callable[[JobClaim], JobState]
     ) -> JobState:
-        """Ask for a job's state until it is known, or its claim is so old that it is gone."""
+        """Return a job's state once it is known, or once its claim is old enough to be gone."""
         while (state := job_state(claim)) is JobState.GONE:
             age = (datetime.now(UTC) - claim.claimed_at).total_seconds()
             if age > self.settle_seconds or self.failure(claim) is not None:
@@ -222,14 +222,14 @@ class JobClaims:
     def _is_the_answer(
         self, claim: JobClaim, step: JobStep, job_state: Callable[[JobClaim], JobState]
     ) -> bool:
-        """Return whether a job runs, or has ended and its evidence is still to be looked at.
+        """Return whether a job runs, or has ended and its evidence is still to be checked.
 
         Raises:
-            StepFailed: when it failed for good and nobody said so.
+            StepFailed: when it failed permanently and that was not reported yet.
         """
         state = self._settled_state(claim, job_state)
         if state is JobState.GONE and self.void(claim) is not None:
-            state = job_state(claim)  # it started after we had looked
+            state = job_state(claim)  # it started after the first check
         if state is JobState.ACTIVE:
             return True
         if state is JobState.SUCCEEDED:
@@ -263,7 +263,7 @@ class JobClaims:
         return claim if self.store.create(self.paths.job(number), claim.to_bytes()) else None
 
     def _name(self, number: int, step: JobStep) -> str:
-        """Return a job's name: the same for whoever claims this number, at most 63 characters.
+        """Return a job's name: determined by the claim's number, at most 63 characters.
 
         The plan's address is in it, so that two stores never take each other's jobs for their own.
         """
@@ -273,6 +273,6 @@ class JobClaims:
 
 
 def job_identity() -> str:
-    """Return what tells this job from any other: the same when its platform starts it again."""
+    """Return this job's identity: the same when its platform starts it again."""
     batch_job = os.environ.get("AWS_BATCH_JOB_ID")
     return batch_job or f"{os.environ.get('HOSTNAME') or socket.gethostname()}:{os.getpid()}"

@@ -13,7 +13,7 @@ _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class Exhausted(NamedTuple):
-    """What ran out. Another try may succeed: there, or once somebody made room."""
+    """What ran out. Another try may succeed: elsewhere, or once space was freed."""
 
     kind: str
     """`out_of_memory` or `disk_full`: for records, alerts and exit messages."""

@@ -1,7 +1,7 @@
-"""Why a run broke: the first cause among all that its attempts said, not the last symptom.
+"""Why a run failed: the first cause among its attempts' failures, not the last symptom.
 
 A step that ran out of memory may be tried again and then be killed, find no machine or time out;
-what follows it finds no result. The first of these is what someone has to mend.
+later steps find no result. The first of these is what has to be fixed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from include.retraining.runs.results import StepFailure
 from include.retraining.store.layout import RunPaths
 from include.retraining.store.object_store import Store
 
-# What says that something ended, and not why.
+# Kinds that tell that something ended, not why.
 VAGUE = frozenset({"error", "job_killed", "killed"})
 _ATTEMPT = re.compile(r"(?P<clear>[0-9]+)-(?P<number>[0-9]+)|job-(?P<job>[0-9]+)")
 
@@ -24,13 +24,13 @@ _ATTEMPT = re.compile(r"(?P<clear>[0-9]+)-(?P<number>[0-9]+)|job-(?P<job>[0-9]+)
 def first_cause(store: Store, paths: RunPaths, *, clear: int) -> StepFailure | None:
     """Return the failure that explains a run, or None when no step left one.
 
-    Of the first step that has no result: the earliest failure that would come again, else the
-    earliest that says why, else the earliest.
+    For the first step without a result: the earliest permanent failure, else the earliest that
+    names a cause, else the earliest.
 
     Args:
         store: with the run.
         paths: of the run's newest plan.
-        clear: which clear of the run; what failed before it was cleared is mended or comes again.
+        clear: which clear of the run; earlier failures are fixed or will recur.
 
     Raises:
         StorageError: when the store refuses or does not answer.
@@ -40,14 +40,14 @@ def first_cause(store: Store, paths: RunPaths, *, clear: int) -> StepFailure | N
             continue
         failures = _failures(store, paths, step, clear)
         if failures:
-            telling = [failure for failure in failures if failure.kind not in VAGUE]
-            lasting = [failure for failure in telling if failure.is_permanent]
-            return (lasting or telling or failures)[0]
+            explaining = [failure for failure in failures if failure.kind not in VAGUE]
+            permanent = [failure for failure in explaining if failure.is_permanent]
+            return (permanent or explaining or failures)[0]
     return None
 
 
 def _failures(store: Store, paths: RunPaths, step: Step, clear: int) -> list[StepFailure]:
-    """Return what the attempts of a step said in one clear of the run, oldest first."""
+    """Return the failures of a step's attempts in one clear of the run, oldest first."""
     found: dict[str, tuple[float, int, StepFailure]] = {}
     for info in store.children(paths.folder)[1]:
         if not re.match(rf".*/{step}\.failed[.-]", info.key):

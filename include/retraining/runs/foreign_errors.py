@@ -1,8 +1,8 @@
-"""What an error of other people's code tells: its kind and its place, never its words.
+"""What may be shown of an error from foreign code: its type and its place, never its text.
 
 A library, a model's own code or a program quotes what it stumbled over, and that may be a cell of
-somebody's row. The words stand in the log of the task that was running; records, messages and
-pages get what is said here.
+a person's row. The full text is in the log of the task; records, messages and pages show what this
+module returns.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from include.retraining.runs.exhaustion import exhausted
 
 ROOT = Path(__file__).resolve().parents[3]
 OWN_FOLDERS = frozenset({"include", "dags", "plugins"})
-IN_THE_LOG = "what it says is in the task's log only, as it may hold values of the data"
+IN_THE_LOG = "its text is in the task's log only, as it may hold values of the data"
 
 
 def withheld(error: BaseException, log: logging.Logger) -> str:
-    """Log an error with all its words, and return what people may be told of it.
+    """Log an error in full, and return what may be shown of it elsewhere.
 
     Args:
-        error: raised by a library, by a model's own code, or by nobody knows whom.
+        error: raised by a library, by a model's own code, or by anything else.
         log: of the process whose output is the task's log.
     """
     log.error("in full: %s", type(error).__name__, exc_info=error)
@@ -38,8 +38,8 @@ def withheld(error: BaseException, log: logging.Logger) -> str:
 def kind_and_place(error: BaseException) -> str:
     """Return an error's type, the line of ours that led to it, and the file that raised it.
 
-    Added is what no row can have brought about: the system's word for its number, the name of a
-    module that is not there.
+    Details are added only where no row can have caused them: the system's text for an `errno`, the
+    name of a missing module.
     """
     kind = type(error).__name__
     if isinstance(error, OSError) and error.errno is not None:
@@ -75,12 +75,12 @@ def _short(filename: str) -> str:
 
 @contextmanager
 def model_errors(config: ModelConfig, doing: str, *, has_data: bool = True) -> Iterator[None]:
-    """Turn whatever a model's own code raises into one line that names the place in its file.
+    """Turn any error of a model's own code into one line that names the place in its file.
 
     Args:
         config: the model's.
         doing: what it was asked to do.
-        has_data: whether it was given rows, so that its words may hold cells of them.
+        has_data: whether it was given rows, so that its text may hold cells of them.
     """
     try:
         yield
@@ -88,7 +88,7 @@ def model_errors(config: ModelConfig, doing: str, *, has_data: bool = True) -> I
         raise  # it names its command
     except (Exception, SystemExit) as error:
         if exhausted(error) is not None:
-            raise  # the job's own word for it says what to do
+            raise  # the job's own error says what to do
         where = f"include/models/{config.name}.py"
         own = str(sys.modules[f"include.models.{config.name}"].__file__)
         frames = [

@@ -1,4 +1,4 @@
-"""What every step is given: its run's store and plan, opened, and what the job used until now."""
+"""What every step is given: its run's store and plan, and what the job has used so far."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Job:
     config: ModelConfig
     """Parsed from the manifest: what the run was planned with."""
     attempt: str
-    """Tells this attempt from any other; safe as the name of a folder."""
+    """Identifies this attempt; safe as the name of a folder."""
     started: float
     """When the process started, in seconds since 1970."""
 
@@ -46,13 +46,13 @@ def open_job(run_uri: str, attempt: str, *, started: float | None = None) -> Job
 
     Args:
         run_uri: the address of the run's folder.
-        attempt: a word of its own for each try.
+        attempt: a unique id for each attempt.
         started: when the step began, in seconds since 1970; when the process did, if not given.
 
     Raises:
         CodeChanged: when this code cannot even read the plan's configuration.
         ConfigError: for an address that is not a run's.
-        EvidenceError: for an attempt's word that is no plain word.
+        EvidenceError: for an attempt id with other characters than letters, digits and `_.-`.
         NotFound: when the run was never planned.
         StorageError: when the store refuses, does not answer or was never initialised.
     """
@@ -71,16 +71,16 @@ def open_job(run_uri: str, attempt: str, *, started: float | None = None) -> Job
 
 
 def _folder(attempt: str) -> str:
-    """Return the attempt's word with the number of the platform's own try, where it tries again.
+    """Return the attempt id with the number of the platform's own try, where it retries.
 
-    AWS Batch starts a job anew whose host was lost; its files must not mix with the lost one's.
+    AWS Batch restarts a job whose host was lost; its files must not mix with those of the lost one.
     """
     again = int(os.environ.get("AWS_BATCH_JOB_ATTEMPT", "1"))
     return attempt if again == 1 else f"{attempt}-{again}"
 
 
 def cost(job: Job, *, with_commands: bool = False) -> Cost:
-    """Return what the job used until now: wall time since its process started, peak memory.
+    """Return what the job has used so far: wall time since its process started, peak memory.
 
     Args:
         job: the job.

@@ -1,7 +1,7 @@
-"""That a run began, so that it is looked for when nothing is heard of it any more.
+"""The journal of started runs, so that one that vanishes is noticed.
 
-A run whose processes are killed, or which a person marks failed as a whole, ends without a word of
-its own: Airflow calls nobody. What began and has no record is what the watch asks Airflow about.
+When a run's processes are killed, or someone marks the whole run failed, Airflow calls no callback.
+Runs that started and have no decision record are those that the watch asks Airflow about.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from include.retraining.store.layout import RunPaths
 from include.retraining.store.object_store import Store
 
 NEWEST = 10
-"""How many runs of a model are looked at although they have a record: they may be cleared."""
+"""How many runs of a model are checked although they have a record: they may be cleared."""
 _GOES_ON = re.compile(r"(?P<run>.+)\.cleared-(?P<clear>[0-9]{3,})\.json")
 
 
@@ -32,7 +32,7 @@ class RunStart(Document):
     run_after: datetime
     cause: TriggeredBy
     airflow: str | None
-    """The address of the Airflow that it began in; None where nobody noted it."""
+    """The address of the Airflow that it started in; None where it was not recorded."""
 
 
 class KnownRun(NamedTuple):
@@ -40,16 +40,16 @@ class KnownRun(NamedTuple):
 
     run: RunRef
     airflow: str | None
-    """As `RunStart.airflow`: no other Airflow can say that the run is gone."""
+    """As `RunStart.airflow`: no other Airflow can know that the run is gone."""
 
 
 def record_run_start(store: Store, run: RunRef, *, airflow: str) -> None:
-    """Note that a run began, or that it goes on after it was cleared, unless it is noted.
+    """Record that a run started, or that it continues after a clear, unless it is recorded already.
 
     Args:
         store: the store.
         run: the run.
-        airflow: the address of the Airflow that it began in.
+        airflow: the address of the Airflow that it started in.
 
     Raises:
         StorageError: when the store refuses or does not answer.
@@ -101,7 +101,7 @@ def plans_of(store: Store, run: RunRef) -> list[RunPaths]:
 
 
 def _begun(store: Store, paths: RunPaths, *, clear: int) -> KnownRun | None:
-    """Return a run that began; None for one that left nothing that says which it is."""
+    """Return a run that started; None for one that left nothing to identify it by."""
     try:
         data = store.read_if_present(paths.begun)
         if data is not None:
@@ -109,7 +109,7 @@ def _begun(store: Store, paths: RunPaths, *, clear: int) -> KnownRun | None:
         else:
             begun = _planned(store, paths)
     except EvidenceError:
-        return None  # what is damaged is named by `verify`; the others are still looked at
+        return None  # `verify` reports the damage; the other runs are still checked
     if begun is None:
         return None
     run = RunRef(

@@ -89,7 +89,7 @@ RECORDED_ONLY = frozenset({
 
 
 class Params(Document):
-    """What a person may choose for one run, resolved."""
+    """The parameters of one run, resolved."""
 
     dry_run: bool = False
     force_retrain: bool = False
@@ -102,9 +102,9 @@ class TriggeredBy(Document):
     """Who or what started the run."""
 
     run_type: str
-    """Airflow's word: `scheduled`, `manual`, `backfill`, `asset_triggered`, …"""
+    """Airflow's type of the run: `scheduled`, `manual`, `backfill`, `asset_triggered`, …"""
     user: str | None = None
-    """Who triggered it, where a person did."""
+    """The user who triggered it, None for a scheduled run."""
 
 
 class Serving(Document):
@@ -159,11 +159,11 @@ def fingerprint_of(
     """Return the SHA-256 of everything that can change the trained model.
 
     Args:
-        delivery: its files' names and content count, not where it lies or its flag.
+        delivery: the names and content of its files count, not its location or its flag.
         code: its training digest and the Python version count.
         training_view: `ModelConfig.training_view`.
         seed: of everything random.
-        only_run: the run's id when it must train whatever was trained before, else None.
+        only_run: the run's id when it must train even if nothing changed, else None.
     """
     content = {
         "files": [file.model_dump(mode="json") for file in delivery.files],

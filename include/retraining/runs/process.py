@@ -33,7 +33,7 @@ def peak_memory_of_children_bytes() -> int:
 
 
 def reset_peak_memory() -> None:
-    """Let the peak begin anew, for the next step of the same process. Only Linux can."""
+    """Reset the peak for the next step of the same process. Linux only."""
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 

@@ -81,12 +81,12 @@ class EvaluateResult(StepResult):
 
 
 class StepFailure(Document):
-    """What the last failed attempt of a step said."""
+    """The failure of a step's last failed attempt."""
 
     run_id: str
     step: JobStep
     attempt: str
-    """The attempt's own word, so that an older attempt's failure is not mistaken for this one's."""
+    """The attempt's id, so that an older attempt's failure is not mistaken for this one's."""
     kind: str
     """`RetrainingError.kind`."""
     is_permanent: bool
@@ -147,7 +147,7 @@ def read_result(store: Store, paths: RunPaths, manifest: RunManifest, step: Step
     if result is None:
         raise EvidenceError(
             f"{store.uri}/{paths.result(step)}: the step {step!r} left no result: it did not "
-            "finish, whatever its task says; clear it"
+            "finish, even if its task is green; clear it"
         )
     return result
 
@@ -165,7 +165,7 @@ def find_result(
 
 
 def read_failure(store: Store, paths: RunPaths, step: JobStep, attempt: str) -> StepFailure | None:
-    """Return what an attempt said when it failed, None when it said nothing."""
+    """Return the failure that an attempt recorded, None when it recorded none."""
     key = paths.failure(step)
     data = store.read_if_present(key)
     failure = None if data is None else StepFailure.from_bytes(data, where=key)
@@ -173,13 +173,13 @@ def read_failure(store: Store, paths: RunPaths, step: JobStep, attempt: str) -> 
 
 
 def write_failure(store: Store, paths: RunPaths, failure: StepFailure) -> None:
-    """Leave what an attempt said when it failed: as the last word, and among those of all attempts.
+    """Record an attempt's failure: as the step's newest, and among those of all attempts.
 
     Raises:
         StorageError: when the store refuses or does not answer.
     """
-    if failure.kind != TrainingElsewhere.kind:  # that broke nothing; the same attempt goes on
-        # Beside the others', so that the first cause is known whatever a later attempt says.
+    if failure.kind != TrainingElsewhere.kind:  # not a failure: the same attempt continues
+        # Beside the others', so that the first cause stays known after later attempts.
         key = f"{paths.folder}/{failure.step}.failed-{failure.attempt}.json"
         store.create(key, failure.to_bytes())
     store.write(paths.failure(failure.step), failure.to_bytes())

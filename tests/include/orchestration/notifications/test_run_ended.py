@@ -97,7 +97,7 @@ def test_an_unexpected_error_is_named_with_its_type(
 ) -> None:
     """A bug of ours is told in one line."""
     close_ended_run(context(task_id="plan_run", exception=KeyError("a\nb")))
-    assert only_record(store).reason.startswith("KeyError; what it says is in the task's log only")
+    assert only_record(store).reason.startswith("KeyError; its text is in the task's log only")
     assert "\n" not in only_record(store).reason
 
 
@@ -298,7 +298,7 @@ def test_a_missing_card_is_told_and_the_decision_stands(
         say_that_card_is_missing(failed)
     (message,) = slack.messages
     assert "the model card could not be made" in message["text"]
-    assert "RuntimeError; what it says is in the task's log only" in message["text"]
+    assert "RuntimeError; its text is in the task's log only" in message["text"]
     assert "no font" not in str(message)
     assert only_record(store).outcome is Outcome.NO_CHANGE
 

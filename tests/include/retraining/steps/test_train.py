@@ -266,7 +266,7 @@ class Mine(LogisticRegression):
         raise RuntimeError("two\\nlines: Jane Doe")
 """,
         ),
-        r"line LINE, in fit: fit\(\) of what .* returned failed: RuntimeError; what it says is in",
+        r"line LINE, in fit: fit\(\) of what .* returned failed: RuntimeError; its text is in",
         id="own fit raises",
     ),
     pytest.param(
