@@ -77,16 +77,9 @@ def deploy(store: Store, run: RunRef, *, actor: str, changed: str | None = None)
         # Not `return closed`: closing once more puts the correction that the log may ask for.
         return close_run(store, run, closed.outcome, closed.reason)
     if run.clear > 0 and not _has_passed(store, run):
-        stands = standing(store, run, "the promotion was cleared, and the gate had not passed it")
-        if stands is not None:
-            return close_run(
-                store,
-                run,
-                stands.outcome,
-                stands.reason,
-                failed_task=stands.failed_task,
-                failure=stands.failure,
-            )
+        repeated = _repeat_decision(store, run)
+        if repeated is not None:
+            return repeated
     evidence = judged_evidence(store, run)
     verdict = evidence.verdict
     if not verdict.passed:
@@ -115,6 +108,21 @@ def deploy(store: Store, run: RunRef, *, actor: str, changed: str | None = None)
         reason = f"the run had promoted this version, as generation {entry.generation}, before"
         return close_run(store, run, Outcome.NO_CHANGE, f"{reason} it was cleared")
     return close_run(store, run, Outcome.PROMOTED, verdict.headline)
+
+
+def _repeat_decision(store: Store, run: RunRef) -> DecisionRecord | None:
+    """Close a cleared run as it was decided before; None when nothing was."""
+    stands = standing(store, run, "the promotion was cleared, and the gate had not passed it")
+    if stands is None:
+        return None
+    return close_run(
+        store,
+        run,
+        stands.outcome,
+        stands.reason,
+        failed_task=stands.failed_task,
+        failure=stands.failure,
+    )
 
 
 def is_promoted_by(store: Store, run: RunRef) -> bool:

@@ -27,7 +27,13 @@ from include.retraining.evaluation.holdout import HoldoutRows, read_holdout
 from include.retraining.evaluation.looks import take_look
 from include.retraining.evaluation.naive_baseline import naive_baseline
 from include.retraining.evaluation.scoring import make_report
-from include.retraining.registry.versions import check_provenance, load_estimator, read_version
+from include.retraining.gate.report import Try
+from include.retraining.registry.versions import (
+    VersionManifest,
+    check_provenance,
+    load_estimator,
+    read_version,
+)
 from include.retraining.runs.foreign_errors import model_errors
 from include.retraining.runs.job import Job, cost
 from include.retraining.runs.results import EvaluateResult, StoredObject, find_result, read_result
@@ -50,31 +56,15 @@ def evaluate(job: Job) -> EvaluateResult:
         RegistryError: when the promotion log cannot be read.
     """
     store, run, config = job.store, job.manifest, job.config
-    trusted = config.training.trusted
-    trained = read_result(store, job.paths, run, "train")
-    version = read_version(store, run.model, run.version, digest=trained.manifest.sha256)
-    check_provenance(version, run)
+    version = _trained_version(job)
     opponents = find_opponents(store, run.model, config.gates.metric)
-    code = load_model_code(config)
     read_by_others = {name for opponent in opponents for name in opponent.features}
+    code = load_model_code(config)
     holdout = read_holdout(store, run, config, code, also=read_by_others)
     log.info("scoring on %s holdout rows", f"{holdout.rows:,}")
-
-    estimator = load_estimator(store, version, trusted)
-    rows = holdout.frame[list(version.features)]
-    with model_errors(config, "predicting the holdout"):
-        challenger = Contender(
-            "challenger",
-            manifest=version,
-            predictions=predict(estimator, rows, config.problem),
-            latency_ms=measure_latency(estimator, rows),
-        )
-    assert challenger.predictions is not None  # noqa: S101 just made
-    where = f"include/models/{config.name}.py: version {version.version}"
-    check_predictions(challenger.predictions, where=where, classes=version.classes)
-    del estimator, rows
+    trusted = config.training.trusted
     contenders = [
-        challenger,
+        _challenger(job, version, holdout),
         *(
             predict_holdout(store, opponent, holdout, problem=config.problem, trusted=trusted)
             for opponent in opponents
@@ -88,15 +78,8 @@ def evaluate(job: Job) -> EvaluateResult:
         ),
     ]
     champion = opponents[0].serving if opponents else None
-    tried = take_look(  # before anybody knows a score
-        store,
-        run.model,
-        version=run.version,
-        holdout_digest=holdout.digest,
-        keys=sketch_keys(pd.Series(holdout.keys)),
-        generation=champion.generation if champion else 0,
-        run_id=run.run_id,
-    )
+    # Before anybody knows a score.
+    tried = _take_look(job, holdout, generation=champion.generation if champion else 0)
     report = make_report(run, config, holdout, contenders, tried=tried)
     table = predictions_table(holdout, contenders, config)
     if find_result(store, job.paths, run, "evaluate") is not None:
@@ -110,6 +93,41 @@ def evaluate(job: Job) -> EvaluateResult:
         report=_write(job, job.paths.evaluation, report.to_bytes()),
         finished_at=datetime.now(UTC),
         cost=cost(job, with_commands=True),
+    )
+
+
+def _trained_version(job: Job) -> VersionManifest:
+    """Return the version that this run's training left, checked against the run."""
+    run = job.manifest
+    trained = read_result(job.store, job.paths, run, "train")
+    version = read_version(job.store, run.model, run.version, digest=trained.manifest.sha256)
+    check_provenance(version, run)
+    return version
+
+
+def _challenger(job: Job, version: VersionManifest, holdout: HoldoutRows) -> Contender:
+    """Load the challenger and have it predict the holdout; nothing of it stays in memory."""
+    config = job.config
+    estimator = load_estimator(job.store, version, config.training.trusted)
+    rows = holdout.frame[list(version.features)]
+    with model_errors(config, "predicting the holdout"):
+        predictions = predict(estimator, rows, config.problem)
+        latency_ms = measure_latency(estimator, rows)
+    where = f"include/models/{config.name}.py: version {version.version}"
+    check_predictions(predictions, where=where, classes=version.classes)
+    return Contender("challenger", manifest=version, predictions=predictions, latency_ms=latency_ms)
+
+
+def _take_look(job: Job, holdout: HoldoutRows, *, generation: int) -> Try:
+    run = job.manifest
+    return take_look(
+        job.store,
+        run.model,
+        version=run.version,
+        holdout_digest=holdout.digest,
+        keys=sketch_keys(pd.Series(holdout.keys)),
+        generation=generation,
+        run_id=run.run_id,
     )
 
 

@@ -103,54 +103,61 @@ def save_model(model: Any, folder: Path, trusted: tuple[str, ...]) -> None:
 
 
 def _publish(job: Job, fitted: Fitted) -> tuple[VersionManifest, bool]:
-    run, config = job.manifest, job.config
-    trusted = config.training.trusted_types
+    """Publish what was fitted, if it predicts after loading as it did before; return the version.
+
+    The second value is whether another attempt had published the version before.
+    """
+
+    def check(loaded: Any) -> None:
+        if not _difference(fitted, loaded, job.config.problem) <= TOLERANCE:
+            raise ArtifactError("the saved model predicts otherwise than the trained one")
+
     with tempfile.TemporaryDirectory(prefix="retraining-") as name:
-        folder, model = Path(name), fitted.estimator
-        save_model(model, folder, trusted)
+        folder = Path(name)
+        save_model(fitted.estimator, folder, job.config.training.trusted_types)
         files = tuple(_pinned(folder, name) for name in plain_files(folder))
-        is_external = isinstance(model, ExternalModel)
-        version = VersionManifest(
-            model=run.model,
-            version=run.version,
-            fingerprint=run.fingerprint,
-            run_id=run.run_id,
-            attempt=job.attempt,
-            created_at=datetime.now(UTC),
-            files=files,
-            problem=config.problem,
-            features=fitted.features,
-            classes=fitted.classes,
-            split=fitted.split,
-            rows_used=fitted.used,
-            seed=run.seed,
-            code=run.code,
-            data=run.delivery.files,
-            data_date=run.params.date.isoformat(),
-            train_rows=fitted.train_rows,
-            train_seconds=round(fitted.train_seconds, 3),
-            peak_memory_bytes=cost(job, with_commands=True).peak_memory_bytes,
-            model_bytes=sum(
-                file.size for file in files if not file.name.startswith(SCRIPTS_PREFIX)
-            ),
-            libraries=()
-            if is_external
-            else tuple(Library(name=name, version=library_version(name)) for name in LIBRARIES),
-            trusted_types=() if is_external else trusted,
-            predicts_by=PredictCommand(
-                format=FORMAT, command=model.command, positive=model.positive
-            )
-            if is_external
-            else None,
-        )
-
-        def check(loaded: Any) -> None:
-            if not _difference(fitted, loaded, config.problem) <= TOLERANCE:
-                raise ArtifactError("the saved model predicts otherwise than the trained one")
-
         return publish_version(
-            job.store, version, folder, trusted=config.training.trusted, check=check
+            job.store,
+            _manifest(job, fitted, files),
+            folder,
+            trusted=job.config.training.trusted,
+            check=check,
         )
+
+
+def _manifest(job: Job, fitted: Fitted, files: tuple[PinnedFile, ...]) -> VersionManifest:
+    run, model = job.manifest, fitted.estimator
+    made_by: dict[str, Any] = {
+        "libraries": tuple(Library(name=one, version=library_version(one)) for one in LIBRARIES),
+        "trusted_types": job.config.training.trusted_types,
+        "predicts_by": None,
+    }
+    if isinstance(model, ExternalModel):
+        command = PredictCommand(format=FORMAT, command=model.command, positive=model.positive)
+        made_by = {"libraries": (), "trusted_types": (), "predicts_by": command}
+    return VersionManifest(
+        model=run.model,
+        version=run.version,
+        fingerprint=run.fingerprint,
+        run_id=run.run_id,
+        attempt=job.attempt,
+        created_at=datetime.now(UTC),
+        files=files,
+        problem=job.config.problem,
+        features=fitted.features,
+        classes=fitted.classes,
+        split=fitted.split,
+        rows_used=fitted.used,
+        seed=run.seed,
+        code=run.code,
+        data=run.delivery.files,
+        data_date=run.params.date.isoformat(),
+        train_rows=fitted.train_rows,
+        train_seconds=round(fitted.train_seconds, 3),
+        peak_memory_bytes=cost(job, with_commands=True).peak_memory_bytes,
+        model_bytes=sum(one.size for one in files if not one.name.startswith(SCRIPTS_PREFIX)),
+        **made_by,
+    )
 
 
 def _difference(fitted: Fitted, other: Any, problem: str) -> float:
