@@ -13,14 +13,23 @@ from include.retraining.history.overview import ModelSummary
 
 
 class Urgency(IntEnum):
-    """How much a model needs a person; the least number comes first."""
+    """How much a model needs someone; the lowest number comes first on the page.
+
+    Beside the kind of a message and the tier of a model: `docs/glossary.md` compares the three.
+    """
 
     DAMAGED = 1
+    """Something in the store cannot be read."""
     BROKEN = 2
+    """The last run ended with an error."""
     WAITING = 3
-    RAISED = 4
-    UNTOLD = 5
+    """A run waits for an approval."""
+    ALARM = 4
+    """The watch has raised an alarm that is not over."""
+    UNSENT = 5
+    """A message was not delivered."""
     HELD = 6
+    """A rollback keeps runs from promoting."""
     NOTHING = 9
 
 
@@ -44,18 +53,18 @@ _CONDITIONS = {
 }
 
 
-def needs(seen: ModelSummary, dag: DagSummary, untold: int) -> list[Need]:
+def needs(seen: ModelSummary, dag: DagSummary, unsent: int) -> list[Need]:
     """Return what needs a person, the most urgent first.
 
     Args:
         seen: what the store says.
         dag: what Airflow says.
-        untold: how many messages about the model are not delivered.
+        unsent: how many messages about the model are not delivered.
     """
     found = [*_of_store(seen), *_of_airflow(dag)]
-    if untold:
-        words = "1 message is" if untold == 1 else f"{untold} messages are"
-        found.append(Need(Urgency.UNTOLD, f"{words} not delivered", "outbox"))
+    if unsent:
+        words = "1 message is" if unsent == 1 else f"{unsent} messages are"
+        found.append(Need(Urgency.UNSENT, f"{words} not delivered", "outbox"))
     return sorted(found, key=lambda need: need.urgency)
 
 
@@ -74,7 +83,7 @@ def _of_store(seen: ModelSummary) -> Iterator[Need]:
         yield Need(Urgency.BROKEN, words, "broken")
     for condition, raised in seen.raised.items():
         words = _CONDITIONS.get(condition, condition.replace("_", " "))
-        yield Need(Urgency.RAISED, f"{words}, since {raised.since:%d %b %H:%M} UTC", condition)
+        yield Need(Urgency.ALARM, f"{words}, since {raised.since:%d %b %H:%M} UTC", condition)
     if seen.hold is not None:
         yield Need(Urgency.HELD, "on hold: no run promotes", "rolled_back")
 

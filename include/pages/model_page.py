@@ -60,7 +60,7 @@ class ModelPage:
     slices: Sequence[tuple[Series, Markup]]
     fairness: Sequence[tuple[Series, Markup]]
     uses: Sequence[StepUse]
-    untold: Sequence[Notice]
+    unsent: Sequence[Notice]
     carded: DecisionRecord | None
     """The newest run that may have a model card."""
     now: datetime
@@ -83,7 +83,7 @@ def model_page(
     """
     dag_id = DAG_PREFIX + model
     seen = summarize_model(store, model, entries=ENTRIES)
-    untold = [notice for notice in waiting(store) if notice.model == model]
+    unsent = [notice for notice in waiting(store) if notice.model == model]
     key = None if before is None else f"models/{model}/decisions/{before}.json"
     decisions, older = recent_decisions(store, model, limit=DECISIONS, before=key)
     records = [one for one in decisions if isinstance(one, DecisionRecord)]
@@ -92,7 +92,7 @@ def model_page(
     metric = of_metric[-1].report.metric if of_metric and of_metric[-1].report else ""
     entries, problems = _entries(store, model, seen.entries, seen.problems)
     return ModelPage(
-        row=row(seen, read_dags([dag_id])[dag_id], len(untold), now),
+        row=row(seen, read_dags([dag_id])[dag_id], len(unsent), now),
         config=store_access.config_of(model),
         entries=entries,
         log_problems=problems,
@@ -106,7 +106,7 @@ def model_page(
         slices=_with_lines(slices(of_metric)),
         fairness=_with_lines(fairness(of_metric)),
         uses=step_uses(records),
-        untold=untold,
+        unsent=unsent,
         carded=next((record for record in records if record.verdict is not None), None),
         now=now,
     )

@@ -84,9 +84,9 @@ def models_page(store: Store, names: Sequence[str], now: datetime) -> ModelsPage
     """
     dags = read_dags([DAG_PREFIX + name for name in names])
     notices = list(waiting(store))
-    untold = Counter(notice.model for notice in notices)
+    unsent = Counter(notice.model for notice in notices)
     seen = summarize_models(store, names, entries=SPARK_ENTRIES, cache=store_access.OVERVIEW_CACHE)
-    rows = [row(one, dags[DAG_PREFIX + one.model], untold[one.model], now) for one in seen]
+    rows = [row(one, dags[DAG_PREFIX + one.model], unsent[one.model], now) for one in seen]
     rows.sort(key=lambda one: (one.urgency, one.seen.model))
     saved = store_access.TALLY.count(
         store, names, now - timedelta(days=SAVED_DAYS), patience_seconds=TALLY_PATIENCE_SECONDS
@@ -102,7 +102,7 @@ def models_page(store: Store, names: Sequence[str], now: datetime) -> ModelsPage
     )
 
 
-def row(seen: ModelSummary, dag: DagSummary, untold: int, now: datetime) -> Row:
+def row(seen: ModelSummary, dag: DagSummary, unsent: int, now: datetime) -> Row:
     """Return one model's row."""
     config = store_access.config_of(seen.model)
     champion = seen.champion
@@ -113,7 +113,7 @@ def row(seen: ModelSummary, dag: DagSummary, untold: int, now: datetime) -> Row:
         dag=dag,
         title=title_of(seen, config),
         owner=(config and config.owner) or (seen.newest and seen.newest.owner) or "",
-        needs=needs(seen, dag, untold),
+        needs=needs(seen, dag, unsent),
         metric=metric_words(champion),
         spark=_spark(seen.entries),
         data_age_days=age,

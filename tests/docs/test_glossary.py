@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from include.pages.attention import Urgency
+from include.retraining.config.notice_kind import NoticeKind
 from tests.docs.markdown_files import ROOT
 
 PAGE = ROOT / "docs" / "glossary.md"
@@ -36,3 +38,12 @@ def test_words_are_listed_once() -> None:
     """One word, one meaning."""
     words = [row.split("**")[1] for row in ROWS]
     assert len(set(words)) == len(words)
+
+
+def test_each_step_of_a_scale_of_severity_is_listed_and_compared() -> None:
+    """The scales' table has every kind and urgency, and the table below it places each of them."""
+    _, _, section = PAGE.read_text(encoding="utf-8").partition("### Three scales of severity")
+    tables = [block for block in section.split("\n\n") if block.startswith("| ")]
+    kinds, urgencies = {kind.value for kind in NoticeKind}, {one.name.lower() for one in Urgency}
+    for table in tables[:2]:
+        assert kinds | urgencies <= set(re.findall(r"`(\w+)`", table))

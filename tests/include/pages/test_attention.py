@@ -36,7 +36,7 @@ def test_each_state_has_its_urgency(seen: list[ModelSummary]) -> None:
             assert found[one.model] is Urgency.HELD
         elif not one.raised:
             assert found[one.model] is Urgency.NOTHING
-    assert {Urgency.BROKEN, Urgency.HELD, Urgency.RAISED, Urgency.NOTHING} == set(found.values())
+    assert {Urgency.BROKEN, Urgency.HELD, Urgency.ALARM, Urgency.NOTHING} == set(found.values())
 
 
 def test_the_most_urgent_comes_first() -> None:
