@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
 from include.pages.charts import bar
+from include.retraining.config.sizes import memory_bytes
 from include.retraining.config.step_names import STEPS
 from include.retraining.decisions.record import DecisionRecord
 from include.retraining.formatting.numbers import number
 from include.retraining.runs.usage import ComputeUsed
-
-_MEMORY = re.compile(r"(\d+(?:\.\d+)?) ?(MiB|GiB)")
-_UNITS = {"MiB": 2**20, "GiB": 2**30}
 
 
 @dataclass(frozen=True)
@@ -75,5 +72,4 @@ def step_uses(records: Iterable[DecisionRecord]) -> list[StepUse]:
 
 def bytes_of(memory: str | None) -> int | None:
     """Return an amount such as `4096MiB` in bytes; None where there is no limit."""
-    match = _MEMORY.fullmatch(memory or "")
-    return None if match is None else int(float(match[1]) * _UNITS[match[2]])
+    return memory_bytes(memory) if memory else None

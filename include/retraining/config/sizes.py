@@ -6,13 +6,25 @@ import math
 import re
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Discriminator, Field, PositiveFloat, Tag, model_validator
+from pydantic import (
+    BeforeValidator,
+    ByteSize,
+    Discriminator,
+    Field,
+    PositiveFloat,
+    Tag,
+    TypeAdapter,
+    model_validator,
+)
 
 from include.retraining.config.base import Section
 
 MIB_PER_GIB = 1024
+BYTES_PER_MIB = 2**20
 BYTES_PER_GIB = 2**30
-_MEMORY = r"(\d{1,7}(?:\.\d{1,3})?) ?(MiB|GiB)"
+# What a YAML may say. `ByteSize` alone would also take `4G`, for 4 GB, and small letters.
+_MEMORY = r"\d{1,7}(\.\d{1,3})? ?(MiB|GiB)"
+_BYTES = TypeAdapter(ByteSize)
 # More than the largest machine for rent has: beyond it lies a slip, such as MiB taken for GiB.
 MAX_CPUS = 2048
 MAX_GIB = 32 * 1024
@@ -55,7 +67,7 @@ class CpuBySize(Section):
 
 def _amount(value: Any) -> Any:
     """Refuse what is no amount of memory, in words that say what is one."""
-    if isinstance(value, str) and (found := re.fullmatch(_MEMORY, value)) and float(found[1]) > 0:
+    if isinstance(value, str) and re.fullmatch(_MEMORY, value) and memory_bytes(value) > 0:
         if fixed_mib(value) > MAX_GIB * MIB_PER_GIB:
             raise ValueError(f"{value!r} is more than any machine has; at most {MAX_GIB}GiB")
         return value
@@ -108,12 +120,15 @@ def mib_for(memory: Memory, gib: float) -> int:
     return fixed_mib(memory)
 
 
+def memory_bytes(memory: str) -> int:
+    """Return an amount such as `4GiB` or `512MiB` in bytes."""
+    return int(_BYTES.validate_python(memory))
+
+
 def fixed_mib(memory: Memory) -> int:
     """Return a fixed amount of memory in MiB, rounded up."""
     assert isinstance(memory, str)  # noqa: S101 expressions are resolved before they are read
-    found = re.fullmatch(_MEMORY, memory)
-    assert found is not None  # noqa: S101 pydantic checked it
-    return math.ceil(float(found[1]) * (MIB_PER_GIB if found[2] == "GiB" else 1))
+    return math.ceil(memory_bytes(memory) / BYTES_PER_MIB)
 
 
 def fixed_cpus(cpu: Cpu) -> float:

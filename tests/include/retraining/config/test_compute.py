@@ -60,6 +60,8 @@ REFUSED = [
     ({"cpu": {"per_gib_of_data": 1, "min": 1, "max": 1e9}}, ".cpu.max: Input should be less than"),
     ({"memory": "40000GiB"}, ".memory: '40000GiB' is more than any machine has; at most 32768GiB"),
     ({"memory": "4 GB"}, ".memory: '4 GB' is no amount of memory; allowed: for example 512MiB or"),
+    ({"memory": "4G"}, ".memory: '4G' is no amount of memory"),
+    ({"memory": "4gib"}, ".memory: '4gib' is no amount of memory"),
     ({"memory": "0GiB"}, ".memory: '0GiB' is no amount of memory"),
     ({"memory": "4GiB\n"}, ".memory: '4GiB\\n' is no amount of memory"),
     (

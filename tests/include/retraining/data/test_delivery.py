@@ -406,7 +406,7 @@ def test_planning_looks_again(any_store: Store):
 def test_a_landing_folder_that_is_gone_is_told(folder_store: Store, tmp_path: Path):
     """Whoever reads the error learns what brings a delivery's folder back; `init` does not."""
     with pytest.raises(
-        StorageError, match="let the producer make it, or mend the address"
+        StorageError, match="have the producer create it, or correct the address"
     ) as error:
         open_location(folder_store, f"file://{tmp_path / 'nothing'}")
     assert "init" not in str(error.value)
