@@ -46,7 +46,7 @@ class Need:
 _CONDITIONS = {
     "paused": "its DAG is paused",
     "no_decision": "nothing was decided for two intervals",
-    "too_old": "what serves is too old",
+    "too_old": "the champion is too old",
     "late": "a run is late",
     "configuration": "its configuration is wrong",
     "promotion_log": "the promotion log is damaged",

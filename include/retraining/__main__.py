@@ -46,7 +46,7 @@ def _run_job(words: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m include.retraining")
     parser.add_argument("steps", nargs="+", choices=JOB_STEPS, metavar="STEP")
     parser.add_argument("--run", required=True, metavar="URI", help="STORE/models/NAME/runs/RUN")
-    parser.add_argument("--attempt", default="by-hand", help="a word of its own for each try")
+    parser.add_argument("--attempt", default="by-hand", help="a unique id for each attempt")
     parser.add_argument("--claim", type=int, metavar="N", help="of a job that runs elsewhere")
     parser.add_argument(
         "--watch-parent", action="store_true", help="end when standard input is closed"

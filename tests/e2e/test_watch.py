@@ -207,7 +207,7 @@ def test_a_run_ended_over_the_heads_of_all_leaves_nothing_behind(here: Platforms
     (record,) = airflow.records("lost")
     assert (record.run_id, record.outcome) == (run_id, Outcome.FAILED)
     airflow.wait_for_message(record.run, "the run broke")
-    airflow.wait_for_message(record.run, "a job that nobody waited for", name)
+    airflow.wait_for_message(record.run, "an orphaned job was stopped", name)
     watch(airflow)
     assert len(airflow.messages_about(record.run)) == 2
     airflow.check_invariants("lost", record)

@@ -123,7 +123,7 @@ def _why(context: Context) -> str:
         return explained(exception)[1]
     ti: Any = context.get("ti")
     task = "the run" if ti is None else f"`{ti.task_id}`"
-    return f"{task} ended without saying why: it was killed, or a person marked it failed"
+    return f"{task} ended without saying why: it was killed, or someone marked it failed"
 
 
 def _model_asked_for(context: Context) -> ModelConfig | None:

@@ -156,7 +156,7 @@ def _what_happened(store: Store, run: RunRef, context: Context) -> _End:
         kind, reason = cause.kind, f"{cause.step}: {cause.message}"
     if not reason:
         name = task or "a task"
-        reason = f"{name} ended without saying why: it was killed, or a person marked it failed"
+        reason = f"{name} ended without saying why: it was killed, or someone marked it failed"
     kind = "killed" if kind == "job_killed" else kind
     outcome = Outcome.DATA_REJECTED if kind in _DATA_KINDS else Outcome.FAILED
     refused = (

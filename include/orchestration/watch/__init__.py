@@ -1,5 +1,4 @@
-"""The tasks of `watch_models`: what is wrong although no run says so.
+"""The tasks of `watch_models`: what is wrong although no run reports it.
 
-Each looks after one thing, and none stops another. It may know every other room. Start at
-`tasks.py`.
+Each task has one duty, and none stops another. It may know every other room. Start at `tasks.py`.
 """

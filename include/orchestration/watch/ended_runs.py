@@ -1,4 +1,4 @@
-"""Runs that Airflow ended and that left something behind: no record, or a job that goes on."""
+"""Runs that Airflow ended and that left loose ends: no record, or a job that still runs."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 GRACE = timedelta(seconds=60)
-"""How long a run has ended before its own callbacks no longer come first."""
+"""How long its own callbacks have precedence after a run ended."""
 WITH_LOGICAL_DATE = 5
 DELETED = "deleted"
-# Of a run that Airflow has forgotten, nobody knows how often it was cleared.
+# How often a run was cleared is unknown once Airflow has deleted it.
 EVERY_CLEAR = 10**6
 
 
@@ -64,7 +64,7 @@ def ended_runs(store: Store, model: str, *, now: datetime | None = None) -> Iter
 
 
 def close_dead_run(store: Store, ended: EndedRun, context: Context) -> bool:
-    """Write the record of a run that ended without one, and tell people; False when it has one."""
+    """Record a run that ended without a record, and notify; False when it has one."""
     from include.retraining.alerts.decision_notice import notice_for
     from include.retraining.decisions.records import find_decision
     from include.retraining.steps.close_run import close_run
@@ -92,28 +92,28 @@ def _ending(store: Store, ended: EndedRun) -> tuple[Any, str, str | None]:
     from include.retraining.runs.manifest import current_plan
 
     if ended.state == DELETED:
-        reason = "the run is no longer in Airflow: a person deleted it before it had decided"
+        reason = "the run is no longer in Airflow: someone deleted it before it had decided"
         return Outcome.CANCELLED, reason, None
     stands = None if ran_again(store, ended.run) else standing(store, ended.run, NOT_RUN)
     if stands is not None:
         return stands.outcome, stands.reason, stands.failure
     if ended.state == "success":
-        reason = "the run ended without a decision: a person marked it, or tasks of it, as done"
+        reason = "the run ended without a decision: someone marked it, or tasks of it, as done"
         return Outcome.FAILED, reason, "no_decision"
     cause = first_cause(store, current_plan(store, ended.run.paths), clear=ended.run.clear)
     if cause is not None:
         return Outcome.FAILED, f"{cause.step}: {cause.message}", cause.kind
-    reason = "the run was ended without a word: a person marked it failed, or it was killed"
+    reason = "the run ended without a report: someone marked it failed, or it was killed"
     return Outcome.FAILED, reason, None
 
 
 def stop_lost_jobs(store: Store, ended: EndedRun, context: Context) -> list[str]:
-    """End the jobs that go on for a run that has ended, and tell people; return their names.
+    """End the jobs that still run for a run that has ended, and notify; return their names.
 
-    Once all of them were asked to end, they are not looked at again.
+    Once all of them were asked to end, they are not checked again.
 
     Raises:
-        InfrastructureError: when a platform refuses or does not answer: some may go on.
+        InfrastructureError: when a platform refuses or does not answer: some may still run.
     """
     from include.retraining.runs.journal import plans_of
     from include.retraining.store.layout import RunPaths
@@ -147,7 +147,7 @@ def _lost_jobs_notice(ended: EndedRun, names: list[str], context: Context) -> No
         key=f"{run.model}.{run.paths.run}.{run.clear:03d}.lost_job.{names[-1]}",
         title=run.model.replace("_", " ").capitalize(),
         model=run.model,
-        headline="a job that nobody waited for any more was stopped",
+        headline="an orphaned job was stopped",
         why=f"Its run is {ended.state} in Airflow: {', '.join(names)}.",
         step="Nothing to do, unless it happens again and again.",
         owner=None,

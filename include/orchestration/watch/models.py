@@ -1,4 +1,4 @@
-"""What is wrong with a model although no run says so: look at Airflow and the store, and tell."""
+"""What is wrong with a model although no run reports it: observe Airflow and the store, notify."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 
 def check_model(store: Store, name: str, context: Context) -> list[str]:
-    """Raise what is wrong with a model, say what is over, and return what is wrong, in words.
+    """Raise a model's alarms, close those that are over, and return the raised ones as text.
 
     Raises:
-        RetrainingError: when it cannot be told whether something is wrong.
+        RetrainingError: when the model cannot be checked.
     """
     from include.retraining.alerts.notice import Links
     from include.retraining.watch.alarms import update_alarms
@@ -74,7 +74,7 @@ def _usable(name: str) -> ModelConfig:
     """Return a model's configuration, if its DAG can be made from it.
 
     Raises:
-        ConfigError: when it cannot: then its DAG only says why.
+        ConfigError: when it cannot: then its DAG only reports why.
     """
     config = load_model(name)
     check_executors(config)
@@ -94,7 +94,7 @@ def _serving(store: Store, name: str) -> str:
 
 
 def _compare(store: Store, observation: ModelObservation) -> str | None:
-    """Compare what the last look saw of the log and the records with what is there."""
+    """Compare what the last check saw of the log and the records with what is stored."""
     from include.retraining.store.layout import RunPaths
     from include.retraining.watch.newest_seen import check_and_record_newest
 
@@ -112,7 +112,7 @@ def _compare(store: Store, observation: ModelObservation) -> str | None:
 
 
 def observe(store: Store, config: ModelConfig, links: Links, now: datetime) -> ModelObservation:
-    """Look at a model once."""
+    """Return one observation of a model."""
     from include.retraining.alerts.notice import serving_now
     from include.retraining.decisions.alarm_state import read_alarm_state
     from include.retraining.decisions.records import decisions

@@ -1,4 +1,4 @@
-"""The tasks of `watch_models`: each looks after one thing, and none stops another."""
+"""The tasks of `watch_models`: each has one duty, and none stops another."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ Found = TypeVar("Found")
 def resend_notices() -> int:
     """Send the messages that wait in the outbox; return how many went out.
 
-    Those that Slack did not take when they were new, and those of decisions whose process was
-    killed before it told them.
+    Those that Slack refused when they were new, and those of decisions whose process was killed
+    before it sent them.
     """
     from include.orchestration.notifications.send import links_without_log, send_notice
     from include.orchestration.runtime.urls import repository_url
@@ -41,7 +41,7 @@ def resend_notices() -> int:
 
 
 def close_dead_runs() -> list[str]:
-    """Record and tell of runs that ended without a word; return their ids."""
+    """Record runs that ended without a record, and notify; return their ids."""
     from include.orchestration.watch.ended_runs import close_dead_run
 
     context = get_current_context()
@@ -63,7 +63,7 @@ def stop_lost_jobs() -> list[str]:
 
 
 def check_models() -> list[str]:
-    """Raise what is wrong with a model although no run says so; return it in words."""
+    """Raise what is wrong with models although no run reports it; return it as text."""
     from include.orchestration.watch.models import check_model
 
     context = get_current_context()
@@ -74,7 +74,7 @@ def check_models() -> list[str]:
 
 
 def write_heartbeat() -> None:
-    """Say in the store that the watch has looked, and what of it failed; then fail like it."""
+    """Write the watch's heartbeat with its failed tasks; fail if there are any."""
     from include.retraining.watch.heartbeat import write_heartbeat as write
 
     context = get_current_context()
@@ -110,7 +110,7 @@ def _each(items: Iterable[Item], act: Callable[[Item], Found]) -> Iterator[tuple
     for item in items:
         try:
             found = act(item)
-        except Exception as error:  # whatever it is, the next one is looked after
+        except Exception as error:  # the next item must be handled after any error
             problems.append(f"{type(error).__name__}: {error}")
             log.exception("it failed for %s", item)
         else:

@@ -1,8 +1,8 @@
 """The audit of a period: who triggered and approved what, on which code and data, and the answer.
 
 The facts are those of the promotion logs and the decision records of every model that ever left
-anything in the store. The log has the last word: every entry of it is one row, whatever became of
-the run's record. What cannot be read is a row too, whatever the period: nobody knows its time.
+anything in the store. The log is authoritative: every entry of it is one row, even if the run's
+record is missing. What cannot be read is a row in every period, because its time is unknown.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ RUN = "run"
 
 
 class AuditRow(Document):
-    """One decision of a run, one entry by hand, or one object that cannot be read."""
+    """One decision of a run, one manual entry, or one object that cannot be read."""
 
     at: datetime | None = None
     """When it was decided; None for what cannot be read."""
@@ -48,18 +48,18 @@ class AuditRow(Document):
     due: datetime | None = None
     """When the run was due."""
     run_type: str | None = None
-    """Airflow's word: `scheduled`, `manual`, …"""
+    """Airflow's type of the run: `scheduled`, `manual`, …"""
     triggered_by: str | None = None
-    """The person who triggered the run, or who asked for an entry by hand."""
+    """The user who triggered the run, or who asked for a manual entry."""
     trigger_reason: str | None = None
     """What that person gave as a reason."""
     is_dry_run: bool | None = None
     is_forced: bool | None = None
     """Whether it trained although nothing had changed."""
     promoted_by: str | None = None
-    """The actor of the entry: a person, or the DAG."""
+    """The actor of the entry: a user, or the DAG."""
     approval: str | None = None
-    """`approve`, `reject` or `expired`, where a person was asked."""
+    """`approve`, `reject` or `expired`, where an approval was required."""
     approved_by: str | None = None
     """Who answered."""
     approved_at: datetime | None = None
@@ -86,7 +86,7 @@ class AuditRow(Document):
     config_digest: str | None = None
     policy_digest: str | None = None
     evidence: str
-    """The key in the store of what says so."""
+    """The key in the store of the evidence."""
 
 
 def audit(store: Store, models: Iterable[str], start: datetime, end: datetime) -> list[AuditRow]:
@@ -128,7 +128,7 @@ def _of_model(store: Store, model: str) -> Iterator[AuditRow]:
             entry = promotions.pop((record.run_id, record.clear), None)
             yield _decision(record, entry, key)
             if record.outcome is Outcome.PROMOTED and entry is None:
-                yield _unreadable(model, key, "says promoted, and no entry of the log says so")
+                yield _unreadable(model, key, "is recorded as promoted, and not in the log")
     by_hand = [entry for entry in entries if not _is_of_a_run(entry)]
     for entry in [*promotions.values(), *by_hand]:
         yield from _entry(store, entry)
@@ -172,7 +172,7 @@ def _unreadable(model: str, key: str, problem: object) -> AuditRow:
 
 
 def _decision(record: DecisionRecord, entry: PromotionEntry | None, key: str) -> AuditRow:
-    """Return the row of a run's decision, as the log tells it."""
+    """Return the row of a run's decision, according to the log."""
     params, approval, delivery = record.params, record.approval, record.delivery
     facts: dict[str, Any] = {
         "outcome": record.outcome.value,
@@ -210,9 +210,9 @@ def _decision(record: DecisionRecord, entry: PromotionEntry | None, key: str) ->
 
 
 def _entry(store: Store, entry: PromotionEntry) -> Iterator[AuditRow]:
-    """Yield the row of an entry that no record tells of, on the code and data of its version."""
+    """Yield the row of an entry without a record, with the code and data of its version."""
     is_of_a_run = _is_of_a_run(entry)
-    version, problem = None, f"version {entry.version}, which it lets serve, is missing"
+    version, problem = None, f"version {entry.version}, which it promotes, is missing"
     key = promotion_key(entry.model, entry.generation)
     try:
         version = find_version(store, entry.model, entry.version, digest=entry.version_digest)

@@ -1,4 +1,4 @@
-"""Why a model was or was not updated, and what serves: a sentence, or two when it is on hold."""
+"""Why a model was or was not updated, and its champion: a sentence, or two when it is on hold."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from include.retraining.store.object_store import Store
 def why(store: Store, model: str, day: date | None = None) -> str:
     """Return a sentence about the newest decision on a model, or about that of a day.
 
-    A rollback that holds automatic promotion comes first: whatever a run decided, it is why.
+    A rollback that holds automatic promotion comes first: it is the reason for any decision.
 
     Args:
         store: the store.
@@ -66,8 +66,8 @@ def _serving(log: PromotionLog) -> str:
     promotion = log.promotion_of(champion)
     how = ""
     if promotion.kind is not PromotionKind.PROMOTION:
-        word = "a rollback" if promotion.kind is PromotionKind.ROLLBACK else "an unjudged promotion"
-        how = f", by {word} of {promotion.actor}"
+        kind = "a rollback" if promotion.kind is PromotionKind.ROLLBACK else "an unjudged promotion"
+        how = f", by {kind} of {promotion.actor}"
     return (
         f"version {champion.version} (generation {champion.generation}) serves since "
         f"{time_words(promotion.created_at)}{how}"

@@ -1,4 +1,4 @@
-"""Finding a run by what people call it."""
+"""Finding a run by its id or its date."""
 
 from __future__ import annotations
 

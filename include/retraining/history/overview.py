@@ -1,6 +1,6 @@
-"""What a store says of all its models at a glance, and of one in full.
+"""Summaries of all models of a store, and of one in full.
 
-Nothing here raises for one model's damage: what cannot be read is a sentence beside what can.
+Damage of one model never raises here: what cannot be read becomes a sentence beside what can.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ class Unreadable:
 
 @dataclass(frozen=True)
 class ModelSummary:
-    """What the store says of one model. What could not be read is missing, and in ``problems``."""
+    """The summary of one model. What could not be read is missing, and in ``problems``."""
 
     model: str
     entries: tuple[PromotionEntry, ...] = ()
     """The promotion log, the entry that serves first, as far back as was asked for."""
     promotion: PromotionEntry | None = None
-    """The entry by which what serves came to serve: its time is since when."""
+    """The entry that put the champion in service: its time is since when."""
     hold: PromotionEntry | None = None
     """The rollback that holds automatic promotion."""
     newest: DecisionRecord | None = None
@@ -65,14 +65,14 @@ class ModelSummary:
 
 
 class OverviewCache:
-    """What was seen of each model, for as long as nothing in its folders changes."""
+    """The summary of each model, for as long as nothing in its folders changes."""
 
     def __init__(self) -> None:
-        """Know nothing yet."""
+        """Start empty."""
         self._seen: dict[tuple[str, str, int], tuple[tuple[ObjectInfo, ...], ModelSummary]] = {}
 
     def get(self, store: Store, model: str, *, entries: int) -> ModelSummary:
-        """Return what the store says of one model.
+        """Return the summary of one model.
 
         Args:
             store: a `CachingStore`, which lists a folder once.
@@ -87,7 +87,7 @@ class OverviewCache:
         before, seen = self._seen.get(place, (None, None))
         if seen is None or before != now:
             seen = summarize_model(store, model, entries=entries)
-            if not seen.problems:  # which the next look may not have
+            if not seen.problems:  # which may be gone the next time
                 self._seen[place] = (now, seen)
         return seen
 
@@ -95,23 +95,23 @@ class OverviewCache:
 def summarize_models(
     store: Store, names: Iterable[str], *, entries: int, cache: OverviewCache
 ) -> list[ModelSummary]:
-    """Return what the store says of each model.
+    """Return the summary of each model.
 
     Args:
         store: a `CachingStore`.
         names: the models.
         entries: how many entries of each promotion log to read, the newest first.
-        cache: outlives the look.
+        cache: kept from one call to the next.
 
     Raises:
         StorageError: when the store refuses to list, or does not answer.
     """
-    store.children(_WATCH)  # so that one without alarms costs no request of its own
+    store.children(_WATCH)  # so that a model without alarms costs no extra request
     return read_all(lambda name: cache.get(store, name, entries=entries), names)
 
 
 def summarize_model(store: Store, model: str, *, entries: int) -> ModelSummary:
-    """Return what the store says of one model."""
+    """Return the summary of one model."""
     problems: list[str] = []
     log = _of_log(store, model, entries, problems)
     is_log_read = not problems
@@ -175,7 +175,7 @@ def sentence_of(error: Exception) -> str:
 
 
 def _listing(store: Store, model: str) -> tuple[ObjectInfo, ...]:
-    """Return all that what is seen of a model is made from, as the listings tell it apart."""
+    """Return the listings of all objects that a model's summary is made from."""
     key = watch_key(f"models/{model}")
     return (
         *store.objects(promotion_key(model, 0).rpartition("/")[0]),
@@ -187,7 +187,7 @@ def _listing(store: Store, model: str) -> tuple[ObjectInfo, ...]:
 def _of_log(
     store: Store, model: str, entries: int, problems: list[str]
 ) -> tuple[tuple[PromotionEntry, ...], PromotionEntry | None, PromotionEntry | None]:
-    """Return the newest entries, the one that what serves came by, and the hold."""
+    """Return the newest entries, the one that put the champion in service, and the hold."""
     try:
         log = PromotionLog(store, model)
         found = tuple(islice(log.newest_first(), entries))

@@ -36,13 +36,13 @@ class Saved:
     seconds: float
     """What the jobs of the run before, which trained, had taken, for each of them."""
     counted: int
-    """Runs that were looked at."""
+    """Runs whose records were read."""
     all_runs: int
     """Runs that there are; more than ``counted`` while the others are still being read."""
 
 
 class Tally:
-    """Counts what was saved. A record is read once, whatever asks how often."""
+    """Counts what was saved. Each record is read once, however often the count is asked for."""
 
     def __init__(self, *, readers: int = 8) -> None:
         """Read so many records at once, in the background."""
@@ -54,14 +54,14 @@ class Tally:
     def count(
         self, store: Store, models: Iterable[str], since: datetime, *, patience_seconds: float
     ) -> Saved:
-        """Return what was saved by the runs that were due since a time, as far as is known.
+        """Return what is known to have been saved by the runs that were due since a time.
 
         Args:
             store: best one that has listed the decisions already.
             models: whose runs.
             since: the first time a run was due that counts.
             patience_seconds: how long to wait for records that were not read before. What is not
-                read by then goes on being read, for the next time.
+                read by then is read in the background, for the next call.
 
         Raises:
             StorageError: when the decisions cannot be listed.

@@ -34,7 +34,7 @@ class LogCheck:
 
     model: str
     champion: Serving | None
-    """None when nothing serves, and when the log cannot tell."""
+    """None when nothing serves, and when the log is unreadable."""
     entries: int
     """How many can be read."""
     versions: int

@@ -1,10 +1,10 @@
-"""Remove what no one needs: old versions, unfinished attempts, old messages, writers' litter.
+"""Remove what is not needed: old versions, unfinished attempts, old messages, temporary files.
 
-Never removed: the champion, whatever an entry of the promotion log names, the newest versions, and
-anything of a run or a decision. Between looking and removing, a version that nobody wanted may be
-promoted: it is judged again under other rules, or its approval comes late. So each old version is
-marked first, no marked version is promoted, and after a while long enough for a promotion that had
-begun, the log is read once more: what it names by then stays. An aborted upload in parts is
+Never removed: the champion, any version that an entry of the promotion log names, the newest
+versions, and anything of a run or a decision. Between listing and removing, an unused version may
+be promoted: it is judged again under other rules, or its approval comes late. So each old version
+is marked first, no marked version is promoted, and after a while long enough for a promotion that
+had begun, the log is read once more: what it names by then stays. An aborted upload in parts is
 invisible here; a bucket's lifecycle rule ends those.
 """
 
@@ -52,7 +52,7 @@ def find_garbage(
     Args:
         store: the store.
         model: the model's name.
-        keep: how many of the newest versions to keep whatever became of them.
+        keep: how many of the newest versions to keep in any case.
         now: the time, for tests; nothing younger than a day is garbage.
 
     Raises:
@@ -80,8 +80,8 @@ def find_garbage(
 def find_sent_notices(store: Store, *, now: datetime | None = None) -> list[Garbage]:
     """Return what may be removed of the messages that were sent long ago, in this order.
 
-    The outbox is listed at each look of the watch. What is told again after that time, because it
-    still lasts, is sent again.
+    The outbox is listed at each check of the watch. A notice that is raised again after that time,
+    because its alarm still lasts, is sent again.
     """
     cutoff = (now or datetime.now(UTC)) - SENT_FOR
     return [
@@ -149,7 +149,7 @@ def _garbage_of(
     cutoff: datetime,
 ) -> Iterator[Garbage]:
     if isinstance(manifest, EvidenceError):
-        return  # a person must look at it: `verify` names it
+        return  # someone must examine it: `verify` names it
     if manifest is not None and version not in kept and _newest(objects) < cutoff:
         # The manifest goes first: a version without it is an unfinished one, and no one's.
         objects = sorted(objects, key=lambda info: info.key.count("/"))

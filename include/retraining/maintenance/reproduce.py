@@ -67,7 +67,7 @@ class Reproduction(Document):
 
     @property
     def is_same(self) -> bool:
-        """Whether the same version and the same predictions came out."""
+        """Whether the same version and the same predictions resulted."""
         return (
             self.version == self.version_again
             and self.is_same_holdout
@@ -77,7 +77,7 @@ class Reproduction(Document):
 
     @property
     def lines(self) -> list[str]:
-        """What came out, for a person."""
+        """The result, as lines for a terminal."""
         same_version = "the same version" if self.version == self.version_again else "another one"
         lines = [
             f"{self.model}, run {self.run_id}: trained again in {self.train_seconds:.1f} s",
@@ -108,7 +108,7 @@ def reproduce(store: Store, paths: RunPaths) -> Reproduction:
     Raises:
         NotFound: when there is no such run.
         CodeChanged: when the run was planned by code whose YAML had other fields.
-        EvidenceError: when it was not evaluated, or what it left was altered.
+        EvidenceError: when it was not evaluated, or its evidence was altered.
         DataChanged: when the delivery is no longer what the run pinned.
         TrainingError: when the model's own code fails now.
     """

@@ -1,4 +1,4 @@
-"""Closing a run: its terminal record is written once, and what people must know of is told.
+"""Closing a run: its terminal record is written once, and its notice is announced first.
 
 A record is put only if there is none, so a run that is closed by several callbacks and a watcher
 has one. The promotion log is the truth: should a process promote after its run was recorded as
@@ -36,11 +36,11 @@ def close_run(
     """Write a run's terminal record, unless it has one, and return the one it has.
 
     Safe to call any number of times, from anywhere, with any outcome: the first record stays, and a
-    run that promoted is recorded as promoted whatever the caller believes. What people must know of
-    waits in the outbox before the record is there.
+    run that promoted is recorded as promoted even if the caller thinks otherwise. The notice waits
+    in the outbox before the record is there.
 
     Args:
-        store: where the run left what it has.
+        store: with the run's evidence.
         run: the run.
         outcome: how it ended, as the caller knows it.
         reason: one sentence; secrets are removed from it.
@@ -61,7 +61,7 @@ def close_run(
         known = {"failed_task": failed_task, "params": fresh.params or params}
         if fresh.outcome is Outcome.PROMOTED:
             failure = None
-            if outcome is not Outcome.PROMOTED:  # who promoted did not get to say so
+            if outcome is not Outcome.PROMOTED:  # its process was killed before recording it
                 known["failed_task"] = failed_task or PROMOTES
         known["failure"] = failure
         fresh = fresh.model_copy(update={**known, "flag": flag or fresh.flag})
@@ -77,14 +77,14 @@ def _corrected(store: Store, run: RunRef, key: str, record: DecisionRecord) -> D
         return record
     verdict = read_if_sound(Verdict, store, current_plan(store, run.paths).verdict(run.clear))
     judged = record.model_copy(update={"verdict": verdict or record.verdict})
-    told = corrected_by_log(store, judged)
-    if told.outcome is not Outcome.PROMOTED and judged.verdict is None:
-        told = gather(store, run, record.outcome, record.reason)
-    if told.outcome is not Outcome.PROMOTED:
+    actual = corrected_by_log(store, judged)
+    if actual.outcome is not Outcome.PROMOTED and judged.verdict is None:
+        actual = gather(store, run, record.outcome, record.reason)
+    if actual.outcome is not Outcome.PROMOTED:
         return record
     # The record may have been written before there was a verdict or an evaluation to show.
-    now = gather(store, run, told.outcome, told.reason)
-    corrected = now.model_copy(update={"reason": told.reason, "failed_task": record.failed_task})
+    now = gather(store, run, actual.outcome, actual.reason)
+    corrected = now.model_copy(update={"reason": actual.reason, "failed_task": record.failed_task})
     _write(store, correction_key(key), key, corrected)
     return read_record(store, key) or corrected
 
@@ -92,8 +92,8 @@ def _corrected(store: Store, run: RunRef, key: str, record: DecisionRecord) -> D
 def _write(store: Store, key: str, record_key: str, record: DecisionRecord) -> bool:
     """Put a record, or the correction of one, if there is none; its notice is in the outbox first.
 
-    So a process that is killed between the two leaves nothing that is never told, and what it left
-    tells nothing that was not recorded (`announcing`).
+    So a process that is killed between the two loses no notice, and the notice it left is not sent
+    before its record exists (`announcing`).
     """
     notice = announcement(record, record_key)
     if notice is not None:

@@ -1,4 +1,4 @@
-"""What the tasks after the jobs do: judge, then promote or refuse, and leave the record."""
+"""What the tasks after the jobs do: judge, then promote or refuse, and write the record."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ def check_quality(store: Store, run: RunRef) -> Verdict:
 def deploy(store: Store, run: RunRef, *, actor: str, changed: str | None = None) -> DecisionRecord:
     """Promote a run's challenger, or say why not, and close the run.
 
-    The evidence is read and judged once more: nothing that a task or a person handed over decides.
+    The evidence is read and judged once more: no value that a task or a user passed on decides.
     Safe to repeat. A run that was closed already is not promoted any more.
 
     Args:
-        store: where the run left its evidence.
+        store: with the run's evidence.
         run: the run.
-        actor: the DAG, or the person who triggered the run.
+        actor: the DAG, or the user who triggered the run.
         changed: why this tree is not the one the run was planned in (`plan.changed_since`).
             Then nothing is promoted.
 
@@ -67,7 +67,7 @@ def deploy(store: Store, run: RunRef, *, actor: str, changed: str | None = None)
 
     Raises:
         EvidenceError: when the verdict is missing, does not follow from the evidence, or is a no,
-            or when a person must approve it and was not asked.
+            or when its manual approval was never asked for.
         ArtifactError: when the version's files are not what its manifest says.
         RegistryError: when the promotion log is unreadable, or lacks an entry that was seen.
         StorageError: when the store refuses or does not answer.
@@ -126,7 +126,7 @@ def _repeat_decision(store: Store, run: RunRef) -> DecisionRecord | None:
 
 
 def is_promoted_by(store: Store, run: RunRef) -> bool:
-    """Return whether what serves now was promoted by this run, in whichever of its clears."""
+    """Return whether the champion was promoted by this run, in any of its clears."""
     champion = PromotionLog(store, run.model).champion()
     return champion is not None and champion.run_id == run.run_id
 
@@ -165,25 +165,25 @@ def abort(store: Store, run: RunRef) -> DecisionRecord:
 def promote_unjudged(
     store: Store, model: str, version: str, *, actor: str, reason: str, trusted: Collection[str]
 ) -> PromotionEntry:
-    """Let a version serve whose only obstacle was a champion that cannot be scored.
+    """Promote a version whose only obstacle was a champion that cannot be scored.
 
     Args:
         store: with the model's runs.
         model: its name.
         version: it must verify, load, and have passed every gate that needs no champion; judged
-            against what serves today, no gate may have refused it.
-        actor: the person.
-        reason: why the comparison is passed over.
+            against the current champion, no gate may have refused it.
+        actor: the user.
+        reason: why the comparison is overridden.
         trusted: what may be loaded or run (`Training.trusted`).
 
     Raises:
-        RegistryError: when no run judged it, other code did, or a gate said no for another reason.
+        RegistryError: when no run judged it, other code did, or a gate failed for another reason.
         ArtifactError: when it does not verify or load.
     """
     judged = (item for item in decisions(store, model) if item.version == version and item.verdict)
     record = next(judged, None)
     if record is None or record.verdict is None:
-        raise RegistryError(f"{model}: no run judged version {version!r}; let one judge it first")
+        raise RegistryError(f"{model}: no run judged version {version!r}; have one judge it first")
     if record.code is None or record.code.judging_digest != judging_digest():
         raise RegistryError(
             f"{model}: version {version} was judged by other code than there is here: clear run "
@@ -208,7 +208,7 @@ def promote_unjudged(
         raise RegistryError(
             f"{model}: version {version} was judged against generation {verdict.judged_against}, "
             f"and the log is at {head} by now: clear run {record.run_id}, so that it is judged "
-            "against what serves today"
+            "against the current champion"
         )
     return registry.promote_unjudged(
         version, actor=actor, reason=reason, trusted=trusted, seen=head
@@ -232,15 +232,15 @@ def _obstacle(
 
 
 def _approval(store: Store, evidence: Evidence, run: RunRef) -> Approval | None:
-    """Return the answer of the person who must approve; None where nobody must.
+    """Return the answer to a required approval; None where none is required.
 
     Raises:
-        EvidenceError: when somebody must and was not asked about this verdict.
+        EvidenceError: when it is required and was not asked for on this verdict.
     """
     if ModelConfig.model_validate(evidence.manifest.config).approval != "required":
         return None
     approval = find_approval(store, evidence.paths, run.clear)
-    why_not_approved(approval, evidence.verdict.content_digest)  # raises when nobody was asked
+    why_not_approved(approval, evidence.verdict.content_digest)  # raises when none was asked for
     return approval
 
 

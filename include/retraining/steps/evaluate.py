@@ -44,12 +44,12 @@ log = logging.getLogger(__name__)
 
 
 def evaluate(job: Job) -> EvaluateResult:
-    """Score challenger, champion, the best champion of late and a naive baseline.
+    """Score challenger, champion, the best recent champion and a naive baseline.
 
     Writes what each of them predicted, then the report.
 
     Raises:
-        EvidenceError: when the training left no evidence, or evidence of something else.
+        EvidenceError: when the evidence of the training is missing, or of something else.
         ArtifactError: when the challenger is not what its manifest says or cannot be loaded.
         TrainingError: when the challenger cannot predict.
         DataChanged: when a pinned file is no longer what was pinned.

@@ -38,7 +38,7 @@ def run_steps(
     Args:
         steps: their names.
         run_uri: the address of the run's folder, `STORE/models/NAME/runs/RUN`.
-        attempt: a word of its own for each try.
+        attempt: a unique id for each attempt.
         claim: the number under which the job was submitted, where it runs elsewhere.
     """
     started = process_started()
@@ -56,13 +56,13 @@ def _run_step(step: JobStep, run_uri: str, attempt: str, claim: int | None, star
     try:
         opened = open_job(run_uri, attempt, started=started)
         if claim is not None:
-            # Before `job` is set: what may not start has no word in the store either.
+            # Before `job` is set: a job that may not start must not write to the store either.
             JobClaims(opened.store, opened.paths, opened.manifest).begin(claim, step)
         job = opened
         check_same_code(job.manifest.code, job.manifest.model, trains=step == "train")
         if not _is_done(step, job):
             _do(step, job)
-    except Exception as error:  # noqa: BLE001 whatever it was, the run must hear of it
+    except Exception as error:  # noqa: BLE001 any error must be recorded for the run
         return _fail(step, attempt, job, error)
     return EXIT_DONE
 
@@ -117,7 +117,7 @@ def _newest_verdict(store: Store, paths: RunPaths) -> Verdict:
 
 
 def _log_cause(step: JobStep, error: RetrainingError) -> None:
-    """Write what a library said into the task's log, where the error's own words leave it out."""
+    """Log a library's message in the task's log, where the error's own text omits it."""
     cause = error.__cause__
     text = " ".join(str(cause).split())[:1000]
     if cause is not None and not isinstance(cause, RetrainingError) and text not in str(error):
@@ -125,7 +125,7 @@ def _log_cause(step: JobStep, error: RetrainingError) -> None:
 
 
 def _fail(step: JobStep, attempt: str, job: Job | None, error: Exception) -> int:
-    """Say in one line and in the store why a step failed; return the exit code."""
+    """Record why a step failed, in one log line and in the store; return the exit code."""
     ran_out = exhausted(error)
     if ran_out is not None:
         kind, is_permanent, message = ran_out.kind, False, ran_out.message

@@ -64,7 +64,7 @@ def train(job: Job) -> TrainResult:
     if version is None:
         claims = TrainingClaims(job.store, run.model, run.version)
         with claims.hold(run_id=run.run_id, plan=job.paths.run, attempt=job.attempt):
-            # Whoever held the claim before may have finished meanwhile.
+            # The previous holder of the claim may have finished meanwhile.
             version = find_version(job.store, run.model, run.version)
             adopted = version is not None
             if version is None:

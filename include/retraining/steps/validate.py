@@ -33,7 +33,7 @@ def validate(job: Job) -> ValidateResult:
     Raises:
         DataChanged: when a file is not the one that was pinned.
         DataRejected: when the delivery breaks its contract, with every violation.
-        ConfigError: when the contract cannot be applied, or lets a bad frame pass.
+        ConfigError: when the contract cannot be applied, or accepts a bad frame.
         StorageError: when the store refuses or does not answer.
     """
     code = load_model_code(job.config)

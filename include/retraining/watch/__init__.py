@@ -1,5 +1,5 @@
-"""What is wrong although no run says so: late, silent or damaged, and a scheduler that is dead.
+"""Alarms that no run can raise: late, silent or damaged models, and a dead scheduler.
 
-It may know alerts and all below. No step of a run knows it: what the watch saw of the promotion log
-reaches a decision through `decisions/alarm_state.py`. Start at `conditions.py`.
+It may know alerts and all below. No step of a run knows it: a decision reads what the watch saw of
+the promotion log through `decisions/alarm_state.py`. Start at `conditions.py`.
 """

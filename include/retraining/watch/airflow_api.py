@@ -28,7 +28,7 @@ class Waiting(NamedTuple):
 
 @contextmanager
 def _understood(path: str) -> Iterator[None]:
-    """Say of an answer of another shape that this is no Airflow, or not the one we know."""
+    """Turn an answer of another shape into an error: not Airflow, or an unknown release."""
     try:
         yield
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -104,7 +104,7 @@ class AirflowApi:
             return [str(item["dag_id"]) for item in found["dags"]]
 
     def queued_runs(self, before: datetime) -> list[Waiting]:
-        """Return the runs queued since before a time although no other run of their DAG goes on."""
+        """Return the runs queued since before a time although no other run of their DAG runs."""
         path = "/dags/~/dagRuns"
         with _understood(path):
             queued = [

@@ -1,7 +1,7 @@
-"""What lasts is told once: when it begins, and again when it is over.
+"""An alarm is sent once when it is raised, and once more when it is over.
 
-What is raised is kept in the store before anybody is told, so that a watch that is killed between
-the two tells the same again under the same key, which the outbox sends once.
+Raised alarms are stored before they are sent, so that a watch that is killed between the two sends
+the same notice again under the same key, which the outbox delivers once.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ NOWHERE = Links()
 
 @dataclass(frozen=True)
 class Alarm:
-    """Something that is wrong now, and that someone must see to."""
+    """Something that is wrong now and needs someone's attention."""
 
     condition: str
-    """What is wrong, in a word: it is raised once for as long as it lasts."""
+    """The condition's identifier: it is raised once for as long as it lasts."""
     title: str
-    """What people call the model, or what else this is about."""
+    """The model's title, or what else the alarm is about."""
     headline: str
     why: str
     step: str
@@ -49,7 +49,7 @@ def update_alarms(
     now: datetime | None = None,
     links: Links = NOWHERE,
 ) -> None:
-    """Tell what is newly wrong, and what is over; what goes on was told before.
+    """Notify of new alarms and of those that are over; the others were sent before.
 
     Only one process at a time may do this for a place.
 
@@ -57,9 +57,9 @@ def update_alarms(
         store: keeps what is raised.
         place: `models/NAME`, or `airflow`.
         alarms: all that is wrong now.
-        notify: delivers a notice through the outbox; called again at each look for as long as it is
-            wrong, with the same key.
-        checked: the conditions that could be looked at; the others stay as they were.
+        notify: delivers a notice through the outbox; called again at each check while the alarm
+            lasts, with the same key.
+        checked: the conditions that could be checked; the others stay as they were.
         now: the time, for tests.
         links: where a message that something is over leads.
     """
@@ -81,7 +81,7 @@ def update_alarms(
         for name, alarm in wrong.items()
         if name not in going_on
     }
-    if ended:  # told before the same may begin anew under its name
+    if ended:  # sent before the same condition may be raised again
         _keep(store, place, before, {**going_on, **ended})
         for name, raised in ended.items():
             notify(_over(place, name, raised, links))

@@ -1,4 +1,4 @@
-"""What is wrong with a model although no run of it says so: the watch's view, without a clock."""
+"""What is wrong with a model although no run of it reports it: pure functions of an observation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DAMAGED = "promotion_log"
 CONFIGURATION = "configuration"
 CONDITIONS = ("paused", "no_decision", "too_old", "late", DAMAGED, CONFIGURATION)
 DUES = 3
-"""How many times that a run was due are looked at: two whole intervals lie between three."""
+"""How many due times are checked: two whole intervals lie between three."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class RunSummary:
 
 @dataclass(frozen=True)
 class ModelObservation:
-    """What one look at a model saw."""
+    """What one check of a model observed."""
 
     config: ModelConfig
     now: datetime
@@ -40,7 +40,7 @@ class ModelObservation:
     is_paused: bool | None
     """Whether its DAG is paused; None when Airflow does not know the DAG."""
     dues: tuple[datetime, ...]
-    """The last `DUES` times that a run was due, the newest first; none when started by hand."""
+    """The last `DUES` times that a run was due, the newest first; none when triggered manually."""
     due_for_deadline: datetime | None
     """The last time a run was due before the deadline that passed last; None without one."""
     newest: DecisionRecord | None
@@ -48,7 +48,7 @@ class ModelObservation:
     run: RunSummary | None
     champion: PromotionEntry | None
     serving: str
-    """What serves, in words (`serving_now`)."""
+    """The champion, as text (`serving_now`)."""
     links: Links = NOWHERE
 
 
@@ -91,13 +91,13 @@ def damaged_log(config: ModelConfig, why: str, links: Links) -> Alarm:
 
 
 def wrong_configuration(model: str, why: str, links: Links, *, serving: str) -> Alarm:
-    """Return the alarm of a model whose YAML is wrong, so that its DAG only says so.
+    """Return the alarm of a model whose YAML is wrong, so that its DAG only reports that.
 
     Args:
         model: the name of its file.
         why: what is wrong, a line for each problem.
         links: where to look.
-        serving: what serves meanwhile, in words.
+        serving: the champion meanwhile, as text.
     """
     first, *others = why.splitlines()
     more = f" (and {len(others)} more)" if others else ""
@@ -106,8 +106,8 @@ def wrong_configuration(model: str, why: str, links: Links, *, serving: str) -> 
         title=model.replace("_", " ").capitalize(),
         headline="it is not retrained any more: its configuration is wrong",
         why=f"{first}{more}",
-        step=f"Run `python -m include.retraining validate-config {model}` and mend what it names, "
-        "or take back the last commit that touched it.",
+        step=f"Run `python -m include.retraining validate-config {model}` and fix what it names, "
+        "or revert the last commit that touched it.",
         over="its configuration can be read again",
         runbook=CONFIGURATION,
         model=model,
@@ -144,7 +144,7 @@ class _Found:
 
 
 def _paused(seen: ModelObservation) -> Iterator[_Found]:
-    # A model that never decided anything is one that nobody has switched on yet.
+    # A model without any decision has not been switched on yet.
     in_use = seen.newest is not None or seen.champion is not None
     if seen.is_paused and in_use and seen.config.trigger.schedule is not None:
         yield _Found(
@@ -158,14 +158,14 @@ def _paused(seen: ModelObservation) -> Iterator[_Found]:
 
 def _no_decision(seen: ModelObservation) -> Iterator[_Found]:
     if seen.is_paused or len(seen.dues) < DUES or _waits(seen):
-        return  # a pause is told as what it is
+        return  # a pause is an alarm of its own
     since = seen.dues[-1]
     if seen.watched_since <= since and not _decided_since(seen.newest, since):
         yield _Found(
             "no_decision",
             "nothing was decided for two intervals",
             f"Runs were due at {_times(seen.dues)}; {_run_words(seen)}.",
-            f"Open `{seen.config.dag_id}` in Airflow and look at its newest run.",
+            f"Open `{seen.config.dag_id}` in Airflow and check its newest run.",
             "a run has decided again",
         )
 
@@ -179,12 +179,12 @@ def _too_old(seen: ModelObservation) -> Iterator[_Found]:
     if age.total_seconds() > limit * 86400:
         yield _Found(
             "too_old",
-            "what serves is too old",
+            "the champion is too old",
             f"It was trained on the data of {of.isoformat()}, {age.days} days ago; the limit is "
             f"{limit:g} days.",
             "See why no newer version serves: "
             f"`python -m include.retraining decisions {seen.config.name}`.",
-            "what serves is new enough again",
+            "the champion is recent enough again",
         )
 
 

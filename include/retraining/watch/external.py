@@ -1,8 +1,8 @@
-"""The watch outside of Airflow: one look, because a dead scheduler cannot report itself.
+"""The external watchdog: one check from outside, because a dead scheduler cannot report itself.
 
-For cron or a small container. It tells what is wrong once, through the same outbox as everything
-else, and says it again in its output at each look; it is quiet only when all is well. One process
-at a time.
+For cron or a small container. It notifies once of what is wrong, through the same outbox as
+everything else, and prints it at each check; it is silent only when all is well. One process at a
+time.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ TAG = "retraining"
 WATCH_DAG = "watch_models"
 STORE = "store"
 SILENT = timedelta(minutes=20)
-"""How old the watch's last look may be: it looks every five minutes."""
+"""How old the last heartbeat may be: the watch writes one every five minutes."""
 STUCK = timedelta(minutes=30)
 """How long a run or a task may be queued with nothing before it."""
 UNSENT = timedelta(minutes=30)
@@ -94,7 +94,7 @@ class Settings:
 
 
 def watch(environment: Mapping[str, str]) -> list[str]:
-    """Look once, tell what is wrong or over, and return what is wrong, a line each.
+    """Check once, notify of what is wrong or over, and return what is wrong, a line each.
 
     Args:
         environment: with `RETRAINING_STORE`, `AIRFLOW_API_URL`, `AIRFLOW_API_TOKEN` and
@@ -116,7 +116,7 @@ def watch(environment: Mapping[str, str]) -> list[str]:
             alarms = [replace(alarm, links=links) for alarm in seen.alarms]
             notify = notifier.through(store)
             update_alarms(store, PLACE, alarms, notify, checked=seen.checked, links=links)
-        except StorageError as error:  # it went away under the look
+        except StorageError as error:  # it went away during the check
             notifier.lines.append(f"{STORE}: {error}")
             seen.alarms.append(_store_alarm(error))
     alarms = [replace(alarm, links=links) for alarm in seen.alarms]
@@ -127,7 +127,7 @@ def watch(environment: Mapping[str, str]) -> list[str]:
 def _update_alarms_locally(
     folder: Path | None, alarms: list[Alarm], notifier: _Notifier, seen: _Seen, links: Links
 ) -> None:
-    """Tell what the store cannot keep while it is down, and that it is back."""
+    """Keep and send the alarms of a store that is down, and that it is back."""
     is_down = any(alarm.condition == STORE for alarm in alarms)
     checked = seen.checked | {STORE}
     try:
@@ -149,7 +149,7 @@ def _update_alarms_locally(
 
 
 class _Notifier:
-    """The way to Slack, and what this look says in its output."""
+    """Sends to Slack, and collects the lines that this check prints."""
 
     def __init__(self, webhook: str) -> None:
         self.lines: list[str] = []
@@ -180,8 +180,8 @@ class _Notifier:
                     self.slack(notice)
                 elif not deliver(place, notice, self.slack):
                     self._report_unsent(place, notice)
-            except Exception as error:  # noqa: BLE001 whatever ails Slack, it is said in the output
-                self.lines.append(f"slack: nobody was told of {notice.event}: {error}")
+            except Exception as error:  # noqa: BLE001 any failure of Slack is printed
+                self.lines.append(f"slack: not notified of {notice.event}: {error}")
 
         return notify
 
@@ -190,20 +190,20 @@ class _Notifier:
         if noted is not None:
             again = f"{noted.again_at.astimezone(UTC):%H:%M:%S} UTC"
             self.lines.append(
-                f"slack: nobody was told of {notice.event} yet: {noted.problem}; it is tried again "
+                f"slack: not notified of {notice.event} yet: {noted.problem}; it will be retried "
                 f"after {again}"
             )
 
 
 class _Seen:
-    """What one look saw, and what it could look at."""
+    """The alarms of one check, and the conditions that could be checked."""
 
     def __init__(self) -> None:
         self.alarms: list[Alarm] = []
         self.checked: set[str] = set()
 
     def at(self, *conditions: str, check: Check) -> None:
-        """Look for conditions; what cannot be looked at stays as it was."""
+        """Check conditions; one that cannot be checked stays as it was."""
         self.alarms += check()
         self.checked |= set(conditions)
 
@@ -229,7 +229,7 @@ def _check_airflow(seen: _Seen, airflow: AirflowApi) -> None:
 
 
 def _check_store(seen: _Seen, uri: str, airflow: AirflowApi) -> Store | None:
-    """Look at what Airflow's own watch left, and return the store; None when it cannot be read."""
+    """Check what Airflow's own watch wrote, and return the store; None when it cannot be read."""
     try:
         store = open_store(uri)
         seen.at("watch_silent", check=lambda: _silent(store, airflow))
@@ -246,7 +246,7 @@ def _store_alarm(error: RetrainingError) -> Alarm:
         title="The store",
         headline="the store cannot be used",
         why=str(error),
-        step="Bring it back: what serves is read from it too.",
+        step="Restore it: consumers read the champion from it.",
         over="the store can be used again",
         runbook="store",
     )
@@ -260,7 +260,7 @@ def _unhealthy(airflow: AirflowApi) -> Iterator[Alarm]:
             title="Airflow",
             headline="a part of Airflow does not work",
             why=", ".join(f"{part} is {state}" for part, state in ill.items()) + ".",
-            step=f"Look at the log of {', '.join(ill)} and start it again.",
+            step=f"Check the log of {', '.join(ill)} and start it again.",
             over="every part of Airflow works again",
             runbook="airflow_unhealthy",
         )
@@ -276,7 +276,7 @@ def _import_errors(airflow: AirflowApi) -> Iterator[Alarm]:
             title="Airflow",
             headline=f"{len(errors)} DAG file(s) cannot be read",
             why=f"{file}: {traceback.splitlines()[-1]}{more}",
-            step="Mend the file, or take back the commit: its DAGs are not scheduled meanwhile.",
+            step="Fix the file, or revert the commit: its DAGs are not scheduled meanwhile.",
             over="every DAG file can be read again",
             runbook="import_errors",
         )
@@ -319,22 +319,24 @@ def _why_silent(store: Store) -> str | None:
     except EvidenceError as error:
         return str(error)
     if mark is None:
-        return "It has never left a mark in the store."
+        return "It has never written a heartbeat to the store."
     if mark.at > datetime.now(UTC) + SILENT:
-        return f"Its last look is said to be of {mark.at.astimezone(UTC):%Y-%m-%d}, still to come."
+        return (
+            f"Its last heartbeat claims to be of {mark.at.astimezone(UTC):%Y-%m-%d}, in the future."
+        )
     if mark.at < datetime.now(UTC) - SILENT:
-        return f"It looked at {mark.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC for the last time."
+        return f"Its last heartbeat is of {mark.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC."
     if mark.failed:
-        return f"At its last look {', '.join(mark.failed)} failed."
+        return f"At its last check {', '.join(mark.failed)} failed."
     return None
 
 
 def _pauses(airflow: AirflowApi) -> str:
-    """Say which DAGs are paused: while the watch is silent, nobody else would."""
+    """Report which DAGs are paused: while the watch is silent, nothing else does."""
     try:
         paused = airflow.paused(TAG)
     except AirflowUnreachable:
-        return ""  # that is told as what it is
+        return ""  # that is an alarm of its own
     return f" Paused: {', '.join(paused)}." if paused else ""
 
 
@@ -348,14 +350,14 @@ def _unsent(store: Store) -> Iterator[Alarm]:
             title="Alerts",
             headline=f"{len(old)} message(s) wait to be sent",
             why=f"The oldest, {first.key}, since {first.created_at:%Y-%m-%d %H:%M} UTC.",
-            step="See why: `resend_notices` in `watch_models` says what Slack answered.",
+            step="See why: `resend_notices` in `watch_models` logs what Slack answered.",
             over="no message waits any more",
             runbook="outbox",
         )
 
 
 def _notify_directly(alarms: list[Alarm], notify: Callable[[Notice], None]) -> None:
-    """Tell all that is wrong in one message: nobody knows what was told before."""
+    """Send all that is wrong in one message: what was sent before is unknown."""
     now = datetime.now(UTC)
     causes = [alarm.why for alarm in sorted(alarms, key=lambda alarm: alarm.condition != STORE)]
     notify(
@@ -367,7 +369,7 @@ def _notify_directly(alarms: list[Alarm], notify: Callable[[Notice], None]) -> N
             model="",
             headline="the store cannot be used",
             why=" ".join(causes),
-            step="Bring it back: what serves is read from it too. This comes at every look.",
+            step="Restore it: consumers read the champion from it. This repeats at every check.",
             owner=None,
             serving=None,
             links=alarms[0].links,

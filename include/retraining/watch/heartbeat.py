@@ -1,4 +1,4 @@
-"""The mark that the watch leaves after each look, for whoever watches the watch."""
+"""The heartbeat that the watch writes after each check, for the external watchdog."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from include.retraining.store.object_store import Store
 
 
 class Heartbeat(Document):
-    """The last look of the watch."""
+    """The last check of the watch."""
 
     at: AwareDatetime
     failed: tuple[str, ...]
@@ -21,12 +21,12 @@ class Heartbeat(Document):
 
 
 def write_heartbeat(store: Store, failed: Sequence[str]) -> None:
-    """Say that the watch has looked, and which of its tasks did not succeed."""
+    """Record that the watch has checked, and which of its tasks did not succeed."""
     store.write(LAST_WATCH, Heartbeat(at=datetime.now(UTC), failed=tuple(failed)).to_bytes())
 
 
 def last_heartbeat(store: Store) -> Heartbeat | None:
-    """Return the last look's mark, None when there was none.
+    """Return the last heartbeat, None when there was none.
 
     Raises:
         EvidenceError: when it cannot be read.

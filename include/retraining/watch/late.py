@@ -26,7 +26,7 @@ def has_decided(store: Store, paths: RunPaths) -> bool:
 
 
 def waits_for_person(store: Store, paths: RunPaths) -> bool:
-    """Return whether a run passed the gate and only a person's answer is missing.
+    """Return whether a run passed the gate and only waits for its manual approval.
 
     Raises:
         StorageError: when the store refuses or does not answer.
@@ -37,7 +37,7 @@ def waits_for_person(store: Store, paths: RunPaths) -> bool:
         if manifest is None or manifest.config.get("approval") != "required":
             return False
         if manifest.params.dry_run:
-            return False  # nobody is asked
+            return False  # no approval is needed
         names = [info.key.rpartition("/")[2] for info in store.children(plan.folder)[1]]
         clears = [int(m[1]) for name in names if (m := re.fullmatch(r"verdict-(\d+)\.json", name))]
         if not clears:
@@ -45,7 +45,7 @@ def waits_for_person(store: Store, paths: RunPaths) -> bool:
         key = plan.verdict(max(clears))
         verdict = Verdict.from_bytes(store.read(key), where=key)
     except EvidenceError:
-        return False  # nobody can be asked about what cannot be read
+        return False  # an unreadable verdict cannot be approved
     return verdict.passed and not store.exists(plan.approval(max(clears)))
 
 
@@ -65,11 +65,11 @@ def late_notice(
     Args:
         model: whose.
         run: the run's own name (`layout.run_key`).
-        title: what people call the model.
+        title: the model's title.
         owner: who answers for it, where that is known.
-        deadline: in the words of the model's YAML.
-        state: of the run, in Airflow's word.
-        serving: what serves meanwhile.
+        deadline: as written in the model's YAML.
+        state: of the run, as Airflow calls it.
+        serving: the champion meanwhile, as text.
         links: where to look.
     """
     return alert(
@@ -80,7 +80,7 @@ def late_notice(
         model=model,
         headline="a run has not decided by its deadline",
         why=f"It must have decided {deadline}; at {datetime.now(UTC):%H:%M} UTC it was {state}.",
-        step="Open the run and look at the task that is not done: what does it wait for?",
+        step="Open the run and check the task that is not done: what does it wait for?",
         owner=owner,
         serving=serving,
         links=links,

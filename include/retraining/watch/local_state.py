@@ -1,8 +1,8 @@
-"""What the watch outside of Airflow does while it cannot use the store: remember by itself.
+"""The external watchdog's own alarm state, for as long as it cannot use the store.
 
-What it told lies in a folder of this user's then, as it otherwise lies in the store, so that an
-outage is told once and not at each look. Once the store is back, that is told, and the folder is
-emptied. Without a home there is no such folder, and everything is told at each look.
+A folder of the user then holds what the store otherwise holds, so that an outage is sent once and
+not at each check. Once the store is back, that is sent, and the folder is emptied. A user without a
+home has no such folder, and everything is sent at each check.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Notify = Callable[[Notice], None]
 
 
 def own_folder(environment: Mapping[str, str], store_uri: str) -> Path | None:
-    """Return where this user's watch over a store remembers; None when the user has no home.
+    """Return the folder for this user's alarm state of a store; None when the user has no home.
 
     Args:
         environment: `XDG_STATE_HOME`, or else `HOME`, names where programs keep such things.
@@ -43,12 +43,12 @@ def update_alarms_locally(
     checked: Collection[str],
     links: Links,
 ) -> None:
-    """Tell what is newly wrong or over since the store cannot be used.
+    """Notify of new alarms and of those that are over, while the store cannot be used.
 
     Args:
         folder: `own_folder`.
         alarms: all that is wrong now.
-        notifier_for: makes what delivers notices through a store's outbox.
+        notifier_for: returns a function that delivers notices through a store's outbox.
         checked: as for `update_alarms`.
         links: as for `update_alarms`.
 
@@ -70,12 +70,12 @@ def flush_local_alarms(
     checked: Collection[str],
     links: Links,
 ) -> None:
-    """Say what is over now that the store is back, and empty the folder once all is sent.
+    """Notify of what is over now that the store is back, and empty the folder once all is sent.
 
     The arguments are those of `update_alarms_locally`; ``send`` sends one notice.
 
     Raises:
-        NotSent: when something could not be sent; it is kept for the next look.
+        NotSent: when something could not be sent; it is kept for the next check.
         StorageError: when the folder cannot be used.
     """
     if not folder.is_dir():

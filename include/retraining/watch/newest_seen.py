@@ -1,4 +1,4 @@
-"""What the watch saw as the newest entry and record of a model is held against what is there."""
+"""Checks that the newest entry and record that the watch saw of a model are still there."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def check_and_record_newest(
     newest: str | None,
     now: datetime,
 ) -> str | None:
-    """Compare what the watch saw last with what is there, and remember that.
+    """Compare what the watch saw last with what is stored, and record the newest.
 
     Args:
         store: with the model.

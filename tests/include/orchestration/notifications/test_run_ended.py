@@ -120,7 +120,7 @@ def test_a_killed_task_is_told_by_the_dags_callback(
     """No exception, no word from the step: that is what is said (E1, E7)."""
     close_ended_run(context(task_id="train_model", reason="task_failure"))
     assert only_record(store).reason == (
-        "train_model ended without saying why: it was killed, or a person marked it failed"
+        "train_model ended without saying why: it was killed, or someone marked it failed"
     )
     assert len(slack.messages) == 1
 

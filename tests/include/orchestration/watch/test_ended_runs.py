@@ -75,7 +75,7 @@ def test_an_old_run_that_was_cleared_and_killed_is_closed(
     begin(store, airflow, run_ref(1, clear=1))
     (record,) = watch(store, context)
     assert (record.run_id, record.clear, record.outcome) == ("scheduled__1", 1, Outcome.FAILED)
-    assert "was ended without a word" in record.reason
+    assert "ended without a report" in record.reason
     assert watch(store, context) == []
 
 

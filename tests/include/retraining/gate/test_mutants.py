@@ -765,7 +765,7 @@ MUTANTS = (
     Mutant(
         "failed stays the last word",
         "steps.close_run",
-        "if told.outcome is not Outcome.PROMOTED:\n        return record",
+        "if actual.outcome is not Outcome.PROMOTED:\n        return record",
         "if True:\n        return record",
     ),
 )  # fmt: skip

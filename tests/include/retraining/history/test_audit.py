@@ -221,7 +221,7 @@ def test_a_promotion_that_the_log_does_not_know_is_told(store: Store) -> None:
     problem = rows_of(store)[-1]
     assert (problem.what, problem.reason) == (
         "unreadable",
-        "says promoted, and no entry of the log says so",
+        "is recorded as promoted, and not in the log",
     )
 
 

@@ -186,7 +186,7 @@ def test_a_file_that_does_not_import_is_named(
     ("failed", "age_minutes", "words"),
     [
         ((), 21, "for the last time"),
-        (("check_models",), 0, "At its last look check_models failed."),
+        (("check_models",), 0, "At its last check check_models failed."),
     ],
 )
 def test_a_watch_that_does_not_work_is_told_with_what_is_paused(
@@ -211,7 +211,7 @@ def test_a_watch_that_never_looked_is_told(store: Store, capsys: Capture) -> Non
     """There is no mark, or it cannot be read."""
     store.delete(LAST_WATCH)
     (line,) = look(capsys)
-    assert "never left a mark" in line
+    assert "never written a heartbeat" in line
     store.write(LAST_WATCH, b"{")
     (line,) = look(capsys)
     assert LAST_WATCH in line
@@ -423,7 +423,7 @@ def test_a_watch_without_a_home_tells_of_the_store_at_each_look(
 def test_a_mark_that_is_still_to_come_is_none(store: Store, capsys: Capture) -> None:
     """Nor is one without a zone, which could be of any hour."""
     for at, said in (
-        ("2099-01-01T00:00:00Z", "still to come"),
+        ("2099-01-01T00:00:00Z", "in the future"),
         ("2026-01-01T00:00:00", "timezone"),
     ):
         store.write(LAST_WATCH, json.dumps({"at": at, "failed": []}).encode())
