@@ -260,7 +260,7 @@ def _violated_checks(
             violation = rows_breaking(frame, expected, found.column, found.rule, found.failing)
             if found.column is not None:
                 hint = missing_hint(frame.loc[found.failing, found.column])
-            violation = replace(violation, hint=hint)
+                violation = replace(violation, hint=hint)
             yield violation
 
 

@@ -230,7 +230,7 @@ MISTAKES = [
     (
         "gates.champion.margin",
         5,
-        "gates.champion.margin: is 5, which lets anything pass: accuracy ",
+        "gates.champion.margin: is 5, which allows anything: accuracy ",
     ),
     ("gates.slices", [{"column": "x", "minimum": 60}], "gates.slices.0.minimum: is 60, accuracy "),
     ("gates.slices", [{"column": "x", "max_drop": 1}], "gates.slices.0.max_drop: is 1, which "),

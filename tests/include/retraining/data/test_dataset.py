@@ -374,6 +374,6 @@ def test_a_decimal_is_named_as_such(folder_store: Store):
     declared = Apples.to_schema().columns["weight"].dtype
     said = type_rule(declared, read["weight"]) + type_hint(declared, read["weight"])
     assert said == (
-        "must be of type float, is decimal(12, 2): declare a decimal, or let the producer write a "
+        "must be of type float, is decimal(12, 2): declare a decimal, or have the producer write a "
         "double"
     )

@@ -120,7 +120,7 @@ def test_a_blind_validator_fails_the_run(apples_folder: Store, monkeypatch: pyte
     monkeypatch.setattr(
         "include.retraining.data.contract_probes.find_violations", lambda *arguments: []
     )
-    with pytest.raises(ConfigError, match="let a bad frame pass"):
+    with pytest.raises(ConfigError, match="accepted a bad frame"):
         validate(planned(apples_folder))
 
 

@@ -185,7 +185,7 @@ def test_a_file_that_does_not_import_is_named(
 @pytest.mark.parametrize(
     ("failed", "age_minutes", "words"),
     [
-        ((), 21, "for the last time"),
+        ((), 21, "Its last heartbeat is of "),
         (("check_models",), 0, "At its last check check_models failed."),
     ],
 )
