@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from include.retraining.alerts.blocks import HEADER_LENGTH, Layout, escaped
 from include.retraining.config.notice_kind import NoticeKind
 from include.retraining.documents import Document
 from include.retraining.formatting.text import truncate, visible
@@ -24,8 +25,7 @@ __all__ = ["Links", "Notice", "NoticeKind", "alert", "escaped", "serving_now", "
 
 REASON_LENGTH = 600
 RUNBOOKS = "docs/runbooks"
-# Slack refuses a header that is longer.
-HEADER_LENGTH = 150
+MAX_ESCAPED_LENGTH = 1400
 
 
 @dataclass(frozen=True)
@@ -60,17 +60,6 @@ class Links:
     repository: str | None = None
     """The address of this repository's files, to which `/docs/runbooks/…` is added; without it a
     message shows the path."""
-
-
-@dataclass(frozen=True)
-class _Parts:
-    """What a message is laid out from; all but the header is escaped."""
-
-    header: str
-    headline: str
-    facts: dict[str, str]
-    places: dict[str, str]
-    mark: str
 
 
 class Notice(Document):
@@ -139,18 +128,12 @@ def alert(
     """
     now = datetime.now(UTC)
     key = re.sub(r"[^A-Za-z0-9_.-]+", "_", key)
-    facts = {
-        "Why": escaped(truncate(redact(why), REASON_LENGTH)),
-        "Next": escaped(truncate(redact(step), REASON_LENGTH)),
-        "Serving now": escaped(truncate(redact(serving or ""), REASON_LENGTH)),
-        "Owner": escaped(truncate(redact(owner or ""), REASON_LENGTH)),
-    }
-    parts = _Parts(
-        header=truncate(
-            f"{_STYLES[kind].emoji} {_STYLES[kind].word}: {redact(title)}", HEADER_LENGTH
-        ),
-        headline=escaped(truncate(redact(headline), REASON_LENGTH)),
-        facts={name: text for name, text in facts.items() if text},
+    facts = {"Why": why, "Next": step, "Serving now": serving, "Owner": owner}
+    style = _STYLES[kind]
+    layout = Layout(
+        header=truncate(f"{style.emoji} {style.word}: {redact(title)}", HEADER_LENGTH),
+        headline=_shown(headline),
+        facts={name: _shown(text) for name, text in facts.items() if text},
         places=_places(links, runbook),
         mark=f"event {key}, {now:%Y-%m-%d %H:%M} UTC",
     )
@@ -159,40 +142,19 @@ def alert(
         event=event,
         kind=kind,
         model=model,
-        text="\n".join(_lines(parts)),
-        blocks=tuple(_blocks(parts)),
+        text=layout.text,
+        blocks=tuple(layout.blocks()),
         created_at=now,
     )
 
 
-def _lines(parts: _Parts) -> list[str]:
-    """Return the message as plain text."""
-    facts = [f"{name}: {text}" for name, text in parts.facts.items()]
-    places = [f"{name}: {place}" for name, place in parts.places.items()]
-    return [f"{escaped(parts.header)}: {parts.headline}", *facts, *places, parts.mark]
-
-
-def _blocks(parts: _Parts) -> list[dict[str, Any]]:
-    """Return the message in Block Kit, the header first."""
-    facts = parts.facts
-    texts = [f"*{parts.headline}*\n{facts.get('Why', '')}".rstrip()]
-    texts += [f"*{name}*\n{facts[name]}" for name in ("Next",) if name in facts]
-    fields = [f"*{name}*\n{facts[name]}" for name in ("Serving now", "Owner") if name in facts]
-    where = " · ".join(_place(name, place) for name, place in parts.places.items())
-    blocks: list[dict[str, Any]] = [
-        {"type": "header", "text": {"type": "plain_text", "text": parts.header, "emoji": True}}
-    ]
-    blocks += [{"type": "section", "text": _markup(text)} for text in texts]
-    if fields:
-        blocks.append({"type": "section", "fields": [_markup(text) for text in fields]})
-    small = [text for text in (where, parts.mark) if text]
-    blocks += [{"type": "context", "elements": [_markup(text)]} for text in small]
-    return blocks
-
-
-def _markup(text: str) -> dict[str, Any]:
-    # Verbatim: an address or a channel's name in a reason is not made a link or a mention.
-    return {"type": "mrkdwn", "text": text, "verbatim": True}
+def _shown(text: str) -> str:
+    """Return a text redacted, cut and escaped: two of them fit one section of Slack's."""
+    text = redact(text)
+    shown = escaped(truncate(text, REASON_LENGTH))
+    if len(shown) <= MAX_ESCAPED_LENGTH:
+        return shown
+    return escaped(truncate(text, MAX_ESCAPED_LENGTH // len("&amp;")))
 
 
 def _places(links: Links, runbook: str) -> dict[str, str]:
@@ -210,18 +172,6 @@ def _places(links: Links, runbook: str) -> dict[str, str]:
     return {
         name: escaped(visible(place)).replace("|", "%7C") for name, place in places.items() if place
     }
-
-
-def _place(name: str, place: str) -> str:
-    """Return a link, or the path as it is where a browser could not open it."""
-    if place.startswith(("https://", "http://")):
-        return f"<{place}|{name}>"
-    return f"{name} `{place}`"
-
-
-def escaped(text: str) -> str:
-    """Return ``text`` so that Slack takes nothing in it for markup: `&`, `<` and `>`."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def serving_now(log: PromotionLog, champion: PromotionEntry | None) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from include.retraining.alerts.notice import HEADER_LENGTH, Links, Notice, NoticeKind, alert
+from include.retraining.alerts.blocks import HEADER_LENGTH
+from include.retraining.alerts.notice import Links, Notice, NoticeKind, alert
 
 SECRET = "postgresql://u:hunter22@db/"
 
@@ -48,9 +49,22 @@ def test_an_address_cannot_break_its_link() -> None:
     assert "<https://airflow/a%7Cb&gt;c|run>" in json.dumps(notice.blocks)
 
 
-def test_slacks_limits_are_kept() -> None:
-    """Texts of any length make a message that Slack takes: header 150, texts 3000 characters."""
-    notice = an_alert(**dict.fromkeys(("title", "headline", "why", "owner"), "x" * 10_000))
+@pytest.mark.parametrize("letter", ["x", "&"])
+def test_slacks_limits_are_kept(letter: str) -> None:
+    """Texts of any length make a message that Slack takes, escaped ones counted as they are sent.
+
+    A header has 150 characters, a text 3000, a field 2000.
+    """
+    parts = ("title", "headline", "why", "step", "serving", "owner")
+    notice = an_alert(**dict.fromkeys(parts, letter * 10_000))
+    assert [block["type"] for block in notice.blocks] == [
+        "header",
+        "section",
+        "section",
+        "section",
+        "context",
+        "context",
+    ]
     assert len(notice.blocks[0]["text"]["text"]) <= HEADER_LENGTH
     for block in notice.blocks[1:]:
         texts = [block["text"]] if "text" in block else block.get("fields") or block["elements"]
