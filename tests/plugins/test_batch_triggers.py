@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
 import sys
 import textwrap
 import threading
@@ -21,7 +20,6 @@ from batch_triggers import BatchJobTrigger
 from include.retraining.store.object_store import Store
 from tests.support.aws_batch_api import HOST_LOST, RUN, BatchApi, Fault, Job, Plan, batch_api
 
-PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 WAITS_FOR_A_FILE = """
     import pathlib, time
     print("started")
@@ -347,20 +345,3 @@ def test_a_trigger_survives_a_move_to_another_triggerer() -> None:
     path, arguments = BatchJobTrigger(**fields).serialize()
     assert path == "batch_triggers.BatchJobTrigger"
     assert BatchJobTrigger(**json.loads(json.dumps(arguments))).serialize() == (path, fields)
-
-
-def test_a_plugin_imports_neither_include_nor_anything_heavy() -> None:
-    """Airflow loads plugins in every process; `include` there would be the wrong bundle's."""
-    program = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import batch_triggers\n"
-        "heavy = {'include', 'boto3', 'botocore', 'aiobotocore', 'pandas', 'numpy', 'obstore'}\n"
-        "print(sorted(heavy & set(sys.modules)))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(PLUGINS)],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=PLUGINS,
-    )
-    assert done.stdout.strip().splitlines()[-1] == "[]"

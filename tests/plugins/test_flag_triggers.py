@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -20,8 +17,6 @@ from airflow.triggers.base import TriggerEvent
 from flag_triggers import FileFlagTrigger, FlagTrigger, S3FlagTrigger, observe_folder
 
 from include.retraining.store.object_store import Store
-
-PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 
 
 class Landing:
@@ -272,21 +267,3 @@ def test_503_is_survived(
     said = [line for line in capsys.readouterr().out.splitlines() if "trying again" in line]
     assert said
     assert "503" in said[0]
-
-
-def test_a_plugin_imports_neither_include_nor_anything_heavy() -> None:
-    """Airflow loads plugins in every process; `include` there would be the wrong bundle's."""
-    program = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import flag_triggers\n"
-        "heavy = {'include', 'boto3', 'botocore', 'aiobotocore', 'pandas', 'numpy', 'obstore'}\n"
-        "print(sorted(heavy & set(sys.modules)))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(PLUGINS)],
-        capture_output=True,
-        text=True,
-        check=True,
-        env=os.environ,
-        cwd=PLUGINS,
-    )
-    assert done.stdout.strip().splitlines()[-1] == "[]"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -22,7 +21,6 @@ from tests.support.kubernetes_api import KubernetesApi, kubernetes_api
 from tests.support.kubernetes_pods import Script
 
 ROOT = Path(__file__).resolve().parents[2]
-PLUGINS = ROOT / "plugins"
 
 
 @pytest.fixture
@@ -192,13 +190,3 @@ def test_a_pod_that_never_starts_is_the_providers_to_give_up(
     waiting = trigger(tmp_path / "none.json")
     waiting.pod.update(schedule_timeout=2, startup_timeout=2)
     assert event_after(api, waiting, lambda: None)["status"] == "timeout"
-
-
-def test_the_plugin_is_light() -> None:
-    """Every Airflow process loads it, so it brings no provider along."""
-    program = (
-        f"import sys; sys.path.append({str(PLUGINS)!r}); import pod_triggers\n"
-        "heavy = {'kubernetes', 'kubernetes_asyncio', 'botocore', 'include'}\n"
-        "sys.exit(str(heavy & set(sys.modules) or '') or 0)"
-    )
-    subprocess.run([sys.executable, "-c", program], check=True)

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from include.retraining.exceptions import StorageError
+from include.retraining.formatting.text import truncate
 from include.retraining.runs.exit_protocol import EXIT_RETRY, read_last_line
 
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from include.retraining.store.object_store import Store
 
 log = logging.getLogger(__name__)
+
+MAX_LENGTH = 500
+"""Characters of a platform's words that a message repeats."""
 
 
 def failure_reason(
@@ -49,3 +53,8 @@ def record_failure(store: Store, paths: RunPaths, failure: StepFailure) -> None:
         write_failure(store, paths, failure)
     except StorageError as unwritten:
         log.warning("could not write down why the job ended: %s", unwritten)
+
+
+def one_line(text: object) -> str:
+    """Return what a platform says in one line, empty when it says nothing."""
+    return truncate(str(text or ""), MAX_LENGTH)

@@ -1,4 +1,4 @@
-"""Toy models for the tests of the steps."""
+"""Initialised stores, and toy models for the tests of the steps."""
 
 from __future__ import annotations
 
@@ -14,6 +14,18 @@ import include.models
 from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store
 from tests.support.toy_models import Toy, make_frame
+
+
+@pytest.fixture
+def store(any_store: Store) -> Store:
+    """An initialised store, on a folder and on S3."""
+    return initialise(any_store.uri, any_store.options)
+
+
+@pytest.fixture
+def folder(folder_store: Store) -> Store:
+    """An initialised store on a folder."""
+    return initialise(folder_store.uri)
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from botocore.config import Config  # type: ignore[import-untyped]
 from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
 
 from include.orchestration.backends.batch.failure import HOST_LOST
+from include.orchestration.backends.failure import one_line
 from include.orchestration.backends.remote_step import RemoteStep, job_command
 from include.orchestration.backends.thread_limits import thread_limits
 from include.retraining.config.batch_compute import BatchCompute
@@ -212,7 +213,7 @@ class BatchClient:
 
     def _core_error(self, error: Exception) -> RetrainingError:
         """Return what an error means to us: a person must act, or another try may help."""
-        text = f"AWS Batch {self._where()}: {' '.join(str(error).split())[:500]}"
+        text = f"AWS Batch {self._where()}: {one_line(error)}"
         is_answer = isinstance(error, ClientError) and _status(error) < 500
         if batch_refusal(error) is not None or (is_answer and not _is_throttled(error)):
             return ConfigError(text)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from include.orchestration.backends.failure import one_line
 from include.retraining.exceptions import JobKilled, RetrainingError, StepFailed
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def why_failed(job: dict[str, Any], compute: BatchCompute) -> RetrainingError | 
     """
     attempts = job.get("attempts") or []
     container = attempts[-1].get("container", {}) if attempts else {}
-    said, reason = _one_line(job.get("statusReason")), _one_line(container.get("reason"))
+    said, reason = one_line(job.get("statusReason")), one_line(container.get("reason"))
     if said == TIMED_OUT:
         return StepFailed(
             f"took longer than {compute.timeout_seconds:g} s (timeout_seconds)",
@@ -71,14 +72,10 @@ def _why_container_failed(
 
 def no_capacity(job: dict[str, Any], compute: BatchCompute, *, seconds: float) -> StepFailed:
     """Return what to say of a job that got no machine within ``seconds``."""
-    said = _one_line(job.get("statusReason"))
+    said = one_line(job.get("statusReason"))
     return StepFailed(
         f"no capacity: the job waited {seconds / 60:.0f} min in queue {compute.queue}"
         f"{f' ({said})' if said else ''}",
         kind="no_capacity",
         is_permanent=False,
     )
-
-
-def _one_line(text: Any) -> str:
-    return " ".join(str(text or "").split())[:500]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from include.orchestration.backends.failure import one_line
 from include.retraining.exceptions import JobKilled, RetrainingError, StepFailed
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def ended_container(pod: Any) -> Any | None:
 
 def why_failed(pod: Any, compute: KubernetesCompute) -> RetrainingError | None:
     """Return the cluster's reason for a failed pod; None when its container ended by itself."""
-    reason, message = pod.status.reason, _one_line(pod.status.message)
+    reason, message = pod.status.reason, one_line(pod.status.message)
     if reason == "DeadlineExceeded":
         return StepFailed(
             f"took longer than {compute.timeout_seconds:g} s (timeout_seconds)",
@@ -59,7 +60,7 @@ def why_failed(pod: Any, compute: KubernetesCompute) -> RetrainingError | None:
         )
     disrupted = next((c for c in _conditions(pod) if c.type == "DisruptionTarget"), None)
     if disrupted is not None:
-        reason, message = reason or disrupted.reason, message or _one_line(disrupted.message)
+        reason, message = reason or disrupted.reason, message or one_line(disrupted.message)
     if disrupted is not None or reason in HOST_REASONS:
         return JobKilled(f"the pod was ended by its node ({reason}): {message or 'no message'}")
     ended = ended_container(pod)
@@ -88,19 +89,19 @@ def why_not_started(
         is_hopeless: whether the wait was given up before its time.
     """
     waited = f"within {compute.startup_timeout_seconds:g} s"
-    told = _one_line(events[-1].message) if events else "the cluster says nothing"
+    told = one_line(events[-1].message) if events else "the cluster says nothing"
     waiting = _waiting(pod)
     if waiting is not None and waiting.reason in PULL_REASONS | WRONG_REASONS:
         is_pull = waiting.reason in PULL_REASONS or "Image" in waiting.reason
         what = f"the image {compute.image} cannot be pulled" if is_pull else "the pod cannot start"
         return StepFailed(
-            f"{what} ({waiting.reason}): {_one_line(waiting.message) or told}",
+            f"{what} ({waiting.reason}): {one_line(waiting.message) or told}",
             kind="image" if is_pull else "config",
             is_permanent=is_hopeless or waiting.reason in WRONG_REASONS,
         )
     scheduled = next((c for c in _conditions(pod) if c.type == "PodScheduled"), None)
     if scheduled is None or scheduled.status != "True":
-        told = _one_line(scheduled and scheduled.message) or told
+        told = one_line(scheduled and scheduled.message) or told
         return StepFailed(
             f"no capacity: no node took the pod {waited}: {told}",
             kind="no_capacity",
@@ -120,7 +121,3 @@ def _waiting(pod: Any) -> Any | None:
 
 def _conditions(pod: Any) -> list[Any]:
     return list(pod.status.conditions or [])
-
-
-def _one_line(text: Any) -> str:
-    return " ".join(str(text or "").split())[:500]

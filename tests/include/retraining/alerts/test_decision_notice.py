@@ -12,17 +12,10 @@ from include.retraining.alerts.decision_notice import CAUSES, card_notice, notic
 from include.retraining.alerts.notice import Links, NoticeKind
 from include.retraining.decisions.record import DecisionRecord, Outcome
 from include.retraining.steps.close_run import close_run
-from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store
 from tests.support.run_factory import MODEL, decide, plant_run, run_ref, version_name
 
 LINKS = Links(run="https://airflow/run?a=1&b=2", log="https://airflow/log", record="s3://b/r.json")
-
-
-@pytest.fixture
-def folder(folder_store: Store) -> Store:
-    """An initialised store on a folder."""
-    return initialise(folder_store.uri, {})
 
 
 def closed(store: Store, outcome: Outcome, reason: str = "because", **facts: Any) -> DecisionRecord:

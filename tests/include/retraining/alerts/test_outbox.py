@@ -21,21 +21,8 @@ from include.retraining.alerts.outbox import (
     waiting,
 )
 from include.retraining.exceptions import NotSent, StorageError
-from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store
 from tests.support.run_factory import MODEL
-
-
-@pytest.fixture
-def store(any_store: Store) -> Store:
-    """An initialised store, on a folder and on S3."""
-    return initialise(any_store.uri, any_store.options)
-
-
-@pytest.fixture
-def folder(folder_store: Store) -> Store:
-    """An initialised store on a folder."""
-    return initialise(folder_store.uri, {})
 
 
 def make_notice(key: str = "toy.run.000.promoted", *, at: datetime | None = None) -> Notice:

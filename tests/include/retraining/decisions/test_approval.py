@@ -20,15 +20,8 @@ from include.retraining.registry.promotion_log import PromotionLog
 from include.retraining.runs.manifest import read_manifest
 from include.retraining.runs.reference import RunRef
 from include.retraining.steps.decide import abort, check_quality, deploy
-from include.retraining.store import marker as store_marker
 from include.retraining.store.object_store import Store
 from tests.support.run_factory import MODEL, START, decide, plant_run, run_ref, version_name
-
-
-@pytest.fixture
-def store(any_store: Store) -> Store:
-    """An initialised store."""
-    return store_marker.initialise(any_store.uri, any_store.options)
 
 
 def plant_question(store: Store, number: int = 1, **more: Any) -> RunRef:

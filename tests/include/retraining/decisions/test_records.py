@@ -26,18 +26,6 @@ from tests.support.invariants import check_invariants
 from tests.support.run_factory import FLAG_URI, MODEL, decide, plant_run, run_ref, version_name
 
 
-@pytest.fixture
-def store(any_store: Store) -> Store:
-    """An initialised store, on a folder and on S3."""
-    return initialise(any_store.uri, any_store.options)
-
-
-@pytest.fixture
-def folder(folder_store: Store) -> Store:
-    """An initialised store on a folder."""
-    return initialise(folder_store.uri, {})
-
-
 def promote_only(store: Store, number: int) -> None:
     """Append a run's entry to the log without closing the run, as a killed process would."""
     run = run_ref(number)

@@ -27,12 +27,6 @@ from tests.support.run_factory import MODEL, decide, plant_run, plant_version, v
 LATER = datetime.now(UTC) + timedelta(days=2)
 
 
-@pytest.fixture
-def store(any_store: Store) -> Store:
-    """An initialised store, on a folder and on S3."""
-    return initialise(any_store.uri, any_store.options)
-
-
 @pytest.fixture(autouse=True)
 def nothing_settles(monkeypatch: pytest.MonkeyPatch) -> None:
     """No promotion is under way here, so none is waited for."""

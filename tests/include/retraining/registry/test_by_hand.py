@@ -19,24 +19,10 @@ from include.retraining.registry.entry import PromotionKind
 from include.retraining.registry.promotion import Registry
 from include.retraining.registry.promotion_log import PromotionLog
 from include.retraining.store import layout
-from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store
 from tests.support.invariants import check_invariants
 from tests.support.promotions import promote, promote_days
 from tests.support.run_factory import MODEL, plant_run, plant_version, saved_model, version_name
-
-
-@pytest.fixture
-def store(any_store: Store) -> Store:
-    """An initialised store, on a folder and on S3."""
-    return initialise(any_store.uri, any_store.options)
-
-
-@pytest.fixture
-def folder(folder_store: Store) -> Store:
-    """An initialised store on a folder."""
-    return initialise(folder_store.uri, {})
-
 
 # Rollback.
 

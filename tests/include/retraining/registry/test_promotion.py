@@ -21,23 +21,10 @@ from include.retraining.registry.promotion_log import PromotionLog
 from include.retraining.runs.manifest import read_manifest
 from include.retraining.steps.decide import check_quality
 from include.retraining.store import layout
-from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store
 from tests.support.invariants import check_invariants
 from tests.support.promotions import promote, promote_days
 from tests.support.run_factory import MODEL, plant_run, plant_version, run_ref, version_name
-
-
-@pytest.fixture
-def store(any_store: Store) -> Store:
-    """An initialised store, on a folder and on S3."""
-    return initialise(any_store.uri, any_store.options)
-
-
-@pytest.fixture
-def folder(folder_store: Store) -> Store:
-    """An initialised store on a folder."""
-    return initialise(folder_store.uri, {})
 
 
 def test_nothing_serves_at_first(store: Store) -> None:

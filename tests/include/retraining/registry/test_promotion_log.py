@@ -12,23 +12,10 @@ from include.retraining.registry.promotion import Registry
 from include.retraining.registry.promotion_log import PromotionLog
 from include.retraining.steps.decide import check_quality
 from include.retraining.store import layout
-from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store
 from tests.support.gate_checks import against_baseline
 from tests.support.promotions import promote, promote_days
 from tests.support.run_factory import MODEL, plant_run, version_name
-
-
-@pytest.fixture
-def store(any_store: Store) -> Store:
-    """An initialised store, on a folder and on S3."""
-    return initialise(any_store.uri, any_store.options)
-
-
-@pytest.fixture
-def folder(folder_store: Store) -> Store:
-    """An initialised store on a folder."""
-    return initialise(folder_store.uri, {})
 
 
 @pytest.mark.parametrize("name", ["", "Toy", "../toy", "toy\n", "a/b"])

@@ -18,17 +18,10 @@ from include.retraining.registry.promotion_log import PromotionLog
 from include.retraining.runs.manifest import read_manifest
 from include.retraining.steps.close_run import close_run
 from include.retraining.steps.decide import check_quality
-from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store
 from tests.support.invariants import check_invariants
 from tests.support.promotions import promote, promote_days
 from tests.support.run_factory import MODEL, plant_run, version_name
-
-
-@pytest.fixture
-def store(any_store: Store) -> Store:
-    """An initialised store, on a folder and on S3."""
-    return initialise(any_store.uri, any_store.options)
 
 
 def _race(store: Store, entries: list[Callable[[], PromotionEntry]]) -> list[PromotionEntry]:

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
-
 from include.retraining.decisions.record import Outcome
 from include.retraining.runs.journal import plans_of, record_run_start, runs_to_check
 from include.retraining.steps.close_run import close_run
-from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store
 from include.retraining.watch.heartbeat import last_heartbeat, write_heartbeat
 from include.retraining.watch.late import has_decided
 from tests.support.run_factory import MODEL, plant_run, run_ref
 
 AIRFLOW = "http://localhost:8080"
-
-
-@pytest.fixture
-def store(any_store: Store) -> Store:
-    """An initialised store, on a folder and on S3."""
-    return initialise(any_store.uri, any_store.options)
 
 
 def test_a_run_that_only_began_is_looked_at(store: Store) -> None:

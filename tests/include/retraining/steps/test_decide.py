@@ -16,7 +16,6 @@ from include.retraining.registry.promotion import Registry
 from include.retraining.runs.reference import RunRef
 from include.retraining.steps import decide
 from include.retraining.steps.close_run import close_run
-from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store
 from tests.support.decide_checks import CHECKS
 from tests.support.invariants import check_invariants
@@ -34,12 +33,6 @@ class Code:
     close_run = staticmethod(close_run)
     registry = Registry
     outcome = Outcome
-
-
-@pytest.fixture
-def store(any_store: Store) -> Store:
-    """An initialised store, on a folder and on S3."""
-    return initialise(any_store.uri, any_store.options)
 
 
 # The cases of tests/faults/catalogue.yaml that a check proves.

@@ -14,12 +14,6 @@ from include.retraining.store.object_store import Store
 from tests.support.run_factory import MODEL
 
 
-@pytest.fixture
-def folder(folder_store: Store) -> Store:
-    """An initialised store on a folder."""
-    return initialise(folder_store.uri, {})
-
-
 @pytest.mark.fault("F08")
 def test_a_store_must_be_initialised(any_store: Store) -> None:
     """An empty place is an error and never a model without a champion."""
