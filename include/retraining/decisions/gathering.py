@@ -48,7 +48,24 @@ def gather(store: Store, run: RunRef, outcome: Outcome, reason: str) -> Decision
         outcome, reason, previous = Outcome.PROMOTED, headline, served_before(log, entry)
     elif outcome is Outcome.PROMOTED:
         raise EvidenceError(f"run {run.run_id}: the promotion log has no entry made by it")
-    record = DecisionRecord(
+    newest = newest_records(store, run.model)
+    found = {
+        "verdict": verdict,
+        "report": None if verdict is None else _judged_report(store, paths, verdict),
+        "previous": previous,
+        "serving": None if champion is None else serving_of(champion),
+        "serving_since": since,
+        "after": tuple(newest),
+        "log_head": newest_entry(store, run.model, newest),
+    }
+    record = _bare_record(run, outcome, reason).model_copy(update=found)
+    manifest = _manifest(store, paths)
+    return record if manifest is None else _with_pins(store, paths, record, manifest)
+
+
+def _bare_record(run: RunRef, outcome: Outcome, reason: str) -> DecisionRecord:
+    """Return the record of a run that left nothing in the store."""
+    return DecisionRecord(
         model=run.model,
         dag_id=run.dag_id,
         run_id=run.run_id,
@@ -68,17 +85,12 @@ def gather(store: Store, run: RunRef, outcome: Outcome, reason: str) -> Decision
         fingerprint=None,
         version=None,
         rows=None,
-        verdict=verdict,
-        report=None if verdict is None else _judged_report(store, paths, verdict),
-        previous=previous,
-        serving=None if champion is None else serving_of(champion),
-        serving_since=since,
+        verdict=None,
+        report=None,
+        previous=None,
+        serving=None,
+        serving_since=None,
     )
-    newest = newest_records(store, run.model)
-    held = {"after": tuple(newest), "log_head": newest_entry(store, run.model, newest)}
-    record = record.model_copy(update=held)
-    manifest = _manifest(store, paths)
-    return record if manifest is None else _with_pins(store, paths, record, manifest)
 
 
 def _with_pins(

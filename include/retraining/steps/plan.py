@@ -21,6 +21,7 @@ from include.retraining.registry.promotion_rules import newer_data_serves
 from include.retraining.runs.code import check_same_code, current_code
 from include.retraining.runs.manifest import (
     Code,
+    Delivery,
     Params,
     RunManifest,
     TriggeredBy,
@@ -74,13 +75,8 @@ def plan_run(
     """
     delivery = pin_delivery(store, config, params.date)
     code = _code(config, git_sha=git_sha, image=image)
-    fingerprint = fingerprint_of(
-        delivery=delivery,
-        code=code,
-        training_view=config.training_view,
-        seed=config.training.seed,
-        only_run=run_id if params.force_retrain else None,
-    )
+    only_run = run_id if params.force_retrain else None
+    fingerprint = _fingerprint(config, delivery, code, only_run=only_run)
     paths = RunPaths(config.name, run_key(run_id, run_after))
     planned = RunManifest(
         model=config.name,
@@ -104,6 +100,18 @@ def plan_run(
         champion=PromotionLog(store, config.name).serving(),
     )
     return _written(store, paths, planned)
+
+
+def _fingerprint(
+    config: ModelConfig, delivery: Delivery, code: Code, *, only_run: str | None
+) -> str:
+    return fingerprint_of(
+        delivery=delivery,
+        code=code,
+        training_view=config.training_view,
+        seed=config.training.seed,
+        only_run=only_run,
+    )
 
 
 def unchanged(store: Store, manifest: RunManifest) -> DecisionRecord | None:
