@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pyarrow.parquet as pq
-from skops.card import Card
 
 from include.retraining.config.model import ModelConfig
 from include.retraining.exceptions import EvidenceError
@@ -27,11 +27,16 @@ from include.retraining.gate.tables import (
 )
 from include.retraining.gate.verdict import Verdict
 from include.retraining.model_card.plots import SLICES_FILE, Plot, draw_plots
+from include.retraining.model_card.template import Markdown, render_markdown
 from include.retraining.registry.versions import VersionManifest, read_version
-from include.retraining.runs.manifest import RunManifest
+from include.retraining.runs.manifest import PinnedFile, RunManifest
 from include.retraining.runs.results import read_result
 from include.retraining.store.layout import RunPaths
 from include.retraining.store.object_store import Store
+
+TEMPLATE = Path(__file__).with_name("card.md.jinja")
+MAX_FILES = 20
+"""Of a delivery, how many are listed."""
 
 
 @dataclass(frozen=True)
@@ -82,72 +87,33 @@ def write_card(store: Store, paths: RunPaths, manifest: RunManifest, verdict: Ve
 
 def render(content: Content) -> str:
     """Return the card as Markdown."""
-    card = Card(None, template=None, model_diagram=False)
-    title = escaped(content.config.title).replace("/", "\\/")
-    sections = {
-        "": _head(content),
-        "Purpose": _purpose(content),
-        "Decision": gates_table(content.verdict),
-        "Scores": _scores(content),
-        "Slices": slices_table(content.report),
-        "Fairness": _fairness(content),
-        "Limits": _limits(content),
-        "Data": _data(content),
-        "How it was made": _making(content),
-    }
-    for name, text in sections.items():
-        if text:
-            card.add(**{f"{title}/{name}" if name else title: text})
-        for plot in content.plots:
-            if name == ("Slices" if plot.file == SLICES_FILE else "Scores"):
-                card.add_plot(
-                    description=plot.caption,
-                    alt_text=plot.title,
-                    **{f"{title}/{name}/{plot.title}": plot.file},
-                )
-    return str(card.render()).strip() + "\n"
-
-
-def _head(content: Content) -> str:
-    verdict, run = content.verdict, content.run
-    answer = answer_words(verdict.answer).upper()
-    return (
-        f"Version `{content.version.version}`, trained on data of {content.version.data_date}.\n\n"
-        f"> **{answer}**: {escaped(verdict.headline)}\n\n"
-        f"Run {code(run.run_id)} of {code(run.dag_id)}, evaluated "
-        f"{content.report.created_at:%Y-%m-%d %H:%M} UTC."
+    report, version, run = content.report, content.version, content.run
+    shown = run.delivery.files[:MAX_FILES]
+    return render_markdown(
+        TEMPLATE,
+        **vars(content),
+        answer=answer_words(content.verdict.answer).upper(),
+        gates=Markdown(gates_table(content.verdict)),
+        scores=Markdown(scores_table(report)),
+        opponents=[Markdown(line) for line in opponent_lines(report)],
+        slices=Markdown(slices_table(report)),
+        slices_file=SLICES_FILE,
+        audits=[(audit, _groups(audit)) for audit in report.fairness],
+        small=_small_groups(report),
+        undefined=[
+            metric_name(name) for name, value in report.challenger.metrics.items() if value is None
+        ],
+        margins_too_narrow=_margins_too_narrow(content),
+        scikit_learn=_minor_version(version, "scikit-learn"),
+        split=Markdown(split_words(version.split)),
+        files=_files(shown),
+        more_files=len(run.delivery.files) - len(shown),
+        making=_making(content),
     )
 
 
-def _purpose(content: Content) -> str:
-    config = content.config
-    return (
-        f"{escaped(config.description)}\n\n"
-        f"Owner: **{escaped(config.owner)}**. Kind: {config.problem}. It predicts "
-        f"{code(config.data.label)} from {len(content.version.features)} columns."
-    )
-
-
-def _scores(content: Content) -> str:
-    report = content.report
-    lines = [
-        f"On the same {report.holdout.rows:,} rows of the holdout, which no training saw."
-        + (
-            f" The naive baseline says {report.baseline.answers}."
-            if report.baseline.answers
-            else ""
-        ),
-        scores_table(report),
-        *opponent_lines(report),
-    ]
-    return "\n\n".join(lines)
-
-
-def _fairness(content: Content) -> str:
-    return "\n\n".join(_audit(audit) for audit in content.report.fairness)
-
-
-def _audit(audit: Fairness) -> str:
+def _groups(audit: Fairness) -> Markdown:
+    """Return the rates of an audit's groups as a table."""
     rows = [
         [
             escaped(group.group),
@@ -160,56 +126,19 @@ def _audit(audit: Fairness) -> str:
         for group in audit.groups
     ]
     columns = ("Group", "Rows", "Selected", "True positive rate", "False positive rate", "Judged")
-    lines = [
-        f"By **{escaped(audit.attribute)}**, which the model does not read:",
-        table(columns, rows),
-    ]
-    if audit.disparate_impact is not None:
-        own = ""
-        if audit.label_disparate_impact is not None:
-            own = f" In the labels themselves it is {number(audit.label_disparate_impact, 3)}."
-        lines.append(
-            f"Disparate impact, the lowest selection rate by the highest, is "
-            f"**{number(audit.disparate_impact, 3)}** (the four-fifths rule asks for 0.80).{own}"
-        )
-    if audit.equalized_odds_difference is not None:
-        lines.append(
-            f"Equalised odds: rates of groups lie up to "
-            f"{number(audit.equalized_odds_difference, 3)} apart."
-        )
-    return "\n\n".join(lines)
+    return Markdown(table(columns, rows))
 
 
-def _limits(content: Content) -> str:
-    """Say what the numbers above do not show."""
-    report = content.report
-    small = [
-        f"{escaped(item.column)} = {escaped(item.value)}"
-        for item in report.slices
-        if not item.is_judged
-    ]
-    small += [
-        f"{escaped(audit.attribute)} {escaped(group.group)}"
+def _small_groups(report: EvaluationReport) -> list[str]:
+    """Return the subgroups that have too few rows to be judged."""
+    slices = [f"{item.column} = {item.value}" for item in report.slices if not item.is_judged]
+    groups = [
+        f"{audit.attribute} {group.group}"
         for audit in report.fairness
         for group in audit.groups
         if not group.is_judged
     ]
-    undefined = [
-        metric_name(name) for name, value in report.challenger.metrics.items() if value is None
-    ]
-    least = content.config.gates.min_group_rows
-    notes = [
-        f"Scores are of {report.holdout.rows:,} rows of one delivery, not of a later time.",
-        f"Not judged, with fewer than {least} rows: {', '.join(small)}." if small else "",
-        f"Could not be computed: {', '.join(undefined)}." if undefined else "",
-        f"{report.holdout.rows_in_training:,} rows of the holdout are in the training part as well."
-        if report.holdout.rows_in_training
-        else "",
-        "A ratio within its limit is no proof of fairness." if report.fairness else "",
-        *_margins_too_narrow(content),
-        _how_it_predicts(content.version),
-    ]
-    return "\n".join(f"- {note}" for note in notes if note)
+    return [*slices, *groups]
 
 
 def _margins_too_narrow(content: Content) -> Iterator[str]:
@@ -223,36 +152,17 @@ def _margins_too_narrow(content: Content) -> Iterator[str]:
                 yield f"Against the {OPPONENTS[which]}, {never}."
 
 
-def _how_it_predicts(version: VersionManifest) -> str:
-    if version.predicts_by is None:
-        return f"It loads with scikit-learn {_library(version, 'scikit-learn')} only."
-    command = code(" ".join(version.predicts_by.command))
-    return f"It predicts by a command, {command}, run beside the scripts that it brings."
-
-
-def _library(version: VersionManifest, name: str) -> str:
+def _minor_version(version: VersionManifest, name: str) -> str:
     found = {library.name: library.version for library in version.libraries}.get(name, "unknown")
-    return escaped(".".join(found.split(".")[:2]))
+    return ".".join(found.split(".")[:2])
 
 
-def _data(content: Content) -> str:
-    run, version, report = content.run, content.version, content.report
-    files = [
-        [escaped(file.name), f"{file.size:,}", f"`{file.sha256[:16]}…`"]
-        for file in run.delivery.files[:20]
-    ]
-    more = len(run.delivery.files) - len(files)
-    summary = (
-        f"Delivery {code(run.delivery.location)} of {version.data_date}: {version.train_rows:,} "
-        f"rows to train on, {report.holdout.rows:,} held out. {split_words(version.split)}"
-    )
-    lines = [summary, table(("File", "Bytes", "SHA-256"), files)]
-    if more > 0:
-        lines.append(f"… and {more:,} more files.")
-    return "\n\n".join(lines)
+def _files(files: Sequence[PinnedFile]) -> Markdown:
+    rows = [[escaped(file.name), f"{file.size:,}", f"`{file.sha256[:16]}…`"] for file in files]
+    return Markdown(table(("File", "Bytes", "SHA-256"), rows))
 
 
-def _making(content: Content) -> str:
+def _making(content: Content) -> Markdown:
     version, run = content.version, content.run
     made_by = version.code
     digests = {
@@ -281,5 +191,4 @@ def _making(content: Content) -> str:
         ["peak memory", f"{number(version.peak_memory_bytes / 1e6, 3)} MB"],
         ["fingerprint", f"`{version.fingerprint}`"],
     ]
-    command = f"python -m include.retraining reproduce {run.run}"
-    return f"{table(('', ''), rows)}\n\nTo make it again:\n\n```sh\n{command}\n```"
+    return Markdown(table(("", ""), rows))

@@ -171,6 +171,7 @@ REACHED_BY_NEITHER = [
     "watch/conditions.py",
     "rollback/plan.py",
     "model_card/render.py",
+    "model_card/card.md.jinja",
     "maintenance/gc.py",
     "steps/plan.py",
     "steps/close_run.py",
