@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import expit, softmax
 
 from benchmarks.measuring import Row
-from include.retraining.data.labels import Array
+from include.retraining.data.arrays import Numbers, Targets
 from include.retraining.evaluation.comparison import compare, paired_score_interval
 from include.retraining.evaluation.metrics import compute
 from include.retraining.evaluation.scoring import SLICES_TAIL
@@ -92,7 +92,7 @@ def _row(what: str, share: float, allowed: float) -> Row:
 # --- worlds ---
 
 
-def _binary(positives: int, rows: int) -> Array:
+def _binary(positives: int, rows: int) -> Targets:
     return np.repeat([1, 0], [positives, rows - positives])
 
 
@@ -164,14 +164,14 @@ WORLDS: tuple[tuple[str, tuple[str, ...], Callable[[Random, int, int], Pair]], .
     ("three classes", ("neg_log_loss", "roc_auc_ovr"), _several_scores),
 )
 
-ERRORS: dict[str, Callable[[Random, int], Array]] = {
+ERRORS: dict[str, Callable[[Random, int], Numbers]] = {
     "normal": lambda g, n: g.normal(size=n),
     "of Student's t with 3 degrees": lambda g, n: g.standard_t(3, n),
     "lognormal": lambda g, n: np.exp(g.normal(size=n)) * g.choice([-1, 1], n),
 }
 
 
-def _numbers(random: Random, rows: int, draw: Callable[[Random, int], Array]) -> Pair:
+def _numbers(random: Random, rows: int, draw: Callable[[Random, int], Numbers]) -> Pair:
     labels, common = random.normal(0, 10, rows), draw(random, rows)
     mine = 2.2 * (0.9 * common + np.sqrt(1 - 0.81) * draw(random, rows))
     return (

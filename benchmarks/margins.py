@@ -16,7 +16,8 @@ import numpy as np
 
 from benchmarks.measuring import Row
 from include.retraining.config.model import GatePolicy
-from include.retraining.data.labels import Array, Class
+from include.retraining.data.arrays import Labels, Numbers
+from include.retraining.data.labels import Class
 from include.retraining.data.split_record import SplitUsed
 from include.retraining.evaluation.comparison import compare
 from include.retraining.evaluation.metrics import METRICS, compute
@@ -42,7 +43,7 @@ def measure(_: Path) -> list[Row]:
 # --- samples ---
 
 
-def labels_of(problem: str, rows: int, random: np.random.Generator, rare: float = 0.2) -> Array:
+def labels_of(problem: str, rows: int, random: np.random.Generator, rare: float = 0.2) -> Labels:
     """Return labels: a fifth is positive, classes of 60, 30 and 10 %, or skewed numbers."""
     if problem == "regression":
         return random.lognormal(1.0, 0.75, rows)
@@ -51,7 +52,7 @@ def labels_of(problem: str, rows: int, random: np.random.Generator, rare: float 
 
 
 def answers(
-    problem: str, labels: Array, signal: float, noise: Array, random: np.random.Generator
+    problem: str, labels: Labels, signal: float, noise: Numbers, random: np.random.Generator
 ) -> Sample:
     """Return a calibrated model's answers: the label's trace, as strong as the signal, in noise.
 
@@ -78,7 +79,7 @@ def answers(
     return Sample(problem, labels, values, chances[:, 1] if problem == "binary" else chances)
 
 
-def naive(sample: Sample, training: Array, metric: str) -> Sample:
+def naive(sample: Sample, training: Labels, metric: str) -> Sample:
     """Return the naive baseline's answers for a sample's rows."""
     found = naive_baseline(
         training, sample.rows, problem=sample.problem, metric=metric, positive=1

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +17,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pandera.pandas as pa
+from pandas.api.extensions import ExtensionDtype
 
-from include.retraining.data.violations import Failing
+from include.retraining.data.arrays import RowMask
 from include.retraining.exceptions import ConfigError
 from include.retraining.runs.foreign_errors import IN_THE_LOG, kind_and_place
 
@@ -46,7 +47,7 @@ class BrokenCheck:
     column: str | None
     """None for a check on the whole frame."""
     rule: str
-    failing: Failing | None
+    failing: RowMask | None
     """Which rows; None where the check does not say."""
 
 
@@ -62,7 +63,7 @@ def broken_column_checks(
     Raises:
         ConfigError: when a check crashes.
     """
-    alike: dict[tuple[Any, ...], list[tuple[str, Any]]] = defaultdict(list)
+    alike: dict[tuple[Hashable, ...], list[tuple[str, pa.Check]]] = defaultdict(list)
     dtypes = dict(zip(frame.columns, frame.dtypes, strict=True))
     for name, column in columns.items():
         for check in column.checks:
@@ -80,7 +81,7 @@ def broken_column_checks(
                 yield from _by_column(found, names, len(frame), check_name(check))
 
 
-def broken_frame_checks(frame: pd.DataFrame, checks: Sequence[Any]) -> Iterator[BrokenCheck]:
+def broken_frame_checks(frame: pd.DataFrame, checks: Sequence[pa.Check]) -> Iterator[BrokenCheck]:
     """Run the checks that read several columns.
 
     Raises:
@@ -90,7 +91,7 @@ def broken_frame_checks(frame: pd.DataFrame, checks: Sequence[Any]) -> Iterator[
         yield from _broken(frame, None, check)
 
 
-def check_name(check: Any) -> str:
+def check_name(check: pa.Check) -> str:
     """Return the rule of a check; its numbers come from the contract, never from the data."""
     text = getattr(check, "error", None) or getattr(check, "name", None) or str(check)
     return " ".join(str(text).split())[:120]
@@ -99,7 +100,10 @@ def check_name(check: Any) -> str:
 def blocks(
     frame: pd.DataFrame, names: Sequence[str]
 ) -> Iterator[tuple[Sequence[str], npt.NDArray[Any]]]:
-    """Yield columns of one plain type side by side: many short ones at once, a long one alone."""
+    """Yield columns of one plain type side by side: many short ones at once, a long one alone.
+
+    Each with its cells, (rows, columns).
+    """
     step = max(1, BLOCK_CELLS // max(1, len(frame)))
     for start in range(0, len(names), step):
         some = names[start : start + step]
@@ -109,7 +113,9 @@ def blocks(
             yield some, frame[list(some)].to_numpy()
 
 
-def _likeness(dtype: Any, check: Any) -> tuple[Any, ...] | None:
+def _likeness(
+    dtype: np.dtype[Any] | ExtensionDtype, check: pa.Check
+) -> tuple[Hashable, ...] | None:
     """Return what two checks of two columns share that can be run at once, or None."""
     is_plain = isinstance(dtype, np.dtype) and dtype.kind in "iufb"
     if not is_plain or check.groupby is not None or check.element_wise:
@@ -119,7 +125,7 @@ def _likeness(dtype: Any, check: Any) -> tuple[Any, ...] | None:
     return dtype, check.registry_name, repr(check.statistics), check.ignore_na, check.raise_warning
 
 
-def _broken(frame: pd.DataFrame, column: str | None, check: Any) -> Iterator[BrokenCheck]:
+def _broken(frame: pd.DataFrame, column: str | None, check: pa.Check) -> Iterator[BrokenCheck]:
     """Run one check as pandera does."""
     rule = check_name(check)
     try:

@@ -17,13 +17,13 @@ import pandas as pd
 import pandera.pandas as pa
 import pyarrow
 
+from include.retraining.data.arrays import RowMask
 from include.retraining.data.contract_checks import blocks
 from include.retraining.data.violations import (
     ORDERED,
     PRESENT,
     UNIQUE_TOGETHER,
     Expectations,
-    Failing,
     Violation,
     rows_breaking,
 )
@@ -130,7 +130,7 @@ def columns_with_missing(frame: pd.DataFrame, names: Sequence[str]) -> Iterator[
             yield from (name for name in some if frame[name].hasnans)
 
 
-def columns_with_infinite(frame: pd.DataFrame) -> Iterator[tuple[str, Failing]]:
+def columns_with_infinite(frame: pd.DataFrame) -> Iterator[tuple[str, RowMask]]:
     """Yield the columns of numbers that have an infinite value, with the rows."""
     for some, dtype in _by_type(frame, list(frame.columns)):
         if dtype.kind == "f":

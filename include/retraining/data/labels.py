@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from include.retraining.data.arrays import Column, Labels, RowMask
+
 Class = int | str
 
 
-def label_values(labels: pd.Series[Any], problem: str) -> Array:
+def label_values(labels: pd.Series[Any], problem: str) -> Labels:
     """Return a label column as an array: numbers for a regression, whole numbers or words else.
 
     A class that is `1`, `1.0`, `True` or the text "1" is 1, so that two deliveries of one file
@@ -27,7 +27,7 @@ def label_values(labels: pd.Series[Any], problem: str) -> Array:
     return whole_or_words(values)
 
 
-def whole_or_words(values: Array) -> Array:
+def whole_or_words(values: Column) -> Labels:
     """Return values as whole numbers where all of them are, as words where one is none."""
     if values.dtype.kind in "bu":
         return values.astype(np.int64)
@@ -61,7 +61,7 @@ def _class_name(value: Any) -> Class:
     return int(text) if re.fullmatch(r"0|-?[1-9][0-9]{0,17}", text) else text
 
 
-def is_class(values: Array, name: Class | None) -> Array:
+def is_class(values: Labels, name: Class | None) -> RowMask:
     """Return which of some classes equal the named one, whether as text or as a number."""
     codes, different = pd.factorize(values, use_na_sentinel=False)
     (wanted,) = class_names([name])

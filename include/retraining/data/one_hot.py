@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from include.retraining.data.labels import Array
+from include.retraining.data.arrays import Numbers
 
 RULE = (
     "is a one_hot column of a protected attribute and must hold 0 or 1, true or false; another "
@@ -17,7 +17,7 @@ RULE = (
 _MEANING = {"0": 0.0, "1": 1.0, "false": 0.0, "true": 1.0}
 
 
-def membership(column: pd.Series[Any], labels: Mapping[str, str]) -> Array:
+def membership(column: pd.Series[Any], labels: Mapping[str, str]) -> Numbers:
     """Return for each row 1 where the column is set, 0 where it is not, NaN where it is missing.
 
     Args:

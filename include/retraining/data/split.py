@@ -24,6 +24,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from include.retraining.config.model import KeySplit, ModelConfig, TimeSplit
+from include.retraining.data.arrays import Column, RowMask
 from include.retraining.data.split_record import SplitUsed
 from include.retraining.exceptions import DataRejected
 
@@ -33,11 +34,10 @@ MAX_WHOLE = 10**18
 FNV_OFFSET = np.uint64(0xCBF29CE484222325)
 FNV_PRIME = np.uint64(0x100000001B3)
 
-Mask = npt.NDArray[np.bool_]
 Hashes = npt.NDArray[np.uint64]
 
 
-def holdout_mask(frame: pd.DataFrame, config: ModelConfig) -> Mask:
+def holdout_mask(frame: pd.DataFrame, config: ModelConfig) -> RowMask:
     """Return which rows are the holdout.
 
     Args:
@@ -59,7 +59,7 @@ def holdout_mask(frame: pd.DataFrame, config: ModelConfig) -> Mask:
     return mask
 
 
-def split_used(frame: pd.DataFrame, mask: Mask, config: ModelConfig) -> SplitUsed:
+def split_used(frame: pd.DataFrame, mask: RowMask, config: ModelConfig) -> SplitUsed:
     """Return how the holdout was chosen, for a version's manifest."""
     split = config.data.split
     if isinstance(split, KeySplit):
@@ -80,7 +80,7 @@ def split_used(frame: pd.DataFrame, mask: Mask, config: ModelConfig) -> SplitUse
     )
 
 
-def keys_on_both_sides(keys: pd.Series[Any], mask: Mask) -> int:
+def keys_on_both_sides(keys: pd.Series[Any], mask: RowMask) -> int:
     """Return how many different keys are in the training part and in the holdout."""
     holdout = keys[mask]
     return int(holdout[holdout.isin(keys[~mask])].nunique())
@@ -93,7 +93,7 @@ def key_texts(keys: pd.Series[Any]) -> pa.LargeStringArray:
     return pa.array(_texts(keys), type=pa.large_string())
 
 
-def key_values(keys: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def key_values(keys: Column) -> Column:
     """Return keys as whole numbers where all of them are, else as texts.
 
     The same keys get the same values, whether they come from CSV or from Parquet.
@@ -101,7 +101,7 @@ def key_values(keys: npt.NDArray[Any]) -> npt.NDArray[Any]:
     texts = key_texts(pd.Series(keys))
     if pc.all(pc.match_substring_regex(texts, WHOLE_NUMBER)).as_py():
         texts = pc.cast(texts, pa.int64())
-    values: npt.NDArray[Any] = texts.to_numpy(zero_copy_only=False)
+    values: Column = texts.to_numpy(zero_copy_only=False)
     return values
 
 
@@ -146,7 +146,7 @@ def times_or_missing(column: pd.Series[Any]) -> pd.Series[pd.Timestamp]:
     return pd.to_datetime(column, utc=True, errors="coerce", format="ISO8601")
 
 
-def _newest(when: pd.Series[pd.Timestamp], split: TimeSplit) -> Mask:
+def _newest(when: pd.Series[pd.Timestamp], split: TimeSplit) -> RowMask:
     cut = when.max() - pd.Timedelta(days=split.holdout_days)
     return (when > cut).to_numpy(dtype=bool)
 

@@ -12,12 +12,12 @@ from datetime import date
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pandera.pandas as pa
 
 from include.retraining.config.csv_dialect import MISSING_WORDS, NAME_MISSING
 from include.retraining.config.model import ModelConfig, TimeSplit
+from include.retraining.data.arrays import RowMask
 
 EXAMPLES = 5
 PRESENT = "must be there"
@@ -29,8 +29,6 @@ UNIQUE = "must be unique"
 UNIQUE_TOGETHER = "must be unique together"
 ORDERED = "must be in the order of the contract"
 FINITE = "must be finite"
-
-Failing = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -89,7 +87,7 @@ class Expectations:
 
 
 def rows_breaking(
-    frame: pd.DataFrame, expected: Expectations, column: str | None, rule: str, failing: Failing
+    frame: pd.DataFrame, expected: Expectations, column: str | None, rule: str, failing: RowMask
 ) -> Violation:
     """Return the violation of a rule by some rows.
 

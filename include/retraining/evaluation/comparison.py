@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import stdtrit  # type: ignore[import-untyped]
 
-from include.retraining.data.labels import Array
+from include.retraining.data.arrays import Numbers
 from include.retraining.evaluation.influence import TABLE_METRICS, influence
 from include.retraining.evaluation.metrics import compute
 from include.retraining.gate.report import Comparison
@@ -82,8 +82,10 @@ class _Error:
     freedom: float
 
     @classmethod
-    def of(cls, influences: Array, rows: int) -> _Error:
+    def of(cls, influences: Numbers, rows: int) -> _Error:
         """Take the freedom from the fourth moment, so that few rows that carry it all count as few.
+
+        ``influences`` has one for each of the ``rows``, and for each row that was not seen.
 
         L. H. Shoemaker, The American Statistician 57 (2003): the variance of a sample variance is
         that of a chi square with 2 n / (kurtosis - 1) degrees of freedom.
@@ -132,7 +134,7 @@ def _spread(metric: str, ours: Sample, theirs: Sample) -> _Spread:
     )
 
 
-def _small_sample(sample: Sample) -> Array:
+def _small_sample(sample: Sample) -> Numbers:
     """Return by row the root of n / (n - 1), n being the rows of its class."""
     if sample.problem == "regression":
         counts = np.full(sample.rows, sample.rows)

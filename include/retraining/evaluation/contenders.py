@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -30,6 +30,7 @@ from include.retraining.runs.exhaustion import exhausted
 from include.retraining.runs.foreign_errors import withheld
 from include.retraining.runs.manifest import Serving
 from include.retraining.store.object_store import Store
+from include.retraining.training.estimator import Estimator
 from include.retraining.training.predictions import Predictions, predict
 from include.retraining.training.rows_used import has_seen
 
@@ -178,7 +179,7 @@ def _unknown_classes(manifest: VersionManifest, holdout: HoldoutRows) -> str | N
     )
 
 
-def measure_latency(estimator: Any, rows: pd.DataFrame) -> float:
+def measure_latency(estimator: Estimator, rows: pd.DataFrame) -> float:
     """Return the median milliseconds of predicting a batch of 1,000 rows.
 
     Of a model in another language, that includes the start of its command.

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from include.retraining.config.model import ModelConfig, ProtectedAttribute
-from include.retraining.data.labels import Array
+from include.retraining.data.arrays import Names, Targets
 from include.retraining.data.one_hot import RULE, membership, value_word
 from include.retraining.exceptions import DataRejected
 from include.retraining.gate.report import Fairness, GroupRates
@@ -41,7 +41,7 @@ def audit_fairness(
     )
 
 
-def group_names(frame: pd.DataFrame, attribute: ProtectedAttribute) -> Array:
+def group_names(frame: pd.DataFrame, attribute: ProtectedAttribute) -> Names:
     """Return each row's group: a label of the configuration, `unknown` where a value is missing.
 
     With one column per group, a row with none of them set is `other`; with several, it is a group
@@ -57,7 +57,7 @@ def group_names(frame: pd.DataFrame, attribute: ProtectedAttribute) -> Array:
     return np.array(words, dtype=object)[codes]
 
 
-def value_names(column: pd.Series[Any], labels: Mapping[str, str] | None = None) -> Array:
+def value_names(column: pd.Series[Any], labels: Mapping[str, str] | None = None) -> Names:
     """Return a column's values as words: `1` for 1.0, `unknown` where there is none."""
     codes, values = pd.factorize(column)
     words = [value_word(value) for value in values]
@@ -76,7 +76,7 @@ def _set_columns(
     return "+".join(chosen) or OTHER
 
 
-def _audit(attribute: str, groups: Array, sample: Sample, min_rows: int) -> Fairness:
+def _audit(attribute: str, groups: Names, sample: Sample, min_rows: int) -> Fairness:
     rates = _rates(groups, sample)
     judged = rates[rates["rows"] >= min_rows]
     comparable = len(judged) >= 2
@@ -99,7 +99,7 @@ def _audit(attribute: str, groups: Array, sample: Sample, min_rows: int) -> Fair
     )
 
 
-def _rates(groups: Array, sample: Sample) -> pd.DataFrame:
+def _rates(groups: Names, sample: Sample) -> pd.DataFrame:
     """Return fairlearn's table of rates per group; NaN where a group has no such label."""
     from fairlearn.metrics import (
         MetricFrame,
@@ -109,7 +109,7 @@ def _rates(groups: Array, sample: Sample) -> pd.DataFrame:
         true_positive_rate,
     )
 
-    def label_rate(labels: Array, _: Array) -> float:
+    def label_rate(labels: Targets, _: Targets) -> float:
         return float(np.mean(labels))
 
     def rate_where(label: int, rate: Any) -> Any:

@@ -12,8 +12,9 @@ import pandas as pd
 
 from include.retraining.config.model import ModelConfig, TimeSplit
 from include.retraining.config.model_code import ModelCode, training_columns
+from include.retraining.data.arrays import Column, Labels
 from include.retraining.data.dataset import read_dataset
-from include.retraining.data.labels import Array, label_values
+from include.retraining.data.labels import label_values
 from include.retraining.data.reading import Reading, reading_of
 from include.retraining.data.split import (
     holdout_mask,
@@ -36,15 +37,15 @@ class HoldoutRows:
     """The rows of the holdout, and what there is to know of the others."""
 
     frame: pd.DataFrame
-    keys: Array
-    labels: Array
+    keys: Column
+    labels: Labels
     """As `label_values` returns them."""
     split: SplitUsed
     oldest: datetime | None
     """For a split by time, the time of the oldest row."""
     rows_in_training: int
     """Keys that are in the training part as well; counted, not assumed."""
-    train_labels: Array
+    train_labels: Labels
 
     @property
     def rows(self) -> int:

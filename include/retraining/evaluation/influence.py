@@ -14,9 +14,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from include.retraining.data.labels import Array
+from include.retraining.data.arrays import Numbers, Probabilities, Targets
 from include.retraining.training.predictions import Sample
+
+Table = NDArray[np.float64]
+"""(classes, classes): for each label (first axis) and prediction, a number of rows, or how much one
+more row moves the metric."""
+TablePerClass = NDArray[np.float64]
+"""(classes, classes, classes): a `Table` for each class."""
 
 RANK_STEP = 0.25
 """Which share of the others a row of the order is taken to pass when nothing else is known. With
@@ -27,10 +34,10 @@ less, a curve's area near 1 by ten positives is trusted too much (`python -m ben
 class Influence:
     """A metric's influences on one sample."""
 
-    rows: Array
-    """Of each row."""
-    flips: Array
-    """By class, how far the influence of one row moves when its answer turns: from right to wrong
+    rows: Numbers
+    """(rows,): of each row."""
+    flips: Numbers
+    """(classes,): how far the influence of one row moves when its answer turns: from right to wrong
     for a metric of predicted classes, by `RANK_STEP` of the other rows for a metric of their order.
     Empty for a metric without such a bound."""
 
@@ -59,7 +66,7 @@ def influence(metric: str, sample: Sample) -> Influence:
     return Influence(rows, np.empty(0))
 
 
-def _steps(sample: Sample, areas: int) -> Array:
+def _steps(sample: Sample, areas: int) -> Numbers:
     _, counts = np.unique(sample.labels, return_counts=True)
     return np.asarray(RANK_STEP * sample.rows / counts / areas)
 
@@ -67,7 +74,7 @@ def _steps(sample: Sample, areas: int) -> Array:
 # --- from the table of labels (rows) against predictions (columns) ---
 
 
-def _of_table(sample: Sample, gradient: Callable[[Array], Array]) -> Influence:
+def _of_table(sample: Sample, gradient: Callable[[Table], Table]) -> Influence:
     classes = int(max(sample.labels.max(), sample.values.max(), 1)) + 1
     labels, values = sample.labels.astype(np.int64), sample.values.astype(np.int64)
     table = np.bincount(labels * classes + values, minlength=classes**2).astype(float)
@@ -79,34 +86,34 @@ def _of_table(sample: Sample, gradient: Callable[[Array], Array]) -> Influence:
     return Influence(by_cell[labels, values], flips)
 
 
-def _inverse(counts: Array) -> Array:
+def _inverse(counts: Numbers) -> Numbers:
     """Return 1 / counts, 0 where there is nothing."""
     return np.asarray(np.divide(1.0, counts, out=np.zeros_like(counts), where=counts > 0))
 
 
-def _accuracy(table: Array) -> Array:
+def _accuracy(table: Table) -> Table:
     rows = table.sum()
     return np.asarray((np.eye(len(table)) - np.trace(table) / rows) / rows)
 
 
-def _recall_of(table: Array) -> Array:
-    """Return by class (first axis) the gradient of its recall."""
+def _recall_of(table: Table) -> TablePerClass:
+    """Return the gradient of each class's recall."""
     each, by_label = np.eye(len(table)), _inverse(table.sum(axis=1))
     recalls = np.diagonal(table) * by_label
     inner = each[:, :, None] * each[:, None, :] - (recalls[:, None] * each)[:, :, None]
     return np.asarray(inner * by_label[:, None, None])
 
 
-def _precision_of(table: Array) -> Array:
+def _precision_of(table: Table) -> TablePerClass:
     return np.asarray(_recall_of(table.T).transpose(0, 2, 1))
 
 
-def _f1s(table: Array) -> Array:
+def _f1s(table: Table) -> Numbers:
     both = _inverse(table.sum(axis=0) + table.sum(axis=1))
     return np.asarray(2 * np.diagonal(table) * both)
 
 
-def _f1_of(table: Array) -> Array:
+def _f1_of(table: Table) -> TablePerClass:
     each = np.eye(len(table))
     both = _inverse(table.sum(axis=0) + table.sum(axis=1))
     right = 2 * each[:, :, None] * each[:, None, :]
@@ -114,13 +121,13 @@ def _f1_of(table: Array) -> Array:
     return np.asarray((right - _f1s(table)[:, None, None] * seen) * both[:, None, None])
 
 
-def _f1_weighted(table: Array) -> Array:
+def _f1_weighted(table: Table) -> Table:
     rows, shares, scores = table.sum(), table.sum(axis=1), _f1s(table)
     moved = np.tensordot(shares, _f1_of(table), axes=1)
     return np.asarray((scores[:, None] + moved - (shares @ scores) / rows) / rows)
 
 
-def _correlation(table: Array) -> Array:
+def _correlation(table: Table) -> Table:
     rows, right = table.sum(), np.trace(table)
     labels, values = table.sum(axis=1), table.sum(axis=0)
     joint = right * rows - labels @ values
@@ -132,17 +139,17 @@ def _correlation(table: Array) -> Array:
     return np.asarray((moved - joint * spread) / np.sqrt(a * b))
 
 
-def _macro(per_class: Callable[[Array], Array]) -> Callable[[Array], Array]:
+def _macro(per_class: Callable[[Table], TablePerClass]) -> Callable[[Table], Table]:
     """Average over the classes of the labels."""
 
-    def compute(table: Array) -> Array:
+    def compute(table: Table) -> Table:
         seen = table.sum(axis=1) > 0
         return np.asarray(per_class(table)[seen].mean(axis=0))
 
     return compute
 
 
-_TABLES: dict[str, Callable[[Array], Array]] = {
+_TABLES: dict[str, Callable[[Table], Table]] = {
     "accuracy": _accuracy,
     "balanced_accuracy": _macro(_recall_of),
     "f1": lambda table: _f1_of(table)[1],
@@ -163,23 +170,23 @@ TABLE_METRICS = frozenset(_TABLES)
 # --- from the errors of a regression ---
 
 
-def _centred(values: Array) -> Array:
+def _centred(values: Numbers) -> Numbers:
     return np.asarray(values - values.mean())
 
 
-def _unexplained(labels: Array, squares: Array) -> Array:
+def _unexplained(labels: Targets, squares: Numbers) -> Numbers:
     """Of 1 minus the mean of ``squares`` divided by the variance of the labels."""
     spread = _centred(_centred(labels) ** 2)
     variance = labels.var()
     return np.asarray(-_centred(squares) / variance + squares.mean() * spread / variance**2)
 
 
-def _root(error: Array) -> Array:
+def _root(error: Numbers) -> Numbers:
     root = np.sqrt((error**2).mean())
     return np.asarray(-_centred(error**2) / (2 * root)) if root > 0 else np.zeros_like(error)
 
 
-def _median(error: Array) -> Array:
+def _median(error: Numbers) -> Numbers:
     """Of minus the median of the absolute errors.
 
     The density at the median is taken from the order statistics a standard error of the rank away
@@ -193,7 +200,7 @@ def _median(error: Array) -> Array:
     return np.asarray(-width * (np.sign(np.abs(error) - middle) / 2))
 
 
-_ERRORS: dict[str, Callable[[Array, Array], Array]] = {
+_ERRORS: dict[str, Callable[[Targets, Numbers], Numbers]] = {
     "neg_mean_absolute_error": lambda _, error: -_centred(np.abs(error)),
     "neg_mean_squared_error": lambda _, error: -_centred(error**2),
     "neg_root_mean_squared_error": lambda _, error: _root(error),
@@ -206,12 +213,12 @@ _ERRORS: dict[str, Callable[[Array, Array], Array]] = {
 # --- from the order of a binary problem's scores ---
 
 
-def _area(labels: Array, scores: Array) -> Array:
+def _area(labels: Targets, scores: Probabilities) -> Numbers:
     """DeLong's placements: how many of the other class a row lies right of, minus the area."""
     is_yes = labels == 1
     yes, no = np.sort(scores[is_yes]), np.sort(scores[~is_yes])
 
-    def share_below(others: Array, of: Array) -> Array:
+    def share_below(others: Probabilities, of: Probabilities) -> Numbers:
         below, up_to = np.searchsorted(others, of, "left"), np.searchsorted(others, of, "right")
         return np.asarray((below + up_to) / 2 / len(others))
 
@@ -222,14 +229,14 @@ def _area(labels: Array, scores: Array) -> Array:
     return np.asarray((placed - area) * len(labels) / np.where(is_yes, len(yes), len(no)))
 
 
-def _average_precision(labels: Array, scores: Array) -> Array:
+def _average_precision(labels: Targets, scores: Probabilities) -> Numbers:
     levels, place = np.unique(-scores, return_inverse=True)  # the highest score first
     is_yes = labels == 1
     yes = np.bincount(place, is_yes, len(levels))
     found, drawn = np.cumsum(yes), np.cumsum(np.bincount(place, minlength=len(levels)))
     precision, positives = found / drawn, yes.sum()
 
-    def at_or_below(values: Array) -> Array:
+    def at_or_below(values: Numbers) -> Numbers:
         return np.asarray(np.cumsum(values[::-1])[::-1])
 
     # A row moves the precision at its own score and at all below.
@@ -239,7 +246,7 @@ def _average_precision(labels: Array, scores: Array) -> Array:
     return np.asarray(np.where(is_yes, own + right, wrong) * len(labels) / positives)
 
 
-_RANKS: dict[str, Callable[[Array, Array], Array]] = {
+_RANKS: dict[str, Callable[[Targets, Probabilities], Numbers]] = {
     "roc_auc": _area,
     "average_precision": _average_precision,
 }
@@ -248,7 +255,7 @@ _RANKS: dict[str, Callable[[Array, Array], Array]] = {
 # --- from the probabilities ---
 
 
-def _log_likelihood(labels: Array, probabilities: Array) -> Array:
+def _log_likelihood(labels: Targets, probabilities: Probabilities) -> Numbers:
     if probabilities.ndim == 1:
         chosen = np.where(labels == 1, probabilities, 1 - probabilities)
     else:
@@ -257,7 +264,7 @@ def _log_likelihood(labels: Array, probabilities: Array) -> Array:
     return _centred(np.log(np.clip(chosen, smallest, 1 - smallest)))
 
 
-def _area_over_classes(labels: Array, probabilities: Array) -> Array:
+def _area_over_classes(labels: Targets, probabilities: Probabilities) -> Numbers:
     areas = [
         _area((labels == number).astype(np.int8), probabilities[:, number])
         for number in range(probabilities.shape[1])
@@ -265,7 +272,7 @@ def _area_over_classes(labels: Array, probabilities: Array) -> Array:
     return np.asarray(np.mean(areas, axis=0))
 
 
-_CHANCES: dict[str, Callable[[Array, Array], Array]] = {
+_CHANCES: dict[str, Callable[[Targets, Probabilities], Numbers]] = {
     "neg_brier_score": lambda labels, chances: -_centred(np.square(chances - labels)),
     "neg_log_loss": _log_likelihood,
     "roc_auc_ovr": _area_over_classes,

@@ -14,13 +14,13 @@ from sklearn import metrics as sk
 from sklearn.exceptions import UndefinedMetricWarning
 
 from include.retraining.config.metric_ranges import OF_CHANCES, OF_RANKS
-from include.retraining.data.labels import Array
+from include.retraining.data.arrays import Probabilities
 from include.retraining.training.predictions import Sample
 
 Metric = Callable[[Sample], float]
 
 
-def _probabilities(sample: Sample) -> Array:
+def _probabilities(sample: Sample) -> Probabilities:
     if sample.probabilities is None:
         raise ValueError("the model gives no probabilities")
     return sample.probabilities

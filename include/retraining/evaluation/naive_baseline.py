@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from sklearn.dummy import DummyClassifier, DummyRegressor
 
-from include.retraining.data.labels import Array, Class, is_class
+from include.retraining.data.arrays import Labels, Numbers
+from include.retraining.data.labels import Class, is_class
 from include.retraining.evaluation.contenders import Contender
 from include.retraining.training.predictions import Predictions, predict
 
@@ -25,7 +26,7 @@ _OF_PROBABILITIES = frozenset({
 
 
 def naive_baseline(
-    labels: Array, rows: int, *, problem: str, metric: str, positive: Class | None
+    labels: Labels, rows: int, *, problem: str, metric: str, positive: Class | None
 ) -> Contender:
     """Return someone who knows nothing but the training labels, and makes the best of them.
 
@@ -70,7 +71,7 @@ def naive_baseline(
     return Contender("baseline", predictions=constant, answers=told)
 
 
-def _best_mix(shares: Array, power: float) -> Array:
+def _best_mix(shares: Numbers, power: float) -> Numbers:
     """Return how often to say each class at random for the best sum of F1 over the classes.
 
     Who says class c with chance q, whatever the row, has an F1 of 2 p q / (p + q) for it, p being

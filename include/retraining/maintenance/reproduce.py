@@ -7,7 +7,6 @@ import math
 import tempfile
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -15,7 +14,7 @@ from pydantic import ValidationError
 
 from include.retraining.config.model import ModelConfig
 from include.retraining.config.model_code import load_model_code
-from include.retraining.data.labels import Array
+from include.retraining.data.arrays import Column
 from include.retraining.documents import Document
 from include.retraining.evaluation.holdout import read_holdout
 from include.retraining.exceptions import CodeChanged, EvidenceError
@@ -28,6 +27,7 @@ from include.retraining.runs.results import read_result
 from include.retraining.store.layout import RunPaths
 from include.retraining.store.object_store import Store
 from include.retraining.training.command_model import ExternalModel
+from include.retraining.training.estimator import Estimator
 from include.retraining.training.fitting import Fitted, fit
 from include.retraining.training.predictions import (
     Predictions,
@@ -153,7 +153,7 @@ def reproduce(store: Store, paths: RunPaths) -> Reproduction:
     )
 
 
-def _stored_predictions(store: Store, key: str, columns: Collection[str]) -> dict[str, Array]:
+def _stored_predictions(store: Store, key: str, columns: Collection[str]) -> dict[str, Column]:
     """Return what the run's challenger predicted, by the same columns as those of the new one.
 
     Raises:
@@ -188,7 +188,7 @@ def _train_and_predict(
     return made, holdout.digest, fitted.train_seconds
 
 
-def _saved_and_loaded(fitted: Fitted, trusted: tuple[str, ...]) -> Any:
+def _saved_and_loaded(fitted: Fitted, trusted: tuple[str, ...]) -> Estimator:
     """Return the model as a version of it would be loaded."""
     if isinstance(fitted.estimator, ExternalModel):  # files as they are
         return fitted.estimator
@@ -199,7 +199,7 @@ def _saved_and_loaded(fitted: Fitted, trusted: tuple[str, ...]) -> Any:
 
 
 def _compare(
-    new: dict[str, Array], old: dict[str, Array], *, is_number: bool
+    new: dict[str, Column], old: dict[str, Column], *, is_number: bool
 ) -> tuple[int, float | None, float | None]:
     """Return how many rows differ, by how much at most, and that relative to the numbers' size.
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from importlib.metadata import version as library_version
 from pathlib import Path
-from typing import Any
 
 from include.retraining.config.sections import COMMAND
 from include.retraining.data.split_record import SplitUsed
@@ -24,6 +23,7 @@ from include.retraining.runs.manifest import (
 )
 from include.retraining.store.layout import version_folder, version_manifest_key
 from include.retraining.store.object_store import Store
+from include.retraining.training.estimator import Estimator
 from include.retraining.training.rows_used import RowsUsed
 from include.retraining.training.skops_files import load_saved
 
@@ -171,7 +171,7 @@ def verify_version(store: Store, manifest: VersionManifest) -> None:
         _compare(manifest, file, size, digest)
 
 
-def load_estimator(store: Store, manifest: VersionManifest, trusted: Collection[str]) -> Any:
+def load_estimator(store: Store, manifest: VersionManifest, trusted: Collection[str]) -> Estimator:
     """Verify a version and load its model from the very bytes that were verified.
 
     Args:
@@ -199,7 +199,7 @@ def publish_version(
     folder: Path,
     *,
     trusted: Collection[str],
-    check: Callable[[Any], None],
+    check: Callable[[Estimator], None],
 ) -> tuple[VersionManifest, bool]:
     """Upload a version, read it back, and put its manifest, last and only if there is none.
 
@@ -242,7 +242,9 @@ def _verified_files(store: Store, manifest: VersionManifest) -> dict[str, bytes]
     return files
 
 
-def _load(manifest: VersionManifest, files: Mapping[str, bytes], trusted: Collection[str]) -> Any:
+def _load(
+    manifest: VersionManifest, files: Mapping[str, bytes], trusted: Collection[str]
+) -> Estimator:
     """Return the model of a version whose files were verified."""
     if manifest.predicts_by is None:
         return load_saved(files[MODEL_FILE], f"{manifest.folder}/{MODEL_FILE}", trusted)

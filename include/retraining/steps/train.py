@@ -33,6 +33,7 @@ from include.retraining.runs.manifest import PinnedFile
 from include.retraining.runs.results import StoredObject, TrainResult, read_result
 from include.retraining.store.layout import version_manifest_key
 from include.retraining.training.command_model import ExternalModel, write_files
+from include.retraining.training.estimator import Estimator
 from include.retraining.training.fitting import Fitted, fit
 from include.retraining.training.predictions import greatest_difference, predict
 from include.retraining.training.skops_files import save
@@ -108,7 +109,7 @@ def _publish(job: Job, fitted: Fitted) -> tuple[VersionManifest, bool]:
     The second value is whether another attempt had published the version before.
     """
 
-    def check(loaded: Any) -> None:
+    def check(loaded: Estimator) -> None:
         if not _difference(fitted, loaded, job.config.problem) <= TOLERANCE:
             raise ArtifactError("the saved model predicts otherwise than the trained one")
 
@@ -160,7 +161,7 @@ def _manifest(job: Job, fitted: Fitted, files: tuple[PinnedFile, ...]) -> Versio
     )
 
 
-def _difference(fitted: Fitted, other: Any, problem: str) -> float:
+def _difference(fitted: Fitted, other: Estimator, problem: str) -> float:
     """Return how far another model's predictions for the probe lie from those of the fitted one."""
     ours = predict(fitted.estimator, fitted.probe, problem)
     return greatest_difference(ours, predict(other, fitted.probe, problem))

@@ -24,7 +24,8 @@ from include.retraining.config.command_protocol import (
     ROW,
     TASK_FILE,
 )
-from include.retraining.data.labels import Array, Class, class_names
+from include.retraining.data.arrays import Column, Labels, Numbers, Positions, RowMask
+from include.retraining.data.labels import Class, class_names
 from include.retraining.training.prediction_checks import add_up, are_chances
 from include.retraining.training.predictions import Predictions
 
@@ -35,7 +36,7 @@ def write_task(folder: Path, task: Mapping[str, Any]) -> None:
     (folder / TASK_FILE).write_text(text + "\n", encoding="utf-8")
 
 
-def write_table(path: Path, columns: Mapping[str, pd.Series[Any] | Array]) -> None:
+def write_table(path: Path, columns: Mapping[str, pd.Series[Any] | Column]) -> None:
     """Write columns as CSV: missing cells empty, numbers so that they read back exactly."""
     frame = pd.DataFrame({name: _plain(pd.Series(cells)) for name, cells in columns.items()})
     frame.to_csv(path, index=False, lineterminator="\n", date_format="%Y-%m-%dT%H:%M:%S.%f%z")
@@ -131,7 +132,7 @@ def _check_header(header: list[str], optional: list[str]) -> None:
         raise _error(f"has {more} columns too many; allowed: {allowed}")
 
 
-def _positions(cells: pd.Series[Any], rows: int) -> Array:
+def _positions(cells: pd.Series[Any], rows: int) -> Positions:
     """Return for each row in order where in the file it stands."""
     numbers = _numbers(cells)
     is_known = (numbers >= 1) & (numbers <= rows) & (numbers % 1 == 0)
@@ -141,7 +142,7 @@ def _positions(cells: pd.Series[Any], rows: int) -> Array:
     return order
 
 
-def _values(cells: pd.Series[Any], classes: tuple[Class, ...] | None) -> Array:
+def _values(cells: pd.Series[Any], classes: tuple[Class, ...] | None) -> Labels:
     if classes is None:
         numbers = _numbers(cells)
         _count(~np.isfinite(numbers), PREDICTION, "are no finite numbers")
@@ -158,13 +159,13 @@ def _values(cells: pd.Series[Any], classes: tuple[Class, ...] | None) -> Array:
     return np.asarray(names[positions])
 
 
-def _chances(cells: pd.Series[Any]) -> Array:
+def _chances(cells: pd.Series[Any]) -> Numbers:
     chances = _numbers(cells)
     _count(~are_chances(chances), str(cells.name), "are no numbers from 0 to 1")
     return chances
 
 
-def _numbers(cells: pd.Series[Any]) -> Array:
+def _numbers(cells: pd.Series[Any]) -> Numbers:
     """Return cells as doubles; NaN for what is no number."""
     return np.array([_number(cell) for cell in cells], dtype=np.float64)
 
@@ -176,7 +177,7 @@ def _number(cell: str) -> float:
         return float("nan")
 
 
-def _count(is_wrong: Array, column: str, rule: str) -> None:
+def _count(is_wrong: RowMask, column: str, rule: str) -> None:
     if is_wrong.any():
         raise _error(f"column {column}: {int(is_wrong.sum()):,} rows {rule}")
 

@@ -30,7 +30,8 @@ from include.retraining.config.command_protocol import (
     TASK_FILE,
     TRAINING_FILE,
 )
-from include.retraining.data.labels import Array, Class
+from include.retraining.data.arrays import Labels
+from include.retraining.data.labels import Class
 from include.retraining.exceptions import TrainingError
 from include.retraining.plain_files import SAFE_PATH, plain_files
 from include.retraining.training.command_files import read_predictions, write_table, write_task
@@ -97,7 +98,7 @@ class ExternalModel:
                     positive=self.positive,
                 )
 
-    def predict(self, rows: pd.DataFrame) -> Array:
+    def predict(self, rows: pd.DataFrame) -> Labels:
         """Return the predicted classes or numbers, as an estimator does."""
         return self.predictions(rows).values
 
@@ -110,7 +111,7 @@ class TrainingTask:
     rows: pd.DataFrame
     """The features, in order."""
     label: str
-    labels: Array
+    labels: Labels
     classes: tuple[Class, ...] | None
     positive: Class | None
     seed: int

@@ -14,8 +14,9 @@ import pandas as pd
 
 from include.retraining.config.model import ModelConfig
 from include.retraining.config.model_code import load_model_code, read_scripts, training_columns
+from include.retraining.data.arrays import Labels
 from include.retraining.data.dataset import read_dataset
-from include.retraining.data.labels import Array, class_names, label_values
+from include.retraining.data.labels import class_names, label_values
 from include.retraining.data.reading import reading_of
 from include.retraining.data.split import holdout_mask, split_used
 from include.retraining.data.split_record import SplitUsed
@@ -24,6 +25,7 @@ from include.retraining.runs.foreign_errors import model_errors
 from include.retraining.runs.manifest import RunManifest
 from include.retraining.store.object_store import Store
 from include.retraining.training.command_model import ExternalModel, TrainingTask, train_model
+from include.retraining.training.estimator import Estimator
 from include.retraining.training.metric_needs import require_answers
 from include.retraining.training.prediction_checks import check_answers_differ, check_predictions
 from include.retraining.training.predictions import predict
@@ -38,7 +40,7 @@ PROBE_ROWS = 1_000
 class Fitted:
     """A fitted estimator or an `ExternalModel`, and what it was fitted on."""
 
-    estimator: Any
+    estimator: Estimator
     features: tuple[str, ...]
     classes: tuple[int | str, ...] | None
     split: SplitUsed
@@ -69,7 +71,7 @@ def fit(store: Store, run: RunManifest, config: ModelConfig) -> Fitted:
     classes = None if config.problem == "regression" else class_names(np.unique(labels))
     started = time.perf_counter()
     if code.build_estimator is None:
-        estimator: Any = _run_command(config, run.seed, rows, labels, classes)
+        estimator: Estimator = _run_command(config, run.seed, rows, labels, classes)
     else:
         estimator = _fit(config, code.build_estimator, run.seed, rows, labels)
     seconds = time.perf_counter() - started
@@ -95,7 +97,7 @@ def _run_command(
     config: ModelConfig,
     seed: int,
     rows: pd.DataFrame,
-    labels: Array,
+    labels: Labels,
     classes: tuple[int | str, ...] | None,
 ) -> ExternalModel:
     """Let the model's command train."""
@@ -121,8 +123,8 @@ def _fit(
     build_estimator: Callable[[int], Any],
     seed: int,
     rows: pd.DataFrame,
-    labels: Array,
-) -> Any:
+    labels: Labels,
+) -> Estimator:
     """Return the fitted estimator."""
     entry_point = config.training.entry_point
     random.seed(seed)  # for estimators that draw from a global generator regardless
@@ -138,7 +140,7 @@ def _fit(
     require_answers(config, estimator, is_fitted=False)
     log.info("fitting %s on %s rows", type(estimator).__name__, f"{len(rows):,}")
     with model_errors(config, f"fit() of what {entry_point}() returned"):
-        fitted = estimator.fit(rows, labels)
+        fitted: Estimator = estimator.fit(rows, labels)
     if not hasattr(fitted, "predict"):
         raise TrainingError(f"{returned}, which has no predict() after fit()")
     require_answers(config, fitted, is_fitted=True)

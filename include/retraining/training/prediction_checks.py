@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from include.retraining.data.labels import Array, Class, class_names
+from include.retraining.data.arrays import Probabilities, RowMask
+from include.retraining.data.labels import Class, class_names
 from include.retraining.exceptions import TrainingError
 from include.retraining.training.predictions import Predictions
 
@@ -63,17 +64,17 @@ def check_answers_differ(predictions: Predictions, rows: pd.DataFrame, *, where:
         )
 
 
-def are_chances(numbers: Array, tolerance: float = 0.0) -> Array:
-    """Return which numbers lie from 0 to 1; NaN does not."""
+def are_chances(numbers: Probabilities, tolerance: float = 0.0) -> RowMask:
+    """Return which numbers lie from 0 to 1, in the shape of ``numbers``; NaN does not."""
     return np.asarray((numbers >= -tolerance) & (numbers <= 1 + tolerance))
 
 
-def add_up(chances: Array) -> Array:
+def add_up(chances: Probabilities) -> RowMask:
     """Return of which rows the probabilities add up to 1."""
     return np.asarray(np.abs(chances.sum(axis=1) - 1) <= SUM_TOLERANCE)
 
 
-def _none(is_wrong: Array, where: str, rule: str) -> None:
+def _none(is_wrong: RowMask, where: str, rule: str) -> None:
     if is_wrong.any():
         raise TrainingError(
             f"{where}: the predictions of {int(is_wrong.sum()):,} of {len(is_wrong):,} rows {rule}"

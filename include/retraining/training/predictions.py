@@ -4,25 +4,35 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 import pandas as pd
 
-from include.retraining.data.labels import Array, Class, class_names, is_class
+from include.retraining.data.arrays import (
+    Column,
+    Labels,
+    Numbers,
+    Positions,
+    Probabilities,
+    RowMask,
+    Targets,
+)
+from include.retraining.data.labels import Class, class_names, is_class
+from include.retraining.training.estimator import Classifier, Estimator
 
 
 @dataclass(frozen=True)
 class Predictions:
     """What one version predicts for the rows of a holdout, in their order."""
 
-    values: Array
+    values: Labels
     """Predicted classes or numbers."""
-    probabilities: Array | None
-    """For a classifier that gives them: a row per row, a column per class."""
+    probabilities: Probabilities | None
+    """For a classifier that gives them: (rows, classes)."""
     classes: tuple[Class, ...] | None
     """For a classifier, its classes in the order of its probabilities."""
-    scores: Array | None = None
+    scores: Numbers | None = None
     """For a classifier of two classes without probabilities, what its `decision_function` gives:
     the higher, the more it is the second class."""
 
@@ -47,10 +57,10 @@ class Sample:
     """
 
     problem: str
-    labels: Array
-    values: Array
-    probabilities: Array | None
-    scores: Array | None = None
+    labels: Targets
+    values: Targets
+    probabilities: Probabilities | None
+    scores: Numbers | None = None
     """Binary: what `decision_function` says for the positive class, where there are no
     probabilities."""
 
@@ -60,7 +70,7 @@ class Sample:
         return len(self.labels)
 
     @property
-    def ranking(self) -> Array:
+    def ranking(self) -> Probabilities:
         """What puts a binary problem's rows in order: probabilities, else scores.
 
         Raises:
@@ -71,16 +81,18 @@ class Sample:
             raise ValueError("the model gives neither probabilities nor decision_function()")
         return found
 
-    def take(self, chosen: Array) -> Sample:
+    def take(self, chosen: RowMask | Positions) -> Sample:
         """Return some of the rows, by position or by a mask."""
-        probabilities, scores = (
-            None if column is None else column[chosen]
-            for column in (self.probabilities, self.scores)
+        return Sample(
+            self.problem,
+            self.labels[chosen],
+            self.values[chosen],
+            None if self.probabilities is None else self.probabilities[chosen],
+            None if self.scores is None else self.scores[chosen],
         )
-        return Sample(self.problem, self.labels[chosen], self.values[chosen], probabilities, scores)
 
 
-def predict(estimator: Any, rows: pd.DataFrame, problem: str) -> Predictions:
+def predict(estimator: Estimator | Predictor, rows: pd.DataFrame, problem: str) -> Predictions:
     """Return what a fitted estimator, or a `Predictor`, predicts.
 
     Raises:
@@ -95,7 +107,7 @@ def predict(estimator: Any, rows: pd.DataFrame, problem: str) -> Predictions:
         raise ValueError(f"predict() gave {values.shape} values for {len(rows)} rows")
     if problem == "regression":
         return Predictions(values.astype(np.float64, copy=False), None, None)
-    classes = class_names(estimator.classes_)
+    classes = class_names(cast("Classifier", estimator).classes_)
     probabilities = None
     if hasattr(estimator, "predict_proba"):
         probabilities = np.asarray(estimator.predict_proba(rows))
@@ -117,7 +129,7 @@ def predict(estimator: Any, rows: pd.DataFrame, problem: str) -> Predictions:
 
 def prediction_columns(
     role: str, predictions: Predictions, problem: str, positive: Class | None
-) -> dict[str, Array]:
+) -> dict[str, Column]:
     """Return predictions as the columns of the table that a run keeps.
 
     `ROLE` holds the values, `ROLE_probability` the probability of a binary problem's positive
@@ -151,8 +163,8 @@ def greatest_difference(ours: Predictions, theirs: Predictions) -> float:
     return max((relative_distance(a, b) for a, b in pairs), default=0.0)
 
 
-def relative_distance(ours: Array, theirs: Array) -> float:
-    """Return the greatest distance between two arrays, relative to the greatest size in them.
+def relative_distance(ours: Column, theirs: Column) -> float:
+    """Return the greatest distance between two arrays of one shape, relative to the greatest size.
 
     Sizes below 1 count as 1, so that probabilities are compared as they are. Two NaN are equal.
     """
@@ -161,15 +173,15 @@ def relative_distance(ours: Array, theirs: Array) -> float:
     return apart / float(max(np.nanmax(sizes[np.isfinite(sizes)], initial=1.0), 1.0))
 
 
-def number_distance(ours: Array, theirs: Array) -> float:
-    """Return the greatest distance between two arrays; two NaN are equal."""
+def number_distance(ours: Column, theirs: Column) -> float:
+    """Return the greatest distance between two arrays of one shape; two NaN are equal."""
     with np.errstate(invalid="ignore"):
         apart = np.where((ours == theirs) | (np.isnan(ours) & np.isnan(theirs)), 0.0, ours - theirs)
     return float(np.abs(apart).max(initial=0.0))
 
 
 def as_sample(
-    labels: Array,
+    labels: Labels,
     predictions: Predictions,
     *,
     problem: str,
@@ -204,7 +216,7 @@ def as_sample(
 
 
 def _sample_of_classes(
-    labels: Array, predictions: Predictions, classes: tuple[Class, ...]
+    labels: Labels, predictions: Predictions, classes: tuple[Class, ...]
 ) -> Sample:
     """Return the sample of a multiclass problem, with the probabilities of these classes only.
 
@@ -232,13 +244,13 @@ def _sample_of_classes(
     )
 
 
-def _positions(index: pd.Index[Any], values: Array) -> Array:
+def _positions(index: pd.Index[Any], values: Labels) -> Positions:
     """Return where in a list of classes each value is; -1 where it is not."""
     codes, different = pd.factorize(values, use_na_sentinel=False)
     return index.get_indexer(pd.Index(class_names(different), dtype=object))[codes]
 
 
-def rows_digest(*columns: Array) -> str:
+def rows_digest(*columns: Column) -> str:
     """Return the SHA-256 of some columns' values, row by row, in their order."""
     digest = hashlib.sha256()
     for column in columns:

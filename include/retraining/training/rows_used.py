@@ -33,8 +33,8 @@ from include.retraining.documents import Document
 if TYPE_CHECKING:
     import pandas as pd
 
+    from include.retraining.data.arrays import Labels, RowMask
     from include.retraining.data.key_sketch import Hashes
-    from include.retraining.data.labels import Array
 
 CHUNK_ROWS = 1_000_000
 GOLDEN = 0x9E3779B97F4A7C15
@@ -56,7 +56,9 @@ class RowsUsed(Document):
     """The share of different rows of the holdout that the training part has as well."""
 
 
-def rows_used(keys: pd.Series[Any], features: pd.DataFrame, labels: Array, mask: Array) -> RowsUsed:
+def rows_used(
+    keys: pd.Series[Any], features: pd.DataFrame, labels: Labels, mask: RowMask
+) -> RowsUsed:
     """Return the sketches of a delivery.
 
     Args:
@@ -76,7 +78,7 @@ def rows_used(keys: pd.Series[Any], features: pd.DataFrame, labels: Array, mask:
 
 
 def has_seen(
-    used: RowsUsed, keys: pd.Series[Any], features: pd.DataFrame, labels: Array
+    used: RowsUsed, keys: pd.Series[Any], features: pd.DataFrame, labels: Labels
 ) -> str | None:
     """Return why a version must have seen rows of a holdout, or None.
 
@@ -107,7 +109,7 @@ def has_seen(
     )
 
 
-def content_hashes(features: pd.DataFrame, labels: Array) -> Hashes:
+def content_hashes(features: pd.DataFrame, labels: Labels) -> Hashes:
     """Return a 64-bit hash of each row's cells, whichever file format they were read from."""
     import numpy as np
     import pandas as pd
@@ -137,7 +139,7 @@ def _cell_numbers(column: pd.Series[Any]) -> Hashes:
     return np.asarray(hashes[codes], dtype=np.uint64)
 
 
-def _are_in(some: Hashes, others: Hashes) -> Array:
+def _are_in(some: Hashes, others: Hashes) -> RowMask:
     """Return which of the others are among some, both ascending."""
     import numpy as np
 

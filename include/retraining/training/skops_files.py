@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 from include.retraining.exceptions import ArtifactError
 from include.retraining.runs.exhaustion import exhausted
 from include.retraining.runs.foreign_errors import IN_THE_LOG, kind_and_place
+from include.retraining.training.estimator import Estimator
 
 # Types beyond skops' own list that were reviewed here, for every model: scikit-learn's dictionary
 # with attributes, in which a stack or a vote of estimators keeps its parts.
 REVIEWED_TYPES = frozenset({"sklearn.utils._bunch.Bunch"})
 
 
-def save(estimator: Any, path: Path, trusted: tuple[str, ...]) -> None:
+def save(estimator: Estimator, path: Path, trusted: tuple[str, ...]) -> None:
     """Save an estimator with skops.
 
     Raises:
@@ -36,7 +36,7 @@ def save(estimator: Any, path: Path, trusted: tuple[str, ...]) -> None:
         raise ArtifactError(unreviewed_types("the trained model", unknown))
 
 
-def load_saved(data: bytes, where: str, trusted: Collection[str]) -> Any:
+def load_saved(data: bytes, where: str, trusted: Collection[str]) -> Estimator:
     """Load a model from bytes that were verified.
 
     Args:
@@ -51,7 +51,7 @@ def load_saved(data: bytes, where: str, trusted: Collection[str]) -> Any:
     from skops.io.exceptions import UntrustedTypesFoundException
 
     try:
-        return skops.io.loads(data, trusted=sorted({*REVIEWED_TYPES, *trusted}))
+        model: Estimator = skops.io.loads(data, trusted=sorted({*REVIEWED_TYPES, *trusted}))
     except UntrustedTypesFoundException as error:
         needed = skops.io.get_untrusted_types(data=data)
         unknown = set(needed) - set(trusted) - REVIEWED_TYPES
@@ -62,6 +62,7 @@ def load_saved(data: bytes, where: str, trusted: Collection[str]) -> Any:
         raise ArtifactError(
             f"{where}: not a readable skops file: {kind_and_place(error)}"
         ) from error
+    return model
 
 
 def unreviewed_types(where: str, types: Collection[str]) -> str:
