@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class Stopped(BaseException):
+class Interrupted(BaseException):
     """Somebody asked us to end."""
 
     def __init__(self, number: int) -> None:
@@ -49,7 +49,7 @@ def main() -> int:
     console = Console(soft_wrap=False)
     try:
         return run_demo(ROOT, port=arguments.port, once=arguments.once, console=console)
-    except Stopped as stopped:
+    except Interrupted as stopped:
         # Ctrl-C is how a person ends what stays up; anything else is told to who started us.
         return 0 if stopped.number == signal.SIGINT and not arguments.once else 128 + stopped.number
     except (LocalAirflowError, RetrainingError) as error:
@@ -61,7 +61,7 @@ def _stop(number: int, _frame: FrameType | None) -> None:
     """End in an orderly way, once: a second Ctrl-C must not leave half of Airflow behind."""
     for other in ENDING_SIGNALS:
         signal.signal(other, signal.SIG_IGN)
-    raise Stopped(number)
+    raise Interrupted(number)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ MAX_BODY_BYTES = 1_000_000
 
 
 @dataclass(frozen=True)
-class Answer:
+class Reply:
     """How to answer one request."""
 
     status: int = 200
@@ -44,10 +44,10 @@ class Answer:
         return self.status == 200
 
 
-OK = Answer()
-TOO_MANY = Answer(429, "rate_limited", {"Retry-After": "1"})
-BROKEN = Answer(500, "server_error")
-REVOKED = Answer(404, "no_service")
+OK = Reply()
+TOO_MANY = Reply(429, "rate_limited", {"Retry-After": "1"})
+BROKEN = Reply(500, "server_error")
+REVOKED = Reply(404, "no_service")
 
 
 class SlackReceiver:
@@ -73,7 +73,7 @@ class SlackReceiver:
         self.port = port
         self._host = host
         self._on_message = on_message
-        self._script: deque[Answer] = deque()
+        self._script: deque[Reply] = deque()
         self._default = OK
         self._changed = threading.Condition()
         self._messages: list[dict[str, Any]] = []
@@ -132,12 +132,12 @@ class SlackReceiver:
             self._server.server_close()
             self._server = None
 
-    def answer_next(self, *answers: Answer) -> None:
+    def answer_next(self, *answers: Reply) -> None:
         """Answer the next requests with these, one each, before the usual answer."""
         with self._changed:
             self._script.extend(answers)
 
-    def answer_always(self, answer: Answer) -> None:
+    def answer_always(self, answer: Reply) -> None:
         """Answer every request that no `answer_next` is left for with this."""
         with self._changed:
             self._script.clear()

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from include.orchestration.runtime.connections import Answer, query_backends
+from include.orchestration.runtime.connections import BackendAnswer, query_backends
 from include.orchestration.runtime.store import STORE_CONNECTION, store_address
 from include.orchestration.runtime.weak_secrets import weak_fields
 from include.retraining.config.batch_compute import BatchCompute
@@ -37,7 +37,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
 }
 
 
-class Need(NamedTuple):
+class RequiredConnection(NamedTuple):
     """A connection that something cannot do without."""
 
     conn_id: str
@@ -47,37 +47,43 @@ class Need(NamedTuple):
     """The file and the field that name it."""
 
 
-def needs(folder: Path = MODELS_FOLDER) -> dict[str, list[Need]]:
+def needs(folder: Path = MODELS_FOLDER) -> dict[str, list[RequiredConnection]]:
     """Return what the models in ``folder`` need, by connection.
 
     Raises:
         ConfigError: when a model's YAML cannot be read.
     """
-    found: dict[str, list[Need]] = {}
+    found: dict[str, list[RequiredConnection]] = {}
     for need in _all_needs(folder):
         found.setdefault(need.conn_id, []).append(need)
     return found
 
 
-def _all_needs(folder: Path) -> Iterator[Need]:
-    yield Need(STORE_CONNECTION, "store", EVERY_MODEL)
-    yield Need(DEFAULT_CONNECTION, "slackwebhook", f"{EVERY_MODEL}, when its own fails")
+def _all_needs(folder: Path) -> Iterator[RequiredConnection]:
+    yield RequiredConnection(STORE_CONNECTION, "store", EVERY_MODEL)
+    yield RequiredConnection(
+        DEFAULT_CONNECTION, "slackwebhook", f"{EVERY_MODEL}, when its own fails"
+    )
     for name in model_names(folder):
         yield from _needs_of(load_model(name, folder), folder / f"{name}.yaml")
 
 
-def _needs_of(config: ModelConfig, file: Path) -> Iterator[Need]:
+def _needs_of(config: ModelConfig, file: Path) -> Iterator[RequiredConnection]:
     where = f"include/models/{file.name}"
-    yield Need(config.alerts.connection, "slackwebhook", f"{where}: alerts.connection")
+    yield RequiredConnection(
+        config.alerts.connection, "slackwebhook", f"{where}: alerts.connection"
+    )
     for kind, conn_id in config.alerts.by_kind.items():
-        yield Need(conn_id, "slackwebhook", f"{where}: alerts.by_kind.{kind.value}")
+        yield RequiredConnection(conn_id, "slackwebhook", f"{where}: alerts.by_kind.{kind.value}")
     for step, compute in config.compute:
         if isinstance(compute, BatchCompute | KubernetesCompute):
             kind_of = "aws" if isinstance(compute, BatchCompute) else "kubernetes"
-            yield Need(compute.connection, kind_of, f"{where}: compute.{step}.connection")
+            yield RequiredConnection(
+                compute.connection, kind_of, f"{where}: compute.{step}.connection"
+            )
 
 
-def problems(needed: list[Need], folder: Path = MODELS_FOLDER) -> list[str]:
+def problems(needed: list[RequiredConnection], folder: Path = MODELS_FOLDER) -> list[str]:
     """Return what is wrong with a connection that is needed; nothing when it is as it must be."""
     conn_id, kind, _ = needed[0]
     answers = query_backends(conn_id)
@@ -145,7 +151,7 @@ def _unreachable(uri: str, folder: Path) -> list[str]:
     return [problem]
 
 
-def how_to_make(need: Need, answers: list[Answer]) -> str:
+def how_to_make(need: RequiredConnection, answers: list[BackendAnswer]) -> str:
     """Return the command or setting that makes a connection in the backend that is asked first."""
     value = json.dumps(EXAMPLES[need.kind])
     first = answers[0]

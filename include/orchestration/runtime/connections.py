@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from airflow.sdk import Connection
 
 
-class Answer(NamedTuple):
+class BackendAnswer(NamedTuple):
     """What one backend said."""
 
     backend: Any
@@ -36,7 +36,7 @@ _PLACES = {
 }
 
 
-def query_backends(conn_id: str) -> list[Answer]:
+def query_backends(conn_id: str) -> list[BackendAnswer]:
     """Ask every backend that this process has, in Airflow's order."""
     # The list that Connection.get goes through; there is no public way to it.
     from airflow.sdk.execution_time.supervisor import ensure_secrets_backend_loaded
@@ -54,11 +54,11 @@ def why_missing(conn_id: str) -> str | None:
     return "; ".join([*failed, *([f"it is not in {looked}"] if looked else [])])
 
 
-def _query(backend: Any, conn_id: str) -> Answer:
+def _query(backend: Any, conn_id: str) -> BackendAnswer:
     try:
-        return Answer(backend, backend.get_connection(conn_id=conn_id), None)
+        return BackendAnswer(backend, backend.get_connection(conn_id=conn_id), None)
     except Exception as error:  # noqa: BLE001 a backend may raise anything, and each is its answer
-        return Answer(backend, None, _said_by(error))
+        return BackendAnswer(backend, None, _said_by(error))
 
 
 def _said_by(error: Exception) -> str:

@@ -65,7 +65,7 @@ def test_always(receiver: SlackReceiver) -> None:
 
 def test_hang(receiver: SlackReceiver) -> None:
     """A hanging answer outlasts a sender's patience."""
-    receiver.answer_next(slack_receiver.Answer(hang_seconds=0.5))
+    receiver.answer_next(slack_receiver.Reply(hang_seconds=0.5))
     with pytest.raises(httpx.ReadTimeout):
         send(receiver, "x", timeout=0.1)
 

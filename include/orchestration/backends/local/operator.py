@@ -166,10 +166,12 @@ def follow(
 
 def job_environment(address: StoreAddress, compute: LocalCompute) -> dict[str, str]:
     """Return the whole environment of a job: what it needs, and no secret but the store's."""
+    from include.retraining.store.object_store import OPTIONS_VARIABLE, URI_VARIABLE
+
     environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     return environment | {
         **thread_limits(compute),
         "PYTHONUNBUFFERED": "1",
-        "RETRAINING_STORE": address.uri,
-        "RETRAINING_STORE_OPTIONS": json.dumps(address.options),
+        URI_VARIABLE: address.uri,
+        OPTIONS_VARIABLE: json.dumps(address.options),
     }
