@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from include.retraining.alerts.notice import Links, Notice, NoticeKind, alert, serving_now
 from include.retraining.decisions.evidence import Evidence
 from include.retraining.exceptions import ArtifactError, EvidenceError
-from include.retraining.formatting.markdown import NOTHING, code, escaped, table
+from include.retraining.formatting.markdown import NOTHING, code, table
 from include.retraining.gate.tables import (
     gates_table,
     opponent_lines,
@@ -18,6 +19,7 @@ from include.retraining.gate.tables import (
     slices_table,
     split_words,
 )
+from include.retraining.model_card.template import Markdown, render_markdown
 from include.retraining.registry.entry import PromotionEntry
 from include.retraining.registry.promotion_log import PromotionLog
 from include.retraining.registry.versions import VersionManifest, find_version, read_version
@@ -26,6 +28,7 @@ from include.retraining.runs.reference import RunRef
 from include.retraining.store.object_store import Store
 
 EVENT = "approval"
+TEMPLATE = Path(__file__).with_name("approval_request.md.jinja")
 
 
 @dataclass(frozen=True)
@@ -56,39 +59,28 @@ class Question:
                 commit, as an Airflow bundle gives it; None when there is none.
         """
         report, verdict = self.evidence.report, self.evidence.verdict
-        sections = {
-            "": self._head(),
-            "Gates": gates_table(verdict),
-            "Scores": "\n\n".join([
-                f"On the same {report.holdout.rows:,} rows of the holdout.",
-                scores_table(report),
-                *opponent_lines(report),
-            ]),
-            "Slices": slices_table(report),
-            "Data": self._data(),
-            "Code": self._code(view_url),
-        }
-        parts = [
-            f"### {name}\n\n{text}" if name else text for name, text in sections.items() if text
-        ]
-        return "\n\n".join(parts) + "\n"
+        new = self.evidence.manifest.code.git_sha
+        old = None if self.champion is None else self.champion.code.git_sha
+        return render_markdown(
+            TEMPLATE,
+            verdict=verdict,
+            report=report,
+            serving_now=self.serving_now,
+            expires_at=self.expires_at,
+            is_held=self.serving is not None and self.serving.is_held,
+            gates=Markdown(gates_table(verdict)),
+            scores=Markdown(scores_table(report)),
+            opponents=[Markdown(line) for line in opponent_lines(report)],
+            slices=Markdown(slices_table(report)),
+            data=self._data(),
+            split=Markdown(split_words(self.challenger.split)),
+            has_champion=self.champion is not None,
+            commits={"Challenger": _commit(new), "Champion": _commit(old)},
+            is_same_code=_is_same_code(self),
+            comparison=compare_url(view_url, old, new),
+        )
 
-    def _head(self) -> str:
-        now = f"Serving now: {escaped(self.serving_now)}."
-        until = f"{self.expires_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-        lines = [
-            f"**{escaped(self.evidence.verdict.headline)}**",
-            now,
-            f"Answer by **{until}**, or the version does not serve. An approval needs a note.",
-        ]
-        if self.serving is not None and self.serving.is_held:
-            lines.append(
-                "**Automatic promotion is on hold** since a rollback: an approval promotes "
-                "nothing. Release the hold and trigger the DAG, and you are asked anew."
-            )
-        return "\n\n".join(lines)
-
-    def _data(self) -> str:
+    def _data(self) -> Markdown:
         contenders = {"Challenger": self.challenger, "Champion": self.champion}
         rows = [
             [
@@ -102,19 +94,7 @@ class Question:
             if version is not None
         ]
         columns = ("Version", "Data of", "Rows to train on", "Trained on rows up to", "Files")
-        return f"{table(columns, rows)}\n\n{split_words(self.challenger.split)}"
-
-    def _code(self, view_url: str | None) -> str:
-        new = self.evidence.manifest.code.git_sha
-        if self.champion is None:
-            return f"Commit {_commit(new)}. There is no champion's code to compare with."
-        old = self.champion.code.git_sha
-        text = (
-            f"Challenger: commit {_commit(new)}. Champion: commit {_commit(old)}. The code that "
-            f"trains is {'the same' if _is_same_code(self) else '**not the same**'}."
-        )
-        link = compare_url(view_url, old, new)
-        return f"{text} [See what changed]({link})." if link else text
+        return Markdown(table(columns, rows))
 
 
 def ask(store: Store, run: RunRef, evidence: Evidence, *, expires_at: datetime) -> Question:
@@ -219,10 +199,10 @@ def _more(version: VersionManifest) -> str:
     return f" and {more:,} more" if more > 0 else ""
 
 
-def _commit(sha: str | None) -> str:
+def _commit(sha: str | None) -> Markdown:
     """Return a commit, shortened, with all that is said of it behind its digits."""
     if not sha:
-        return "unknown"
+        return Markdown("unknown")
     digits, mark, rest = sha.partition("-")
     words = " (with changes that are in no commit)" if rest == "dirty" else ""
-    return f"{code(digits[:12] + mark + rest)}{words}"
+    return Markdown(f"{code(digits[:12] + mark + rest)}{words}")

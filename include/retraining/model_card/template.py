@@ -8,6 +8,7 @@ a table or a name between backticks, is shown as it is.
 from __future__ import annotations
 
 import re
+from datetime import UTC
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ def _environment(folder: Path) -> Environment:
         "thousands": lambda count: f"{count:,}",
         "three_digits": lambda value: number(value, 3),
         "literal": Markdown,
-        "utc": lambda moment: f"{moment:%Y-%m-%d %H:%M} UTC",
+        "utc": lambda moment: f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
     }
     return made
 

@@ -172,6 +172,7 @@ REACHED_BY_NEITHER = [
     "rollback/plan.py",
     "model_card/render.py",
     "model_card/card.md.jinja",
+    "alerts/approval_request.md.jinja",
     "maintenance/gc.py",
     "steps/plan.py",
     "steps/close_run.py",
