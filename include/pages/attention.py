@@ -9,6 +9,7 @@ from enum import IntEnum
 from include.pages.airflow_state import DagSummary
 from include.retraining.alerts.decision_notice import kind_of
 from include.retraining.config.notice_kind import NoticeKind
+from include.retraining.formatting.text import in_words
 from include.retraining.history.overview import ModelSummary
 
 
@@ -82,7 +83,7 @@ def _of_store(seen: ModelSummary) -> Iterator[Need]:
         words = f"the last run: {newest.outcome.value.replace('_', ' ')}"
         yield Need(Urgency.BROKEN, words, "broken")
     for condition, raised in seen.raised.items():
-        words = _CONDITIONS.get(condition, condition.replace("_", " "))
+        words = _CONDITIONS.get(condition, in_words(condition))
         yield Need(Urgency.ALARM, f"{words}, since {raised.since:%d %b %H:%M} UTC", condition)
     if seen.hold is not None:
         yield Need(Urgency.HELD, "on hold: no run promotes", "rolled_back")

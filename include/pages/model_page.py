@@ -22,6 +22,7 @@ from include.retraining.config.model import ModelConfig
 from include.retraining.decisions.record import DecisionRecord
 from include.retraining.exceptions import RetrainingError
 from include.retraining.formatting.numbers import metric_name, number
+from include.retraining.formatting.times import utc_minute
 from include.retraining.history.overview import (
     Unreadable,
     recent_decisions,
@@ -136,7 +137,7 @@ def _chart(found: Sequence[Point], metric: str, root: str) -> Markup:
             Mark(
                 place,
                 value,
-                f"{field} {number(value)}, run of {point.record.run_after:%Y-%m-%d %H:%M} UTC: "
+                f"{field} {number(value)}, run of {utc_minute(point.record.run_after)}: "
                 f"{point.record.outcome.value.replace('_', ' ')}",
                 lower=point.lower if has_interval else None,
                 upper=point.upper if has_interval else None,

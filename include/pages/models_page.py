@@ -20,6 +20,7 @@ from include.retraining.config.deadline import TimeOfDay, parse_deadline
 from include.retraining.config.model import ModelConfig
 from include.retraining.exceptions import EvidenceError
 from include.retraining.formatting.numbers import metric_name, metric_value, number
+from include.retraining.formatting.text import default_title
 from include.retraining.history.overview import ModelSummary, sentence_of, summarize_models
 from include.retraining.history.savings import Saved
 from include.retraining.registry.entry import PromotionEntry
@@ -125,7 +126,7 @@ def row(seen: ModelSummary, dag: DagSummary, unsent: int, now: datetime) -> Row:
 def title_of(seen: ModelSummary, config: ModelConfig | None) -> str:
     """Return what people call a model."""
     told = (config and config.title) or (seen.newest and seen.newest.title)
-    return told or seen.model.replace("_", " ").capitalize()
+    return told or default_title(seen.model)
 
 
 def metric_words(entry: PromotionEntry | None) -> str:

@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 from include.pages import urls
 from include.retraining.decisions.phrases import decision_sentence
 from include.retraining.formatting.numbers import metric_name, metric_value, number, signed
+from include.retraining.formatting.text import in_words
 from include.retraining.store.redaction import redact
 
 HERE = Path(__file__).parent
@@ -101,7 +102,7 @@ def plain(value: float | None, digits: int = 4) -> str:
 
 def words(name: object) -> str:
     """Return a code word in words: `cannot_judge` is `cannot judge`."""
-    return str(getattr(name, "value", name)).replace("_", " ")
+    return in_words(str(getattr(name, "value", name)))
 
 
 def size(value: float | None) -> str:

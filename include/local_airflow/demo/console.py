@@ -17,6 +17,7 @@ from rich.text import Text
 from include.local_airflow.demo.follow import FollowedRun
 from include.retraining.decisions.record import DecisionRecord
 from include.retraining.formatting.numbers import metric_name, metric_value, number
+from include.retraining.formatting.text import in_words
 from include.retraining.store.layout import RunPaths
 
 STATE_STYLES = {
@@ -110,7 +111,7 @@ def _gates(record: DecisionRecord) -> Table:
     assert record.verdict is not None  # noqa: S101 the caller looked
     table = Table("gate", "answer", "why", box=None, pad_edge=False)
     for gate in record.verdict.gates:
-        answer = Text(gate.answer.replace("_", " "), ANSWER_STYLES.get(gate.answer, ""))
+        answer = Text(in_words(gate.answer), ANSWER_STYLES.get(gate.answer, ""))
         table.add_row(gate.gate, answer, Text(gate.reason))
     return table
 

@@ -13,6 +13,7 @@ from typing import Any
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from include.retraining.exceptions import RetrainingError
+from include.retraining.formatting.text import truncate
 from include.retraining.runs.foreign_errors import withheld
 
 log = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ def explained(exception: Any) -> tuple[str, str]:
     cause = cause_of(exception)
     if isinstance(cause, RetrainingError):
         return cause.kind, str(cause)
-    text = " ".join(str(exception).split())[:500]
+    text = truncate(str(exception), 500)
     if isinstance(exception, AirflowFailException):
         return "error", text
     if isinstance(exception, AirflowException):  # Airflow's own words, which know of no row

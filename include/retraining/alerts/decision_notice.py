@@ -12,6 +12,7 @@ from include.retraining.decisions.record import (
     DecisionRecord,
     Outcome,
 )
+from include.retraining.formatting.text import default_title, in_words
 
 
 class _Text(NamedTuple):
@@ -246,7 +247,7 @@ def notice_for(record: DecisionRecord, links: Links) -> Notice | None:
 
 def card_notice(record: DecisionRecord, links: Links, problem: str) -> Notice:
     """Return the message that a decision stands and that its model card could not be made."""
-    decided = record.outcome.value.replace("_", " ")
+    decided = in_words(record.outcome.value)
     headline = f"the model card could not be made ({decided} run)"
     step = "The decision stands. Clear `publish_card` to make the card again."
     return _about(
@@ -275,7 +276,7 @@ def _about(
         event=event,
         kind=kind,
         key=notice_key(record, event),
-        title=record.title or record.model.replace("_", " ").capitalize(),
+        title=record.title or default_title(record.model),
         model=record.model,
         headline=headline,
         why=why,

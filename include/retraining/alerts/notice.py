@@ -16,6 +16,7 @@ from include.retraining.alerts.blocks import HEADER_LENGTH, Layout, escaped
 from include.retraining.config.notice_kind import NoticeKind
 from include.retraining.documents import Document
 from include.retraining.formatting.text import truncate, visible
+from include.retraining.formatting.times import utc_minute
 from include.retraining.registry.entry import PromotionEntry
 from include.retraining.registry.promotion_log import PromotionLog, serving_of
 from include.retraining.runs.manifest import Serving
@@ -135,7 +136,7 @@ def alert(
         headline=_shown(headline),
         facts={name: _shown(text) for name, text in facts.items() if text},
         places=_places(links, runbook),
-        mark=f"event {key}, {now:%Y-%m-%d %H:%M} UTC",
+        mark=f"event {key}, {utc_minute(now)}",
     )
     return Notice(
         key=key,
@@ -185,5 +186,5 @@ def serving_words(serving: Serving | None, since: datetime | None) -> str:
     """Say what serves, and since when."""
     if serving is None:
         return "nothing yet"
-    when = f", since {since.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if since else ""
+    when = f", since {utc_minute(since)}" if since else ""
     return f"version {serving.version} (generation {serving.generation}){when}"

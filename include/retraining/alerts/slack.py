@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from include.retraining.alerts.notice import Notice
 from include.retraining.exceptions import NotSent
+from include.retraining.formatting.text import truncate
 from include.retraining.store.redaction import redact
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def _post(client: WebhookClient, body: dict[str, Any], end: float) -> None:
         answer = _within(end, lambda: client.send_dict({"text": body["text"], **NO_PREVIEWS}))
     if answer.status_code == 200:
         return
-    said = redact(" ".join(str(answer.body).split())[:200])
+    said = truncate(redact(str(answer.body)), 200)
     raise NotSent(
         f"Slack answered {answer.status_code}: {said}",
         retry_after_seconds=_retry_after(answer.status_code, answer.headers),
@@ -118,7 +119,7 @@ def _within(end: float, post: Callable[[], WebhookResponse]) -> WebhookResponse:
         return answers[0]
     if problems:
         problem = problems[0]
-        text = " ".join(redact(str(problem)).split())[:200]
+        text = truncate(redact(str(problem)), 200)
         raise NotSent(f"{type(problem).__name__}: {text}") from None
     raise NotSent("Slack did not answer in time; nobody knows whether the message arrived")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from include.retraining.cli.config_diff import Change, ModelDiff
 from include.retraining.exceptions import RetrainingError
 from include.retraining.formatting.markdown import NOTHING, code, escaped, table
-from include.retraining.formatting.text import truncate
+from include.retraining.formatting.text import in_words, truncate
 from include.retraining.maintenance.replay import Replayed, replay
 from include.retraining.store.marker import open_store
 from include.retraining.store.redaction import redact
@@ -114,7 +114,7 @@ def _replayed(found: Sequence[Replayed]) -> Iterator[str]:
 
 def _flip(item: Replayed) -> tuple[str, ...]:
     answers = (item.before.value, item.after.value)
-    words = (escaped(answer.replace("_", " ")) for answer in answers)
+    words = (escaped(in_words(answer)) for answer in answers)
     return (
         item.run_after.isoformat(timespec="minutes"),
         code(item.run),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from include.retraining.formatting.numbers import number
 from include.retraining.formatting.text import truncate
+from include.retraining.formatting.times import utc_minute
 from include.retraining.store.redaction import redact
 
 if TYPE_CHECKING:
@@ -225,4 +226,4 @@ def _number(value: float | None) -> str:
 
 
 def _time(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    return utc_minute(moment)

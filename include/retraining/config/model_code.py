@@ -17,6 +17,7 @@ from typing import Any
 from include.retraining.config.model import ModelConfig, TimeSplit
 from include.retraining.config.model_sources import model_file
 from include.retraining.exceptions import ConfigError
+from include.retraining.formatting.text import truncate
 from include.retraining.plain_files import SAFE_PATH, plain_files
 
 
@@ -43,7 +44,7 @@ def load_model_code(config: ModelConfig) -> ModelCode:
     try:
         module = importlib.import_module(f"include.models.{config.name}")
     except Exception as error:
-        text = " ".join(str(error).split())[:300]
+        text = truncate(str(error), 300)
         raise ConfigError(f"{where}: cannot be imported: {type(error).__name__}: {text}") from error
     problems = list(_problems(module, config))
     if problems:

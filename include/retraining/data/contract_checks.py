@@ -21,6 +21,7 @@ from pandas.api.extensions import ExtensionDtype
 
 from include.retraining.data.arrays import RowMask
 from include.retraining.exceptions import ConfigError
+from include.retraining.formatting.text import truncate
 from include.retraining.runs.foreign_errors import IN_THE_LOG, kind_and_place
 
 BLOCK_CELLS = 1_000_000
@@ -94,7 +95,7 @@ def broken_frame_checks(frame: pd.DataFrame, checks: Sequence[pa.Check]) -> Iter
 def check_name(check: pa.Check) -> str:
     """Return the rule of a check; its numbers come from the contract, never from the data."""
     text = getattr(check, "error", None) or getattr(check, "name", None) or str(check)
-    return " ".join(str(text).split())[:120]
+    return truncate(str(text), 120)
 
 
 def blocks(

@@ -24,6 +24,7 @@ from include.retraining.data.parquet_file import open_parquet, read_columns
 from include.retraining.data.producer_manifest import is_csv_name
 from include.retraining.data.reading import Reading
 from include.retraining.exceptions import ConfigError, DataChanged, DataRejected, MissingObject
+from include.retraining.formatting.text import truncate
 from include.retraining.runs.manifest import Delivery, PinnedFile
 from include.retraining.store.object_store import Store
 
@@ -172,4 +173,4 @@ def _known(columns: set[str], reading: Reading) -> str:
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
+    return truncate(str(error), 200)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from include.retraining.decisions.record import DecisionRecord, Outcome
+from include.retraining.formatting.times import utc_minute
 
 HAPPENED: dict[Outcome, str] = {
     Outcome.PROMOTED: "a new version serves",
@@ -31,13 +30,8 @@ def decision_sentence(record: DecisionRecord, *, with_reason: bool = True) -> st
         record: the decision.
         with_reason: False where the reason was said already.
     """
-    of = f"by the run of {time_words(record.run_after)}"
+    of = f"by the run of {utc_minute(record.run_after)}"
     said = f"{record.model} was updated {of}"
     if record.outcome is not Outcome.PROMOTED:
         said = f"{record.model} was not updated {of}, {HAPPENED[record.outcome]}"
     return f"{said}: {record.reason.rstrip('. ')}" if with_reason else said
-
-
-def time_words(moment: datetime) -> str:
-    """Return a time to the minute, in UTC."""
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

@@ -31,3 +31,13 @@ def truncate(text: str, length: int) -> str:
     """Return ``text`` on one line that can be seen, cut to ``length`` characters."""
     line = " ".join(visible(text).split())
     return line if len(line) <= length else line[: length - 1].rstrip() + "…"
+
+
+def in_words(name: str) -> str:
+    """Return an identifier as words: `cannot_judge` is `cannot judge`."""
+    return name.replace("_", " ")
+
+
+def default_title(model: str) -> str:
+    """Return what to call a model whose own title is not known: `Loan approval`."""
+    return in_words(model).capitalize()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from include.retraining.data.split_record import SplitUsed
 from include.retraining.formatting.markdown import NOTHING, code, escaped, table
 from include.retraining.formatting.numbers import metric_name, metric_value, number, signed
+from include.retraining.formatting.text import in_words
 from include.retraining.gate.identity import OPPONENTS
 from include.retraining.gate.report import EvaluationReport, Opponent, Scores
 from include.retraining.gate.tries import level_words, ordinal
@@ -20,7 +21,7 @@ def plain(value: float | None, digits: int = 3) -> str:
 
 def answer_words(answer: Answer) -> str:
     """Return a gate's answer in words."""
-    return answer.value.replace("_", " ")
+    return in_words(answer.value)
 
 
 def gates_table(verdict: Verdict) -> str:

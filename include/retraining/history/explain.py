@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, date
 
-from include.retraining.decisions.phrases import decision_sentence, time_words
+from include.retraining.decisions.phrases import decision_sentence
 from include.retraining.decisions.record import DecisionRecord, Outcome
 from include.retraining.decisions.records import decisions
 from include.retraining.exceptions import NotFound
+from include.retraining.formatting.times import utc_minute
 from include.retraining.registry.entry import PromotionEntry, PromotionKind
 from include.retraining.registry.promotion_log import PromotionLog
 from include.retraining.store.object_store import Store
@@ -54,7 +55,7 @@ def _held(hold: PromotionEntry) -> str:
     reason = hold.reason.rstrip(". ")
     return (
         f"{hold.model} is on hold: {hold.actor} rolled it back to version {hold.version} at "
-        f"{time_words(hold.created_at)} ({reason}), and no run promotes until that is released "
+        f"{utc_minute(hold.created_at)} ({reason}), and no run promotes until that is released "
         f"with `release_model` in Airflow or `release {hold.model} --reason …`. "
     )
 
@@ -70,5 +71,5 @@ def _serving(log: PromotionLog) -> str:
         how = f", by {kind} of {promotion.actor}"
     return (
         f"version {champion.version} (generation {champion.generation}) serves since "
-        f"{time_words(promotion.created_at)}{how}"
+        f"{utc_minute(promotion.created_at)}{how}"
     )

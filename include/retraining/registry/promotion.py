@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from include.retraining.documents import sha256_of
 from include.retraining.exceptions import Held, RegistryError, Superseded
+from include.retraining.formatting.times import utc_minute
 from include.retraining.gate.report import EvaluationReport
 from include.retraining.gate.verdict import Verdict
 from include.retraining.registry import versions
@@ -295,7 +296,7 @@ class Registry:
         if hold is not None:
             raise Held(
                 f"automatic promotion is on hold: {hold.actor} rolled back to version "
-                f"{hold.version} at {hold.created_at:%Y-%m-%d %H:%M} UTC ({hold.reason}); release "
+                f"{hold.version} at {utc_minute(hold.created_at)} ({hold.reason}); release "
                 f"it with a reason: trigger `release_model` in the UI, or `release {self.model} "
                 f"--reason …`"
             )

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from include.retraining.documents import Document
 from include.retraining.exceptions import NotFound, RegistryError, Superseded
+from include.retraining.formatting.times import utc_minute
 from include.retraining.registry.entry import PromotionEntry, PromotionKind
 from include.retraining.registry.promotion_log import PromotionLog, serving_of
 from include.retraining.runs.manifest import Serving
@@ -73,7 +74,7 @@ def plan_rollback(
         raise RegistryError(f"{model}: nothing serves yet, so there is nothing to roll back")
     serves = (
         f"{model}: version {champion.version} serves as generation {champion.generation} "
-        f"({champion.kind.value} by {champion.actor}, {champion.created_at:%Y-%m-%d %H:%M} UTC)"
+        f"({champion.kind.value} by {champion.actor}, {utc_minute(champion.created_at)})"
     )
     if seen is not None and champion.generation != seen:
         raise Superseded(f"{serves}, and you saw generation {seen}: look again before trying again")

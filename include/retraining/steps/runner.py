@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from include.retraining.config.step_names import JobStep
 from include.retraining.exceptions import EvidenceError, RetrainingError
+from include.retraining.formatting.text import truncate
 from include.retraining.gate.verdict import Verdict
 from include.retraining.runs.claims import JobClaims
 from include.retraining.runs.code import check_same_code
@@ -119,7 +120,7 @@ def _newest_verdict(store: Store, paths: RunPaths) -> Verdict:
 def _log_cause(step: JobStep, error: RetrainingError) -> None:
     """Log a library's message in the task's log, where the error's own text omits it."""
     cause = error.__cause__
-    text = " ".join(str(cause).split())[:1000]
+    text = truncate(str(cause), 1000)
     if cause is not None and not isinstance(cause, RetrainingError) and text not in str(error):
         sys.stderr.write(f"{step}: because of {type(cause).__name__}: {redact(text)}\n")
 

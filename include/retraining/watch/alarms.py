@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from include.retraining.alerts.notice import Links, Notice, NoticeKind, alert
 from include.retraining.decisions.alarm_state import AlarmState, RaisedAlarm, read_alarm_state
+from include.retraining.formatting.times import utc_minute
 from include.retraining.store.layout import watch_key
 from include.retraining.store.object_store import Store
 
@@ -122,7 +123,7 @@ def _over(place: str, condition: str, raised: RaisedAlarm, links: Links) -> Noti
         title=raised.title,
         model=raised.model,
         headline=raised.over,
-        why=f"It was raised at {raised.since.astimezone(UTC):%Y-%m-%d %H:%M} UTC.",
+        why=f"It was raised at {utc_minute(raised.since)}.",
         step="Nothing to do.",
         owner=None,
         serving=None,

@@ -10,6 +10,8 @@ from include.retraining.alerts.notice import Links
 from include.retraining.config.deadline import TimeOfDay, parse_deadline
 from include.retraining.config.model import ModelConfig
 from include.retraining.decisions.record import DecisionRecord
+from include.retraining.formatting.text import default_title
+from include.retraining.formatting.times import utc_minute
 from include.retraining.registry.entry import PromotionEntry
 from include.retraining.watch.alarms import NOWHERE, Alarm
 
@@ -103,7 +105,7 @@ def wrong_configuration(model: str, why: str, links: Links, *, serving: str) -> 
     more = f" (and {len(others)} more)" if others else ""
     return Alarm(
         condition=CONFIGURATION,
-        title=model.replace("_", " ").capitalize(),
+        title=default_title(model),
         headline="it is not retrained any more: its configuration is wrong",
         why=f"{first}{more}",
         step=f"Run `python -m include.retraining validate-config {model}` and fix what it names, "
@@ -225,4 +227,4 @@ def _run_words(seen: ModelObservation) -> str:
 
 
 def _times(times: tuple[datetime, ...]) -> str:
-    return ", ".join(f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC" for time in times)
+    return ", ".join(utc_minute(time) for time in times)

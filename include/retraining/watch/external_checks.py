@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from include.retraining.alerts.outbox import waiting
 from include.retraining.exceptions import AirflowUnreachable, EvidenceError, RetrainingError
+from include.retraining.formatting.times import utc_minute
 from include.retraining.store.object_store import Store
 from include.retraining.watch.airflow_api import AirflowApi, Waiting
 from include.retraining.watch.alarms import Alarm
@@ -79,7 +80,7 @@ def stuck(airflow: AirflowApi) -> Iterator[Alarm]:
             title="Airflow",
             headline=f"{len(stuck)} run(s) or task(s) stay in the queue",
             why=f"{first.dag_id}: {first.what} is queued since "
-            f"{first.since.astimezone(UTC):%Y-%m-%d %H:%M} UTC, with nothing before it.",
+            f"{utc_minute(first.since)}, with nothing before it.",
             step="See whether the executor and its workers run.",
             over="nothing stays in the queue any more",
             runbook="stuck_in_queue",
@@ -113,7 +114,7 @@ def _why_silent(store: Store) -> str | None:
             f"Its last heartbeat claims to be of {mark.at.astimezone(UTC):%Y-%m-%d}, in the future."
         )
     if mark.at < datetime.now(UTC) - SILENT:
-        return f"Its last heartbeat is of {mark.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC."
+        return f"Its last heartbeat is of {utc_minute(mark.at)}."
     if mark.failed:
         return f"At its last check {', '.join(mark.failed)} failed."
     return None
@@ -138,7 +139,7 @@ def unsent(store: Store) -> Iterator[Alarm]:
             condition="notices_wait",
             title="Alerts",
             headline=f"{len(old)} message(s) wait to be sent",
-            why=f"The oldest, {first.key}, since {first.created_at:%Y-%m-%d %H:%M} UTC.",
+            why=f"The oldest, {first.key}, since {utc_minute(first.created_at)}.",
             step="See why: `resend_notices` in `watch_models` logs what Slack answered.",
             over="no message waits any more",
             runbook="outbox",
