@@ -1,6 +1,6 @@
 """A trigger that waits for a job on AWS Batch and shows its log meanwhile.
 
-It only notices: the operator in the worker looks at the job again and judges.
+It only notices: the operator in the worker reads the job again and judges.
 
 Light at import: Airflow loads every plugin in each of its processes, tasks included.
 """
@@ -29,7 +29,7 @@ def waiting_since(job: dict[str, Any]) -> float | None:
     """Return since when a job waits for a machine (Unix time), None when it has one.
 
     Args:
-        job: what DescribeJobs says of it. Every attempt waits anew.
+        job: its DescribeJobs entry. Every attempt waits again.
     """
     if job["status"] not in WAITING:
         return None
@@ -87,7 +87,7 @@ class BatchJobTrigger(BaseTrigger):
     """
 
     last_lines_seconds = 5.0
-    """How long after a failure to look at the log once more: the log driver of a host sends every
+    """How long after a failure to read the log once more: the log driver of a host sends every
     five seconds, and the last lines say why."""
 
     def __init__(
@@ -103,10 +103,10 @@ class BatchJobTrigger(BaseTrigger):
 
         Args:
             job_id: Batch's id of the job.
-            connection: the Airflow connection that may look at it and end it.
-            poll_seconds: seconds between two looks.
+            connection: the Airflow connection that may read it and end it.
+            poll_seconds: seconds between two checks.
             runnable_seconds: how long the job may wait for a machine.
-            result: address of the object whose appearance ends the wait while the job goes on;
+            result: address of the object whose appearance ends the wait while the job runs on;
                 None, or an address that is neither file:// nor s3://: only the job's end does.
         """
         super().__init__()
@@ -134,23 +134,23 @@ class BatchJobTrigger(BaseTrigger):
         return f"{type(self).__module__}.{type(self).__qualname__}", fields
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Look again and again; an outage of AWS must not end the wait."""
+        """Poll; an outage of AWS must not end the wait."""
         payload: dict[str, str] | None = None
         log = _JobLog(self)
         while payload is None:
             try:
                 async with AwsClients(self.connection) as clients:
                     payload = await self._watch(clients, log)
-            except Exception as error:  # noqa: BLE001 whatever it was, the job goes on
+            except Exception as error:  # noqa: BLE001 the job runs on after any error
                 if (reason := batch_refusal(error)) is not None:
                     payload = {"status": "refused", "reason": reason}
                 else:
-                    self._log_line(f"cannot look at the job now, trying again: {first_line(error)}")
+                    self._log_line(f"cannot read the job now, trying again: {first_line(error)}")
                     await asyncio.sleep(self.poll_seconds)
         yield TriggerEvent(payload)
 
     async def on_kill(self) -> None:
-        """End the job: a person marked the deferred task failed or successful, or cleared it.
+        """End the job: someone marked the deferred task failed or successful, or cleared it.
 
         Airflow 3.3.2 calls this whenever a trigger that runs here is no longer assigned to this
         triggerer (`TriggerRunnerSupervisor.update_triggers`). That is also so when another
@@ -165,7 +165,7 @@ class BatchJobTrigger(BaseTrigger):
         self.log.info("job %s was ended: %s", self.job_id, KILL_REASON)
 
     async def _watch(self, clients: AwsClients, log: _JobLog) -> dict[str, str]:
-        """Look until there is something to say."""
+        """Poll until there is something to report."""
         batch = await clients.batch()
         while True:
             found = (await batch.describe_jobs(jobs=[self.job_id]))["jobs"]
@@ -190,18 +190,18 @@ class BatchJobTrigger(BaseTrigger):
         try:
             return await object_is_there(self.result or "", clients)
         except Exception as error:  # noqa: BLE001 the job's end is noticed all the same
-            self.warn_once(f"cannot look for {self.result}: {first_line(error)}")
+            self.warn_once(f"cannot check for {self.result}: {first_line(error)}")
             return False
 
     async def _is_still_deferred(self) -> bool:
-        """Return whether the task waits on; False where that cannot be told."""
+        """Return whether the task still waits; False where that is unknown."""
         from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
         from asgiref.sync import sync_to_async
 
         ti: Any = self.task_instance
         if ti is None:
             return False
-        # A thread of its own, and not asyncio.wait_for: asgiref's calls share one thread, and end
+        # Its own thread, and not asyncio.wait_for: asgiref's calls share one thread, and end
         # no sooner than it does, cancelled or not.
         ask = sync_to_async(RuntimeTaskInstance.get_task_states, thread_sensitive=False)
         asking = asyncio.create_task(
@@ -214,7 +214,7 @@ class BatchJobTrigger(BaseTrigger):
             return False
         try:
             states: dict[str, dict[str, Any]] = asking.result()
-        except Exception as error:  # noqa: BLE001 a person's wish is by far the likelier reason
+        except Exception as error:  # noqa: BLE001 a user's action is by far the likelier reason
             self.log.warning("cannot ask for the task's state: %s", first_line(error))
             return False
         return states.get(ti.run_id, {}).get(ti.task_id) == "deferred"
@@ -243,7 +243,7 @@ class _JobLog:
         self._is_refused = False
 
     async def follow(self, job: dict[str, Any], clients: AwsClients) -> None:
-        """Show what is new; ``job`` is what DescribeJobs says of it."""
+        """Show what is new; ``job`` is its DescribeJobs entry."""
         streams = log_streams(job)
         if self._newest in streams:  # those before it were shown to their end
             streams = streams[streams.index(self._newest) :]

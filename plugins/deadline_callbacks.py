@@ -15,11 +15,11 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 async def tell_late(context: dict[str, Any], deadline: str) -> str:
-    """Tell that a run is late; return what was done.
+    """Notify that a run is late; return what was done.
 
     Args:
         context: Airflow's: `dag_run` as the REST API describes it, and `deadline`.
-        deadline: in the words of the model's YAML.
+        deadline: as written in the model's YAML.
     """
     # In a thread: the store, Slack and Airflow are asked one after the other, and every trigger
     # of this process would wait meanwhile.
@@ -29,6 +29,6 @@ async def tell_late(context: dict[str, Any], deadline: str) -> str:
 def _tell(dag_run: dict[str, Any], deadline: str) -> str:
     if str(ROOT) not in sys.path:
         sys.path.append(str(ROOT))
-    from include.orchestration.notifications.deadline import tell_late as tell
+    from include.orchestration.notifications.deadline import tell_late as notify_late
 
-    return tell(dag_run, deadline)
+    return notify_late(dag_run, deadline)

@@ -1,8 +1,8 @@
-"""Triggers that watch a flag and its delivery until there is something new to look at.
+"""Triggers that watch a flag and its delivery until something has changed.
 
 They only notice changes. Whether a delivery is complete is judged by the sensor in the worker, with
 the code of its bundle; a trigger fires when the flag is there, is not the one that was decided on
-before, and flag or folder differ from what the sensor found wanting.
+before, and flag or folder differ from what the sensor found incomplete.
 
 Light at import: Airflow loads every plugin in each of its processes, tasks included.
 """
@@ -28,7 +28,7 @@ QUIET_SECONDS = 60.0
 
 
 class Observation(NamedTuple):
-    """What one look saw."""
+    """What one check observed."""
 
     flag: str | None
     """Identity of the flag as it is now, None when there is none."""
@@ -41,7 +41,7 @@ class Refused(Exception):
 
 
 def observation(flag: str | None, files: Iterable[tuple[str, int, str]]) -> Observation:
-    """Return what a look saw.
+    """Return an observation.
 
     Args:
         flag: the flag's identity, None when there is none.
@@ -52,7 +52,7 @@ def observation(flag: str | None, files: Iterable[tuple[str, int, str]]) -> Obse
 
 
 def observe_folder(flag: str, folder: str) -> Observation:
-    """Look at a flag and its delivery on disk; what is not there is not an error."""
+    """Observe a flag and its delivery on disk; missing files are no error."""
     try:
         status = Path(flag).stat()
         identity = f"{status.st_mtime_ns}-{status.st_size}"
@@ -81,7 +81,7 @@ def object_identity(etag: str | None, last_modified: datetime) -> str:
 
 
 class FlagTrigger(BaseTrigger):
-    """Fires when there is something new to look at, or at the deadline.
+    """Fires when something has changed, or at the deadline.
 
     Its event is an empty mapping, or `{"refused": sentence}` when waiting is pointless.
     """
@@ -103,9 +103,9 @@ class FlagTrigger(BaseTrigger):
             flag: address of the flag.
             folder: address of the delivery's folder.
             ignored_flag: identity of the flag that was decided on before, if it is still there.
-            seen: digest of what the sensor found wanting; None when it could not look.
+            seen: digest of what the sensor found incomplete; None when it could not check.
             reason: the sensor's sentence on what is missing, for the log.
-            poke_seconds: seconds between two looks.
+            poke_seconds: seconds between two checks.
             deadline: Unix time at which to give up.
         """
         super().__init__()
@@ -133,14 +133,14 @@ class FlagTrigger(BaseTrigger):
 
     @abstractmethod
     async def look(self) -> Observation:
-        """Look at flag and folder once.
+        """Observe flag and folder once.
 
         Raises:
             Refused: when waiting is pointless.
         """
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Look again and again."""
+        """Poll until the deadline."""
         while (left := self.deadline - time.time()) > 0:
             try:
                 seen = await self.look()
@@ -151,7 +151,7 @@ class FlagTrigger(BaseTrigger):
                 self._log_line(f"cannot read {self.flag} now, trying again: {first_line(error)}")
             else:
                 if self._is_news(seen):
-                    self.log.info("%s or its delivery changed: looking closer", self.flag)
+                    self.log.info("%s or its delivery changed: checking it", self.flag)
                     yield TriggerEvent({})
                     return
                 self._log_line(f"waiting: {self.reason}")
@@ -173,7 +173,7 @@ class FileFlagTrigger(FlagTrigger):
     """Watches a flag on a disk that the triggerer sees; addresses are paths."""
 
     async def look(self) -> Observation:
-        """Look at the disk, in a thread: a network disk may take its time."""
+        """Observe the disk, in a thread: a network disk may be slow."""
         return await asyncio.to_thread(observe_folder, self.flag, self.folder)
 
 
@@ -181,7 +181,7 @@ class S3FlagTrigger(FlagTrigger):
     """Watches a flag on S3 through the Airflow connection `store`; addresses are s3:// ones."""
 
     async def look(self) -> Observation:
-        """Look at the bucket."""
+        """Observe the bucket."""
         from botocore.exceptions import ClientError
 
         bucket, key = _split(self.flag)

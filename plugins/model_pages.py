@@ -55,7 +55,7 @@ class LazyApp:
 
 
 async def _refuse(scope: Message, send: Callable[[Message], Awaitable[None]]) -> None:
-    """Say that the pages are broken, without breaking a page of Airflow's own."""
+    """Report that the pages are broken, without breaking a page of Airflow's own."""
     status, kind, body = (
         503,
         b"text/plain",

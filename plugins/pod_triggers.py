@@ -1,7 +1,7 @@
 """A trigger that waits for a pod's end or for one result of it, whichever comes first.
 
 A pod may run several steps, and the task of each waits for its own. The provider's trigger watches
-the pod; beside it, this one looks for the step's result. It only notices: whether a result is
+the pod; beside it, this one checks for the step's result. It only notices: whether a result is
 evidence is judged by the operator in the worker.
 
 Light at import: Airflow loads every plugin in each of its processes, tasks included.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from airflow.providers.cncf.kubernetes.triggers.pod import KubernetesPodTrigger
 
 RESULT = "result"
-"""The status of an event that says that the result is there."""
+"""The status of an event for a result that is there."""
 
 
 class JobPodTrigger(BaseTrigger):
@@ -38,7 +38,7 @@ class JobPodTrigger(BaseTrigger):
             pod: the fields of the provider's trigger.
             result_uri: address of the result. On a folder or on S3 it is watched, through the
                 Airflow connection `store`; elsewhere the wait is for the pod's end.
-            poll_seconds: seconds between two looks at the result.
+            poll_seconds: seconds between two checks for the result.
         """
         super().__init__()
         self.pod = pod
@@ -71,10 +71,10 @@ class JobPodTrigger(BaseTrigger):
             for task in (ended, seen):
                 task.cancel()
             await asyncio.gather(ended, seen, return_exceptions=True)
-            await events.aclose()  # type: ignore[attr-defined] a generator, whatever it is typed
+            await events.aclose()  # type: ignore[attr-defined] a generator, despite its type
 
     async def on_kill(self) -> None:
-        """Delete the pod: a person has ended the task. A triggerer that restarts does not."""
+        """Delete the pod: someone has ended the task. A triggerer that restarts does not."""
         await self._of_pod.on_kill()
 
     @cached_property
@@ -100,10 +100,10 @@ class JobPodTrigger(BaseTrigger):
             await asyncio.sleep(self.poll_seconds)
 
     async def _is_there(self) -> bool:
-        """Look once; the pod's end comes in any case, so that not to be able to look is no end."""
+        """Check once; the pod's end comes in any case, so a failed check does not end the wait."""
         try:
             async with AwsClients() as clients:
                 return await object_is_there(self.result_uri, clients)
         except Exception as error:  # noqa: BLE001 an outage must not end the wait
-            self.log.info("cannot look at %s now: %s", self.result_uri, first_line(error))
+            self.log.info("cannot read %s now: %s", self.result_uri, first_line(error))
             return False

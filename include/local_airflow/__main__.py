@@ -20,7 +20,7 @@ ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(BaseException):
-    """Somebody asked us to end."""
+    """A signal asked this process to end."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -50,7 +50,7 @@ def main() -> int:
     try:
         return run_demo(ROOT, port=arguments.port, once=arguments.once, console=console)
     except Interrupted as stopped:
-        # Ctrl-C is how a person ends what stays up; anything else is told to who started us.
+        # Ctrl-C is the usual way to end it; any other signal is reported to the starting process.
         return 0 if stopped.number == signal.SIGINT and not arguments.once else 128 + stopped.number
     except (LocalAirflowError, RetrainingError) as error:
         Console(stderr=True, soft_wrap=True).print(Text(str(error), "red"))

@@ -1,4 +1,4 @@
-"""What can go wrong on the way to a running Airflow; each message is one line for a person."""
+"""What can go wrong on the way to a running Airflow; each message is one line for its reader."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def main() -> int:
 def _adopt_orphans() -> None:
     """Become the parent of every descendant whose own parent dies, so that none gets lost.
 
-    Linux only; elsewhere an orphan of a killed process is found by nobody.
+    Linux only; elsewhere an orphan of a killed process is not found.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -75,7 +75,7 @@ def _end_family(command: int, status: int | None, grace_seconds: float) -> int |
     while _family() and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
         status = _first_known(status, _reap(command))
-    # A process may fork while we look, so look until nobody is left.
+    # A process may fork meanwhile, so repeat until none is left.
     deadline = time.monotonic() + KILL_SECONDS
     while (family := _family()) and time.monotonic() < deadline:
         for process in family:

@@ -146,11 +146,11 @@ class AirflowSession(AirflowApi):
         self.request("POST", f"/dags/{dag_id}/clearTaskInstances", json=body)
 
     def set_run_state(self, dag_id: str, run_id: str, state: str) -> None:
-        """Mark a run `success` or `failed`, as a person does in the UI."""
+        """Mark a run `success` or `failed`, as a user does in the UI."""
         self.request("PATCH", f"/dags/{dag_id}/dagRuns/{run_id}", json={"state": state})
 
     def set_task_state(self, dag_id: str, run_id: str, task_id: str, state: str) -> None:
-        """Mark a task `success` or `failed`, as a person does in the UI."""
+        """Mark a task `success` or `failed`, as a user does in the UI."""
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
         self.request("PATCH", path, json={"new_state": state})
 

@@ -65,7 +65,7 @@ class SlackReceiver:
 
         Args:
             inbox: the JSONL file that accepted messages are added to.
-            host: the address to listen on; another than loopback in a container of its own only.
+            host: the address to listen on; another than loopback only in its own container.
             port: where to listen; 0 for any free port.
             on_message: called with each accepted message, in a thread of the server.
         """
@@ -109,7 +109,7 @@ class SlackReceiver:
 
     @property
     def requests(self) -> int:
-        """How many requests came in, whatever was answered."""
+        """How many requests came in, refused ones included."""
         return self._requests
 
     def start(self) -> None:
@@ -204,7 +204,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def main() -> None:
-    """Print every message that arrives until somebody ends the process."""
+    """Print every message that arrives until the process is ended."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--host", default=LOOPBACK)
     parser.add_argument("--port", type=int, default=9999)

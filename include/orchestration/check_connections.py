@@ -146,7 +146,7 @@ def _unreachable(uri: str, folder: Path) -> list[str]:
         return []
     problem = (
         f"{uri} is a folder of this machine, which jobs elsewhere do not see: name a bucket, or "
-        f"let them run with `backend: local` ({', '.join(fields)})"
+        f"run them with `backend: local` ({', '.join(fields)})"
     )
     return [problem]
 

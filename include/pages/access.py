@@ -1,4 +1,4 @@
-"""Who looks, and what Airflow lets them see.
+"""Who the reader is, and what Airflow permits them to see.
 
 The one place that uses Airflow's own security: its module is no public interface, so an upgrade
 shows here and in this file's tests.

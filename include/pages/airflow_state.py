@@ -27,11 +27,11 @@ class DagSummary:
     """False for a DAG that Airflow does not know, or whose file is gone."""
     is_paused: bool = False
     next_run: datetime | None = None
-    """When the next run is due; None when it is started by hand only, or is paused."""
+    """When the next run is due; None when it is triggered manually only, or is paused."""
     running: str | None = None
-    """The id of a run that goes on."""
+    """The id of a running run."""
     waits_for_person: str | None = None
-    """The id of a run that a person must approve."""
+    """The id of a run that waits for approval."""
 
 
 def model_dag_ids() -> set[str]:

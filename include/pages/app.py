@@ -74,7 +74,7 @@ def home(request: Request) -> Response:
 
 @app.get("/models")
 def all_models(request: Request, user: GetUserDep) -> Response:
-    """Show all models that the reader may see, what needs a person first."""
+    """Show all models that the reader may see, those that need attention first."""
     store = open_store_for_page()
     page = models_page(store, _names(user, store), datetime.now(UTC))
     return _shown(request, "models.html", page=page)
@@ -84,7 +84,7 @@ def all_models(request: Request, user: GetUserDep) -> Response:
 def one_model(
     request: Request, user: GetUserDep, model: str, before: str | None = None
 ) -> Response:
-    """Show a model: what serves, how it came to, and its decisions."""
+    """Show a model: its champion, how that was promoted, and its decisions."""
     return _model(request, user, model, before)
 
 

@@ -1,4 +1,4 @@
-"""What of a model needs a person, the most urgent first. Pure."""
+"""What needs attention in a model, the most urgent first. Pure."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ _CONDITIONS = {
 
 
 def needs(seen: ModelSummary, dag: DagSummary, unsent: int) -> list[Need]:
-    """Return what needs a person, the most urgent first.
+    """Return what needs attention, the most urgent first.
 
     Args:
         seen: what the store says.

@@ -1,4 +1,4 @@
-"""The page of one model: what serves, how it came to, and every decision."""
+"""The page of one model: its champion, how that was promoted, and every decision."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page of all models: a row each, what needs a person first."""
+"""The page of all models: a row each, those that need attention first."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SPARK_ENTRIES = 12
 SAVED_DAYS = 30
 TALLY_PATIENCE_SECONDS = 0.15
 WATCH_SILENT = timedelta(minutes=15)
-"""Three looks of `watch_models`; the watch outside of Airflow alarms after four."""
+"""Three intervals of `watch_models`; the external watchdog alarms after four."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Row:
     owner: str
     needs: list[Need]
     metric: str
-    """The decision metric's name and its value for what serves; empty when that is not known."""
+    """The decision metric's name and the champion's value; empty when that is not known."""
     spark: Markup
     data_age_days: int | None
     is_too_old: bool
@@ -54,7 +54,7 @@ class Row:
 
     @property
     def urgency(self) -> Urgency:
-        """How much it needs a person."""
+        """How urgently it needs attention."""
         return urgency(self.needs)
 
 
@@ -124,20 +124,20 @@ def row(seen: ModelSummary, dag: DagSummary, unsent: int, now: datetime) -> Row:
 
 
 def title_of(seen: ModelSummary, config: ModelConfig | None) -> str:
-    """Return what people call a model."""
+    """Return a model's title."""
     told = (config and config.title) or (seen.newest and seen.newest.title)
     return told or default_title(seen.model)
 
 
 def metric_words(entry: PromotionEntry | None) -> str:
-    """Return the decision metric of what serves and its value."""
+    """Return the champion's decision metric and its value."""
     if entry is None or entry.metric is None or entry.value is None:
         return ""
     return f"{metric_name(entry.metric)} {number(metric_value(entry.metric, entry.value))}"
 
 
 def data_age_days(entry: PromotionEntry, now: datetime) -> int:
-    """Return how many days old the data of what serves is."""
+    """Return how many days old the champion's data is."""
     of = date.fromisoformat(entry.data_date)
     return (now - datetime(of.year, of.month, of.day, tzinfo=UTC)).days
 
@@ -173,9 +173,9 @@ def _watch(store: Store, now: datetime) -> tuple[Heartbeat | None, str | None]:
     except EvidenceError as error:
         return None, sentence_of(error)
     if mark is None:
-        return None, "watch_models has not looked yet"
+        return None, "watch_models has not run yet"
     if now - mark.at > WATCH_SILENT:
-        return mark, "watch_models has not looked for more than 15 minutes"
+        return mark, "watch_models has not run for more than 15 minutes"
     if mark.failed:
-        return mark, f"the last look of watch_models failed in {', '.join(mark.failed)}"
+        return mark, f"the last run of watch_models failed in {', '.join(mark.failed)}"
     return mark, None

@@ -26,9 +26,9 @@ class RunPage:
 
     model: str
     run: str
-    """The run's folder name, whatever plan is the newest."""
+    """The run's folder name, which does not depend on the newest plan."""
     decisions: Sequence[DecisionRecord | Unreadable]
-    """One for each time it was decided, the newest first; none while it goes on."""
+    """One for each time it was decided, the newest first; none while it is running."""
     manifest: RunManifest | None
     card: str | None
     """The model card as HTML; None where there is none."""

@@ -17,7 +17,7 @@ from include.retraining.runs.usage import ComputeUsed
 
 @dataclass(frozen=True)
 class StepUse:
-    """One step of the last run that ran it, and the most of all runs that are looked at."""
+    """One step of the last run that ran it, and the maximum over all shown runs."""
 
     step: str
     used: ComputeUsed

@@ -1,6 +1,6 @@
-"""What the decisions say of the decision metric, of slices and of fairness over time. Pure.
+"""The decision metric, slices and fairness over time, according to the decisions. Pure.
 
-Values are as people read them: an error is positive.
+Values are as they are shown: an error is positive.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ def task_link(dag_id: str, run_id: str, task_id: str) -> str:
 
 
 def approval_link(dag_id: str, run_id: str) -> str:
-    """Return the page on which a person answers."""
+    """Return the page of a manual approval."""
     return urlsplit(answer_url(dag_id, run_id, APPROVAL_TASK)).path
 
 

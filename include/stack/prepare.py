@@ -106,7 +106,7 @@ def _airflow(*words: str) -> None:
 
 
 def main() -> int:
-    """Prepare, look for the models' connections and return the exit code."""
+    """Prepare, check the models' connections and return the exit code."""
     try:
         prepare(os.environ)
     except (LocalAirflowError, RetrainingError) as error:

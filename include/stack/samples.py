@@ -79,7 +79,7 @@ def follow(api: AirflowSession, store: Store, runs: dict[str, str], console: Con
             dag_id = load_model(model).dag_id
             try:
                 state = api.run(dag_id, run_id)["state"]
-            except AirflowUnreachable as error:  # a busy host answers late, and the run goes on
+            except AirflowUnreachable as error:  # a busy host answers late, and the run continues
                 print(error, file=sys.stderr)
                 continue
             if state not in RUN_ENDED:

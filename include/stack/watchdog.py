@@ -1,7 +1,7 @@
-"""`python -m include.stack.watchdog`: the watch outside of Airflow, for ever.
+"""`python -m include.stack.watchdog`: the external watchdog, for ever.
 
 A service of docker-compose.yaml. It runs `python -m include.retraining watch` every five minutes
-with a token that it gets anew before each look, because Airflow's tokens end after a day.
+with a new token for each check, because Airflow's tokens expire after a day.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ TIMEOUT_SECONDS = 240.0
 USER = "watchdog"
 PASSWORD_VARIABLE = "WATCHDOG_PASSWORD"  # noqa: S105 the variable's name
 ALIVE = Path("/tmp/alive")  # noqa: S108 in a container, for its health check
-NO_TOKEN = "none"  # noqa: S105 Airflow refuses it, and that is told
+NO_TOKEN = "none"  # noqa: S105 Airflow refuses it, and that is reported
 
 
 def check(token: str) -> None:
-    """Look once; what is wrong is told in Slack and printed."""
+    """Check once; what is wrong is sent to Slack and printed."""
     command = [sys.executable, "-m", "include.retraining", "watch"]
     try:
         ended = subprocess.run(  # noqa: S603 our own program
@@ -35,7 +35,7 @@ def check(token: str) -> None:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        print(f"the look was ended: it took longer than {TIMEOUT_SECONDS:g} s", flush=True)
+        print(f"the check was ended: it took longer than {TIMEOUT_SECONDS:g} s", flush=True)
         return
     print("all is well" if ended.returncode == 0 else "something is wrong, see above", flush=True)
 
@@ -43,7 +43,7 @@ def check(token: str) -> None:
 def new_token() -> str:
     """Log in and return a token; one that opens nothing when Airflow does not answer.
 
-    The look goes on with it: it is what tells that Airflow does not answer.
+    The check uses it all the same: it is what reports that Airflow does not answer.
     """
     api = AirflowSession(os.environ[URL_VARIABLE], USER, os.environ[PASSWORD_VARIABLE])
     try:
@@ -56,9 +56,9 @@ def new_token() -> str:
 
 
 def main() -> None:
-    """Look until somebody ends the process.
+    """Check until the process is ended.
 
-    It waits first: in a stack that has just started, Airflow's own watch has not looked yet.
+    It waits first: in a stack that has just started, Airflow's own watch has not run yet.
     """
     while True:
         ALIVE.touch()

@@ -56,7 +56,7 @@ def show_message(console: Console, message: dict[str, Any]) -> None:
 
 
 def slack_text(mrkdwn: str) -> Text:
-    """Return Slack's mark-up as a person sees it there: links can be clicked where a terminal can.
+    """Return Slack's mark-up as text for a terminal, with clickable links where it supports them.
 
     Links are `<address|words>`; the addresses themselves are not shown.
     """
@@ -79,7 +79,7 @@ def show_decision(
         console: where to print.
         record: the decision record.
         url: the run's page in the Airflow UI.
-        address_of: turns a key of the store into what a person can open.
+        address_of: turns a key of the store into an address that can be opened.
     """
     style = OUTCOME_STYLES.get(record.outcome, "red")
     parts: list[Any] = [Text(record.reason), Text()]

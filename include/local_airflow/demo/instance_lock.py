@@ -1,4 +1,4 @@
-"""One Airflow in a clone at a time, whatever its port: two would share database and store."""
+"""One Airflow in a clone at a time, on any port: two would share database and store."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LOCK = "running"
 
 @contextmanager
 def single_instance(folder: Path, url: str) -> Iterator[None]:
-    """Hold a folder for as long as the block lasts; a process that is killed lets it go.
+    """Lock a folder for as long as the block lasts; a killed process releases it.
 
     Args:
         folder: where it keeps what it makes; made when it is not there.

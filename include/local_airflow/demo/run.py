@@ -147,7 +147,7 @@ def _lineage(file: Path) -> dict[str, str]:
 
 
 def _commit(root: Path) -> dict[str, str]:
-    """Return the variable that tells runs which commit they use, where git knows it."""
+    """Return the variable that names the commit for runs, where git knows it."""
     commit = commit_of(root)
     return {"GIT_SHA": commit} if commit else {}
 
@@ -180,7 +180,7 @@ def _start_runs(stack: ExitStack, demo: Demo) -> list[FollowedRun]:
         # Started first and unpaused second, so that no scheduled run takes the flag before it.
         demo.api.set_paused(dag_id, is_paused=False)
         stack.callback(_pause, demo, dag_id)
-    # Paused with the models between two sessions: it would tell that they are.
+    # Paused with the models between two sessions: it would raise alarms that they are.
     with suppress(AirflowUnreachable):  # not parsed yet: then it is not paused either
         demo.api.set_paused(WATCH, is_paused=False)
     stack.callback(_pause, demo, WATCH)
@@ -231,7 +231,7 @@ def expected_states(record: DecisionRecord) -> frozenset[str]:
 
 
 def _address(demo: Demo, key: str) -> str:
-    """Return where a person finds an object: a path from the clone, or the full address."""
+    """Return where to find an object: a path from the clone, or the full address."""
     path = demo.store.local_path(key)
     return f"{demo.store.uri}/{key}" if path is None else _short(demo.root, path)
 

@@ -50,11 +50,11 @@ def land(store: Store, model: str) -> str:
 
 
 def raise_flag(store: Store, folder: str) -> str:
-    """Write a folder's flag anew and return its key.
+    """Rewrite a folder's flag and return its key.
 
     Its content differs each time: on S3 a flag's identity is its ETag, which is its content's.
     """
     key = f"{folder}/{FLAG}"
-    # obstore writes under another name and renames, so nobody ever sees half a flag.
+    # obstore writes under another name and renames, so no reader ever sees half a flag.
     store.write(key, f"{datetime.now(UTC).isoformat()}\n".encode())
     return key

@@ -1,4 +1,4 @@
-"""Which store the local Airflow works on, and the connection that tells its tasks."""
+"""Which store the local Airflow works on, and the connection that gives it to tasks."""
 
 from __future__ import annotations
 

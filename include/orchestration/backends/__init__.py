@@ -1,4 +1,4 @@
 """Where a heavy step runs: on the worker, on AWS Batch or on Kubernetes, a folder for each.
 
-It knows the runtime, and tells nobody. Start at `job_task.py`, which chooses.
+It knows the runtime, and sends no notice. Start at `job_task.py`, which chooses.
 """

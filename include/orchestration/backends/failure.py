@@ -1,4 +1,4 @@
-"""What a step's attempt said when it failed: read from the store, or left there for the job."""
+"""The failure of a step's attempt: read from the store, or recorded there for the job."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def failure_reason(
 ) -> StepFailed:
     """Return why an attempt ended with an exit code other than 0.
 
-    A job that failed before it had opened the store could leave nothing there; then its last line
+    A job that failed before it opened the store could record nothing there; then its last line
     says why. Any other last line is not repeated: it may hold values of the data.
     """
     from include.retraining.exceptions import StepFailed
@@ -46,7 +46,7 @@ def failure_reason(
 
 
 def record_failure(store: Store, paths: RunPaths, failure: StepFailure) -> None:
-    """Write down why a job ended that could not say it itself."""
+    """Record why a job ended that could not record it itself."""
     from include.retraining.runs.results import write_failure
 
     try:

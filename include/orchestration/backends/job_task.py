@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 def job_task(
     step: JobStep, compute: ComputeBySteps, **kwargs: Any
 ) -> LocalJobOperator | RemoteJobOperator:
-    """Return the task that runs one step where the model wants it.
+    """Return the task that runs one step on the model's backend.
 
     Args:
         step: `validate`, `train`, `evaluate` or `card`.
         compute: the model's.
-        kwargs: of any operator; the same whatever the backend.
+        kwargs: of any operator; the same for each backend.
     """
     own = compute.of(step)
     if isinstance(own, LocalCompute):

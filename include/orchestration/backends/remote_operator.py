@@ -25,8 +25,8 @@ class RemoteJobOperator(WaitsForOtherTraining):
     """Runs a step in a job of a claim, and waits for it without a worker slot.
 
     The job's name says which claim it belongs to, so a retry, a cleared task, a lost answer and a
-    killed worker find the job that is there. What the platform says of it decides nothing: a step
-    is done when its result is in the store and verifies, whoever made it.
+    killed worker find the existing job. The platform's answer decides nothing: a step is done when
+    its result is in the store and verifies, no matter which job wrote it.
 
     A backend starts, finds and explains jobs on its platform; `job` is one as the platform
     describes it. The name of the method at which a backend resumes a task is stored in Airflow's
@@ -75,7 +75,7 @@ class RemoteJobOperator(WaitsForOtherTraining):
 
     @abstractmethod
     def state_of(self, job: Any) -> JobState:
-        """Return what the platform says of a job."""
+        """Return a job as the platform describes it."""
 
     @abstractmethod
     def platform_reason(self, claim: JobClaim, job: Any) -> RetrainingError | None:
@@ -124,7 +124,7 @@ class RemoteJobOperator(WaitsForOtherTraining):
         self.wait_for_job(context, step, claim, is_new=is_new)
 
     def failed(self, step: RemoteStep, claim: JobClaim, job: Any) -> RetrainingError:
-        """Return why a job failed: by the platform, else by what the job said itself."""
+        """Return why a job failed: according to the platform, else to the job itself."""
         from include.orchestration.backends.failure import failure_reason
 
         reason = self.platform_reason(claim, job)
@@ -141,10 +141,10 @@ class RemoteJobOperator(WaitsForOtherTraining):
         return step.failed(claim, reason)
 
     def _state_of_claim(self, step: RemoteStep, claim: JobClaim) -> JobState:
-        """Return what the platform says of a claimed job.
+        """Return the platform's state of a claimed job.
 
         Raises:
-            RetrainingError: for a job that failed for good while no task waited for it.
+            RetrainingError: for a job that failed permanently while no task waited for it.
         """
         from include.retraining.runs.claims import JobState
 

@@ -71,7 +71,7 @@ class RemoteStep:
             return False
 
     def check_evidence(self, claim: JobClaim) -> None:
-        """Check the result of a job that says it succeeded: the platform's word is none.
+        """Check the result of a job that succeeded according to its platform: that is no evidence.
 
         Raises:
             EvidenceError: when it is missing, altered or of something else. The next try of the
@@ -88,11 +88,11 @@ class RemoteStep:
             raise
 
     def failed(self, claim: JobClaim, otherwise: RetrainingError) -> RetrainingError:
-        """Return why a job failed, and see to it that the run's callback and the next try know.
+        """Return why a job failed, and record it for the run's callback and the next try.
 
         Args:
             claim: the job's.
-            otherwise: the platform's reason, for a job that left no word of its own.
+            otherwise: the platform's reason, for a job that recorded none.
         """
         from include.retraining.exceptions import StepFailed
         from include.retraining.runs.results import StepFailure
@@ -105,7 +105,7 @@ class RemoteStep:
                 attempt=claim.attempt_id,
                 kind=otherwise.kind,
                 is_permanent=otherwise.is_permanent,
-                # Whoever repeats it says of which step it is.
+                # The reader of the failure adds the step's name.
                 message=str(otherwise).removeprefix(f"{self.step}: "),
             )
             record_failure(self.store, self.paths, failure)

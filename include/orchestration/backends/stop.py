@@ -1,7 +1,7 @@
-"""End the jobs of a run that has ended: nobody waits for them, and each of them costs money.
+"""End the jobs of a run that has ended: nothing waits for them, and each of them costs money.
 
-Airflow tells a waiting task's trigger when a person marks the task failed, but nobody when that
-comes before the triggerer has taken the task up, and nobody when the whole run took too long.
+Airflow cancels a waiting task's trigger when someone marks the task failed, but calls nothing when
+that comes before the triggerer has taken the task up, or when the whole run took too long.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def stop_jobs(store: Store, paths: RunPaths, reason: str, *, clear: int) -> Stop
         store: with the claims.
         paths: the plan's.
         reason: why, as the platform shows it.
-        clear: which clear of the run has ended; the jobs of a later one are let be.
+        clear: which clear of the run has ended; the jobs of a later one are left alone.
     """
     from include.retraining.runs.claims import JobClaims
     from include.retraining.runs.manifest import find_manifest
@@ -58,7 +58,7 @@ def stop_jobs(store: Store, paths: RunPaths, reason: str, *, clear: int) -> Stop
             if _stop(claim, reason, started=None if start is None else start.job):
                 log.info("ended %s: %s", claim.name, reason)
                 stopped.ended.append(claim.name)
-        except Exception as error:  # noqa: BLE001 whatever ails a platform, the next job is tried
+        except Exception as error:  # noqa: BLE001 no platform may stop the others
             stopped.problems.append(f"{claim.name}: {type(error).__name__}: {error}")
             log.warning("could not end %s", stopped.problems[-1])
     return stopped

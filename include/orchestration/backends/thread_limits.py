@@ -1,4 +1,4 @@
-"""How many threads a job's numeric libraries may use, whatever the backend."""
+"""How many threads a job's numeric libraries may use, on each backend."""
 
 from __future__ import annotations
 

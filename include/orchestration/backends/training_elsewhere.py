@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 20
 MAX_SILENT_POLLS = 4
-"""After so many looks at a claim whose beat stands still, a job goes and judges for itself."""
+"""After so many checks of a claim without a new beat, a job starts and judges for itself."""
 
 log = logging.getLogger(__name__)
 
 
 class WaitsForOtherTraining(BaseOperator):
-    """An operator of a step that trains a version at most once at a time, whoever else wants it.
+    """An operator of a step that trains a version at most once at a time, across runs.
 
-    Before it starts a job it only looks who holds the claim (`training_claim`); the job itself
+    Before it starts a job it only checks who holds the claim (`training_claim`); the job itself
     claims. Airflow resumes the task at `look_at_training`.
     """
 

@@ -1,4 +1,4 @@
-"""What a person may type when triggering a DAG, and the checks of what was typed.
+"""The forms for triggering a DAG, and the checks of their values.
 
 It knows no other room. Start at `run_form.py`, then `request_form.py`.
 """

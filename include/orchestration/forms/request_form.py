@@ -1,4 +1,4 @@
-"""What a person asks for in a DAG that acts by hand: the form, and the checks of what was typed.
+"""The form of the manual DAGs, and the checks of its values.
 
 Like those of a retraining run, the values are checked by the form's schema and again in code.
 """
@@ -23,7 +23,7 @@ VERSION_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,79}(?![\s\S])"
 
 @dataclass(frozen=True)
 class Request:
-    """What a person asked for, checked."""
+    """A user's request, checked."""
 
     name: str
     """`DAG_ID/RUN_ID`: the same for every try and every clear of the run."""
@@ -56,7 +56,7 @@ def release_params() -> dict[str, Param]:
             maxLength=REASON_LENGTH,
             pattern=REASON_PATTERN,
             title="Reason",
-            description=f"Why; people will read it in the promotion log. {REASON_HINT}",
+            description=f"Why; shown in the promotion log. {REASON_HINT}",
         ),
     }
 
@@ -88,7 +88,7 @@ def rollback_params() -> dict[str, Param]:
             title="Dry run",
             description="On: the version is checked and tried, the log of Roll back says what "
             "would change, and nothing changes. Switch it off to roll back: the version serves at "
-            "once, and no run promotes until a person releases that.",
+            "once, and no run promotes until someone releases that.",
         ),
     }
 

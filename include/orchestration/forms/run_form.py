@@ -1,7 +1,7 @@
-"""What a person may type into the trigger form, checked by its schema and again in code.
+"""The trigger form of a retraining run, checked by its schema and again in code.
 
-The schema alone does not do: Airflow passes unknown keys on, and another way in (an asset event,
-another DAG) may skip it.
+The schema alone is not enough: Airflow passes unknown keys on, and another entry point (an asset
+event, another DAG) may skip it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def run_params() -> dict[str, Param]:
             type="boolean",
             title="Dry run",
             description="On: everything is checked, trained and judged as usual and the answer is "
-            "kept, but what serves stays, and the delivery is not used up. Off: a version that "
+            "kept, but the champion stays, and the delivery is not used up. Off: a version that "
             "passes every gate serves.",
         ),
         "reason": Param(
@@ -55,7 +55,7 @@ def run_params() -> dict[str, Param]:
             format="date",
             title="Date of the data",
             description="Empty: the run's own date, in the model's time zone. Not in the future, "
-            f"at most {OLDEST_DAYS} days back. Older data than what serves was trained on never "
+            f"at most {OLDEST_DAYS} days back. Data older than the champion's never "
             "serves, unless by force.",
             section=OTHER_DATA,
         ),
@@ -64,7 +64,7 @@ def run_params() -> dict[str, Param]:
             type="boolean",
             title="Retrain by force",
             description="Train even if data, code and configuration are unchanged, and accept a "
-            "flag that was decided on before. It may let older data serve. Needs a reason.",
+            "flag that was decided on before. It may promote older data. Needs a reason.",
             section=BY_FORCE,
         ),
     }

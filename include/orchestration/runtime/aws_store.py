@@ -1,6 +1,6 @@
 """An AWS connection as the storage library's settings: whose keys, which region, which server.
 
-Airflow's own hooks, such as the one by which the trigger looks at the bucket, understand more than
+Airflow's own hooks, such as the one by which the trigger reads the bucket, understand more than
 keys: roles to assume, profiles, a server per service. Where the connection has such a field, the
 provider gets the credentials here too, so that trigger, tasks and jobs ask with the same rights. A
 field that this store would not follow is refused by its name.
@@ -99,7 +99,7 @@ def aws_options(connection: Connection, *, seconds: float = 0) -> dict[str, str]
 
 
 def _unused(extra: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the fields of an extra that nobody here follows, by their paths."""
+    """Yield the fields of an extra that are not supported here, by their paths."""
     yield from (f"extra.{name}" for name in sorted(set(extra) - _USED))
     for name in sorted(_part(extra, "service_config", "s3")):
         if name != "endpoint_url":
@@ -154,7 +154,7 @@ def _credentials(connection: Connection, seconds: float) -> dict[str, str]:
 
 @contextmanager
 def _explaining_refusals(whose: str) -> Iterator[None]:
-    """Raise what AWS or botocore says about credentials in words that name the connection.
+    """Raise an error about credentials from AWS or botocore again, with the connection's name.
 
     Raises:
         ConfigError: when waiting does not change it.
@@ -186,7 +186,7 @@ def _explaining_refusals(whose: str) -> Iterator[None]:
 def _session(who: _Who) -> Any:
     """Return the provider's session, whose credentials renew themselves.
 
-    Kept, for a page is asked for often, and each role that is assumed is a request of its own.
+    Cached, because pages are requested often, and each assumed role costs a request.
     """
     from airflow.providers.amazon.aws.hooks.base_aws import SessionFactory
     from airflow.providers.amazon.aws.utils.connection_wrapper import AwsConnectionWrapper

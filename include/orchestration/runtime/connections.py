@@ -13,16 +13,16 @@ from airflow.sdk import Connection
 
 
 class BackendAnswer(NamedTuple):
-    """What one backend said."""
+    """The answer of one secrets backend."""
 
     backend: Any
     connection: Connection | None
     problem: str | None
-    """Why it could not say; never a value of the secret."""
+    """Why it could not answer; never a value of the secret."""
 
     @property
     def place(self) -> str:
-        """Where it looks, for people."""
+        """Where it searches, for messages."""
         name = type(self.backend).__name__
         return _PLACES.get(name, name)
 
@@ -45,7 +45,7 @@ def query_backends(conn_id: str) -> list[BackendAnswer]:
 
 
 def why_missing(conn_id: str) -> str | None:
-    """Return where a connection was looked for and who did not answer, or None if it is there."""
+    """Return where a connection was searched and what did not answer, or None if it is there."""
     answers = query_backends(conn_id)
     if any(one.connection is not None for one in answers):
         return None

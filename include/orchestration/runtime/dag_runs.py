@@ -1,7 +1,7 @@
-"""What Airflow says of DAGs and their runs, asked by a task through its own way to Airflow.
+"""DAGs and their runs, read by a task over its connection to Airflow.
 
-Airflow 3 lets no task into its database, and `ti` has no word for a run of another DAG that says
-when it was due and how often it was cleared. The messages are those of the task SDK itself.
+Airflow 3 gives no task access to its database, and `ti` has no method that tells of another DAG's
+run when it was due and how often it was cleared. The messages are those of the task SDK itself.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""How a task fails: with one line for a person, and at once where a retry is pointless.
+"""How a task fails: with one clear line, and at once where a retry is pointless.
 
-And what a failed task said, as a callback finds it.
+And the error of a failed task, as a callback finds it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which run this is, in the core's words, from what Airflow hands to a task or a callback."""
+"""The core's reference to a run, from what Airflow hands to a task or a callback."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def reference_to(dag_id: str, dag_run: Any) -> RunRef:
 
 
 def attempt_id(context: Context) -> str:
-    """Return the word that tells this try of a task from any other of the same run."""
+    """Return an id for this try of a task, unique within the run."""
     dag_run: Any = context["dag_run"]
     return f"{dag_run.clear_number or 0}-{context['ti'].try_number}"
 

@@ -35,7 +35,7 @@ def store_address(*, seconds: float = 0) -> StoreAddress:
     connection of type `aws` gives what `aws_options` makes of it too: keys, role, region, server.
 
     Args:
-        seconds: how long what it gives must open the store: a job cannot ask anew.
+        seconds: how long what it gives must open the store: a job cannot renew it.
 
     Raises:
         ConfigError: when there is no such connection, or it names no store, or says what would not

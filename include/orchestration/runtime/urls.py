@@ -1,4 +1,4 @@
-"""Addresses that a message takes a person to."""
+"""Addresses that messages link to."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def run_url(dag_id: str, run_id: str) -> str:
 
 
 def answer_url(dag_id: str, run_id: str, task_id: str) -> str:
-    """Return the page of the Airflow UI on which a person answers a waiting task."""
+    """Return the page of the Airflow UI on which a waiting task is answered."""
     return f"{run_url(dag_id, run_id)}/tasks/{quote(task_id, safe='')}/required_actions"
 
 
@@ -36,9 +36,9 @@ def repository_url(context: Context) -> str | None:
     It is what `RETRAINING_REPOSITORY_URL` says, for example `https://github.com/org/repo/blob/main`,
     or that of the run's own commit, where its bundle has a `view_url_template`.
     """
-    told = os.environ.get(REPOSITORY_VARIABLE)
-    if told:
-        return told.rstrip("/")
+    configured = os.environ.get(REPOSITORY_VARIABLE)
+    if configured:
+        return configured.rstrip("/")
     bundle = getattr(context.get("ti"), "bundle_instance", None)
     version = getattr(bundle, "version", None)
     template = getattr(bundle, "view_url_template", lambda: None)()

@@ -9,7 +9,7 @@ from typing import Any
 from include.retraining.store.secret_names import is_secret_name
 
 MIN_LENGTH = 8
-# Examples of documents, and the word that Airflow's masker leaves out on purpose.
+# Examples from documentation, and the word that Airflow's masker skips on purpose.
 _KNOWN = frozenset({
     "airflow",
     "password",
@@ -25,10 +25,10 @@ _SWITCHES = frozenset({"true", "false"})
 
 
 def weakness(secret: str) -> str | None:
-    """Say what is wrong with a secret, without a word of it; None when it may be one."""
+    """Describe what is wrong with a secret, without showing it; None when it is strong enough."""
     plain = re.sub(r"[\W_\d]", "", secret).lower()
     if plain in _KNOWN:
-        return "is a word that everybody knows, and that Airflow may not mask"
+        return "is a well-known word, which Airflow may not mask"
     if _PLACEHOLDER.search(secret):
         return "is a placeholder: put the real value in its place"
     if len(secret) < MIN_LENGTH:

@@ -298,7 +298,7 @@ def test_nobody_is_told_that_all_is_well_by_a_watch_that_failed(user: Reader, em
     """What the last look could not see is named."""
     heartbeat.write_heartbeat(empty, ["check_models"])
     text = text_of(user.get("/models").text)
-    assert "the last look of watch_models failed in check_models" in text
+    assert "the last run of watch_models failed in check_models" in text
     assert "needs someone." not in text
 
 

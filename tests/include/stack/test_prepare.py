@@ -46,7 +46,7 @@ def test_nothing_is_done_while_something_is_missing() -> None:
 def test_a_password_that_everybody_knows_is_refused() -> None:
     """It is not shown, and nothing is touched."""
     given = {"RETRAINING_STORE": "file:///x", "ADMIN_PASSWORD": "airflow", "WATCHDOG_PASSWORD": "b"}
-    with pytest.raises(LocalAirflowError, match="ADMIN_PASSWORD is a word that everybody knows"):
+    with pytest.raises(LocalAirflowError, match="ADMIN_PASSWORD is a well-known word"):
         prepare(given)
 
 

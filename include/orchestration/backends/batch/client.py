@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SETTLE_SECONDS = 60.0
-"""How long to look for a job after the answer to its submission was lost."""
+"""How long to search for a job after the answer to its submission was lost."""
 POLL_SECONDS = 1.0
-"""Between two looks, or two tries."""
+"""Between two checks, or two tries."""
 THROTTLED = frozenset({"TooManyRequestsException", "ThrottlingException", "Throttling"})
 TRIES = 3
 """How often to ask a question that AWS does not answer."""
@@ -88,7 +88,7 @@ class BatchClient:
 
         Raises:
             ConfigError: when Batch refuses the job.
-            SubmissionLost: when that cannot be told.
+            SubmissionLost: when that cannot be determined.
         """
         request = job_request(step, claim, self.compute)
         deadline = time.monotonic() + SETTLE_SECONDS
@@ -106,25 +106,25 @@ class BatchClient:
                 time.sleep(POLL_SECONDS)  # refused before it was accepted: there is no job
 
     def find(self, name: str) -> dict[str, Any] | None:
-        """Return what DescribeJobs says of the job with that name; None when none is listed."""
+        """Return the DescribeJobs entry of the job with that name; None when none is listed."""
         answer = self._call(
             "list_jobs",
             jobQueue=self.compute.queue,
             filters=[{"name": "JOB_NAME", "values": [name]}],
         )
-        # The filter does not tell upper case from lower case.
+        # The filter ignores case.
         found = [job for job in answer["jobSummaryList"] if job["jobName"] == name]
         if not found:
             return None
         return self.describe(max(found, key=lambda job: job["createdAt"])["jobId"])
 
     def describe(self, job_id: str) -> dict[str, Any] | None:
-        """Return what DescribeJobs says of a job; None when Batch does not know it (any more)."""
+        """Return the DescribeJobs entry of a job; None when Batch does not know it (any more)."""
         jobs = self._call("describe_jobs", jobs=[job_id])["jobs"]
         return jobs[0] if jobs else None
 
     def terminate(self, job_id: str, reason: str) -> None:
-        """End a job, whatever its state."""
+        """End a job in any state."""
         self._call("terminate_job", jobId=job_id, reason=reason)
 
     def stop(self, name: str, reason: str, *, started: str | None) -> bool:
@@ -171,7 +171,7 @@ class BatchClient:
 
     def _confirm_submission(self, claim: JobClaim, lost: RetrainingError, deadline: float) -> str:
         """Return the id of the job whose submission was not answered."""
-        log.warning("no answer to SubmitJob: looking for %s: %s", claim.name, lost)
+        log.warning("no answer to SubmitJob: searching for %s: %s", claim.name, lost)
         while True:
             try:
                 job = self.find(claim.name)
@@ -212,7 +212,7 @@ class BatchClient:
         raise AssertionError("the last try returns or raises")
 
     def _core_error(self, error: Exception) -> RetrainingError:
-        """Return what an error means to us: a person must act, or another try may help."""
+        """Return the core's error for one of AWS: permanent, or worth another try."""
         text = f"AWS Batch {self._where()}: {one_line(error)}"
         is_answer = isinstance(error, ClientError) and _status(error) < 500
         if batch_refusal(error) is not None or (is_answer and not _is_throttled(error)):

@@ -1,6 +1,6 @@
-"""Why a job on AWS Batch failed or never started, read from what Batch says of it.
+"""Why a job on AWS Batch failed or never started, read from its DescribeJobs entry.
 
-Without boto: what DescribeJobs answered is looked at, nothing is asked.
+Without boto: pure functions of that answer.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from include.retraining.exceptions import JobKilled, RetrainingError, StepFailed
 if TYPE_CHECKING:
     from include.retraining.config.batch_compute import BatchCompute
 
-# How Batch says that it was the host's fault; it is ECS's reason for a task that stopped.
+# Batch's text for a lost host; it is ECS's reason for a task that stopped.
 # https://docs.aws.amazon.com/batch/latest/userguide/best-practices.html#bestpractice8
 HOST_LOST = {"ec2": "Host EC2", "fargate": "Your Spot Task was interrupted"}
 TIMED_OUT = "Job attempt duration exceeded timeout"
@@ -27,7 +27,7 @@ def why_failed(job: dict[str, Any], compute: BatchCompute) -> RetrainingError | 
     """Return Batch's reason for a failed job; None when its container ended by itself.
 
     Args:
-        job: what DescribeJobs says of it.
+        job: its DescribeJobs entry.
         compute: what it asked for.
     """
     attempts = job.get("attempts") or []
@@ -71,7 +71,7 @@ def _why_container_failed(
 
 
 def no_capacity(job: dict[str, Any], compute: BatchCompute, *, seconds: float) -> StepFailed:
-    """Return what to say of a job that got no machine within ``seconds``."""
+    """Return the error for a job that got no machine within ``seconds``."""
     said = one_line(job.get("statusReason"))
     return StepFailed(
         f"no capacity: the job waited {seconds / 60:.0f} min in queue {compute.queue}"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # Airflow's own limit on a deferred task is only the net below Batch's timeouts and ours.
 NET_SECONDS = 600.0
-STOP_REASON = "the task's process was told to end"
+STOP_REASON = "the task's process was asked to end"
 JOB_LINK = "batch_job_url"
 LOG_LINK = "batch_log_url"
 
@@ -42,7 +42,7 @@ class JobLink(BaseOperatorLink):
 class LogLink(JobLink):
     """The job's log on CloudWatch, known to the worker once the job has run.
 
-    Until then the job's page has it, and so has the task's log: the trigger says it there.
+    Until then the job's page has it, and so has the task's log: the trigger shows it there.
     """
 
     name = "Log on CloudWatch"
@@ -64,7 +64,7 @@ class BatchJobOperator(RemoteJobOperator):
     def look_again(
         self, context: Context, claim: int, job_id: str, event: dict[str, Any] | None = None
     ) -> None:
-        """Look at the job after the trigger noticed something; its word is not trusted."""
+        """Check the job after the trigger noticed something; the trigger's event is not trusted."""
         from batch_triggers import ENDED  # type: ignore[import-not-found]
 
         status = (event or {}).get("status")
@@ -73,14 +73,14 @@ class BatchJobOperator(RemoteJobOperator):
             ours = next(one for one in step.job_claims.claims() if one.number == claim)
             if status == "result" and step.is_done():
                 self.log.info(
-                    "%s: done and verified; the job goes on with the next step", ours.name
+                    "%s: done and verified; the job continues with the next step", ours.name
                 )
                 return
             job = self._client_of(ours).describe(job_id)
             if status == "refused" and job is not None and job["status"] not in ENDED:
                 # To wait again would be refused again.
                 raise ConfigError(
-                    f"the triggerer may not look at jobs on AWS Batch (connection "
+                    f"the triggerer may not read jobs on AWS Batch (connection "
                     f"{ours.compute['connection']}): {(event or {}).get('reason')}"
                 )
             # A result that is there and does not verify is replaced by the job, or is not.
@@ -98,7 +98,7 @@ class BatchJobOperator(RemoteJobOperator):
                 claim = step.job_claims.newest(self.step)
                 if step.is_done() or claim is None:
                     return
-                error = JobKilled("no triggerer looked after the job within all its limits")
+                error = JobKilled("no triggerer watched the job within its time limits")
                 client = self._client_of(claim)
                 job = client.find(claim.name)
                 if job is not None:
@@ -112,7 +112,7 @@ class BatchJobOperator(RemoteJobOperator):
             from include.orchestration.backends.batch.client import BatchClient
 
             compute, job_id = self._job
-            # Its own client: this is a signal's handler, and interrupts whoever uses the other.
+            # Its own client: this is a signal's handler, and interrupts a use of the other.
             BatchClient(compute).terminate(job_id, STOP_REASON)
 
     def wait_for_job(
@@ -126,9 +126,9 @@ class BatchJobOperator(RemoteJobOperator):
         self._follow(context, step, claim, job)
 
     def find_job(self, step: RemoteStep, claim: JobClaim) -> dict[str, Any] | None:
-        """Return what Batch says of a claimed job, by its name, or by the id that it put down.
+        """Return the DescribeJobs entry of a claimed job, by its name or the id that it recorded.
 
-        A list may lag behind; a job that has started says itself that it is there.
+        A list may lag behind; a job that has started has recorded its id.
         """
         client = self._client_of(claim)
         job = client.find(claim.name)
@@ -138,7 +138,7 @@ class BatchJobOperator(RemoteJobOperator):
         return job
 
     def state_of(self, job: dict[str, Any]) -> JobState:
-        """Return what Batch says of a job."""
+        """Return the DescribeJobs entry of a job."""
         from include.retraining.runs.claims import JobState
 
         ended = {"SUCCEEDED": JobState.SUCCEEDED, "FAILED": JobState.FAILED}
@@ -159,8 +159,7 @@ class BatchJobOperator(RemoteJobOperator):
         """Submit a new claim's job and return its id.
 
         Raises:
-            RetrainingError: when Batch refuses it, or nobody can tell what became of it. The claim
-                is void then.
+            RetrainingError: when Batch refuses it, or its fate is unknown. The claim is void then.
         """
         from include.orchestration.backends.batch.client import SubmissionLost
 

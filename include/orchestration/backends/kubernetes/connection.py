@@ -21,11 +21,11 @@ EXAMPLE = {"conn_type": "kubernetes", "extra": {"kube_config_path": "/path/to/co
 
 
 def check_cluster(compute: KubernetesCompute) -> None:
-    """Refuse to go on when nothing says where the cluster is.
+    """Refuse to continue when no connection names the cluster.
 
     Raises:
         ConfigError: naming the connection that is missing, and how to make it.
-        InfrastructureError: when it cannot be told: a backend does not answer.
+        InfrastructureError: when that is unknown: a backend does not answer.
     """
     name = compute.connection
     answers = query_backends(name)

@@ -1,6 +1,6 @@
-"""Why a pod failed or never started, read from what the cluster shows of it.
+"""Why a pod failed or never started, read from its status and its events.
 
-Without the provider: a pod and its events are looked at, never made.
+Without the provider: pure functions of a pod and its events.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def phase_of(pod: Any) -> str:
 
 
 def ended_container(pod: Any) -> Any | None:
-    """Return how a pod's container ended, None when it did not start or goes on."""
+    """Return how a pod's container ended, None when it did not start or is running."""
     for status in (pod.status and pod.status.container_statuses) or []:
         if status.state and status.state.terminated:
             return status.state.terminated
@@ -89,26 +89,26 @@ def why_not_started(
         is_hopeless: whether the wait was given up before its time.
     """
     waited = f"within {compute.startup_timeout_seconds:g} s"
-    told = one_line(events[-1].message) if events else "the cluster says nothing"
+    reason = one_line(events[-1].message) if events else "the cluster gives no reason"
     waiting = _waiting(pod)
     if waiting is not None and waiting.reason in PULL_REASONS | WRONG_REASONS:
         is_pull = waiting.reason in PULL_REASONS or "Image" in waiting.reason
         what = f"the image {compute.image} cannot be pulled" if is_pull else "the pod cannot start"
         return StepFailed(
-            f"{what} ({waiting.reason}): {one_line(waiting.message) or told}",
+            f"{what} ({waiting.reason}): {one_line(waiting.message) or reason}",
             kind="image" if is_pull else "config",
             is_permanent=is_hopeless or waiting.reason in WRONG_REASONS,
         )
     scheduled = next((c for c in _conditions(pod) if c.type == "PodScheduled"), None)
     if scheduled is None or scheduled.status != "True":
-        told = one_line(scheduled and scheduled.message) or told
+        reason = one_line(scheduled and scheduled.message) or reason
         return StepFailed(
-            f"no capacity: no node took the pod {waited}: {told}",
+            f"no capacity: no node took the pod {waited}: {reason}",
             kind="no_capacity",
             is_permanent=False,
         )
     return StepFailed(
-        f"the pod did not start {waited}: {told}", kind="not_started", is_permanent=False
+        f"the pod did not start {waited}: {reason}", kind="not_started", is_permanent=False
     )
 
 

@@ -66,14 +66,14 @@ class KubernetesJobOperator(RemoteJobOperator):
             self._pod.on_kill()
 
     def check_platform(self) -> None:
-        """Refuse to go on when nothing says where the cluster is."""
+        """Refuse to continue when no connection names the cluster."""
         check_cluster(self.compute)
 
     def wait_for_job(
         self, context: Context, step: RemoteStep, claim: JobClaim, *, is_new: bool
     ) -> None:
         """Make the pod or adopt the one that is there, and wait for it."""
-        if self._is_killed:  # while the pod was looked for: none is made any more
+        if self._is_killed:  # during the search for the pod: none is created any more
             raise step.failed(claim, JobKilled("the task was killed"))
         self.log.info("%s the pod %s", "starting" if is_new else "adopting", claim.name)
         pod = self._pod_of(step, claim, is_new=is_new)
@@ -92,7 +92,7 @@ class KubernetesJobOperator(RemoteJobOperator):
         return shown
 
     def state_of(self, job: Any) -> JobState:
-        """Return what the cluster says of a pod."""
+        """Return a pod as the cluster describes it."""
         from include.orchestration.backends.kubernetes.failure import phase_of
         from include.retraining.runs.claims import JobState
 
@@ -130,7 +130,7 @@ class KubernetesJobOperator(RemoteJobOperator):
         return self._pod
 
     def _follow(self, step: RemoteStep, claim: JobClaim, wait: Callable[[], None]) -> None:
-        """Let the provider's operator go on, and judge what it ends with.
+        """Resume the provider's operator, and judge its outcome.
 
         Raises:
             TaskDeferred: when there is still something to wait for.
@@ -168,7 +168,7 @@ class KubernetesJobOperator(RemoteJobOperator):
                 return step.failed(claim, reason)
             if phase_of(shown) == "Failed":
                 return self.failed(step, claim, shown)
-        # It goes on: the next try adopts it.
+        # It still runs: the next try adopts it.
         return InfrastructureError(f"lost sight of the pod {claim.name}: {_first_line(error)}")
 
     def clean_up(self, step: RemoteStep) -> None:
@@ -191,7 +191,7 @@ class KubernetesJobOperator(RemoteJobOperator):
 
 @contextmanager
 def _speaking_of(compute: KubernetesCompute) -> Iterator[None]:
-    """Say of a cluster that refuses or does not answer which one it is."""
+    """Add the cluster's name to an error when it refuses or does not answer."""
     from include.orchestration.backends.kubernetes.pod import PROVIDER_ERRORS
 
     try:
@@ -204,7 +204,7 @@ def _speaking_of(compute: KubernetesCompute) -> Iterator[None]:
 
 
 def _why_no_pod(claim: JobClaim, error: Exception) -> RetrainingError:
-    """Return why there is no pod: refused by the cluster, or gone without a word."""
+    """Return why there is no pod: refused by the cluster, or gone without a trace."""
     from include.retraining.exceptions import StepFailed
 
     status = getattr(error, "status", None)
@@ -224,7 +224,7 @@ def _why_no_pod(claim: JobClaim, error: Exception) -> RetrainingError:
 
 
 def _first_line(error: Exception) -> str:
-    """Return what an error says, in one line: of a refusal, the cluster's own sentence."""
+    """Return an error's message on one line: for a refusal, the cluster's own sentence."""
     body = getattr(error, "body", None)
     try:
         told = json.loads(body)["message"] if body else None

@@ -35,7 +35,7 @@ CONTAINER = "job"
 LOG_SECONDS = 10
 """How often the triggerer takes over what the pod has logged."""
 LOG_OVERLAP = timedelta(seconds=2)
-"""What the watch may have left out of the log: a second, and the time that a question takes."""
+"""What the watch may have missed of the log: a second, and the time of a request."""
 GRACE_SECONDS = 5
 PROVIDER_ERRORS = (AirflowException, ApiException, HTTPError)
 """What the provider raises when a pod failed, and when the cluster refuses or does not answer."""
@@ -66,8 +66,8 @@ class JobPodOperator(KubernetesPodOperator):
             claim: the job's.
             arguments: of the image's entry point.
             environment: plain variables; no secret among them.
-            is_new: whether nobody asked for this pod before.
-            result_uri: address of the result that ends the wait, when the pod goes on after it.
+            is_new: whether the pod was not requested before.
+            result_uri: address of the result that ends the wait, when the pod runs on after it.
             kwargs: of any operator.
         """
         compute = KubernetesCompute.model_validate(claim.compute)
@@ -105,7 +105,7 @@ class JobPodOperator(KubernetesPodOperator):
         kwargs: dict[str, Any] | None = None,
         timeout: timedelta | float | None = None,
     ) -> NoReturn:
-        """Wait for the pod's end, or for the step's result where the pod goes on after it.
+        """Wait for the pod's end, or for the step's result where the pod runs on after it.
 
         Raises:
             JobKilled: when the task was killed meanwhile, so that a kill never ends as a wait.
@@ -233,7 +233,7 @@ def _same_for_every_pod() -> dict[str, Any]:
         "termination_message_policy": "FallbackToLogsOnError",
         "do_xcom_push": False,  # results lie in the store; a sidecar would be one more image
         "on_finish_action": "delete_succeeded_pod",  # a failed one stays for `kubectl describe`
-        "on_kill_action": "delete_pod",  # nobody waits for it any more
+        "on_kill_action": "delete_pod",  # nothing waits for it any more
         "log_pod_spec_on_failure": False,  # hundreds of lines before the one that says why
     }
 
@@ -271,7 +271,7 @@ def _quantity(memory: Any) -> str:
 def delete_unended_pod(claim: JobClaim) -> bool:
     """Delete the pod of a claim if it has not ended; return whether it had not.
 
-    One that failed stays, for whoever wants to know why.
+    A failed pod stays, for diagnosis.
     """
     pod = JobPodOperator(
         task_id="stop", claim=claim, arguments=(), environment={}, is_new=False, result_uri=None

@@ -1,6 +1,6 @@
-"""How much a job on the worker may use and say where its model names no limit.
+"""How much memory and log a job on the worker may use where its model names no limit.
 
-Two settings of the environment of Airflow's workers; docs/compute.md tells of them.
+Two settings in the environment of Airflow's workers; docs/compute.md describes them.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def worker_memory_bytes(
 
 
 def limited(lines: Iterable[str], max_bytes: int) -> Iterator[str]:
-    """Yield a job's lines up to a limit, say that the rest is cut, and yield the end.
+    """Yield a job's lines up to a limit, a note that the rest is cut, and the end.
 
     Args:
         lines: as they come.

@@ -33,7 +33,7 @@ PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV")
 
 
 class LocalJobOperator(WaitsForOtherTraining):
-    """Runs `python -m include.retraining STEP --run URI` in a process group of its own.
+    """Runs `python -m include.retraining STEP --run URI` in its own process group.
 
     The job's lines appear in the task's log as they are written. It ends with everything it
     started when its time is up, when the task is killed, and when the task's process dies: it
@@ -73,7 +73,7 @@ class LocalJobOperator(WaitsForOtherTraining):
                     root, address, compute, paths.uri(address.uri), attempt
                 )
             except JobKilled as error:
-                # The job could not say it itself, and the run's callback is another process.
+                # The job could not record it itself, and the run's callback is another process.
                 record_failure(store, paths, self._failure(context, attempt, error))
                 raise
             if exit_code != 0:
@@ -129,7 +129,7 @@ class LocalJobOperator(WaitsForOtherTraining):
 def follow(
     child: ChildProcess, what: str, log: Any, *, options: Mapping[str, str]
 ) -> tuple[int, str]:
-    """Log what a child says until it has ended; return its exit code and its last line.
+    """Log a child's output until it has ended; return its exit code and its last line.
 
     Beyond the log's limit only the end is logged.
 
@@ -137,7 +137,7 @@ def follow(
         child: the process, just started.
         what: it does, for the error.
         log: the task's.
-        options: of the store, which the child was given; its secrets are masked in what it says.
+        options: of the store, which the child was given; its secrets are masked in the output.
 
     Raises:
         JobKilled: when it was ended from outside, saying by what.
@@ -153,7 +153,7 @@ def follow(
             log.info("%s", line)
     except Orphaned:
         child.end()
-        # Airflow has written this attempt off, and nobody reads what we would say.
+        # Airflow has written this attempt off, and nothing reads what it would raise.
         os._exit(1)
     finally:
         child.end()

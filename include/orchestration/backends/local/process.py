@@ -1,4 +1,4 @@
-"""A child process in a group of its own, which never outlives the one that started it."""
+"""A child process in its own process group, which never outlives the one that started it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MAX_LINE_BYTES = 16_384
 
 
 class Orphaned(Exception):
-    """The process that started us is gone: nobody waits for what we do."""
+    """The process that started this one is gone: nothing waits for the result."""
 
 
 class ChildProcess:
@@ -97,7 +97,7 @@ class ChildProcess:
                 self._check_clock_and_parent()
                 if selector.select(TICK_SECONDS):
                     chunk = _read(output.fileno())
-                    if not chunk:  # it closed its output and goes on
+                    if not chunk:  # it closed its output and runs on
                         time.sleep(TICK_SECONDS / 10)
                     pending = yield from _whole_lines(pending + chunk)
         while chunk := _read(output.fileno()):
@@ -124,7 +124,7 @@ class ChildProcess:
                 pipe.close()
 
     def cause_of_death(self) -> str:
-        """Return why a signal ended the child, as far as one can tell. Only after `end`."""
+        """Return the likely reason why a signal ended the child. Only after `end`."""
         name = signal.Signals(-self.exit_code).name
         unit = 1 if sys.platform == "darwin" else 1024
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
@@ -145,7 +145,7 @@ class ChildProcess:
             self._signal_group(signal.SIGKILL)
 
     def _signal_group(self, number: signal.Signals) -> None:
-        with suppress(ProcessLookupError, PermissionError):  # nobody is left in it
+        with suppress(ProcessLookupError, PermissionError):  # no process is left in it
             os.killpg(self._process.pid, number)
 
     def _limit_memory(self, memory_bytes: int) -> None:

@@ -512,7 +512,7 @@ def test_a_kill_in_the_worker_ends_the_job(planned: dict[str, Any], batch: Batch
     deferred(task, planned)
     task.on_kill()
     batch.jobs[0].wait("FAILED")
-    assert batch.jobs[0].status_reason == "the task's process was told to end"
+    assert batch.jobs[0].status_reason == "the task's process was asked to end"
     assert submitted(batch, planned).endswith("-2")
 
 
@@ -521,7 +521,7 @@ def test_a_kill_before_the_job_is_known(planned: dict[str, Any], batch: BatchApi
     batch.plans.append(Plan("*", hold="RUNNABLE"))
     task = job()
     task.on_kill()
-    with pytest.raises(StepFailed, match="told to end"):
+    with pytest.raises(StepFailed, match="asked to end"):
         task.execute(planned)
     batch.jobs[0].wait("FAILED")
 
@@ -606,7 +606,7 @@ def test_no_triggerer(store: Store, planned: dict[str, Any], batch: BatchApi) ->
     batch.plans.append(Plan("*", hold="RUNNABLE"))
     wait = deferred(job(spot_retries=1), planned)
     assert wait.timeout.total_seconds() > compute(spot_retries=1).max_seconds  # type: ignore[union-attr]
-    with pytest.raises(StepFailed, match="no triggerer looked after the job"):
+    with pytest.raises(StepFailed, match="no triggerer watched the job"):
         job().resume_execution("__fail__", {"error": "Trigger timeout"}, planned)
     batch.jobs[0].wait("FAILED")
 
