@@ -17,8 +17,8 @@ from typing import Any
 import httpx
 
 from benchmarks.measuring import Row, python
+from include.pages.store_cache import CachingStore, ObjectCache
 from include.retraining.history.overview import READERS, OverviewCache, summarize_models
-from include.retraining.store.cache import CachingStore, ObjectCache
 from include.retraining.store.object_store import Store
 from tests.support.large_store import DECISIONS, MODELS
 from tests.support.repository_copy import REPOSITORY

@@ -6,11 +6,11 @@ from datetime import timedelta
 from functools import lru_cache
 
 from include.orchestration.runtime.store import store_address
+from include.pages.store_cache import CachingStore, ObjectCache
 from include.retraining.config.model import MODELS_FOLDER, ModelConfig, load_model
 from include.retraining.exceptions import RetrainingError, StoreNotInitialised
 from include.retraining.history.overview import OverviewCache
 from include.retraining.history.savings import Tally
-from include.retraining.store.cache import CachingStore, ObjectCache
 from include.retraining.store.marker import open_store, require_initialised
 from include.retraining.store.object_store import Store
 

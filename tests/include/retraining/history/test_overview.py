@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from include.pages.store_cache import CachingStore, ObjectCache
 from include.retraining.decisions.record_files import decision_keys
 from include.retraining.decisions.records import decisions
 from include.retraining.history.overview import (
@@ -17,7 +18,6 @@ from include.retraining.history.overview import (
     summarize_models,
 )
 from include.retraining.registry.promotion_log import PromotionLog
-from include.retraining.store.cache import CachingStore, ObjectCache
 from include.retraining.store.layout import decisions_folder, promotion_key, watch_key
 from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store

@@ -1,4 +1,4 @@
-"""Look at a store without reading again what did not change since the last look.
+"""A store that is read for each page, and only where it changed since the last one.
 
 What a page shows is thousands of small objects, nearly all of which were there a minute ago. A
 listing says of each which one it is (ETag, size, time), and costs one request for a folder.
@@ -7,7 +7,9 @@ listing says of each which one it is (ETag, size, time), and costs one request f
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+from contextlib import suppress
+
+from cachetools import LRUCache
 
 from include.retraining.exceptions import MissingObject
 from include.retraining.store.object_store import ObjectInfo, Store
@@ -16,34 +18,24 @@ MEMORY_BYTES = 64 * 2**20
 
 
 class ObjectCache:
-    """Objects that were read before, the longest unused forgotten first. Threads may share it."""
+    """Objects that were read before, the longest unused dropped first. Threads may share it."""
 
     def __init__(self, limit_bytes: int = MEMORY_BYTES) -> None:
-        """Remember at most so many bytes."""
-        self._limit = limit_bytes
-        self._held = 0
-        self._objects: OrderedDict[tuple[str, ObjectInfo], bytes] = OrderedDict()
+        """Keep at most so many bytes."""
+        self._objects: LRUCache[tuple[str, ObjectInfo], bytes] = LRUCache(limit_bytes, len)
         self._lock = threading.Lock()
 
     def find(self, uri: str, info: ObjectInfo) -> bytes | None:
         """Return the bytes of the very object that a listing names, or None."""
         with self._lock:
-            data = self._objects.get((uri, info))
-            if data is not None:
-                self._objects.move_to_end((uri, info))
-            return data
+            return self._objects.get((uri, info))
 
     def keep(self, uri: str, info: ObjectInfo, data: bytes) -> None:
-        """Remember an object's bytes."""
+        """Keep an object's bytes, where they fit."""
         if len(data) != info.size:
             return  # it was replaced between the listing and the read
-        with self._lock:
-            if (uri, info) not in self._objects:
-                self._objects[uri, info] = data
-                self._held += len(data)
-            while self._held > self._limit:
-                _, forgotten = self._objects.popitem(last=False)
-                self._held -= len(forgotten)
+        with self._lock, suppress(ValueError):  # one that is larger than the whole cache
+            self._objects[uri, info] = data
 
 
 class CachingStore(Store):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from include.pages.store_cache import CachingStore, ObjectCache
 from include.retraining.exceptions import MissingObject
-from include.retraining.store.cache import CachingStore, ObjectCache
 from include.retraining.store.object_store import Store
 
 
@@ -82,3 +82,12 @@ def test_a_memory_forgets_what_was_not_used_for_longest(folder_store: Store) -> 
     assert reads_of(folder_store, memory, "a/1", "a/2", "a/1", "a/3") == 3
     assert reads_of(folder_store, memory, "a/1", "a/3") == 0
     assert reads_of(folder_store, memory, "a/2") == 1
+
+
+def test_an_object_larger_than_the_cache_drops_no_other(folder_store: Store) -> None:
+    """It is read each time, and what was kept before stays."""
+    memory = ObjectCache(limit_bytes=10)
+    folder_store.write("a/1", b"four")
+    folder_store.write("a/2", b"more than ten bytes")
+    assert reads_of(folder_store, memory, "a/1", "a/2") == 2
+    assert reads_of(folder_store, memory, "a/1", "a/2") == 1
