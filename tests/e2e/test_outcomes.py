@@ -66,8 +66,9 @@ def repository(tmp_path_factory: pytest.TempPathFactory, switches: Path) -> Path
     )
     replace_text(
         root / "dags/retrain_pipeline.py",
-        'task_id="deploy_model",',
-        'task_id="deploy_model", pool="held" if config.name == "overtaken" else "default_pool",',
+        '@task(task_display_name="Promote the challenger",',
+        '@task(task_display_name="Promote the challenger",'
+        ' pool="held" if config.name == "overtaken" else "default_pool",',
     )
     return root
 
