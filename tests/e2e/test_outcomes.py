@@ -156,6 +156,7 @@ def test_unfair_model_is_refused(airflow: Stage) -> None:
     assert "fairness race" in log
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("Rscript") is None, reason="R (Rscript) is not installed")
 def test_model_in_r_is_promoted(airflow: Stage) -> None:
     """A model that trains and predicts by commands in R passes the same gates, on real data."""
@@ -182,6 +183,7 @@ def test_below_the_minimum_is_refused(airflow: Stage) -> None:
     message_of(airflow, record, "rejected", "0.95")
 
 
+@pytest.mark.slow
 def test_too_few_rows_cannot_be_judged(airflow: Stage) -> None:
     """A holdout that is too small is neither a pass nor a refusal, and nothing serves."""
     airflow.land("scarce", patients())
@@ -193,6 +195,7 @@ def test_too_few_rows_cannot_be_judged(airflow: Stage) -> None:
     message_of(airflow, record, "judge")
 
 
+@pytest.mark.slow
 @pytest.mark.fault("A01")
 def test_old_flag_never_starts_a_run_and_late_data_are_waited_for(airflow: Stage) -> None:
     """With the flag that was decided on, a run waits; it goes on when the producer writes anew."""
@@ -272,6 +275,7 @@ def test_crashed_trainer_then_cleared(airflow: Stage, switches: Path) -> None:
     assert len(airflow.messages_about(record.run)) == 2
 
 
+@pytest.mark.slow
 def test_killed_trainer_is_tried_again(airflow: Stage, switches: Path) -> None:
     """A trainer killed by SIGKILL is tried again, and there is one version and one message."""
     airflow.land("killed", patients())
@@ -291,6 +295,7 @@ def test_killed_trainer_is_tried_again(airflow: Stage, switches: Path) -> None:
     assert "SIGKILL" in airflow.log("killed", run_id, "train_model")
 
 
+@pytest.mark.slow
 @pytest.mark.fault("F18")
 def test_overtaken_run_is_superseded(airflow: Stage) -> None:
     """A run whose champion changed between verdict and promotion promotes nothing."""

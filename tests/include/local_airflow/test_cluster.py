@@ -24,6 +24,7 @@ from include.local_airflow.errors import ComponentEnded, PortTaken, TookTooLong
 from include.local_airflow.ports import free_port
 from include.local_airflow.rest_client import AirflowSession
 from include.retraining.exceptions import AirflowUnreachable
+from tests.support.airflow_harness import migrated
 
 pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 
@@ -90,6 +91,13 @@ def bundle(tmp_path: Path) -> Path:
     return root
 
 
+@pytest.fixture
+def home(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home whose database is migrated already."""
+    migrated(tmp_path_factory.getbasetemp() / "migrated", tmp_path / "home")
+    return tmp_path / "home"
+
+
 def marked(mark: str) -> list[psutil.Process]:
     """Return every living process whose environment holds a mark."""
     found = []
@@ -122,10 +130,10 @@ def mark() -> Iterator[str]:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for survivors in /proc")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=lambda item: item.name)
-def test_nothing_survives(bundle: Path, tmp_path: Path, mark: str, number: signal.Signals) -> None:
+def test_nothing_survives(bundle: Path, home: Path, mark: str, number: signal.Signals) -> None:
     """Whatever ends the program, no process of Airflow or of a running task is left behind."""
     program = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(bundle), str(tmp_path / "home"), str(free_port())],
+        [sys.executable, "-c", PROGRAM, str(bundle), str(home), str(free_port())],
         stdout=subprocess.PIPE,
         cwd=ROOT,
         env={**os.environ, MARK: mark},
@@ -158,10 +166,10 @@ class LateOnce(AirflowSession):
         return super().tasks(dag_id, run_id)
 
 
-def test_life_of_an_airflow(bundle: Path, tmp_path: Path) -> None:
+def test_life_of_an_airflow(bundle: Path, home: Path) -> None:
     """It runs a DAG, names a broken file, and says which component ended and why."""
     since = datetime.now(UTC)
-    with LocalAirflow(bundle, tmp_path / "home", port=free_port()) as airflow:
+    with LocalAirflow(bundle, home, port=free_port()) as airflow:
         api = AirflowSession(airflow.url, airflow.username, airflow.password)
         late_once = LateOnce(airflow.url, airflow.username, airflow.password)
         wait_for_dags(airflow, api, ["quick"], since)
