@@ -89,7 +89,7 @@ def test_the_engine_is_sent_nothing_else_of_the_repository(image: str) -> None:
 
 
 def test_it_holds_what_the_lock_names_and_no_airflow(image: str) -> None:
-    """Every installed package is one of the training lock, in its version; Airflow is not there."""
+    """Every installed package is one of the jobs' lock, in its version; Airflow is not there."""
     code = (
         "import importlib.metadata as metadata, json\n"
         "print(json.dumps({d.name: d.version for d in metadata.distributions()}))"

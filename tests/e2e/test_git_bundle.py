@@ -78,7 +78,7 @@ def origin(folder: Path) -> Origin:
 def repository(folder: Path) -> Path:
     """What the image holds: the plugins, and DAGs and `include` from before."""
     image = copy_repository(folder / "image")
-    with (image / "include" / "retraining" / "verdict.py").open("a") as file:
+    with (image / "include" / "retraining" / "gate" / "verdict.py").open("a") as file:
         file.write("# Of another time.\n")
     return image
 
@@ -127,7 +127,7 @@ def test_a_push_reaches_the_next_run_and_none_in_flight(
     in_flight = airflow.start_run("long")
     airflow.wait_for_task("long", in_flight, "train_model", "running", timeout_seconds=300)
 
-    with (origin.clone / "include" / "retraining" / "verdict.py").open("a") as file:
+    with (origin.clone / "include" / "retraining" / "gate" / "verdict.py").open("a") as file:
         file.write("# A change to the code that judges.\n")
     second = origin.push("Change the core while a run is in flight")
     airflow.wait_for(
