@@ -13,15 +13,16 @@ promotes. To promote now, trigger the model's own DAG afterwards.
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
-from airflow.sdk import DAG
+from airflow.sdk import dag, task
 
 from include.orchestration.forms.request_form import release_params
-from include.orchestration.notifications.manual_change import tell_of_failed_release
-from include.orchestration.operators.release_hold import ReleaseHoldOperator
+from include.orchestration.notifications.manual_change import notify_failed_release
+from include.orchestration.operators import rollback_tasks
 
-with DAG(
-    dag_id="release_model",
+
+@dag(
     dag_display_name="Release a model",
     description="Let runs promote again after a rollback",
     doc_md=__doc__,
@@ -30,12 +31,22 @@ with DAG(
     params=release_params(),
     is_paused_upon_creation=False,  # as in rollback_model
     tags=["by hand"],
-    on_failure_callback=tell_of_failed_release,
+    on_failure_callback=[notify_failed_release],
     default_args={
-        "on_failure_callback": tell_of_failed_release,
-        # A person waits, as in rollback_model.
+        "on_failure_callback": [notify_failed_release],
+        # Someone waits, as in rollback_model.
         "retries": 2,
         "retry_delay": timedelta(seconds=5),
     },
-) as dag:
-    ReleaseHoldOperator(task_id="release_hold", task_display_name="Release the hold")
+)
+def release_model() -> None:
+    """Let runs promote again after a rollback."""
+
+    @task(task_display_name="Release the hold", multiple_outputs=False)
+    def release_hold() -> dict[str, Any]:
+        return rollback_tasks.release_hold()
+
+    release_hold()
+
+
+release_model()

@@ -28,19 +28,19 @@ with your name, and Slack hears about it.
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
-from airflow.sdk import DAG
+from airflow.sdk import AssetAlias, dag, task
 
 from include.orchestration.forms.request_form import rollback_params
-from include.orchestration.notifications.manual_change import tell_of_failed_rollback
-from include.orchestration.operators.rollback_model import (
-    CheckRollbackOperator,
-    RollBackOperator,
-    TryVersionOperator,
-)
+from include.orchestration.notifications.manual_change import notify_failed_rollback
+from include.orchestration.operators import rollback_tasks
+from include.orchestration.operators.rollback_model import TryVersionOperator
 
-with DAG(
-    dag_id="rollback_model",
+ROLLED_BACK = AssetAlias("rolled_back_champion")
+
+
+@dag(
     dag_display_name="Roll back a model",
     description="Let an earlier version serve again, and hold automatic promotion",
     doc_md=__doc__,
@@ -50,25 +50,32 @@ with DAG(
     # Whoever needs it must not have to find out first that it was switched off.
     is_paused_upon_creation=False,
     tags=["by hand"],
-    on_failure_callback=tell_of_failed_rollback,
+    on_failure_callback=[notify_failed_rollback],
     default_args={
-        "on_failure_callback": tell_of_failed_rollback,
-        # A person waits: not the five minutes that a retraining run leaves a store to come back.
+        "on_failure_callback": [notify_failed_rollback],
+        # Someone waits: not the five minutes that a retraining run leaves a store to come back.
         "retries": 2,
         "retry_delay": timedelta(seconds=5),
     },
-) as dag:
-    check_request = CheckRollbackOperator(
-        task_id="check_request", task_display_name="See what would change"
-    )
+)
+def rollback_model() -> None:
+    """Let an earlier version of a model serve again."""
+
+    @task(task_display_name="See what would change", multiple_outputs=False)
+    def check_request() -> dict[str, Any]:
+        return rollback_tasks.check_request()
+
+    @task(task_display_name="Roll back", outlets=[ROLLED_BACK], multiple_outputs=False)
+    def roll_back(plan: Any, tried: Any) -> dict[str, Any]:
+        return rollback_tasks.roll_back(plan, tried, ROLLED_BACK)
+
+    plan = check_request()
+    # An operator: it ends its child process when it is killed.
     try_version = TryVersionOperator(
-        task_id="try_version", task_display_name="Try the version", plan_task="check_request"
-    )
-    roll_back = RollBackOperator(
-        task_id="roll_back",
-        task_display_name="Roll back",
-        plan_task="check_request",
-        try_task="try_version",
+        task_id="try_version", task_display_name="Try the version", plan=plan
     )
     # Nothing else leads to the rollback: a version that does not answer never serves again.
-    check_request >> try_version >> roll_back
+    roll_back(plan, try_version.output)
+
+
+rollback_model()

@@ -3,33 +3,33 @@
 Every five minutes, what no run can see of itself. Each task looks after one thing, and none stops
 another:
 
-- **Send again** what Slack did not take when it was new.
+- **Resend notices** that Slack did not take when they were new.
 - **Close dead runs**: a run that was killed or marked failed as a whole gets its decision record
   and its message.
 - **Stop lost jobs** on AWS Batch or Kubernetes whose run has ended.
-- **Look at the models**: a wrong configuration, paused, nothing decided for two intervals, what
-  serves is too old, late by the clock. Each is told once, and again when it is over.
-- **Leave a mark** in the store, by which `python -m include.retraining watch`, outside of Airflow,
-  sees that this DAG works.
+- **Check models**: a wrong configuration, paused, nothing decided for two intervals, a champion
+  that is too old, late by the clock. Each is notified once, and again when it is over.
+- **Write the heartbeat** into the store, by which `python -m include.retraining watch`, outside of
+  Airflow, sees that this DAG works.
 
 ## Triage
 
-- **Red at "Send again"**: Slack is not well; nothing is lost. See `docs/runbooks/outbox.md`.
+- **Red at "Resend notices"**: Slack is not well; nothing is lost. See `docs/runbooks/outbox.md`.
 - **Red elsewhere**: the log's first error is one sentence. The next run tries again by itself; a
   single red run needs nothing.
-- To be left alone for a while, pause the model's DAG, never this one.
+- To silence it for a model for a while, pause that model's DAG, never this one.
 """
 
 from __future__ import annotations
 
 from datetime import timedelta
 
-from airflow.sdk import DAG, task
+from airflow.sdk import dag, task
 
 from include.orchestration.watch import tasks
 
-with DAG(  # allow alert_of_tasks_only: the watch outside Airflow tells when no mark is left
-    dag_id="watch_models",
+
+@dag(  # allow alert_of_tasks_only: the watch outside Airflow notices a heartbeat that is missing
     dag_display_name="Watch over all models",
     description="What no run can see of itself",
     doc_md=__doc__,
@@ -42,18 +42,36 @@ with DAG(  # allow alert_of_tasks_only: the watch outside Airflow tells when no 
     tags=["retraining", "watch"],
     # No retries: the next run comes in five minutes.
     default_args={"retries": 0, "execution_timeout": timedelta(minutes=15)},
-) as dag:
-    looks = [
-        task(task_id="resend_notices", task_display_name="Send again")(tasks.resend_notices),
-        task(task_id="close_dead_runs", task_display_name="Close dead runs")(tasks.close_dead_runs),
-        task(task_id="stop_lost_jobs", task_display_name="Stop lost jobs")(tasks.stop_lost_jobs),
-        task(task_id="check_models", task_display_name="Look at the models")(tasks.check_models),
-    ]
-    # It runs whatever became of the others, and fails if one of them did: a leaf that does not
-    # would make the run green.
-    mark = task(
-        task_id="leave_mark",
-        task_display_name="Leave a mark",
+)
+def watch_models() -> None:
+    """Watch over all models."""
+
+    @task(task_display_name="Resend notices")
+    def resend_notices() -> int:
+        return tasks.resend_notices()
+
+    @task(task_display_name="Close dead runs")
+    def close_dead_runs() -> list[str]:
+        return tasks.close_dead_runs()
+
+    @task(task_display_name="Stop lost jobs")
+    def stop_lost_jobs() -> list[str]:
+        return tasks.stop_lost_jobs()
+
+    @task(task_display_name="Check models")
+    def check_models() -> list[str]:
+        return tasks.check_models()
+
+    # It runs after the others however they ended, and fails if one of them did: a leaf that does
+    # not would make the run green.
+    @task(
+        task_display_name="Write the heartbeat",
         trigger_rule="all_done",  # allow past_a_failure: it fails itself when one of them did
-    )(tasks.write_heartbeat)
-    [look() for look in looks] >> mark()
+    )
+    def write_heartbeat() -> None:
+        tasks.write_heartbeat()
+
+    [resend_notices(), close_dead_runs(), stop_lost_jobs(), check_models()] >> write_heartbeat()
+
+
+watch_models()

@@ -12,6 +12,7 @@ import pytest
 from airflow.sdk import DAG
 from airflow.serialization.serialized_objects import DagSerialization
 
+from include.orchestration.operators import run_tasks
 from include.retraining.config.model import load_model
 from tests.support.scenes import TASKS
 
@@ -38,7 +39,9 @@ def dag(dags: dict[str, DAG]) -> DAG:
     return dags["retrain_asking"]
 
 
-def test_the_question_stands_between_the_gate_and_the_promotion(dag: DAG) -> None:
+def test_the_question_stands_between_the_gate_and_the_promotion(
+    dag: DAG, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nothing leads to the promotion but the question, and only the gate leads to the question."""
     assert set(dag.task_ids) == {*TASKS, ASKED}
     assert dag.task_dict["deploy_model"].upstream_task_ids == {ASKED}
@@ -46,8 +49,9 @@ def test_the_question_stands_between_the_gate_and_the_promotion(dag: DAG) -> Non
     assert dag.task_dict[ASKED].downstream_task_ids == {"deploy_model", "abort_pipeline"}
     assert dag.task_dict["abort_pipeline"].upstream_task_ids == {ASKED, "check_quality"}
     gate: Any = dag.task_dict["check_quality"]
-    assert gate.when_passed == [ASKED, "publish_card"]
-    assert gate.when_refused == ["abort_pipeline", "publish_card"]
+    for answer, behind in ((True, ASKED), (False, "abort_pipeline")):
+        monkeypatch.setattr(run_tasks, "check_quality", lambda _, answer=answer: answer)
+        assert gate.python_callable(None) == [behind, "publish_card"]
 
 
 def test_only_the_refusal_runs_past_a_skipped_task(dag: DAG) -> None:
@@ -76,7 +80,7 @@ def test_every_edge_of_the_question_says_when_it_is_taken(dag: DAG) -> None:
     assert found[("check_quality", ASKED)] == "every gate passed"
     assert found[(ASKED, "deploy_model")] == "approved"
     assert found[(ASKED, "abort_pipeline")] == "rejected, or no answer"
-    assert dag.task_dict[ASKED].task_display_name == "Ask a person"
+    assert dag.task_dict[ASKED].task_display_name == "Manual approval"
 
 
 def test_the_run_may_wait_as_long_as_the_question(dags: dict[str, DAG]) -> None:

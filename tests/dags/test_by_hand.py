@@ -10,13 +10,13 @@ from airflow.dag_processing.dagbag import BundleDagBag
 from airflow.sdk import DAG, AssetAlias
 
 from include.orchestration.notifications.manual_change import (
-    tell_of_failed_release,
-    tell_of_failed_rollback,
+    notify_failed_release,
+    notify_failed_rollback,
 )
 from include.retraining.config.model import model_names
 
 ROOT = Path(__file__).resolve().parents[2]
-ALERTS = {"rollback_model": tell_of_failed_rollback, "release_model": tell_of_failed_release}
+ALERTS = {"rollback_model": notify_failed_rollback, "release_model": notify_failed_release}
 
 # Airflow's own use of a library.
 pytestmark = pytest.mark.filterwarnings("ignore:GitWildMatchPattern:DeprecationWarning")
@@ -53,7 +53,7 @@ def test_its_page_says_what_to_do(dag: DAG) -> None:
 def test_a_failure_is_told(dag: DAG) -> None:
     """On the DAG too: no task callback comes when a process is killed."""
     alert = ALERTS[dag.dag_id]
-    assert dag.on_failure_callback == alert
+    assert dag.on_failure_callback == [alert]
     for task in dag.tasks:
         assert list(task.on_failure_callback) == [alert]
 
@@ -73,10 +73,10 @@ def test_a_rollback_is_a_dry_run_unless_it_is_asked_for(bag: BundleDagBag) -> No
 
 
 def test_only_a_version_that_was_tried_serves_again(bag: BundleDagBag) -> None:
-    """The trial is the one task directly before the rollback, and nothing runs past a failure."""
+    """The rollback is behind the trial, whose word it takes, and nothing runs past a failure."""
     dag = bag.dags["rollback_model"]
     assert set(dag.task_ids) == {"check_request", "try_version", "roll_back"}
-    assert dag.task_dict["roll_back"].upstream_task_ids == {"try_version"}
+    assert dag.task_dict["roll_back"].upstream_task_ids == {"check_request", "try_version"}
     assert dag.task_dict["try_version"].upstream_task_ids == {"check_request"}
     assert {task.trigger_rule for task in dag.tasks} == {"all_success"}
     assert [task.task_id for task in dag.tasks if task.outlets] == ["roll_back"]

@@ -15,10 +15,12 @@ from typing import Any
 import pytest
 import yaml
 from airflow.dag_processing.dagbag import BundleDagBag
-from airflow.sdk import DAG, Asset
+from airflow.sdk import DAG, Asset, BaseNotifier
 from airflow.serialization.serialized_objects import DagSerialization
 
-from include.orchestration.notifications.run_ended import close_ended_run, say_that_card_is_missing
+from include.orchestration.notifications.notifiers import DecisionNotifier, MissingCardNotifier
+from include.orchestration.notifications.run_ended import record_run_end, stop_run_jobs
+from include.orchestration.operators import run_tasks
 from include.retraining.config.model import load_model, model_names
 from tests.support.repository_copy import add_model
 from tests.support.scenes import TASKS
@@ -88,19 +90,47 @@ def test_the_promotion_is_only_behind_the_gate(dag: DAG) -> None:
     deploy = dag.task_dict["deploy_model"]
     assert deploy.upstream_task_ids == {"check_quality"}
     assert {task.trigger_rule for task in dag.tasks} == {"all_success"}
-    promoting = [task for task in dag.tasks if type(task).__name__ == "DeployModelOperator"]
-    assert promoting == [deploy]
     assert [task.task_id for task in dag.tasks if task.outlets] == ["deploy_model"]
 
 
-def test_the_branches_name_tasks_directly_behind_them(dag: DAG) -> None:
+def test_the_branches_name_tasks_directly_behind_them(
+    dag: DAG, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A branch that names another task would skip everything, silently."""
-    plan: Any = dag.task_dict["plan_run"]
-    assert {plan.when_new, plan.when_unchanged} == plan.downstream_task_ids
+    plan, gate = dag.task_dict["plan_run"], dag.task_dict["check_quality"]
+    assert chosen_by(plan, monkeypatch) == {True: ["validate_data"], False: ["no_change"]}
+    assert plan.downstream_task_ids == {"validate_data", "no_change"}
+    answers = chosen_by(gate, monkeypatch, None)
+    assert answers == {
+        True: ["deploy_model", "publish_card"],
+        False: ["abort_pipeline", "publish_card"],
+    }
+    assert gate.downstream_task_ids == {*answers[True], *answers[False]}
+
+
+def chosen_by(
+    task: Any, monkeypatch: pytest.MonkeyPatch, *evaluated: object
+) -> dict[bool, list[str]]:
+    """Return which tasks a branch goes on to, for each answer of its deed."""
+    answers = {}
+    for answer in (True, False):
+        monkeypatch.setattr(run_tasks, task.task_id, lambda _, answer=answer: answer)
+        chosen = task.python_callable(*evaluated)
+        answers[answer] = [chosen] if isinstance(chosen, str) else chosen
+    return answers
+
+
+def test_the_gate_is_given_what_the_evaluation_returned(dag: DAG) -> None:
+    """The arrow between them comes from the data; no string names the task."""
     gate: Any = dag.task_dict["check_quality"]
-    assert {*gate.when_passed, *gate.when_refused} == gate.downstream_task_ids
-    assert "deploy_model" in gate.when_passed
-    assert "deploy_model" not in gate.when_refused
+    (evaluated,) = gate.op_args
+    assert evaluated.operator is dag.task_dict["evaluate_model"]
+
+
+def test_the_file_is_read_in_a_minute() -> None:
+    """At most 120 lines each, their texts included."""
+    for file in (ROOT / "dags").glob("*.py"):
+        assert len(file.read_text().splitlines()) <= 120, file.name
 
 
 def test_the_graph_reads_by_itself(dag: DAG) -> None:
@@ -145,13 +175,18 @@ def test_a_run_is_alone_and_starts_when_the_model_says(dag: DAG) -> None:
 
 def test_the_alert_hangs_on_the_dag(dag: DAG) -> None:
     """No task callback comes when a process is killed (E1); the card must not close its run."""
-    assert dag.on_failure_callback == close_ended_run
-    assert dag.on_success_callback == close_ended_run
+    assert kinds(dag.on_success_callback) == [record_run_end, DecisionNotifier]
+    assert kinds(dag.on_failure_callback) == [record_run_end, DecisionNotifier, stop_run_jobs]
     card = dag.task_dict["publish_card"]
-    assert list(card.on_failure_callback) == [say_that_card_is_missing]
+    assert kinds(card.on_failure_callback) == [MissingCardNotifier]
     for task in dag.tasks:
         if task is not card:
-            assert list(task.on_failure_callback) == [close_ended_run]
+            assert kinds(task.on_failure_callback) == [record_run_end, DecisionNotifier]
+
+
+def kinds(callbacks: Any) -> list[Any]:
+    """Return callbacks, a notifier by its class."""
+    return [type(one) if isinstance(one, BaseNotifier) else one for one in callbacks]
 
 
 def test_infrastructure_errors_are_tried_again_twice_five_minutes_apart(dag: DAG) -> None:

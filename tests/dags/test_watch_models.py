@@ -39,13 +39,13 @@ def test_it_watches_by_itself_and_never_twice_at_once(dag: DAG) -> None:
     assert json.dumps(DagSerialization.to_dict(dag))
 
 
-def test_no_task_stops_another_and_the_mark_is_left_after_all(dag: DAG) -> None:
-    """The mark is behind each, whatever became of it."""
-    mark = dag.task_dict["leave_mark"]
+def test_no_task_stops_another_and_the_heartbeat_is_written_after_all(dag: DAG) -> None:
+    """It is behind each, however that ended."""
+    heartbeat = dag.task_dict["write_heartbeat"]
     looks = {"resend_notices", "close_dead_runs", "stop_lost_jobs", "check_models"}
-    assert set(dag.task_ids) == looks | {"leave_mark"}
-    assert mark.upstream_task_ids == looks
-    assert mark.trigger_rule == "all_done"
+    assert set(dag.task_ids) == looks | {"write_heartbeat"}
+    assert heartbeat.upstream_task_ids == looks
+    assert heartbeat.trigger_rule == "all_done"
     assert all(dag.task_dict[name].upstream_task_ids == set() for name in looks)
 
 

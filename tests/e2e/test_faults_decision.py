@@ -37,9 +37,9 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     replace_text(
         root / "dags/retrain_pipeline.py",
-        "        check_quality >> publish_card\n",
-        "        check_quality >> publish_card\n"
-        f'        check_quality >> EmptyOperator(task_id="{LEAF}", trigger_rule="all_done")\n',
+        "        gate >> publish_card\n",
+        "        gate >> publish_card\n"
+        f'        gate >> EmptyOperator(task_id="{LEAF}", trigger_rule="all_done")\n',
     )
     return root
 

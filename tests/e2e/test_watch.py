@@ -29,7 +29,7 @@ from tests.support.scenes import patients, waiting_for
 pytestmark = [pytest.mark.airflow, pytest.mark.rare]
 
 WATCH = "watch_models"
-LOOKS = ("resend_notices", "close_dead_runs", "stop_lost_jobs", "check_models", "leave_mark")
+LOOKS = ("resend_notices", "close_dead_runs", "stop_lost_jobs", "check_models", "write_heartbeat")
 
 
 @pytest.fixture(scope="module")

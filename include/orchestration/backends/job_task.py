@@ -15,6 +15,14 @@ from include.retraining.config.step_compute import LocalCompute
 if TYPE_CHECKING:
     from include.retraining.config.step_names import JobStep
 
+TASKS: dict[JobStep, tuple[str, str]] = {
+    "validate": ("validate_data", "Check the data"),
+    "train": ("train_model", "Train a challenger"),
+    "evaluate": ("evaluate_model", "Score challenger and champion"),
+    "card": ("publish_card", "Publish the model card"),
+}
+"""Each step's task: its id, and its name in the UI."""
+
 
 def job_task(
     step: JobStep, compute: ComputeBySteps, **kwargs: Any
@@ -26,6 +34,7 @@ def job_task(
         compute: the model's.
         kwargs: of any operator; the same for each backend.
     """
+    kwargs["task_id"], kwargs["task_display_name"] = TASKS[step]
     own = compute.of(step)
     if isinstance(own, LocalCompute):
         return LocalJobOperator(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, Context
 
+from include.orchestration.backends.evaluated import evaluated
 from include.retraining.exceptions import RetrainingError, TrainingElsewhere
 
 if TYPE_CHECKING:
@@ -35,9 +36,21 @@ class WaitsForOtherTraining(BaseOperator):
     _seen: tuple[int, int, int] | None = None
     """The claim, its beat, and how often it was seen so."""
 
-    def execute(self, context: Context) -> None:
+    def execute(self, context: Context) -> dict[str, Any] | None:
         """Start the job or adopt the one that is there, and see that the step is done."""
         self.begin(context)
+        return self.returned(context)
+
+    def resume_execution(
+        self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context
+    ) -> dict[str, Any] | None:
+        """Go on where the task deferred; return what `execute` would have returned."""
+        super().resume_execution(next_method, next_kwargs, context)
+        return self.returned(context)
+
+    def returned(self, context: Context) -> dict[str, Any] | None:
+        """Return what the task hands on: of the evaluation which report it left, else nothing."""
+        return evaluated(context) if self.step == "evaluate" else None
 
     def begin(self, context: Context) -> None:
         """Do what the backend does."""

@@ -6,6 +6,32 @@ from include.retraining.config.model import GatePolicy, ModelConfig
 
 _TIERS = {1: "page someone", 2: "look at it the same day", 3: "look at it when convenient"}
 
+_HOW_A_RUN_GOES = """## How a run goes.
+
+The run waits for a complete delivery, pins it, checks it, trains a challenger, scores challenger
+and champion on the same holdout, and lets the challenger serve only when every gate passes.
+Each run leaves one decision record in the store, a "no" included.
+
+Parameters: `dry_run` decides and changes nothing; `force_retrain` (with a `reason`) trains although
+nothing changed; `date` chooses the data of another day.
+
+## Triage
+
+- **Red at "Challenger rejected"**: no fault of the pipeline. The reason is the first line of that
+  task's log and in the message. The champion still serves. Nothing needs to be done today.
+- **Red at "Wait for the data"**: the delivery did not come, or is not complete; the log says which
+  file. Ask the producer. Once it is there, clear this task.
+- **Red at "Check the data"**: the data breaks its contract. Ask the producer to deliver again, flag
+  last; the next run takes it. Clearing the task reads the same files again.
+- **Waiting at "Manual approval"**: every gate passed, and someone must approve: "Required actions"
+  of that task shows the evidence. Approve with a note, or reject. No answer in time is a no.
+- **Red elsewhere**: the log's first error is one sentence. Infrastructure errors were retried twice
+  already. Clearing the failed task keeps the verified steps before it.
+- **"Late"** in a message: no decision by the model's deadline. Look at the task that is not done.
+- **"Nothing changed" is green**: the same data, code and configuration were decided on before.
+- **To undo a promotion**: trigger the DAG `rollback_model`, with its dry run first.
+"""
+
 
 def model_page(config: ModelConfig) -> str:
     """Return the Markdown that says what a model is, when it is retrained and what it must pass."""
@@ -29,7 +55,8 @@ def model_page(config: ModelConfig) -> str:
 A challenger serves only when it passes every gate:
 
 {gates}{_approval(config)}
-"""
+
+{_HOW_A_RUN_GOES}"""
 
 
 def _deadline(config: ModelConfig) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 
 from airflow.sdk import DAG, BaseOperator, Context
 
-from include.orchestration.notifications.run_ended import close_ended_run
+from include.orchestration.notifications.notifiers import DecisionNotifier
+from include.orchestration.notifications.run_ended import record_run_end
 from include.orchestration.runtime.errors import fail_permanent_errors
 from include.orchestration.runtime.run_reference import DAG_PREFIX
 from include.retraining.exceptions import ConfigError
@@ -50,8 +51,8 @@ def unreadable_model(name: str, error: str) -> DAG:
         catchup=False,
         max_active_runs=1,
         tags=["retraining", "unreadable"],
-        on_failure_callback=close_ended_run,
-        default_args={"on_failure_callback": close_ended_run},
+        on_failure_callback=[record_run_end, DecisionNotifier()],
+        default_args={"on_failure_callback": [record_run_end, DecisionNotifier()]},
     ) as dag:
         RefuseConfiguration(
             task_id="read_configuration",

@@ -103,7 +103,7 @@ def read_request(context: Context, form: dict[str, Param]) -> Request:
     Raises:
         ParameterError: naming the parameter, what is wrong with it and what is allowed.
     """
-    dag_run: Any = context["dag_run"]
+    dag_run = context["dag_run"]
     given = {**dict(context["params"]), **(dag_run.conf or {})}
     refuse_unknown(given, form)
     reason = reason_text(given.get("reason"))

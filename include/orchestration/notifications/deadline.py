@@ -1,4 +1,4 @@
-"""Tell that a run is late. Called in the triggerer, some time after the run's start."""
+"""The notice that a run is late. Called in the triggerer, some time after the run's start."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from airflow.sdk import Context
 from airflow.sdk.execution_time import task_runner
 from airflow.sdk.execution_time.comms import GetDagRunState
 
-from include.orchestration.notifications.send import tell_notice
+from include.orchestration.notifications.send import deliver_notice
 from include.orchestration.runtime.dag_runs import ENDED
 from include.orchestration.runtime.run_reference import model_of
 from include.orchestration.runtime.store import open_store
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 def tell_late(dag_run: Mapping[str, Any], deadline: str) -> str:
-    """Tell that a run has not decided, unless it has, or waits for a person; return what was done.
+    """Notify that a run has not decided, unless it has or waits for approval; return what was done.
 
     Airflow calls this once, also for a run that has ended meanwhile, and does not try again: what
     Slack does not take waits in the outbox.
@@ -70,7 +70,7 @@ def tell_late(dag_run: Mapping[str, Any], deadline: str) -> str:
         serving=_serving(store, model),
         links=Links(run=run_url(dag_id, run_id), repository=repository_url(cast("Context", {}))),
     )
-    tell_notice(store, notice)
+    deliver_notice(store, notice)
     return f"{run_id} is late"
 
 

@@ -1,4 +1,4 @@
-"""Tell people what a person changed by hand, or that it could not be done."""
+"""Notices about what someone changed manually, or that it could not be done."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Context
 
-from include.orchestration.notifications.send import send_notice, tell_notice
+from include.orchestration.notifications.send import deliver_notice, send_notice
 from include.orchestration.runtime.errors import explained
 from include.orchestration.runtime.store import open_store
 from include.orchestration.runtime.urls import repository_url, run_url
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def tell_by_hand(
+def notify_manual_change(
     store: Store,
     context: Context,
     notice_of: Callable[..., Notice],
     entry: PromotionEntry,
     **facts: Any,
 ) -> None:
-    """Tell of an entry that a person made. Never raises for want of Slack.
+    """Notify people of an entry that someone made. Never raises for want of Slack.
 
     Args:
         store: with the outbox.
@@ -43,25 +43,25 @@ def tell_by_hand(
 
     record = f"{store.uri}/{promotion_key(entry.model, entry.generation)}"
     links = _links(context, record)
-    tell_notice(store, notice_of(entry, load_model(entry.model), links, **facts))
+    deliver_notice(store, notice_of(entry, load_model(entry.model), links, **facts))
 
 
-def tell_of_failed_rollback(context: Context) -> None:
-    """Say that a rollback failed, and that nothing changed. The callback of tasks and DAGs."""
+def notify_failed_rollback(context: Context) -> None:
+    """Notify people that a rollback failed and changed nothing. A callback of tasks and DAGs."""
     from include.retraining.rollback.messages import rollback_failed
 
-    _tell_of_failure(context, rollback_failed)
+    _notify_of_failure(context, rollback_failed)
 
 
-def tell_of_failed_release(context: Context) -> None:
-    """Say that a hold was not released. The callback of tasks and DAGs."""
+def notify_failed_release(context: Context) -> None:
+    """Notify people that a hold was not released. A callback of tasks and DAGs."""
     from include.retraining.rollback.messages import release_failed
 
-    _tell_of_failure(context, release_failed)
+    _notify_of_failure(context, release_failed)
 
 
-def _tell_of_failure(context: Context, notice_of: Callable[..., Notice]) -> None:
-    """Tell what went wrong, once, unless the promotion log says that it was done all the same."""
+def _notify_of_failure(context: Context, notice_of: Callable[..., Notice]) -> None:
+    """Notify of what went wrong, once, unless the promotion log says that it was done after all."""
     config = _model_asked_for(context)
     key = f"{context['dag'].dag_id}.{context['run_id']}.failed"
     told: dict[str, Any] = {"key": key, "config": config, "links": _links(context)}
@@ -72,11 +72,11 @@ def _tell_of_failure(context: Context, notice_of: Callable[..., Notice]) -> None
         _send_directly(notice_of(**told, serving=None, why=f"{why}; {error}"))
         return
     if config is None or not _was_done(store, context, config):
-        tell_notice(store, notice_of(**told, serving=_serving(store, config), why=why))
+        deliver_notice(store, notice_of(**told, serving=_serving(store, config), why=why))
 
 
 def _was_done(store: Store, context: Context, config: ModelConfig) -> bool:
-    """Tell of what the run did, if it did it and failed afterwards."""
+    """Notify of what the run did, if it did it and failed afterwards; return whether it did."""
     from include.retraining.registry.entry import PromotionKind
     from include.retraining.registry.promotion_log import PromotionLog
     from include.retraining.rollback.messages import released, rolled_back
@@ -93,10 +93,10 @@ def _was_done(store: Store, context: Context, config: ModelConfig) -> bool:
             return False
         if entry.kind is PromotionKind.RELEASE:
             since = promotions.promotion_of(entry).created_at
-            tell_by_hand(store, context, released, entry, serving_since=since)
+            notify_manual_change(store, context, released, entry, serving_since=since)
         else:
             plan = plan_rollback(store, config.name, request=request, since=dag_run.run_after)
-            tell_by_hand(store, context, rolled_back, entry, plan=plan, tried="")
+            notify_manual_change(store, context, rolled_back, entry, plan=plan, tried="")
     except RetrainingError as error:
         log.error("whether it was done is unknown: %s", error)  # noqa: TRY400 one clear line
         return False
@@ -104,7 +104,7 @@ def _was_done(store: Store, context: Context, config: ModelConfig) -> bool:
 
 
 def _serving(store: Store, config: ModelConfig | None) -> str | None:
-    """Say what serves, as far as that is known."""
+    """Return the champion in words, as far as it is known."""
     from include.retraining.alerts.notice import serving_now
     from include.retraining.registry.promotion_log import PromotionLog
 
@@ -150,4 +150,4 @@ def _send_directly(notice: Notice) -> None:
     try:
         send_notice(notice)
     except Exception as error:  # noqa: BLE001 there is nothing left to try
-        log.error("nobody was told: %s: %s", type(error).__name__, error)  # noqa: TRY400
+        log.error("nobody was notified: %s: %s", type(error).__name__, error)  # noqa: TRY400

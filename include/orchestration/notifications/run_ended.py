@@ -1,4 +1,4 @@
-"""Every run ends with one decision record and, where someone must know, one message."""
+"""Every run ends with one decision record, and none of its jobs goes on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from airflow.sdk import Context
 
 from include.orchestration.backends.remote_step import RUN_ENDED
 from include.orchestration.backends.stop import stop_jobs
-from include.orchestration.notifications.send import tell, tell_directly, tell_of_missing_card
+from include.orchestration.notifications.send import notify_decision
 from include.orchestration.runtime.errors import cause_of, explained
 from include.orchestration.runtime.run_reference import run_reference
 from include.orchestration.runtime.store import open_store
@@ -46,8 +46,10 @@ class _End(NamedTuple):
     """The flag of a delivery that is refused: this decision consumes it."""
 
 
-def close_and_tell(context: Context, outcome: Outcome, reason: str, **facts: Any) -> DecisionRecord:
-    """Write a run's decision record, unless it has one, and tell people.
+def record_and_notify(
+    context: Context, outcome: Outcome, reason: str, **facts: Any
+) -> DecisionRecord:
+    """Write a run's decision record, unless it has one, and notify people.
 
     Args:
         context: the task's or callback's.
@@ -62,41 +64,25 @@ def close_and_tell(context: Context, outcome: Outcome, reason: str, **facts: Any
 
     store = open_store()
     record = close_run(store, run_reference(context), outcome, reason, **facts)
-    tell(store, record, context)
+    notify_decision(store, record, context)
     return record
 
 
-def close_ended_run(context: Context) -> None:
-    """Close a run that ended without doing so itself. The callback of tasks and DAGs.
+def record_run_end(context: Context) -> None:
+    """Record how a run ended, unless it did so itself. A callback of tasks and DAGs.
 
     Airflow calls it in the worker when a task failed for good, and in the DAG processor when a run
     ended: the second is the only one that comes when a process was killed. Both may come, and
-    twice; the record and the message are written once.
+    twice; the record is written once, with its notice in the outbox first.
     """
-    from include.retraining.steps.close_run import close_run
-
     try:
-        store, run = open_store(), run_reference(context)
-        end = _what_happened(store, run, context)
-        record = close_run(
-            store,
-            run,
-            end.outcome,
-            end.reason,
-            failed_task=end.task,
-            failure=end.failure,
-            flag=end.flag,
-        )
-        tell(store, record, context)
+        record_of_end(open_store(), run_reference(context), context)
     except RetrainingError as error:
-        log.error("the run could not be closed: %s", error)  # noqa: TRY400 it is one clear line
-        if "exception" not in context:  # the DAG's callback: it comes last, and only once
-            tell_directly(context, str(error))
-    if context.get("reason") not in {None, "success"}:  # the DAG's callback: the run has ended
-        _end_its_jobs(context)
+        log.error("the run's end could not be recorded: %s", error)  # noqa: TRY400 one clear line
 
 
-def _end_its_jobs(context: Context) -> None:
+def stop_run_jobs(context: Context) -> None:
+    """End the jobs of a run that has failed. A callback of DAGs: its other tasks have ended too."""
     from include.retraining.runs.manifest import current_plan
 
     try:
@@ -106,23 +92,24 @@ def _end_its_jobs(context: Context) -> None:
         log.error("jobs of the run may go on: %s", error)  # noqa: TRY400 it is one clear line
 
 
-def say_that_card_is_missing(context: Context) -> None:
-    """Tell people that a model card could not be made. The callback of its task.
+def record_of_end(store: Store, run: RunRef, context: Context) -> DecisionRecord:
+    """Return the decision record of a run that has ended; write it if there is none.
 
-    It runs beside the decision and does not close the run: the decision stands.
+    Raises:
+        StorageError: when the store refuses or does not answer: call again.
     """
-    from include.retraining.decisions.record import Outcome
-    from include.retraining.decisions.records import find_decision
+    from include.retraining.steps.close_run import close_run
 
-    try:
-        store, run = open_store(), run_reference(context)
-        record = find_decision(store, run)
-        if record is not None and record.outcome is not Outcome.FAILED:
-            exception = context.get("exception")
-            problem = "the task was killed" if exception is None else explained(exception)[1]
-            tell_of_missing_card(store, record, context, problem)
-    except RetrainingError as error:
-        log.error("nobody was told of the missing card: %s", error)  # noqa: TRY400 one clear line
+    end = _what_happened(store, run, context)
+    return close_run(
+        store,
+        run,
+        end.outcome,
+        end.reason,
+        failed_task=end.task,
+        failure=end.failure,
+        flag=end.flag,
+    )
 
 
 def _what_happened(store: Store, run: RunRef, context: Context) -> _End:

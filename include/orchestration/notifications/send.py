@@ -1,4 +1,4 @@
-"""Tell people what a run decided; that nobody can be told never fails a run."""
+"""Delivering notices: through the outbox, once, and never failing a run for want of Slack."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def tell(store: Store, record: DecisionRecord, context: Context) -> None:
+def notify_decision(store: Store, record: DecisionRecord, context: Context) -> None:
     """Deliver the notice of a decision record, unless someone else did.
 
     A notice that cannot be sent stays in the store's outbox, and the log says so. Once one went
@@ -33,29 +33,29 @@ def tell(store: Store, record: DecisionRecord, context: Context) -> None:
 
     notice = notice_for(with_title_and_owner(record), links_of(store, record, context))
     if notice is not None:
-        tell_notice(store, notice)
+        deliver_notice(store, notice)
 
 
-def tell_of_missing_card(
+def notify_missing_card(
     store: Store, record: DecisionRecord, context: Context, problem: str
 ) -> None:
-    """Say that a decision stands and that its model card could not be made."""
+    """Notify people that a decision stands and that its model card could not be made."""
     from include.retraining.alerts.decision_notice import card_notice
 
-    tell_notice(store, card_notice(record, links_of(store, record, context), problem))
+    deliver_notice(store, card_notice(record, links_of(store, record, context), problem))
 
 
-def tell_notice(store: Store, notice: Notice) -> None:
+def deliver_notice(store: Store, notice: Notice) -> None:
     """Deliver any notice, once, through its model's connections. Never raises."""
     from include.retraining.alerts.outbox import deliver
 
     try:
         if deliver(store, notice, send_notice):
-            log.info("told of %s", notice.key)
-    except Exception as error:  # noqa: BLE001 whatever ails Slack, the run goes on
-        _complain(notice, error)
+            log.info("notified: %s", notice.key)
+    except Exception as error:  # noqa: BLE001 a Slack failure must not fail the run
+        _log_undelivered(notice, error)
     else:
-        _send_what_waits(store)
+        _send_waiting(store)
 
 
 def send_notice(notice: Notice) -> None:
@@ -67,12 +67,12 @@ def send_notice(notice: Notice) -> None:
     send_to_slack(notice, _alerts(notice.model).connections(notice.kind))
 
 
-def _complain(notice: Notice, error: Exception) -> None:
+def _log_undelivered(notice: Notice, error: Exception) -> None:
     # A way that is closed for good stays closed until a person opens it: that is an error.
     is_closed = isinstance(error, NotSent) and error.is_revoked
     log.log(
         logging.ERROR if is_closed else logging.WARNING,
-        "nobody was told (%s): %s: %s; the notice waits in the store's outbox%s",
+        "nobody was notified (%s): %s: %s; the notice waits in the store's outbox%s",
         notice.event,
         type(error).__name__,
         error,
@@ -80,7 +80,7 @@ def _complain(notice: Notice, error: Exception) -> None:
     )
 
 
-def _send_what_waits(store: Store) -> None:
+def _send_waiting(store: Store) -> None:
     """Send what could not be sent before, now that a message went through."""
     from include.retraining.alerts.outbox import deliver_waiting
 
@@ -93,8 +93,8 @@ def _send_what_waits(store: Store) -> None:
             log.info("sent what had waited in the outbox: %d notices", late)
 
 
-def tell_directly(context: Context, problem: str) -> None:
-    """Say that a run ended while its store refuses, so that there is no record to speak from."""
+def send_without_outbox(context: Context, problem: str) -> None:
+    """Notify people that a run ended while its store refuses: there is no record and no outbox."""
     from include.retraining.alerts.notice import Links, NoticeKind, alert
 
     dag_id, run_id = context["dag"].dag_id, context["run_id"]
@@ -116,7 +116,7 @@ def tell_directly(context: Context, problem: str) -> None:
     try:
         send_notice(notice)
     except Exception as error:  # noqa: BLE001 there is nothing left to try
-        log.error("nobody was told: %s: %s", type(error).__name__, error)  # noqa: TRY400
+        log.error("nobody was notified: %s: %s", type(error).__name__, error)  # noqa: TRY400
 
 
 def _alerts(model: str) -> Alerts:
@@ -146,7 +146,7 @@ def links_without_log(store: Store, repository: str | None = None) -> LinksOf:
 
 
 def links_of(store: Store, record: DecisionRecord, context: Context) -> Links:
-    """Return where a message about a decision takes a person."""
+    """Return where a message about a decision takes its reader."""
     from include.retraining.alerts.notice import Links
     from include.retraining.store.layout import RunPaths
 

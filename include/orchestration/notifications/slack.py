@@ -23,7 +23,7 @@ def send_to_slack(notice: Notice, connections: Sequence[str]) -> None:
     The hook's client is used directly: a notifier would render the text as a template.
 
     Args:
-        notice: what to say.
+        notice: the message.
         connections: their names, the best first. One that is missing or was revoked is followed by
             the next; anything else passes, so that the same one is tried again later.
 
@@ -40,7 +40,7 @@ def send_to_slack(notice: Notice, connections: Sequence[str]) -> None:
             closed.append(f"{connection!r}: {problem}")
         else:
             if closed:
-                log.error("told %s instead: %s", connection, "; ".join(closed))
+                log.error("notified %s instead: %s", connection, "; ".join(closed))
             return
     raise NotSent("; ".join(closed), is_revoked=True)
 

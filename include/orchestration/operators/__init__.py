@@ -1,5 +1,6 @@
-"""The light tasks of the DAGs: wait, plan, ask the gate, ask a person, promote, roll back.
+"""The light tasks of the DAGs: wait, plan, quality gate, approval, promote, roll back.
 
-An operator opens the store, calls one function of the core and hands on what came of it. It may
-know all rooms but the watch. Start at `plan_run.py`.
+Each opens the store, calls one function of the core and hands on what came of it. A task is a
+function here and in the DAG file, unless it defers, waits for someone or ends a process when it is
+killed: then it is an operator. It may know all rooms but the watch. Start at `run_tasks.py`.
 """

@@ -1,4 +1,4 @@
-"""Ask a person whether a version that passed every gate may serve, and go where the answer leads.
+"""Ask for approval of a version that passed every gate, and go where the answer leads.
 
 The task waits in Airflow's state `awaiting_input`, which holds no worker and no triggerer.
 """
@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.standard.operators.hitl import HITLBranchOperator
 from airflow.sdk import Context, Param
 
-from include.orchestration.notifications.send import tell_notice
+from include.orchestration.notifications.send import deliver_notice
 from include.orchestration.operators.branching import LeadsOn
 from include.orchestration.runtime.bundle import assert_own_bundle
 from include.orchestration.runtime.errors import fail_permanent_errors
 from include.orchestration.runtime.run_reference import attempt_id, run_reference
 from include.orchestration.runtime.store import open_store
 from include.orchestration.runtime.urls import answer_url, repository_url, run_url
+from include.retraining.config.model import ModelConfig
 from include.retraining.exceptions import ParameterError
 
 if TYPE_CHECKING:
@@ -42,24 +43,23 @@ class ApprovePromotionOperator(LeadsOn, HITLBranchOperator):
     template_fields: Collection[str] = ()
 
     def __init__(
-        self, *, title: str, hours: float, when_approved: str, when_rejected: str, **kwargs: Any
+        self, *, config: ModelConfig, when_approved: str, when_rejected: str, **kwargs: Any
     ) -> None:
         """Ask about the versions of one model.
 
         Args:
-            title: what people call the model.
-            hours: how long to wait for an answer.
+            config: the model's.
             when_approved: id of the task that comes next after Approve.
             when_rejected: id of the task that comes next after Reject, or without an answer.
             kwargs: of any operator.
         """
-        kwargs.pop("params", None)  # the trigger form's, which Airflow hands to every task
+        kwargs.pop("params", None)  # the trigger form's, where a DAG hands it to every task
         super().__init__(
-            subject=f"{title}: let the new version serve?",
+            subject=f"{config.title}: let the new version serve?",
             options=[APPROVE, REJECT],
             defaults=REJECT,
             options_mapping={APPROVE: when_approved, REJECT: when_rejected},
-            response_timeout=timedelta(hours=hours),
+            response_timeout=timedelta(hours=config.approval_hours),
             # Optional in the form: with a required field Airflow 3.3.2 could not let the question
             # expire, whose default answer leaves the form empty.
             params={
@@ -77,7 +77,7 @@ class ApprovePromotionOperator(LeadsOn, HITLBranchOperator):
         )
 
     def execute(self, context: Context) -> Any:
-        """Ask, tell people where to answer, and wait; or go on where the answer is known."""
+        """Ask, notify people of where to answer, and wait; or go on where the answer is known."""
         from include.retraining.alerts.approval_request import ask, question_notice
         from include.retraining.decisions.approval import find_answer
         from include.retraining.decisions.evidence import judged_evidence
@@ -100,7 +100,7 @@ class ApprovePromotionOperator(LeadsOn, HITLBranchOperator):
         links = _links(context, self.task_id)
         notice = question_notice(question, links, attempt=attempt_id(context))
         # Told once the question is there, which is why Airflow has to do it.
-        self.notifiers = [lambda _: tell_notice(store, notice)]  # type: ignore[list-item]
+        self.notifiers = [lambda _: deliver_notice(store, notice)]  # type: ignore[list-item]
         self.log.info("%s\n%s\n%s", question.subject, links.page, self.body)
         return super().execute(context)
 
@@ -174,7 +174,7 @@ def _name(user: Any) -> str | None:
 
 
 def _links(context: Context, task_id: str) -> Links:
-    """Return where the message takes a person: to the page on which to answer, above all."""
+    """Return where the message takes its reader: to the page on which to answer, above all."""
     from include.retraining.alerts.notice import Links
 
     dag_id, run_id = context["dag"].dag_id, context["run_id"]

@@ -19,7 +19,7 @@ def note_cleared(context: Context) -> None:
     """Note in the store that a task of a cleared run begins. The callback of tasks that execute.
 
     So the watch finds a run of any age that was cleared and then killed, and whoever closes a run
-    can tell one of which nothing ran again. The run itself is noted by its first task.
+    knows one of which nothing ran again. The run itself is noted by its first task.
     """
     from include.retraining.runs.journal import record_run_start
 

@@ -12,7 +12,7 @@ from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout
 
 from include.orchestration.forms.run_form import read_params
-from include.orchestration.notifications.run_ended import close_and_tell
+from include.orchestration.notifications.run_ended import record_and_notify
 from include.orchestration.operators.watched_delivery import WatchedDelivery
 from include.orchestration.runtime.bundle import assert_own_bundle
 from include.orchestration.runtime.errors import fail_permanent_errors
@@ -149,7 +149,7 @@ class FlagSensor(FileSensor):
         self.log.error("%s", reason)
         facts = {"failed_task": self.task_id, "params": params, "flag": state.flag}
         try:
-            close_and_tell(context, Outcome.NO_DATA, reason, **facts)
+            record_and_notify(context, Outcome.NO_DATA, reason, **facts)
         except StorageError as error:  # the callbacks try again
             self.log.warning("the run could not be closed yet: %s", error)
         raise AirflowFailException(reason)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow.sdk import Context
 
 from include.retraining.exceptions import NotFound
 
 if TYPE_CHECKING:
+    from airflow.sdk.types import DagRunProtocol
+
     from include.retraining.runs.reference import RunRef
 
 DAG_PREFIX = "retrain_"
@@ -32,7 +34,7 @@ def run_reference(context: Context) -> RunRef:
     from include.retraining.runs.reference import RunRef
 
     dag_id = context["dag"].dag_id
-    dag_run: Any = context.get("dag_run")
+    dag_run = context.get("dag_run")
     if dag_run is not None:
         return reference_to(dag_id, dag_run)
     return RunRef(
@@ -45,7 +47,7 @@ def run_reference(context: Context) -> RunRef:
     )
 
 
-def reference_to(dag_id: str, dag_run: Any) -> RunRef:
+def reference_to(dag_id: str, dag_run: DagRunProtocol) -> RunRef:
     """Return a run of a DAG as Airflow's task SDK describes it."""
     from include.retraining.runs.manifest import TriggeredBy
     from include.retraining.runs.reference import RunRef
@@ -65,7 +67,7 @@ def reference_to(dag_id: str, dag_run: Any) -> RunRef:
 
 def attempt_id(context: Context) -> str:
     """Return an id for this try of a task, unique within the run."""
-    dag_run: Any = context["dag_run"]
+    dag_run = context["dag_run"]
     return f"{dag_run.clear_number or 0}-{context['ti'].try_number}"
 
 

@@ -10,7 +10,7 @@ from airflow.sdk import Context
 from include.orchestration.dag.executors import check_executors
 from include.orchestration.dag.invalid_config import dag_id_of
 from include.orchestration.dag.schedule import due_times, timetable
-from include.orchestration.notifications.send import tell_notice
+from include.orchestration.notifications.send import deliver_notice
 from include.orchestration.runtime.dag_runs import is_paused, newest_runs
 from include.orchestration.runtime.run_reference import DAG_PREFIX, reference_to
 from include.orchestration.runtime.urls import dag_url, repository_url
@@ -62,7 +62,7 @@ def check_model(store: Store, name: str, context: Context) -> list[str]:
         store,
         f"models/{dag_id_of(name).removeprefix(DAG_PREFIX)}",
         found,
-        lambda notice: tell_notice(store, notice),
+        lambda notice: deliver_notice(store, notice),
         checked=checked,
         now=now,
         links=links,

@@ -31,16 +31,28 @@ from include.retraining.steps.close_run import close_run
 from include.retraining.store.object_store import Store
 
 
-def check_quality(store: Store, run: RunRef) -> Verdict:
+def check_quality(store: Store, run: RunRef, *, report_sha256: str | None = None) -> Verdict:
     """Judge a run's challenger and write the verdict down; a retry returns the same.
 
+    Args:
+        store: where the run left its evidence.
+        run: the run.
+        report_sha256: of the report that the caller means; None for the one that is there.
+
     Raises:
-        EvidenceError: when a step left no result, another run's, or an altered one.
+        EvidenceError: when a step left no result, another run's, or an altered one, or when the
+            report is not the one that the caller means. Nothing is written then.
         CodeChanged: when other code judges here than the run was planned with.
         StorageError: when the store refuses or does not answer.
     """
     evidence = judge_evidence(store, run)
     check_same_judge(evidence.manifest.code)
+    stored = evidence.verdict.report_digest
+    if report_sha256 not in {None, stored}:
+        raise EvidenceError(
+            f"run {run.run_id}: the evaluation report in the store has the SHA-256 {stored}, the "
+            f"one that was handed over has {report_sha256}: clear evaluate_model"
+        )
     key = evidence.paths.verdict(run.clear)
     if not store.create(key, evidence.verdict.to_bytes()):
         require_same_verdict(evidence, run, store)

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk import BaseOperator
 
 from include.local_airflow.demo import samples
 from include.local_airflow.slack_receiver import SlackReceiver
@@ -66,6 +67,7 @@ def context() -> Contexts:
             log_url=f"http://127.0.0.1:8080/dags/{dag_id}/runs/x/tasks/{task_id}",
             bundle_instance=SimpleNamespace(path=bundle, version=None, name="retraining"),
             xcoms={},
+            task=BaseOperator(task_id=task_id),
         )
         dag_run = SimpleNamespace(
             dag_id=dag_id,
@@ -120,17 +122,12 @@ def slack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SlackRece
 @pytest.fixture
 def planned(store: Store, context: Any) -> dict[str, Any]:
     """The context of a run that is planned, on data that have been delivered."""
-    from include.orchestration.operators.plan_run import PlanRunOperator
+    from include.orchestration.operators import run_tasks
+    from tests.support.run_callbacks import run_in
 
     samples.land(store, "diabetes_progression")
-    plan = PlanRunOperator(
-        task_id="plan_run",
-        config=load_model("diabetes_progression"),
-        when_new="validate_data",
-        when_unchanged="no_change",
-    )
     now: dict[str, Any] = context(task_id="plan_run")
-    assert plan.choose_branch(now) == "validate_data"
+    assert run_in(now, run_tasks.plan_run, load_model("diabetes_progression")) is True
     return now
 
 

@@ -12,46 +12,45 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from include.local_airflow.demo import samples
 from include.local_airflow.slack_receiver import SlackReceiver
 from include.orchestration.backends.local.operator import LocalJobOperator
-from include.orchestration.operators.abort_pipeline import AbortPipelineOperator
-from include.orchestration.operators.check_quality import CheckQualityOperator
-from include.orchestration.operators.deploy_model import DeployModelOperator
-from include.orchestration.operators.plan_run import PlanRunOperator
+from include.orchestration.operators import run_tasks
+from include.orchestration.operators.champion_asset import champion_asset
 from include.retraining.config.model import load_model
 from include.retraining.config.step_compute import LocalCompute
 from include.retraining.decisions.record import Outcome
 from include.retraining.decisions.records import decisions
+from include.retraining.documents import sha256_of
 from include.retraining.registry import promotion as registry
 from include.retraining.store.object_store import Store
+from tests.support.run_callbacks import run_in
 
 JOBS = {"validate_data": "validate", "train_model": "train", "evaluate_model": "evaluate"}
 
 
-def plan(model: str, context: dict[str, Any]) -> str:
-    """Plan a run and return the task that comes next."""
-    task = PlanRunOperator(
-        task_id="plan_run",
-        config=load_model(model),
-        when_new="validate_data",
-        when_unchanged="no_change",
-    )
-    return task.choose_branch(context)
+def plan(model: str, context: dict[str, Any]) -> bool:
+    """Plan a run; return whether it has something to train."""
+    is_new: bool = run_in(context, run_tasks.plan_run, load_model(model))
+    return is_new
 
 
-def judge(context: dict[str, Any]) -> list[str]:
-    """Run the jobs and ask the gate; return the tasks that come next."""
+def judge(context: dict[str, Any]) -> bool:
+    """Run the jobs and ask the gate; return whether it passed the challenger."""
+    evaluated = None
     for task_id, step in JOBS.items():
-        LocalJobOperator(task_id=task_id, step=step, compute=LocalCompute()).execute(context)  # type: ignore[arg-type]
-    gate = CheckQualityOperator(
-        task_id="check_quality", when_passed=["deploy_model"], when_refused=["abort_pipeline"]
-    )
-    return gate.choose_branch(context)
+        job = LocalJobOperator(task_id=task_id, step=step, compute=LocalCompute())  # type: ignore[arg-type]
+        evaluated = job.execute(context)  # type: ignore[arg-type]
+    assert evaluated is not None
+    context["ti"].xcom_push("evaluated", evaluated)
+    has_passed: bool = run_in(context, run_tasks.check_quality, context["ti"].xcoms["evaluated"])
+    return has_passed
 
 
 def deploy(context: dict[str, Any]) -> dict[str, Any]:
-    """Promote; return what the asset's event would hold."""
-    task = DeployModelOperator(task_id="deploy_model", model="diabetes_progression")
-    event = SimpleNamespace(extra={})
-    task.execute({**context, "outlet_events": {task.champion: event}})
+    """Promote; return what the task returns, and the asset's event holds."""
+    champion, event = champion_asset("diabetes_progression"), SimpleNamespace(extra={})
+    returned = run_in(
+        {**context, "outlet_events": {champion: event}}, run_tasks.deploy_model, champion
+    )
+    assert returned == event.extra
     return event.extra
 
 
@@ -62,15 +61,22 @@ def test_a_good_model_serves_and_the_same_again_changes_nothing(
     """Promoted once, told once, with an event; the next run with the same data trains nothing."""
     samples.land(store, "diabetes_progression")
     first = context(run_id="first")
-    assert plan("diabetes_progression", first) == "validate_data"
+    assert plan("diabetes_progression", first)
     xcoms = first["ti"].xcoms
-    assert set(xcoms) == {"run", "version", "fingerprint", "files", "bytes"}
-    assert judge(first) == ["deploy_model"]
+    assert judge(first)
+    planned, evaluated = xcoms["planned"], xcoms["evaluated"]
+    assert set(planned) == {"run", "version", "fingerprint", "files", "bytes"}
+    assert evaluated["version"] == planned["version"]
+    assert (
+        sha256_of(store.read(evaluated["report"].removeprefix(f"{store.uri}/")))
+        == (evaluated["sha256"])
+    )
+    assert evaluated["metrics"]["r2"] > 0
     assert xcoms["verdict"] == "pass"
     assert xcoms["gates"]["minimum r2"]["answer"] == "pass"
 
     event = deploy(first)
-    assert event == {"version": xcoms["version"], "generation": 1, "run": xcoms["run"]}
+    assert event == {"version": planned["version"], "generation": 1, "run": planned["run"]}
     assert deploy(first) == event  # a retry of the task says the same
     (message,) = slack.messages
     assert "a new version serves" in message["text"]
@@ -78,37 +84,36 @@ def test_a_good_model_serves_and_the_same_again_changes_nothing(
 
     samples.land(store, "diabetes_progression")
     second = context(run_id="second")
-    assert plan("diabetes_progression", second) == "no_change"
+    assert not plan("diabetes_progression", second)
     records = {record.run_id: record for record in decisions(store, "diabetes_progression")}
     assert records["second"].outcome is Outcome.NO_CHANGE
     assert "since the decision of run first" in records["second"].reason
 
     third = context(run_id="third")
-    assert plan("diabetes_progression", third) == "no_change"
+    assert not plan("diabetes_progression", third)
     third_record = next(r for r in decisions(store, "diabetes_progression") if r.run_id == "third")
     assert third_record.reason == records["second"].reason
     assert len(slack.messages) == 1
 
 
 def test_an_unfair_model_is_refused_loudly(
-    store: Store, slack: SlackReceiver, context: Any, capsys: pytest.CaptureFixture[str]
+    store: Store, slack: SlackReceiver, context: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The reason is the first line of the log, the error, and the message."""
     samples.land(store, "loan_approval")
     now = context(dag_id="retrain_loan_approval")
     plan("loan_approval", now)
-    assert judge(now) == ["abort_pipeline"]
-    capsys.readouterr()
+    assert not judge(now)
+    caplog.clear()
     with pytest.raises(AirflowFailException) as error:
-        AbortPipelineOperator(task_id="abort_pipeline", is_failure=True).execute(now)
+        run_in(now, run_tasks.abort_pipeline, fails=True)
     assert "race" in str(error.value)
-    ours = [line for line in capsys.readouterr().out.splitlines() if "Task Runner" not in line]
-    assert str(error.value) in ours[0]
+    assert caplog.messages[0] == str(error.value)
     (message,) = slack.messages
     assert "the new version was refused" in message["text"]
     assert "race" in message["text"]
     # `on_rejection: succeed` keeps such a run green, with the same record.
-    text = AbortPipelineOperator(task_id="abort_pipeline", is_failure=False).execute(now)
+    text = run_in(now, run_tasks.abort_pipeline, fails=False)
     assert text == str(error.value)
     assert len(slack.messages) == 1
 

@@ -88,16 +88,16 @@ class BatchJobOperator(RemoteJobOperator):
 
     def resume_execution(
         self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context
-    ) -> None:
+    ) -> dict[str, Any] | None:
         """End the job when the wait was longer than all its limits: no triggerer ran."""
         try:
-            super().resume_execution(next_method, next_kwargs, context)
+            return super().resume_execution(next_method, next_kwargs, context)
         except TaskDeferralTimeout:
             with fail_permanent_errors():
                 step = open_step(context, self.step)
                 claim = step.job_claims.newest(self.step)
                 if step.is_done() or claim is None:
-                    return
+                    return self.returned(context)
                 error = JobKilled("no triggerer watched the job within its time limits")
                 client = self._client_of(claim)
                 job = client.find(claim.name)

@@ -6,12 +6,20 @@ Without the provider: pure functions of a pod and its events.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from include.orchestration.backends.failure import one_line
 from include.retraining.exceptions import JobKilled, RetrainingError, StepFailed
 
 if TYPE_CHECKING:
+    from kubernetes.client.models import (  # type: ignore[import-untyped]
+        CoreV1Event,
+        V1ContainerStateTerminated,
+        V1ContainerStateWaiting,
+        V1Pod,
+        V1PodCondition,
+    )
+
     from include.retraining.config.kubernetes_compute import KubernetesCompute
 
 # A pod's own reasons that say nothing about its work: its node was lost, drained or short of room.
@@ -36,12 +44,12 @@ WRONG_REASONS = frozenset({
 PULL_REASONS = frozenset({"ErrImagePull", "ImagePullBackOff"})
 
 
-def phase_of(pod: Any) -> str:
+def phase_of(pod: V1Pod) -> str:
     """Return a pod's phase; one that has none yet is Pending."""
     return str((pod.status and pod.status.phase) or "Pending")
 
 
-def ended_container(pod: Any) -> Any | None:
+def ended_container(pod: V1Pod) -> V1ContainerStateTerminated | None:
     """Return how a pod's container ended, None when it did not start or is running."""
     for status in (pod.status and pod.status.container_statuses) or []:
         if status.state and status.state.terminated:
@@ -49,7 +57,7 @@ def ended_container(pod: Any) -> Any | None:
     return None
 
 
-def why_failed(pod: Any, compute: KubernetesCompute) -> RetrainingError | None:
+def why_failed(pod: V1Pod, compute: KubernetesCompute) -> RetrainingError | None:
     """Return the cluster's reason for a failed pod; None when its container ended by itself."""
     reason, message = pod.status.reason, one_line(pod.status.message)
     if reason == "DeadlineExceeded":
@@ -78,7 +86,7 @@ def why_failed(pod: Any, compute: KubernetesCompute) -> RetrainingError | None:
 
 
 def why_not_started(
-    pod: Any, events: Sequence[Any], compute: KubernetesCompute, *, is_hopeless: bool
+    pod: V1Pod, events: Sequence[CoreV1Event], compute: KubernetesCompute, *, is_hopeless: bool
 ) -> RetrainingError:
     """Return why a pod is still Pending.
 
@@ -112,12 +120,12 @@ def why_not_started(
     )
 
 
-def _waiting(pod: Any) -> Any | None:
+def _waiting(pod: V1Pod) -> V1ContainerStateWaiting | None:
     for status in pod.status.container_statuses or []:
         if status.state and status.state.waiting:
             return status.state.waiting
     return None
 
 
-def _conditions(pod: Any) -> list[Any]:
+def _conditions(pod: V1Pod) -> list[V1PodCondition]:
     return list(pod.status.conditions or [])

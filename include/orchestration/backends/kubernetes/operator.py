@@ -19,6 +19,8 @@ from include.retraining.config.kubernetes_compute import KubernetesCompute
 from include.retraining.exceptions import InfrastructureError, JobKilled, RetrainingError
 
 if TYPE_CHECKING:
+    from kubernetes.client.models import V1Pod  # type: ignore[import-untyped]
+
     from include.orchestration.backends.kubernetes.pod import JobPodOperator
     from include.retraining.runs.claims import JobClaim, JobState
 
@@ -79,7 +81,7 @@ class KubernetesJobOperator(RemoteJobOperator):
         pod = self._pod_of(step, claim, is_new=is_new)
         self._follow(step, claim, lambda: pod.execute_async(context))
 
-    def find_job(self, step: RemoteStep, claim: JobClaim) -> Any | None:
+    def find_job(self, step: RemoteStep, claim: JobClaim) -> V1Pod | None:
         """Return the pod of a claim; one that is being deleted is waited for, `GONE_SECONDS`."""
         pod = self._pod_of(step, claim)
         deadline = time.monotonic() + GONE_SECONDS
@@ -91,21 +93,21 @@ class KubernetesJobOperator(RemoteJobOperator):
                 shown = pod.read()
         return shown
 
-    def state_of(self, job: Any) -> JobState:
-        """Return a pod as the cluster describes it."""
+    def state_of(self, job: V1Pod) -> JobState:
+        """Return the state of a pod by the phase that the cluster reports."""
         from include.orchestration.backends.kubernetes.failure import phase_of
         from include.retraining.runs.claims import JobState
 
         ended = {"Succeeded": JobState.SUCCEEDED, "Failed": JobState.FAILED}
         return ended.get(phase_of(job), JobState.ACTIVE)
 
-    def platform_reason(self, claim: JobClaim, job: Any) -> RetrainingError | None:
+    def platform_reason(self, claim: JobClaim, job: V1Pod) -> RetrainingError | None:
         """Return the cluster's reason for a failed pod; None when its container ended by itself."""
         from include.orchestration.backends.kubernetes.failure import why_failed
 
         return why_failed(job, KubernetesCompute.model_validate(claim.compute))
 
-    def last_words(self, claim: JobClaim, job: Any) -> tuple[int, str]:  # noqa: ARG002 the pod has both
+    def last_words(self, claim: JobClaim, job: V1Pod) -> tuple[int, str]:  # noqa: ARG002 the pod has both
         """Return the exit code of a pod's container, and the last line that the cluster keeps."""
         from include.orchestration.backends.kubernetes.failure import ended_container
 

@@ -12,9 +12,9 @@ from airflow.sdk.exceptions import TaskDeferred
 from include.orchestration.backends.batch.operator import BatchJobOperator
 from include.orchestration.backends.kubernetes.operator import KubernetesJobOperator
 from include.orchestration.backends.remote_step import RUN_ENDED
-from include.orchestration.notifications.run_ended import close_ended_run
 from include.retraining.config.batch_compute import BatchCompute
 from include.retraining.store.object_store import Store
+from tests.support import run_callbacks
 from tests.support.aws_batch_api import BatchApi, Fault, Plan, batch_api
 from tests.support.kubernetes_api import KubernetesApi
 from tests.support.pod_tasks import IMAGE, ROOT, compute
@@ -54,8 +54,8 @@ def make_pod(context: dict[str, Any]) -> None:
 
 
 def end_run(context: dict[str, Any], reason: str = "task_failure") -> None:
-    """Call the DAG's callback as Airflow does when a run has ended."""
-    close_ended_run({**context, "reason": reason})  # type: ignore[typeddict-item]
+    """Call the DAG's callbacks as Airflow does when a run has ended."""
+    run_callbacks.end_run({**context, "reason": reason})
 
 
 @pytest.mark.fault("D04")
@@ -121,7 +121,7 @@ def test_what_has_ended_is_left_alone(
 def test_a_tasks_callback_ends_nothing(planned: dict[str, Any], batch: BatchApi) -> None:
     """A task that failed may be the card's, while others of the run go on."""
     submit_job(planned)
-    close_ended_run({**planned, "exception": ValueError("planted")})  # type: ignore[typeddict-item]
+    run_callbacks.end_run({**planned, "exception": ValueError("planted")})
     assert batch.operations().count("TerminateJob") == 0
 
 

@@ -14,11 +14,8 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from include.local_airflow.slack_receiver import REVOKED, SlackReceiver
 from include.orchestration.notifications import send
-from include.orchestration.notifications.run_ended import (
-    close_and_tell,
-    close_ended_run,
-    say_that_card_is_missing,
-)
+from include.orchestration.notifications.notifiers import MissingCardNotifier
+from include.orchestration.notifications.run_ended import record_and_notify
 from include.orchestration.operators.note_cleared import note_cleared
 from include.orchestration.runtime.errors import fail_permanent_errors
 from include.orchestration.runtime.run_reference import run_reference
@@ -37,6 +34,7 @@ from include.retraining.exceptions import (
 from include.retraining.runs.manifest import Flag
 from include.retraining.runs.results import StepFailure, write_failure
 from include.retraining.store.object_store import Store
+from tests.support.run_callbacks import end_run
 
 MODEL = "diabetes_progression"
 
@@ -72,7 +70,7 @@ def test_a_failed_task_closes_its_run_with_the_first_cause(
     store: Store, slack: SlackReceiver, context: Any, error: Exception, outcome: Outcome
 ) -> None:
     """Outcome, reason and task are in the record, and the reason is in the message."""
-    close_ended_run(context(task_id="validate_data", exception=failure(error)))
+    end_run(context(task_id="validate_data", exception=failure(error)))
     record = only_record(store)
     assert (record.outcome, record.reason) == (outcome, str(error))
     assert record.failed_task == "validate_data"
@@ -85,7 +83,7 @@ def test_a_form_filled_in_wrongly_is_sent_again(
 ) -> None:
     """Clearing would give it the same parameters. Who owns the model is told without a plan too."""
     error = ParameterError("date: 2031-01-01 is out of bounds")
-    close_ended_run(context(task_id="wait_for_data", exception=failure(error)))
+    end_run(context(task_id="wait_for_data", exception=failure(error)))
     assert only_record(store).owner is None
     (message,) = slack.messages
     assert f"Trigger `retrain_{MODEL}` again: a run keeps the parameters" in message["text"]
@@ -96,7 +94,7 @@ def test_an_unexpected_error_is_named_with_its_type(
     store: Store, slack: SlackReceiver, context: Any
 ) -> None:
     """A bug of ours is told in one line."""
-    close_ended_run(context(task_id="plan_run", exception=KeyError("a\nb")))
+    end_run(context(task_id="plan_run", exception=KeyError("a\nb")))
     assert only_record(store).reason.startswith("KeyError; its text is in the task's log only")
     assert "\n" not in only_record(store).reason
 
@@ -109,7 +107,7 @@ def test_callbacks_that_come_twice_tell_once(
     in_worker = context(task_id="train_model", exception=failure(StorageError("s3://b: 503")))
     in_processor = context(task_id="train_model", reason="task_failure")
     for call in (in_worker, in_worker, in_processor):
-        close_ended_run(call)
+        end_run(call)
     assert only_record(store).reason == "s3://b: 503"
     assert len(slack.messages) == 1
 
@@ -118,7 +116,7 @@ def test_a_killed_task_is_told_by_the_dags_callback(
     store: Store, slack: SlackReceiver, context: Any
 ) -> None:
     """No exception, no word from the step: that is what is said (E1, E7)."""
-    close_ended_run(context(task_id="train_model", reason="task_failure"))
+    end_run(context(task_id="train_model", reason="task_failure"))
     assert only_record(store).reason == (
         "train_model ended without saying why: it was killed, or someone marked it failed"
     )
@@ -130,7 +128,7 @@ def test_what_the_step_said_is_the_reason(store: Store, slack: SlackReceiver, co
     call = context(task_id="train_model", reason="task_failure", try_number=3)
     last_word = said(call, "train", "0-3", "job_killed", "killed (SIGKILL)")
     write_failure(store, run_reference(call).paths, last_word)
-    close_ended_run(call)
+    end_run(call)
     assert "killed (SIGKILL)" in only_record(store).reason
 
 
@@ -159,7 +157,7 @@ def test_the_first_cause_is_told_rather_than_the_last_symptom(
         ("0-3", "no_capacity", "no capacity: waited 15 min"),
     ):
         write_failure(store, paths, said(call, "train", attempt, kind, message))
-    close_ended_run(call)
+    end_run(call)
     record = only_record(store)
     assert record.failure == "out_of_memory"
     assert record.reason.endswith("train: out of memory at 512 MiB")
@@ -175,7 +173,7 @@ def test_what_failed_before_a_clear_explains_nothing(
     call = context(task_id="train_model", reason="task_failure", clear=1)
     paths = run_reference(call).paths
     write_failure(store, paths, said(call, "train", "0-1", "out_of_memory", "out of memory"))
-    close_ended_run(call)
+    end_run(call)
     record = only_record(store)
     assert record.failure == "killed"
     assert "out of memory" not in record.reason
@@ -190,14 +188,14 @@ def test_a_step_without_a_result_is_explained_by_what_it_said(
     )
     paths = run_reference(call).paths
     write_failure(store, paths, said(call, "train", "0-1", "training", "a column is missing"))
-    close_ended_run(call)
+    end_run(call)
     record = only_record(store)
     assert (record.failure, record.reason) == ("training", "train: a column is missing")
 
 
 def test_a_run_that_took_too_long_says_so(store: Store, slack: SlackReceiver, context: Any) -> None:
     """`dagrun_timeout` runs no task's callback, only the DAG's."""
-    close_ended_run(context(task_id="train_model", reason="timed_out"))
+    end_run(context(task_id="train_model", reason="timed_out"))
     assert only_record(store).reason == "the run took too long; train_model was not done"
 
 
@@ -205,7 +203,7 @@ def test_a_success_without_a_decision_is_a_failure(
     store: Store, slack: SlackReceiver, context: Any
 ) -> None:
     """Airflow can call anything a success; a run that decided nothing is broken."""
-    close_ended_run(context(task_id="check_quality", reason="success"))
+    end_run(context(task_id="check_quality", reason="success"))
     record = only_record(store)
     assert (record.outcome, record.failed_task) == (Outcome.FAILED, None)
     assert "without a decision" in record.reason
@@ -215,8 +213,8 @@ def test_a_success_with_a_decision_stays_as_it_is(
     store: Store, slack: SlackReceiver, context: Any
 ) -> None:
     """The record that a task wrote is not touched."""
-    close_and_tell(context(), Outcome.NO_CHANGE, "nothing changed")
-    close_ended_run(context(reason="success"))
+    record_and_notify(context(), Outcome.NO_CHANGE, "nothing changed")
+    end_run(context(reason="success"))
     assert only_record(store).outcome is Outcome.NO_CHANGE
     assert slack.messages == []
 
@@ -225,7 +223,7 @@ def test_a_callback_that_was_given_no_run_reads_its_id(store: Store, slack: Slac
     """Airflow may hand over no more than DAG, run id and reason."""
     run_id = "scheduled__2026-11-24T06:00:00+00:00"
     dag = SimpleNamespace(dag_id=f"retrain_{MODEL}")
-    close_ended_run({"dag": dag, "run_id": run_id, "reason": "task_failure"})  # type: ignore[arg-type]
+    end_run({"dag": dag, "run_id": run_id, "reason": "task_failure"})  # type: ignore[arg-type]
     record = only_record(store)
     assert record.run.startswith("20261124T060000-scheduled__2026-11-24T06_00_00_00_00")
     assert record.cause.run_type == "scheduled"
@@ -237,8 +235,8 @@ def test_without_slack_connection_the_notice_waits(
 ) -> None:
     """An error in the log, the record is there, and the notice is in the outbox (H04)."""
     monkeypatch.delenv("AIRFLOW_CONN_SLACK_ALERTS", raising=False)
-    close_and_tell(context(), Outcome.FAILED, "it broke")
-    (line,) = [item for item in caplog.records if "nobody was told" in item.message]
+    record_and_notify(context(), Outcome.FAILED, "it broke")
+    (line,) = [item for item in caplog.records if "nobody was notified" in item.message]
     assert line.levelname == "ERROR"
     assert "there is no Airflow connection 'slack_alerts'" in line.message
     assert only_record(store).reason == "it broke"
@@ -254,8 +252,8 @@ def test_with_slack_down_the_notice_waits(
         "password": "http://127.0.0.1:9/services/T0/B0/canary",
     }
     monkeypatch.setenv("AIRFLOW_CONN_SLACK_ALERTS", json.dumps(connection))
-    close_and_tell(context(), Outcome.FAILED, "it broke")
-    assert "nobody was told (broken)" in caplog.text
+    record_and_notify(context(), Outcome.FAILED, "it broke")
+    assert "nobody was notified (broken)" in caplog.text
     assert "canary" not in caplog.text
     assert [notice.event for notice in waiting(store)] == ["broken"]
 
@@ -265,9 +263,9 @@ def test_with_the_store_gone_people_are_told_directly(
 ) -> None:
     """No record can be written, so the DAG's callback speaks without one; the task's does not."""
     store_is(f"file://{tmp_path}/gone")
-    close_ended_run(context(exception=failure(StorageError("it is gone <!channel>"))))
+    end_run(context(exception=failure(StorageError("it is gone <!channel>"))))
     assert slack.messages == []
-    close_ended_run(context(reason="task_failure"))
+    end_run(context(reason="task_failure"))
     (message,) = slack.messages
     assert "its decision could not be recorded" in message["text"]
     assert "/runs/" in message["text"]
@@ -283,7 +281,7 @@ def test_a_message_that_goes_through_takes_along_what_waited(
         key="late", event="broken", model=MODEL, text="the late one", created_at=datetime.now(UTC)
     )
     store.create(f"outbox/{late.key}.json", late.to_bytes())
-    close_and_tell(context(), Outcome.FAILED, "it broke")
+    record_and_notify(context(), Outcome.FAILED, "it broke")
     assert [message["text"] for message in slack.messages][1:] == ["the late one"]
     assert list(waiting(store)) == []
 
@@ -292,10 +290,10 @@ def test_a_missing_card_is_told_and_the_decision_stands(
     store: Store, slack: SlackReceiver, context: Any
 ) -> None:
     """The run is red although it decided; people hear why, once."""
-    close_and_tell(context(), Outcome.NO_CHANGE, "decided")
+    record_and_notify(context(), Outcome.NO_CHANGE, "decided")
     failed = context(task_id="publish_card", exception=RuntimeError("no font <x>"))
     for _ in range(2):
-        say_that_card_is_missing(failed)
+        MissingCardNotifier()(failed)
     (message,) = slack.messages
     assert "the model card could not be made" in message["text"]
     assert "RuntimeError; its text is in the task's log only" in message["text"]
@@ -318,7 +316,7 @@ def test_a_revoked_channel_is_replaced_by_the_default(
         monkeypatch.setenv("AIRFLOW_CONN_SLACK_PAGE", page.connection)
         alerts = Alerts(by_kind={NoticeKind.BROKEN: "slack_page"})
         monkeypatch.setattr(send, "_alerts", lambda model: alerts)
-        close_and_tell(context(), Outcome.FAILED, "it broke")
+        record_and_notify(context(), Outcome.FAILED, "it broke")
         assert page.requests == 1
     assert len(slack.messages) == 1
     (line,) = [item for item in caplog.records if "instead" in item.message]
@@ -339,8 +337,8 @@ def test_each_kind_may_have_its_channel(
         monkeypatch.setenv("AIRFLOW_CONN_SLACK_PAGE", page.connection)
         alerts = Alerts(by_kind={NoticeKind.BROKEN: "slack_page"})
         monkeypatch.setattr(send, "_alerts", lambda model: alerts)
-        close_and_tell(context(run_id="a"), Outcome.FAILED, "it broke")
-        close_and_tell(context(run_id="b"), Outcome.REJECTED, "not better")
+        record_and_notify(context(run_id="a"), Outcome.FAILED, "it broke")
+        record_and_notify(context(run_id="b"), Outcome.REJECTED, "not better")
         assert ["it broke" in text for text in page.texts] == [True]
     assert ["not better" in text for text in slack.texts] == [True]
 
@@ -353,7 +351,7 @@ def test_a_refused_delivery_is_decided_on_once(
     config = load_model(MODEL)
     flag = Flag(uri=f"{store.uri}/{config.trigger.flag}", identity="5-9", is_consumable=True)
     refused = failure(DeliveryError("ready.json: lists no files", flag=flag))
-    close_ended_run(context(task_id="wait_for_data", exception=refused))
+    end_run(context(task_id="wait_for_data", exception=refused))
     assert only_record(store).outcome is Outcome.DATA_REJECTED
     assert consumed_flag(store, MODEL, flag.uri, for_run="the next") == "5-9"
 
@@ -364,8 +362,8 @@ def test_a_cleared_run_of_which_nothing_ran_again_keeps_its_decision(
     store: Store, slack: SlackReceiver, context: Any, reason: str
 ) -> None:
     """Airflow skips a skipped task again, and ends the run: what was decided stands (I09)."""
-    close_and_tell(context(), Outcome.CANNOT_JUDGE, "the champion is lost", failure="artifact")
-    close_ended_run(context(clear=1, reason=reason))
+    record_and_notify(context(), Outcome.CANNOT_JUDGE, "the champion is lost", failure="artifact")
+    end_run(context(clear=1, reason=reason))
     newest, first = decisions(store, MODEL)
     assert (newest.clear, newest.outcome, newest.failure) == (1, first.outcome, first.failure)
     assert newest.reason.endswith("stands: the champion is lost")
@@ -375,11 +373,11 @@ def test_a_cleared_run_that_went_on_is_closed_for_what_it_did(
     store: Store, slack: SlackReceiver, context: Any
 ) -> None:
     """A task of it began, as its callback notes; then its process was killed."""
-    close_and_tell(context(), Outcome.REJECTED, "not better")
+    record_and_notify(context(), Outcome.REJECTED, "not better")
     note_cleared(context(task_id="train_model"))
     assert not store.exists(run_reference(context()).paths.goes_on(0))
     note_cleared(context(task_id="train_model", clear=1))
-    close_ended_run(context(task_id="train_model", clear=1, reason="task_failure"))
+    end_run(context(task_id="train_model", clear=1, reason="task_failure"))
     newest = next(decisions(store, MODEL))
     assert (newest.clear, newest.outcome) == (1, Outcome.FAILED)
 
@@ -389,7 +387,7 @@ def test_a_run_of_which_every_task_was_skipped_has_a_record_that_says_so(
     store: Store, slack: SlackReceiver, context: Any
 ) -> None:
     """Airflow calls it a success: people are told that nothing was decided (F16)."""
-    close_ended_run(context(reason="success"))
+    end_run(context(reason="success"))
     assert (only_record(store).outcome, only_record(store).failure) == (
         Outcome.FAILED,
         "no_decision",

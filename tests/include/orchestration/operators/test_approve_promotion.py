@@ -11,6 +11,7 @@ from airflow.sdk.exceptions import AirflowFailException, TaskAwaitingInput
 
 from include.local_airflow.slack_receiver import SlackReceiver
 from include.orchestration.operators.approve_promotion import ApprovePromotionOperator
+from include.retraining.config.model import load_model
 from include.retraining.decisions.approval import Approval, find_answer
 from include.retraining.runs.manifest import read_manifest
 from include.retraining.runs.reference import RunRef
@@ -35,11 +36,12 @@ class Task(ApprovePromotionOperator):
 @pytest.fixture
 def task() -> Task:
     """The task in a DAG with a trigger form of its own."""
+    changes = {"title": "Toy {{ 7 * 7 }}", "approval": "required", "approval_hours": 24}
+    asking = load_model("diabetes_progression").model_copy(update=changes)
     with DAG(f"retrain_{MODEL}", schedule=None, params={"dry_run": False}):
         return Task(
             task_id="approve_promotion",
-            title="Toy {{ 7 * 7 }}",
-            hours=24,
+            config=asking,
             when_approved="deploy_model",
             when_rejected="abort_pipeline",
         )

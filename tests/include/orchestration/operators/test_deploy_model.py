@@ -9,8 +9,8 @@ import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.local_airflow.slack_receiver import SlackReceiver
-from include.orchestration.notifications.run_ended import close_ended_run
-from include.orchestration.operators.deploy_model import DeployModelOperator
+from include.orchestration.operators import run_tasks
+from include.orchestration.operators.champion_asset import champion_asset
 from include.retraining.decisions.evidence import judged_evidence
 from include.retraining.decisions.record import Outcome
 from include.retraining.decisions.records import decisions
@@ -18,6 +18,7 @@ from include.retraining.registry.promotion import Registry
 from include.retraining.steps import plan as planning
 from include.retraining.steps.decide import check_quality
 from include.retraining.store.object_store import Store
+from tests.support.run_callbacks import end_run, run_in
 from tests.support.run_factory import MODEL, decide, plant_run, run_ref, version_name
 
 
@@ -38,9 +39,9 @@ def toy_context(context: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def deploy(context: dict[str, Any]) -> dict[str, Any]:
     """Promote; return what the asset's event would hold."""
-    task = DeployModelOperator(task_id="deploy_model", model=MODEL)
-    event = SimpleNamespace(extra={})
-    task.execute({**context, "outlet_events": {task.champion: event}})
+    champion, event = champion_asset(MODEL), SimpleNamespace(extra={})
+    now = {**context, "outlet_events": {champion: event}}
+    assert run_in(now, run_tasks.deploy_model, champion) == event.extra
     return event.extra
 
 
@@ -59,7 +60,7 @@ def test_a_task_killed_behind_its_promotion_tells_consumers_when_it_is_cleared(
 ) -> None:
     """The message says that nobody who waits for the asset was told, and what tells them."""
     promote_and_be_killed(store)
-    close_ended_run(toy_context(reason="task_failure", task_id="deploy_model"))
+    end_run(toy_context(reason="task_failure", task_id="deploy_model"))
     (record,) = decisions(store, MODEL)
     assert (record.outcome, record.failed_task) == (Outcome.PROMOTED, "deploy_model")
     (message,) = slack.messages

@@ -1,10 +1,29 @@
-"""What tasks say to OpenLineage."""
+"""What tasks report to OpenLineage."""
 
 from __future__ import annotations
 
-import pytest
+from typing import Any
 
-from include.orchestration.runtime.lineage import NamesLineage, data_set_name
+import pytest
+from airflow.providers.openlineage.extractors.manager import ExtractorManager
+from airflow.sdk import lineage as airflow_lineage
+from airflow.sdk.lineage import HookLineageCollector
+
+from include.orchestration.runtime import lineage
+from include.orchestration.runtime.lineage import report_lineage
+from tests.support.run_callbacks import run_in
+
+
+@pytest.fixture
+def collector(monkeypatch: pytest.MonkeyPatch) -> HookLineageCollector:
+    """The collector that the OpenLineage provider switches on."""
+    collector = HookLineageCollector()
+    for module in (lineage, airflow_lineage):
+        monkeypatch.setattr(module, "get_hook_lineage_collector", lambda: collector)
+    monkeypatch.setattr(
+        "airflow.providers.common.compat.lineage.hook.get_hook_lineage_collector", lambda: collector
+    )
+    return collector
 
 
 @pytest.mark.parametrize(
@@ -12,20 +31,22 @@ from include.orchestration.runtime.lineage import NamesLineage, data_set_name
     [
         ("file:///landing/a%20b", "file", "/landing/a b"),
         ("s3://bucket/prefix/landing", "s3://bucket", "prefix/landing"),
-        ("gs://bucket", "gs://bucket", "/"),
     ],
 )
-def test_names_are_those_of_the_standard(address: str, namespace: str, name: str) -> None:
-    """A folder is named as OpenLineage's other integrations name it, so that graphs meet."""
-    assert data_set_name(address) == (namespace, name)
-
-
-def test_the_event_gets_what_was_named() -> None:
-    """A task that ended before it named any data has none in its event."""
-    task = NamesLineage()
-    empty = task.get_openlineage_facets_on_complete(None)
-    assert (empty.inputs, empty.outputs) == ([], [])
-    task.name_lineage(taken=["file:///a"], made=["s3://b/c"])
-    event = task.get_openlineage_facets_on_complete(None)
-    assert [(item.namespace, item.name) for item in event.inputs] == [("file", "/a")]
+def test_the_event_names_a_folder_as_the_standard_does(
+    collector: HookLineageCollector, context: Any, address: str, namespace: str, name: str
+) -> None:
+    """OpenLineage's other integrations name it so too, and graphs meet."""
+    run_in(context(), report_lineage, taken=[address], made=["s3://b/c"])
+    event: Any = ExtractorManager().get_hook_lineage()
+    assert [(item.namespace, item.name) for item in event.inputs] == [(namespace, name)]
     assert [(item.namespace, item.name) for item in event.outputs] == [("s3://b", "c")]
+
+
+@pytest.mark.parametrize("scheme", ["gs", "az"])
+def test_other_stores_are_named_in_no_event(
+    collector: HookLineageCollector, context: Any, scheme: str
+) -> None:
+    """Airflow's provider has no name for them; the task goes on."""
+    run_in(context(), report_lineage, taken=[f"{scheme}://bucket/a"], made=[])
+    assert ExtractorManager().get_hook_lineage() is None
