@@ -14,6 +14,10 @@ LONGEST = (
     "tests/e2e/test_backends.py",
     "tests/e2e/test_backend_faults.py",
     "tests/e2e/test_outcomes.py",
+    "tests/e2e/test_faults_training.py",
+    "tests/e2e/test_shadow_runs.py",
+    "tests/e2e/test_approval.py",
+    "tests/e2e/test_faults_secrets.py",
     "tests/include/retraining/registry/test_crash_points.py",
 )
 """The files that take longest, longest first; then come the others on a whole Airflow."""
