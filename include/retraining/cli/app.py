@@ -9,7 +9,11 @@ import typer
 
 from include.retraining.cli.commands import configuration, history, maintenance, promotion
 from include.retraining.cli.strict_command import StrictCommand
+from include.retraining.formatting.text import truncate
+from include.retraining.store.redaction import redact
 
+# A slip may repeat what was typed, which may be anything.
+MAX_SLIP_LENGTH = 400
 PROGRAM = "python -m include.retraining"
 _COMMANDS: dict[str, Callable[..., int]] = {
     "init": maintenance.init,
@@ -60,5 +64,6 @@ def run(words: Sequence[str]) -> int:
     except typer.TyperException as error:
         where = getattr(error, "ctx", None)  # of the command, once one is recognised
         prefix = where.command_path if where else PROGRAM
-        sys.stderr.write(f"{prefix}: error: {error.format_message().rstrip('.')} (see --help)\n")
+        slip = truncate(redact(error.format_message()), MAX_SLIP_LENGTH).rstrip(".")
+        sys.stderr.write(f"{prefix}: error: {slip} (see --help)\n")
         return error.exit_code

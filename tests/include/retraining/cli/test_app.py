@@ -37,6 +37,17 @@ def test_wrong_usage(words: list[str], message: str, run: Run) -> None:
     assert err.count("\n") == 1
 
 
+def test_a_slip_repeats_no_secret_and_is_one_line(run: Run) -> None:
+    """`--reason` without quotes leaves words over, whatever they are."""
+    words = ("the", "password=hunter22", "got\nout\x1b[31m")
+    code, _, err = run("rollback", MODEL, "--reason", *words)
+    assert code == 2
+    assert "unexpected extra argument" in err
+    assert "hunter22" not in err
+    assert "\x1b" not in err
+    assert err.count("\n") == 1
+
+
 @pytest.mark.parametrize("words", [["train"], ["train", "--run", "x", "--force"]])
 def test_wrong_usage_of_a_step(words: list[str], run: Run) -> None:
     """A job that is started without its run ends with exit code 2."""
