@@ -78,11 +78,12 @@ check: $(VENV)/.run-installed  ## Check the models' YAML and that every DAG impo
 	$(BIN)/python -m include.retraining validate-config
 	$(BIN)/python -m include.local_airflow.check_imports
 
-lint: $(VENV)/.dev-installed  ## Check style, types and the rules between packages
+lint: $(VENV)/.dev-installed  ## Check style, types, sizes and the rules between packages
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python .ci/check_sizes.py include plugins
 
 fmt: $(VENV)/.dev-installed  ## Repair what the linter and the formatter can repair
 	$(BIN)/ruff check --fix $(CODE)
