@@ -45,8 +45,9 @@ def pages_in(file: Path) -> set[str]:
         if isinstance(target, ast.Name)
     }
     found: set[str] = set()
+    messages = {"alert", "Alarm", "_Change"}
     for call in ast.walk(tree):
-        if isinstance(call, ast.Call) and getattr(call.func, "id", "") in {"alert", "Alarm"}:
+        if isinstance(call, ast.Call) and getattr(call.func, "id", "") in messages:
             for given in (word.value for word in call.keywords if word.arg == "runbook"):
                 if isinstance(given, ast.Constant):
                     found.add(str(given.value))

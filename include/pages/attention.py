@@ -11,6 +11,7 @@ from include.retraining.alerts.decision_notice import kind_of
 from include.retraining.config.notice_kind import NoticeKind
 from include.retraining.formatting.text import in_words
 from include.retraining.history.overview import ModelSummary
+from include.retraining.watch.conditions import CONDITIONS
 
 
 class Urgency(IntEnum):
@@ -44,16 +45,6 @@ class Need:
     """The page in `docs/runbooks/` about it."""
 
 
-_CONDITIONS = {
-    "paused": "its DAG is paused",
-    "no_decision": "nothing was decided for two intervals",
-    "too_old": "the champion is too old",
-    "late": "a run is late",
-    "configuration": "its configuration is wrong",
-    "promotion_log": "the promotion log is damaged",
-}
-
-
 def needs(seen: ModelSummary, dag: DagSummary, unsent: int) -> list[Need]:
     """Return what needs attention, the most urgent first.
 
@@ -80,10 +71,10 @@ def _of_store(seen: ModelSummary) -> Iterator[Need]:
         yield Need(Urgency.DAMAGED, "something cannot be read", page)
     newest = seen.newest
     if newest is not None and kind_of(newest.outcome) is NoticeKind.BROKEN:
-        words = f"the last run: {newest.outcome.value.replace('_', ' ')}"
+        words = f"the last run: {in_words(newest.outcome.value)}"
         yield Need(Urgency.BROKEN, words, "broken")
     for condition, raised in seen.raised.items():
-        words = _CONDITIONS.get(condition, in_words(condition))
+        words = CONDITIONS.get(condition, in_words(condition))
         yield Need(Urgency.ALARM, f"{words}, since {raised.since:%d %b %H:%M} UTC", condition)
     if seen.hold is not None:
         yield Need(Urgency.HELD, "on hold: no run promotes", "rolled_back")

@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from urllib.parse import quote, urlencode, urlsplit
 
 from include.orchestration.runtime.urls import (
-    REPOSITORY_VARIABLE,
     airflow_url,
     answer_url,
     dag_url,
     run_url,
 )
 from include.pages.airflow_state import APPROVAL_TASK
+from include.retraining.config.repository import REPOSITORY_VARIABLE
 
 FILL = "fill"
 """The query by which `static/fill_form.js` opens a DAG's trigger form and fills it in."""

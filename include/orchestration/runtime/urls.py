@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from airflow.sdk import Context, conf
 
-REPOSITORY_VARIABLE = "RETRAINING_REPOSITORY_URL"
+from include.retraining.config.repository import REPOSITORY_VARIABLE
 
 
 def airflow_url() -> str:

@@ -44,7 +44,7 @@ def check_model(store: Store, name: str, context: Context) -> list[str]:
 
     now = datetime.now(UTC)
     links = Links(run=dag_url(dag_id_of(name)), repository=repository_url(context))
-    checked: tuple[str, ...] = CONDITIONS
+    checked: tuple[str, ...] = tuple(CONDITIONS)
     try:
         config = _usable(name)
         observation = observe(store, config, links, now)

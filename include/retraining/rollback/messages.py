@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import NamedTuple
 
 from include.retraining.alerts.notice import Links, Notice, NoticeKind, alert, serving_words
 from include.retraining.config.model import ModelConfig
@@ -77,37 +78,62 @@ def rollback_failed(
         why: it failed.
         links: where to look.
     """
-    return alert(
-        event="rollback_failed",
-        kind=NoticeKind.BROKEN,
-        key=key,
-        title=config.title if config else "Rollback",
-        model=config.name if config else "",
-        headline="the rollback failed, the champion is unchanged",
-        why=why,
-        step="Fix what the reason names, then trigger `rollback_model` again.",
-        owner=config.owner if config else None,
-        serving=serving,
-        links=links,
-        runbook="rollback_failed",
-    )
+    return _failed(_ROLLBACK, config, key=key, serving=serving, why=why, links=links)
 
 
 def release_failed(
     *, key: str, config: ModelConfig | None, serving: str | None, why: str, links: Links
 ) -> Notice:
     """Return the message that a hold was not released. The arguments are as above."""
+    return _failed(_RELEASE, config, key=key, serving=serving, why=why, links=links)
+
+
+class _Change(NamedTuple):
+    """A manual change, as the message that it failed calls it."""
+
+    event: str
+    title: str
+    headline: str
+    dag_id: str
+    runbook: str
+
+
+_ROLLBACK = _Change(
+    event="rollback_failed",
+    title="Rollback",
+    headline="the rollback failed, the champion is unchanged",
+    dag_id="rollback_model",
+    runbook="rollback_failed",
+)
+_RELEASE = _Change(
+    event="release_failed",
+    title="Release",
+    headline="the hold was not released",
+    dag_id="release_model",
+    runbook="held",
+)
+
+
+def _failed(
+    change: _Change,
+    config: ModelConfig | None,
+    *,
+    key: str,
+    serving: str | None,
+    why: str,
+    links: Links,
+) -> Notice:
     return alert(
-        event="release_failed",
+        event=change.event,
         kind=NoticeKind.BROKEN,
         key=key,
-        title=config.title if config else "Release",
+        title=config.title if config else change.title,
         model=config.name if config else "",
-        headline="the hold was not released",
+        headline=change.headline,
         why=why,
-        step="Fix what the reason names, then trigger `release_model` again.",
+        step=f"Fix what the reason names, then trigger `{change.dag_id}` again.",
         owner=config.owner if config else None,
         serving=serving,
         links=links,
-        runbook="held",
+        runbook=change.runbook,
     )

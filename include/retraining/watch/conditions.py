@@ -17,7 +17,15 @@ from include.retraining.watch.alarms import NOWHERE, Alarm
 
 DAMAGED = "promotion_log"
 CONFIGURATION = "configuration"
-CONDITIONS = ("paused", "no_decision", "too_old", "late", DAMAGED, CONFIGURATION)
+CONDITIONS = {
+    "paused": "its DAG is paused",
+    "no_decision": "nothing was decided for two intervals",
+    "too_old": "the champion is too old",
+    "late": "a run is late",
+    DAMAGED: "the promotion log is damaged",
+    CONFIGURATION: "its configuration is wrong",
+}
+"""Every condition of a model that may be raised, and what it is in words."""
 DUES = 3
 """How many due times are checked: two whole intervals lie between three."""
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from include.retraining.alerts.notice import Links, Notice, NoticeKind, alert
 from include.retraining.alerts.outbox import deliver, last_problem
 from include.retraining.alerts.slack import TIMEOUT_SECONDS, quiet_logger, send
+from include.retraining.config.repository import REPOSITORY_VARIABLE
 from include.retraining.exceptions import (
     AirflowUnreachable,
     ConfigError,
@@ -47,7 +48,6 @@ from include.retraining.watch.local_state import (
 URL_VARIABLE = "AIRFLOW_API_URL"
 TOKEN_VARIABLE = "AIRFLOW_API_TOKEN"  # noqa: S105 the variable's name
 SLACK_VARIABLE = "SLACK_WEBHOOK_URL"
-REPOSITORY_VARIABLE = "RETRAINING_REPOSITORY_URL"
 
 _ADDRESS = re.compile(r"https?://(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?(?:/[!-~]*)?", re.ASCII)
 _TOKEN = re.compile(r"[!-~]+")

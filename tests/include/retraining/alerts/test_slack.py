@@ -17,7 +17,7 @@ from include.local_airflow.slack_receiver import (
     REVOKED,
     TOKEN,
     TOO_MANY,
-    Answer,
+    Reply,
     SlackReceiver,
 )
 from include.retraining.alerts.notice import Links, Notice, NoticeKind, alert
@@ -77,7 +77,7 @@ def test_a_message_is_a_header_and_a_coloured_bar(slack: SlackReceiver) -> None:
 
 @pytest.mark.fault("H02")
 @pytest.mark.parametrize("first", [TOO_MANY, BROKEN])
-def test_what_passes_is_tried_again_at_once(slack: SlackReceiver, first: Answer) -> None:
+def test_what_passes_is_tried_again_at_once(slack: SlackReceiver, first: Reply) -> None:
     """A 429 that asks for a second, and a 500, are followed by one message."""
     slack.answer_next(first)
     begun = time.monotonic()
@@ -89,7 +89,7 @@ def test_what_passes_is_tried_again_at_once(slack: SlackReceiver, first: Answer)
 @pytest.mark.fault("H02")
 def test_a_long_wish_to_wait_is_left_to_the_outbox(slack: SlackReceiver) -> None:
     """A Retry-After beyond the time there is ends the try and is handed on."""
-    slack.answer_always(Answer(429, "rate_limited", {"Retry-After": "90"}))
+    slack.answer_always(Reply(429, "rate_limited", {"Retry-After": "90"}))
     with pytest.raises(NotSent, match="429") as caught:
         send(client_of(slack.port), a_notice())
     assert (caught.value.retry_after_seconds, slack.requests) == (90, 1)
@@ -100,7 +100,7 @@ def test_a_long_wish_to_wait_is_left_to_the_outbox(slack: SlackReceiver) -> None
 @pytest.mark.parametrize("status", [403, 404, 410])
 def test_a_revoked_webhook_is_told_from_a_passing_fault(slack: SlackReceiver, status: int) -> None:
     """It is not tried again, and the caller learns that this way is closed."""
-    slack.answer_always(Answer(status, REVOKED.body))
+    slack.answer_always(Reply(status, REVOKED.body))
     with pytest.raises(NotSent, match="no_service") as caught:
         send(client_of(slack.port), a_notice())
     assert (caught.value.is_revoked, slack.requests) == (True, 1)
@@ -109,7 +109,7 @@ def test_a_revoked_webhook_is_told_from_a_passing_fault(slack: SlackReceiver, st
 @pytest.mark.fault("H12")
 def test_a_layout_that_slack_refuses_is_sent_as_text(slack: SlackReceiver) -> None:
     """A message is not lost over its looks (H12)."""
-    slack.answer_next(Answer(400, "invalid_blocks"))
+    slack.answer_next(Reply(400, "invalid_blocks"))
     send(client_of(slack.port), a_notice())
     (message,) = slack.messages
     assert message["text"] == a_notice().text
@@ -118,7 +118,7 @@ def test_a_layout_that_slack_refuses_is_sent_as_text(slack: SlackReceiver) -> No
 
 def test_a_hang_is_cut(slack: SlackReceiver) -> None:
     """A Slack that does not answer holds a sender no longer than it may."""
-    slack.answer_always(Answer(hang_seconds=1.2))
+    slack.answer_always(Reply(hang_seconds=1.2))
     begun = time.monotonic()
     with pytest.raises(NotSent, match="did not answer in time"):
         send(client_of(slack.port), a_notice(), timeout_seconds=0.4)
@@ -160,7 +160,7 @@ def test_the_webhooks_address_is_never_told(
     with pytest.raises(NotSent) as caught:
         send(client_of(port), a_notice())
     slack.start()
-    slack.answer_always(Answer(500, f"no such hook: http://x/services/{TOKEN}"))
+    slack.answer_always(Reply(500, f"no such hook: http://x/services/{TOKEN}"))
     with pytest.raises(NotSent) as again:
         send(client_of(slack.port), a_notice())
     assert TOKEN not in caplog.text + str(caught.value) + str(again.value)
