@@ -135,7 +135,7 @@ def test_no_answer_is_a_no(airflow: Stage) -> None:
     assert record.approval is not None
     assert record.approval.by is None
     assert airflow.promotions("silent") == []
-    airflow.wait_for_message("nobody approved", record.run)
+    airflow.wait_for_message("not approved in time", record.run)
 
 
 def test_an_approval_needs_a_note(airflow: Stage) -> None:

@@ -813,7 +813,7 @@ CASES = [
         CANNOT,
         {"fairness.0.groups.1.rows": 29},
         gates={"fairness race": CANNOT, "slice region=north": PASS},
-        says="this rule judged nobody",
+        says="this rule judged no group",
     ),
     Case(
         "only one group is large enough, and the rules allow it",
@@ -827,7 +827,7 @@ CASES = [
         CANNOT,
         {"slices.0.rows": 29, "slices.1.rows": 29},
         gates={"slice region=north": NOT, "slice region": CANNOT},
-        says="this rule judged nobody",
+        says="this rule judged no group",
     ),
     Case(
         "no slice is large enough, and nothing serves",

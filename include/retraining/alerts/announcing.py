@@ -1,9 +1,9 @@
-"""That a decision will be told is written down before the decision is.
+"""A decision's notice is announced before the decision is recorded.
 
-An announcement is a notice that says nothing yet: it names the record that it will tell, and
-whoever sends it makes what it says from that record as it is then. So a process that is killed
-between the two leaves a decision that is told all the same, and none is told that was not recorded:
-while there is no record an announcement waits, and once the record says something else it is moot.
+An announcement is a notice without text: it names the record that it is about, and the process that
+sends it makes the text from that record as it is then. So a process that is killed between the two
+leaves a decision that is sent all the same, and no notice is sent without a recorded decision:
+without a record an announcement waits, and once the record has another decision it is dropped.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from include.retraining.exceptions import RetrainingError
 from include.retraining.store.object_store import Store
 
 LinksOf = Callable[[DecisionRecord], Links]
-"""Where a message about a decision takes a person."""
+"""The links of a message about a decision."""
 
 
 def announcement(record: DecisionRecord, key: str) -> Notice | None:
-    """Return the notice that a decision will be told; None where there is nothing to tell.
+    """Return the announcement of a decision's notice; None where none will be sent.
 
     Args:
         record: as it will be written, if no other is there first.
@@ -45,16 +45,16 @@ def announcement(record: DecisionRecord, key: str) -> Notice | None:
 
 
 def spoken(store: Store, notice: Notice, links_of: LinksOf | None = None) -> Notice | None:
-    """Return a notice with what it says.
+    """Return a notice with its text.
 
     Args:
         store: with the record.
         notice: any notice of the outbox.
-        links_of: where the message takes a person; only to the record by default.
+        links_of: the message's links; only the record by default.
 
     Returns:
         The very notice while what it announces is not recorded (`Notice.is_announcement`); None
-        when something else was recorded, so that it is never told. A promotion waits on even then:
+        when something else was recorded, so that it is never sent. A promotion waits on even then:
         the promotion log may still have the record corrected.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What a person is asked before a version serves: the evidence, until when, and the message."""
+"""The request for a manual approval: the evidence, until when, and the message."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Question:
     evidence: Evidence
     challenger: VersionManifest
     serving: PromotionEntry | None
-    """What serves now; None before the first promotion."""
+    """The champion; None before the first promotion."""
     serving_now: str
     """The same in words, with since when."""
     champion: VersionManifest | None
@@ -55,7 +55,7 @@ class Question:
         """Return the evidence as Markdown.
 
         Args:
-            view_url: the address at which a commit can be looked at, with `{version}` for the
+            view_url: the address at which a commit can be viewed, with `{version}` for the
                 commit, as an Airflow bundle gives it; None when there is none.
         """
         report, verdict = self.evidence.report, self.evidence.verdict
@@ -98,7 +98,7 @@ class Question:
 
 
 def ask(store: Store, run: RunRef, evidence: Evidence, *, expires_at: datetime) -> Question:
-    """Return the question about a run's challenger.
+    """Return the approval request for a run's challenger.
 
     Args:
         store: where the run lies.
@@ -115,7 +115,7 @@ def ask(store: Store, run: RunRef, evidence: Evidence, *, expires_at: datetime) 
     verdict, manifest = evidence.verdict, evidence.manifest
     if not verdict.passed:
         raise EvidenceError(
-            f"run {run.run_id}: nobody is asked about what the gate did not pass: "
+            f"run {run.run_id}: no approval is asked for what the gate did not pass: "
             f"{verdict.headline}"
         )
     log = PromotionLog(store, run.model)
@@ -131,12 +131,12 @@ def ask(store: Store, run: RunRef, evidence: Evidence, *, expires_at: datetime) 
 
 
 def question_notice(question: Question, links: Links, *, attempt: str) -> Notice:
-    """Return the message that asks a person.
+    """Return the message that asks for approval.
 
     Args:
         question: what is asked.
         links: where it is answered, and where to look.
-        attempt: tells one asking from another of the same run.
+        attempt: distinguishes repeated requests of the same run.
     """
     manifest: RunManifest = question.evidence.manifest
     until = f"{question.expires_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
@@ -162,7 +162,7 @@ def compare_url(view_url: str | None, old: str | None, new: str | None) -> str |
     """Return the address of the difference between two commits, or None where none is known.
 
     Args:
-        view_url: where a commit can be looked at, with `{version}` for it: of GitHub or GitLab.
+        view_url: where a commit can be viewed, with `{version}` for it: of GitHub or GitLab.
         old: the earlier commit.
         new: the later one.
     """
@@ -172,7 +172,7 @@ def compare_url(view_url: str | None, old: str | None, new: str | None) -> str |
         return None
     address = urlsplit(base)
     if address.scheme not in {"https", "http"} or "@" in address.netloc:
-        return None  # a password in an address is nobody's to read
+        return None  # a password in an address is never shown
     return f"{base}/compare/{old}...{new}" if re.fullmatch(r"[\w.:/~%-]+", base) else None
 
 

@@ -41,7 +41,7 @@ class Layout:
 
     def blocks(self) -> list[dict[str, Any]]:
         """Return the message in Block Kit, the header first."""
-        # Imported here: whoever only reads a notice, as a page does, sends none.
+        # Imported here: a process that only reads a notice, such as a page, sends none.
         from slack_sdk.models.blocks import (
             Block,
             ContextBlock,

@@ -16,7 +16,7 @@ from include.retraining.formatting.text import default_title, in_words
 
 
 class _Text(NamedTuple):
-    """What to say of an outcome."""
+    """The message of an outcome."""
 
     event: str
     """Names the page in `docs/runbooks/` too, where there is something to do."""
@@ -36,7 +36,7 @@ _MESSAGES: dict[Outcome, _Text] = {
     Outcome.REJECTED: _Text(
         "rejected",
         NoticeKind.REJECTED,
-        "Nothing is broken. See the run's card for what it lacks; the next delivery is tried anew.",
+        "Nothing is broken. See the run's card for what it lacks; the next delivery will be tried.",
     ),
     Outcome.CANNOT_JUDGE: _Text(
         "cannot_judge",
@@ -51,15 +51,15 @@ _MESSAGES: dict[Outcome, _Text] = {
         "data_rejected",
         NoticeKind.REJECTED,
         (
-            "Ask the producer to mend the files and to write the flag again: the next run, by "
-            "schedule or triggered, takes them. If the YAML or the contract is at fault, mend it, "
+            "Ask the producer to repair the files and to write the flag again: the next run, by "
+            "schedule or triggered, takes them. If the YAML or the contract is at fault, fix it, "
             "merge it and clear `plan_run` in the run."
         ),
     ),
     Outcome.NO_DATA: _Text(
         "no_data",
         NoticeKind.BROKEN,
-        "Ask the producer. Once it is there, clear `wait_for_data` or let the next run find it.",
+        "Ask the producer. Once it is there, clear `wait_for_data` or wait for the next run.",
     ),
     Outcome.FAILED: _Text(
         "broken",
@@ -74,8 +74,8 @@ _MESSAGES: dict[Outcome, _Text] = {
     Outcome.SUPERSEDED: _Text(
         "superseded",
         NoticeKind.REJECTED,
-        "Nothing to do: the next delivery is judged against what serves then. A version that was "
-        "rolled back serves again only by `rollback_model`.",
+        "Nothing to do: the next delivery is judged against the champion of that time. A version "
+        "that was rolled back serves again only by `rollback_model`.",
     ),
     Outcome.HELD: _Text(
         "held",
@@ -128,16 +128,16 @@ CAUSES: dict[str, tuple[str, str]] = {
     ),
     "no_capacity": (
         "no capacity",
-        "Look at the queue or the cluster; once there is room, clear `{task}` in the run.",
+        "Check the queue or the cluster; once there is room, clear `{task}` in the run.",
     ),
     "code_changed": (
         "the code changed",
-        "Clear `plan_run` in the run: it is planned anew with the code that is there now.",
+        "Clear `plan_run` in the run: it is planned again with the current code.",
     ),
     "config": (
         "configuration",
         (
-            "Run `python -m include.retraining validate-config`, mend the file it names, merge it "
+            "Run `python -m include.retraining validate-config`, fix the file it names, merge it "
             "and clear `plan_run` in the run."
         ),
     ),
@@ -158,7 +158,7 @@ CAUSES: dict[str, tuple[str, str]] = {
     ),
     "training": (
         "the model's code",
-        "Mend include/models/{model}.py as the log says, merge it and clear `plan_run` in the run.",
+        "Fix include/models/{model}.py as the log says, merge it and clear `plan_run` in the run.",
     ),
     "storage": (
         "storage",
@@ -171,20 +171,20 @@ CAUSES: dict[str, tuple[str, str]] = {
         "the promotion log",
         (
             "Run `python -m include.retraining verify {model}`: it names each entry that is "
-            "damaged. Nothing is promoted before it is mended."
+            "damaged. Nothing is promoted before it is repaired."
         ),
     ),
     "killed": (
         "killed",
         (
-            "Clear `{task}` in the run. If it is killed again, look at the memory of the host "
+            "Clear `{task}` in the run. If it is killed again, check the memory of the host "
             "it ran on."
         ),
     ),
 }
 
 
-# The cause that has a page of its own; the others are on their outcome's.
+# The cause that has its own page; the others are on their outcome's.
 _CAUSE_PAGES = {"registry": "promotion_log"}
 
 
@@ -199,12 +199,12 @@ def event_of(outcome: Outcome) -> str | None:
 
 
 def notice_key(record: DecisionRecord, event: str) -> str:
-    """Return the name of a message about a decision, the same whoever tells it."""
+    """Return the key of a message about a decision, the same for every sender."""
     return f"{record.model}.{record.run}.{record.clear:03d}.{event}"
 
 
 def notice_for(record: DecisionRecord, links: Links) -> Notice | None:
-    """Return the message about a decision, or None when there is nothing to tell (no change)."""
+    """Return the message about a decision, or None when none is sent (no change)."""
     if record.outcome not in _MESSAGES:
         return None
     text = _MESSAGES[record.outcome]
@@ -222,16 +222,17 @@ def notice_for(record: DecisionRecord, links: Links) -> Notice | None:
         step = "Nothing to do: it is the first."
     if record.failed_task == READS_CONFIGURATION:  # such a run has no other task to clear
         step = (
-            "Run `python -m include.retraining validate-config`, mend the file it names, merge it "
-            f"and trigger `{record.dag_id}` anew."
+            "Run `python -m include.retraining validate-config`, fix the file it names, merge it "
+            f"and trigger `{record.dag_id}` again."
         )
     task = f" in `{record.failed_task}`" if record.failed_task else ""
     if record.outcome is Outcome.PROMOTED:
         task = ""
     if record.outcome is Outcome.PROMOTED and record.failed_task == PROMOTES:  # killed behind it
         step = (
-            f"It serves, and DAGs that wait for the asset `{record.model}_champion` were not told: "
-            f"clear `{record.failed_task}` in the run, which tells them and changes nothing."
+            f"It serves, and DAGs that wait for the asset `{record.model}_champion` were not "
+            f"notified: clear `{record.failed_task}` in the run, which notifies them and changes "
+            "nothing."
         )
     return _about(
         record,

@@ -1,6 +1,6 @@
-"""What people are told: one message about one event, as Slack shows it and as plain text.
+"""A notice: one message about one event, as Slack shows it and as plain text.
 
-Every message has the same parts, so that whoever is woken by one knows where to look: the kind and
+Every message has the same parts, so that a reader at night knows where to look: the kind and
 the model, what happened and its first cause, what serves now, who owns the model, the one next
 step, and the places to go to.
 """
@@ -48,7 +48,7 @@ _STYLES = {
 
 @dataclass(frozen=True)
 class Links:
-    """Where a message takes a person."""
+    """The links of a message."""
 
     run: str | None = None
     """The run's page in the Airflow UI."""
@@ -57,7 +57,7 @@ class Links:
     record: str | None = None
     """The address of the decision record."""
     page: str | None = None
-    """The page on which a person answers."""
+    """The page on which the request is answered."""
     repository: str | None = None
     """The address of this repository's files, to which `/docs/runbooks/…` is added; without it a
     message shows the path."""
@@ -68,7 +68,7 @@ class Notice(Document):
 
     format: int = 1
     key: str
-    """Names the event: the same event has the same key, whoever tells it."""
+    """Names the event: the same event has the same key, whichever process sends it."""
     event: str
     """`promoted`, `rejected`, `cannot_judge`, `data_rejected`, `no_data`, `broken`, …"""
     kind: NoticeKind = NoticeKind.BROKEN
@@ -78,8 +78,8 @@ class Notice(Document):
     blocks: tuple[dict[str, Any], ...] = ()
     """Slack's Block Kit, the header first."""
     record: str | None = None
-    """The decision record that an announcement will tell (`announcing`); None of a notice that says
-    what it has to say."""
+    """The decision record that an announcement is about (`announcing`); None of a notice that has
+    its text."""
     created_at: datetime
 
     @property
@@ -116,14 +116,14 @@ def alert(
     Args:
         event: a word for the event; `docs/runbooks/` has a page for each that asks for something.
         kind: how it wants to be read.
-        key: unique to the event, the same whoever tells it, for example `MODEL.RUN.late`.
-        title: what people call the model, or what else this is about.
+        key: unique to the event, the same for every sender, for example `MODEL.RUN.late`.
+        title: the model's title, or what else this is about.
         model: its name; empty when the message is about no model.
         headline: what happened, in a few words.
         why: the first cause, in a sentence.
         step: the one next step, with the exact command or place in the UI.
         owner: the team that answers for the model, where it is known.
-        serving: what serves now and since when (`serving_words`); None where that is no matter.
+        serving: the champion and since when (`serving_words`); None where it does not matter.
         links: where to look.
         runbook: the page's name, `late` for `docs/runbooks/late.md`; empty for none.
     """
@@ -176,14 +176,14 @@ def _places(links: Links, runbook: str) -> dict[str, str]:
 
 
 def serving_now(log: PromotionLog, champion: PromotionEntry | None) -> str:
-    """Say what serves by a model's newest entry, and since when."""
+    """Describe the champion by a model's newest entry, and since when it serves."""
     if champion is None:
         return serving_words(None, None)
     return serving_words(serving_of(champion), log.promotion_of(champion).created_at)
 
 
 def serving_words(serving: Serving | None, since: datetime | None) -> str:
-    """Say what serves, and since when."""
+    """Describe the champion, and since when it serves."""
     if serving is None:
         return "nothing yet"
     when = f", since {utc_minute(since)}" if since else ""

@@ -1,6 +1,6 @@
 """The outbox: messages are written first and sent second, so that none is lost.
 
-Whoever sends a notice claims it before and marks it afterwards. A try that failed leaves a note of
+The sender of a notice claims it before and marks it afterwards. A try that failed leaves a note of
 when to try again. A claim that is old and has neither mark nor note belongs to a sender that died,
 and the next sender may claim again. So a message arrives at least once, and twice only when a
 sender was killed, or gave up waiting, between the answer of the other side and the mark; both then
@@ -27,7 +27,7 @@ from include.retraining.store.redaction import redact
 CLAIM_SECONDS = 60
 """How old a claim must be before its sender counts as dead; none takes longer than 10 s."""
 WAITING_SECONDS = 45.0
-"""How long those that wait may hold up whoever sends them, all together."""
+"""How long waiting notices may hold up their sender, all together."""
 FIRST_PAUSE_SECONDS = 30.0
 MAX_PAUSE_SECONDS = 15 * 60.0
 MAX_RETRY_AFTER_SECONDS = 3600.0
@@ -42,7 +42,7 @@ class Claim(Document):
     """Says that someone is sending a notice, or has sent it."""
 
     nonce: str
-    """Tells two who claim at the same moment apart."""
+    """Distinguishes two claims made at the same moment."""
     claimed_at: datetime
 
 
@@ -52,15 +52,15 @@ class Retry(Document):
     problem: str
     failed_at: datetime
     again_at: datetime
-    """Nobody tries before."""
+    """No try before this time."""
 
 
 def deliver(store: Store, notice: Notice, send: Callable[[Notice], None]) -> bool:
-    """Write a notice down, claim it, send it and mark it.
+    """Store a notice, claim it, send it and mark it.
 
     Args:
         store: with the outbox. When it refuses, the notice is sent directly.
-        notice: what to say.
+        notice: to send.
         send: raises when the message did not arrive; the notice then waits in the outbox. A
             `NotSent` may say how long.
 
@@ -105,14 +105,14 @@ def deliver_waiting(
 ) -> int:
     """Send every notice that was written, is not sent, and whose time has come.
 
-    One that cannot be sent holds no other back, and all together hold nobody up: what is left when
-    the time is up goes on waiting, and comes first next time, as failed ones pause. Announcements
-    are told once their decision is recorded, and dropped when another was.
+    One that cannot be sent does not delay the others, and all together do not hold up the sender:
+    what is left when the time is up waits on, and comes first next time, as failed ones pause.
+    Announcements are sent once their decision is recorded, and dropped when another was.
 
     Args:
         store: with the outbox.
         send: as in `deliver`.
-        links_of: where a message made from an announcement takes a person.
+        links_of: the links of a message made from an announcement.
         seconds: after which no other is begun.
 
     Returns:
@@ -135,7 +135,7 @@ def deliver_waiting(
                 _mark(store, key)
             elif not notice.is_announcement:
                 sent += deliver(store, notice, send)
-        except Exception as problem:  # noqa: BLE001 it is told below
+        except Exception as problem:  # noqa: BLE001 it is reported below
             problems.append(problem)
     if problems or left:
         late = f", {left} were not begun within {seconds:g} s" if left else ""
@@ -166,7 +166,7 @@ def _unmarked(store: Store) -> list[str]:
 def sent_before(store: Store, before: datetime) -> Iterator[ObjectInfo]:
     """Yield all that is left of the notices that were sent before a time, each one's mark last.
 
-    Until its mark is gone, a notice is not sent again, whoever tells it.
+    Until its mark is gone, a notice is not sent again by any process.
     """
     kept: dict[str, list[ObjectInfo]] = {}
     marks: dict[str, ObjectInfo] = {}
@@ -241,7 +241,7 @@ def _free_at(store: Store, key: str, number: int) -> datetime:
         where = _key(key, f"claim-{number}")
         claimed_at = Claim.from_bytes(store.read(where), where=where).claimed_at
     except EvidenceError:
-        return datetime.min.replace(tzinfo=UTC)  # an unreadable claim holds nobody back
+        return datetime.min.replace(tzinfo=UTC)  # an unreadable claim does not block
     return claimed_at + timedelta(seconds=CLAIM_SECONDS)
 
 

@@ -39,11 +39,11 @@ def send(
 
     Args:
         client: of the webhook, without retry handlers.
-        notice: what to say.
+        notice: to send.
         timeout_seconds: for all of it; an answer that trickles in is cut as one that hangs.
 
     Raises:
-        NotSent: when it did not arrive, or nobody knows whether it did.
+        NotSent: when it did not arrive, or that is unknown.
     """
     end = time.monotonic() + timeout_seconds
     body = message_of(notice)
@@ -101,7 +101,7 @@ def _post(client: WebhookClient, body: dict[str, Any], end: float) -> None:
 def _within(end: float, post: Callable[[], WebhookResponse]) -> WebhookResponse:
     """Return Slack's answer, unless the time is up.
 
-    In a thread of its own: a client's timeout is for each read, and a trickle has many.
+    In its own thread: a client's timeout is for each read, and a trickle has many.
     """
     answers: list[WebhookResponse] = []
     problems: list[Exception] = []
@@ -109,7 +109,7 @@ def _within(end: float, post: Callable[[], WebhookResponse]) -> WebhookResponse:
     def work() -> None:
         try:
             answers.append(post())
-        except Exception as error:  # noqa: BLE001 it is told below
+        except Exception as error:  # noqa: BLE001 it is reported below
             problems.append(error)
 
     thread = threading.Thread(target=work, name="slack", daemon=True)
@@ -121,7 +121,7 @@ def _within(end: float, post: Callable[[], WebhookResponse]) -> WebhookResponse:
         problem = problems[0]
         text = truncate(redact(str(problem)), 200)
         raise NotSent(f"{type(problem).__name__}: {text}") from None
-    raise NotSent("Slack did not answer in time; nobody knows whether the message arrived")
+    raise NotSent("Slack did not answer in time; whether the message arrived is unknown")
 
 
 def _retry_after(status: int, headers: Mapping[str, Any]) -> float | None:

@@ -1,7 +1,7 @@
-"""What the watch remembers of a model, or of Airflow, from one look to the next.
+"""What the watch records about a model, or about Airflow, from one check to the next.
 
-It lies below the watch because a decision asks it too: what the watch saw of the promotion log must
-still be there before a run promotes (`chain`).
+It lies below the watch because a decision reads it too: what the watch saw of the promotion log
+must still be there before a run promotes (`chain`).
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from include.retraining.store.seen import Seen
 
 
 class RaisedAlarm(Document):
-    """An alarm that people were told of."""
+    """An alarm that was sent."""
 
     since: datetime
     model: str
     title: str
     over: str
     is_over: bool = False
-    """It is over, and people are being told."""
+    """It is over, and that is being sent."""
 
 
 class AlarmState(Document):
-    """What one place of the watch knows from its last look."""
+    """The alarms of a model or of Airflow, and what the last check saw."""
 
     format: int = 1
     since: datetime
-    """When it was looked at first: what was due before is not its matter."""
+    """When it was checked first: what was due before is ignored."""
     raised: dict[str, RaisedAlarm] = Field(default_factory=dict)
     head: Seen | None = None
     """Of a model: the newest entry of its promotion log (`newest_seen`)."""
@@ -42,17 +42,17 @@ class AlarmState(Document):
 
 
 def find_alarm_state(store: Store, place: str) -> AlarmState | None:
-    """Return what is known of a place; None where nothing is, or it cannot be read."""
+    """Return the alarm state of a place; None where there is none, or it cannot be read."""
     key = watch_key(place)
     data = store.read_if_present(key)
     try:
         return None if data is None else AlarmState.from_bytes(data, where=key)
     except EvidenceError:
-        return None  # a damaged file is replaced: what still is wrong is told a second time
+        return None  # a damaged file is replaced: what is still wrong is sent a second time
 
 
 def read_alarm_state(store: Store, place: str, *, now: datetime) -> AlarmState:
-    """Return what is known of a place; that it is watched from now on, at the first look.
+    """Return the alarm state of a place; a new one, stored, at the first check.
 
     Args:
         store: the store.

@@ -1,6 +1,6 @@
-"""What a person answered where one must approve a promotion.
+"""The answer to a manual approval.
 
-Written once per clear of a run, behind the verdict that it answers. Only the verdict that a person
+Written once per clear of a run, after the verdict that it answers. Only the verdict that the user
 saw is approved: against another champion, or by other rules, it is another verdict.
 """
 
@@ -25,14 +25,14 @@ class Approval(Document):
     """Of the verdict that was shown."""
     choice: Literal["approve", "reject"]
     by: str | None
-    """The person; None when the time was up, which counts as a no."""
+    """The user; None when the time was up, which counts as a rejection."""
     note: str | None
-    """Why, in the person's words."""
+    """Why, in the user's words."""
     answered_at: datetime
 
     @property
     def is_expired(self) -> bool:
-        """Whether nobody answered in time."""
+        """Whether the time was up without an answer."""
         return self.by is None
 
 
@@ -60,9 +60,9 @@ def find_answer(store: Store, paths: RunPaths, clear: int) -> Approval | None:
 
 
 def find_approval(store: Store, paths: RunPaths, clear: int) -> Approval | None:
-    """Return the newest answer of a run, or None when nobody was asked.
+    """Return the newest answer of a run, or None when no approval was asked for.
 
-    A clear that does not reach back to the question goes on with the answer there is.
+    A clear that does not reach back to the request keeps the existing answer.
 
     Raises:
         EvidenceError: when it cannot be read.
@@ -72,22 +72,22 @@ def find_approval(store: Store, paths: RunPaths, clear: int) -> Approval | None:
 
 
 def why_not_approved(approval: Approval | None, verdict_digest: str) -> str | None:
-    """Return why an answer does not let a version serve, or None when it does.
+    """Return why an answer does not approve a version, or None when it does.
 
     Args:
         approval: the answer.
         verdict_digest: of the verdict that is to be acted on.
 
     Raises:
-        EvidenceError: when nobody was asked about this verdict.
+        EvidenceError: when no approval was asked for this verdict.
     """
     if approval is None or approval.verdict_digest != verdict_digest:
         raise EvidenceError(
-            "the model needs an approval, and nobody was asked about this verdict: clear "
+            "the model needs an approval, and none was asked for this verdict: clear "
             "approve_promotion"
         )
     if approval.is_expired:
-        return "nobody approved it in time"
+        return "it was not approved in time"
     note = f": {approval.note}" if approval.note else ""
     if approval.choice == "reject":
         return f"rejected by {approval.by}{note}"

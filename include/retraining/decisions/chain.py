@@ -5,7 +5,7 @@ was. Each decision record does, and the watch: they hold its digest as they saw 
 another in the same way, each the two that were written last before it. Two writers at once make a
 fork, whose two ends the next record holds.
 
-What a person set aside knowingly (docs/runbooks/promotion_log.md) is not lost: its name lies in
+What a user set aside knowingly (docs/runbooks/promotion_log.md) is not lost: its name lies in
 `models/NAME/set-aside/`.
 """
 

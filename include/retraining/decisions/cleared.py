@@ -1,7 +1,7 @@
-"""What stands when a run was cleared and nothing was decided anew.
+"""The decision that stands when a run was cleared and nothing was decided again.
 
-Each clear of a run ends with a record of its own. Where no task of a clear ran, or a promotion is
-asked for that no verdict allows, the decision of before stands, and the record says just that.
+Each clear of a run ends with its own record. Where no task of a clear ran, or a promotion is asked
+for that no verdict allows, the earlier decision stands, and the record says just that.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ def ran_again(store: Store, run: RunRef) -> bool:
 
 
 def standing(store: Store, run: RunRef, why: str) -> Standing | None:
-    """Return the decision that stands for a cleared run that decided nothing anew.
+    """Return the decision that stands for a cleared run that decided nothing again.
 
     Args:
         store: with the records.
         run: a clear of a run.
-        why: nothing was decided anew.
+        why: nothing was decided again.
 
     Returns:
         None for the run itself, and where no clear before this one has a record.

@@ -1,4 +1,4 @@
-"""What a run left for the decision on its challenger: read, verified and judged anew."""
+"""The evidence for the decision on a challenger: read, verified and judged again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from include.retraining.store.object_store import Store
 
 
 class Evidence(NamedTuple):
-    """What a run left, read and verified, and judged anew."""
+    """A run's evidence, read and verified, and judged again."""
 
     paths: RunPaths
     manifest: RunManifest
@@ -27,7 +27,7 @@ class Evidence(NamedTuple):
 
 
 def judged_evidence(store: Store, run: RunRef) -> Evidence:
-    """Return what a run left, read and judged anew, where the stored verdict follows from it.
+    """Return a run's evidence, judged again, where the stored verdict follows from it.
 
     Raises:
         EvidenceError: when a step left no result, another run's, or an altered one, or when the
@@ -75,9 +75,9 @@ def require_same_verdict(evidence: Evidence, run: RunRef, store: Store) -> None:
 
 
 def newest_verdict_key(store: Store, paths: RunPaths, run: RunRef) -> str | None:
-    """Return where the verdict lies that a run goes on with, or None where it was not judged.
+    """Return the key of the verdict that holds for a run, or None where it was not judged.
 
-    A clear that does not reach back to the judgement goes on with the one there is.
+    A clear that does not reach back to the judgement keeps the existing one.
     """
     keys = (paths.verdict(clear) for clear in range(run.clear, -1, -1))
     return next((key for key in keys if store.exists(key)), None)

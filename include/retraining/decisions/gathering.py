@@ -42,7 +42,7 @@ def gather(store: Store, run: RunRef, outcome: Outcome, reason: str) -> Decision
         if champion is not None:
             previous, since = serving_of(champion), log.promotion_of(champion).created_at
     except RegistryError as error:
-        reason = truncate(f"{reason} (what serves is unknown: {error})", REASON_LENGTH)
+        reason = truncate(f"{reason} (the champion is unknown: {error})", REASON_LENGTH)
     if entry is not None:
         headline = entry.reason if verdict is None else verdict.headline
         outcome, reason, previous = Outcome.PROMOTED, headline, served_before(log, entry)

@@ -16,15 +16,15 @@ HAPPENED: dict[Outcome, str] = {
     Outcome.SUPERSEDED: "something changed under the run",
     Outcome.HELD: "automatic promotion is on hold",
     Outcome.APPROVAL_REJECTED: "the new version was not approved",
-    Outcome.APPROVAL_EXPIRED: "nobody approved the new version in time",
+    Outcome.APPROVAL_EXPIRED: "the new version was not approved in time",
     Outcome.FAILED: "the run broke",
-    Outcome.CANCELLED: "the run was ended by hand",
+    Outcome.CANCELLED: "the run was ended manually",
 }
 """What happened, by outcome: the first words of a message."""
 
 
 def decision_sentence(record: DecisionRecord, *, with_reason: bool = True) -> str:
-    """Say what a run decided, without a full stop.
+    """Describe what a run decided, without a full stop.
 
     Args:
         record: the decision.

@@ -73,7 +73,7 @@ class DecisionRecord(Document):
     params: Params | None
     """None when the run ended before they were accepted."""
     flag: Flag | None
-    """The flag that the run fired on, whatever came of it."""
+    """The flag that the run fired on, for every outcome."""
     delivery: Delivery | None
     code: Code | None
     config_digest: str | None
@@ -90,17 +90,17 @@ class DecisionRecord(Document):
     previous: Serving | None
     """What served before the decision."""
     serving: Serving | None
-    """What serves after it."""
+    """The champion after it."""
     serving_since: datetime | None = None
     """Since when that serves."""
     title: str | None = None
-    """What people call the model; None when the run ended before it had a manifest."""
+    """The model's title; None when the run ended before it had a manifest."""
     owner: str | None = None
     """The team that answers for it."""
     failure: str | None = None
     """The kind of the first cause, where the run broke: `out_of_memory`, `timeout`, …"""
     approval: Approval | None = None
-    """What a person said where one must approve."""
+    """The answer to a manual approval."""
     after: tuple[Seen, ...] = ()
     """The records that were written last before this one (`chain`)."""
     log_head: Seen | None = None

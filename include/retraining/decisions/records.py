@@ -40,7 +40,7 @@ def decisions(store: Store, model: str, *, limit: int | None = None) -> Iterator
 def consumed_flag(store: Store, model: str, flag_uri: str, *, for_run: str) -> str | None:
     """Return the identity of a flag that the newest finished decision on it consumed.
 
-    A dry run consumes nothing, and what a run itself consumed is not old to it: a person who clears
+    A dry run consumes nothing, and what a run itself consumed is not old to it: a user who clears
     it wants it decided again.
 
     Consumption is part of the record itself: a run that is killed before it consumes nothing, and

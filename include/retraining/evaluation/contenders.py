@@ -94,7 +94,7 @@ def _opponent(store: Store, role: Role, entry: PromotionEntry) -> Contender:
 def predict_holdout(
     store: Store, opponent: Contender, holdout: HoldoutRows, *, problem: str, trusted: Sequence[str]
 ) -> Contender:
-    """Return an opponent with its predictions; whatever prevents them becomes its error.
+    """Return an opponent with its predictions; any obstacle becomes its error.
 
     Args:
         store: where the versions lie.
@@ -122,7 +122,7 @@ def predict_holdout(
         latency = measure_latency(estimator, rows)
     except TrainingError as failed:  # its command's
         return replace(opponent, error=f"it cannot predict: {failed}")
-    except Exception as raised:  # whatever its code raises, it still is the champion
+    except Exception as raised:  # it stays the champion after any error of its code
         if exhausted(raised) is not None:
             raise  # which says nothing of the version
         return replace(opponent, error=f"it cannot predict: {withheld(raised, log)}")
@@ -161,7 +161,7 @@ def _is_same_split(theirs: SplitUsed, ours: SplitUsed) -> bool:
 def _unknown_classes(manifest: VersionManifest, holdout: HoldoutRows) -> str | None:
     """Return why a version cannot answer for some classes that the challenger can, or None.
 
-    A class that nobody was trained on counts against everybody alike.
+    A class that no version was trained on counts against all of them alike.
     """
     if manifest.problem == "regression":
         return None

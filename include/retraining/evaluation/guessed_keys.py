@@ -34,14 +34,14 @@ def guessed_otherwise(manifest: VersionManifest, holdout: HoldoutRows) -> str | 
     if not any(is_csv_name(file.name) for file in manifest.data):
         return None
     keys = pd.Series(holdout.keys)
-    # A time was the text of its file, which nobody knows any more.
+    # A time was the text of its file, which is lost.
     others = holdout.rows if holdout.split.key_read == "time" else _other_keys(key_texts(keys))
     if not others:
         return None
     return (
         f"it was trained before versions noted how their key is read: {others:,} of the "
         f"{holdout.rows:,} keys here were read as other keys then (0012 as 12), so that it may "
-        "know these rows; a person may let the new version serve: `promote --unjudged-champion`"
+        "know these rows; someone may promote the new version: `promote --unjudged-champion`"
     )
 
 

@@ -1,7 +1,7 @@
 """The looks at a holdout: which challengers were scored on which rows, against which generation.
 
 A look is written before the scores are known to anybody, so that none is forgotten. The same
-version on the same rows against the same generation is the same look, whatever run asks: a retry, a
+version on the same rows against the same generation is the same look, for any run: a retry, a
 cleared run and a judgement by other rules learn nothing new.
 """
 
@@ -56,7 +56,7 @@ def take_look(
         version: the challenger.
         holdout_digest: of the rows.
         keys: of the rows; a look at other rows does not count.
-        generation: what serves; 0 when nothing does.
+        generation: of the champion; 0 when there is none.
         run_id: the run.
 
     Raises:

@@ -41,7 +41,7 @@ def _roc_auc_ovr(sample: Sample) -> float:
 
 
 def _averaged(function: Callable[..., float], average: str) -> Metric:
-    """Average over the classes that the labels hold, whatever else is predicted."""
+    """Average over the classes that the labels hold, even if others are predicted."""
 
     def compute(sample: Sample) -> float:
         held = None if average == "binary" else np.unique(sample.labels)

@@ -1,4 +1,4 @@
-"""The naive baseline: the best answer that does not look at the features."""
+"""The naive baseline: the best prediction without the features."""
 
 from __future__ import annotations
 

@@ -132,7 +132,7 @@ def _scored_classes(config: ModelConfig, holdout: HoldoutRows) -> tuple[Class, .
 def _left_out(
     classes: tuple[Class, ...] | None, contenders: Sequence[Contender]
 ) -> tuple[Class, ...]:
-    """Return the classes that somebody knows and that have no row in the holdout."""
+    """Return the classes that a contender knows and that have no row in the holdout."""
     if classes is None:
         return ()
     known = {

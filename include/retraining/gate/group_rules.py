@@ -31,7 +31,7 @@ from include.retraining.gate.verdict import (
 )
 
 JUDGED_NOBODY = (
-    ", so this rule judged nobody: take coarser groups or a lower gates.min_group_rows, or allow "
+    ", so this rule judged no group: take coarser groups or a lower gates.min_group_rows, or allow "
     "it with may_judge_nobody: true"
 )
 
@@ -112,7 +112,7 @@ def _drop_words(scores: SliceScores, metric: str, what: str) -> Callable[..., st
 
 
 def _somebody_judged(answers: Iterable[GateResult], rule: SliceGate) -> Iterator[GateResult]:
-    """Say that a rule that judged no slice is no pass. Silent when it judged one, or need not."""
+    """A rule that judged no slice is no pass. Silent when it judged one, or need not."""
     if not rule.may_judge_nobody and all(one.answer is Answer.NOT_JUDGED for one in answers):
         gate = Gate(Rule.SLICE_COVERAGE, (rule.column,))
         text = "no slice is large enough or could be measured"

@@ -1,4 +1,4 @@
-"""Which rule a gate's result is of and what it judged, and the title that people read of it.
+"""Which rule a gate's result is of and what it judged, and the title that is shown for it.
 
 A decision asks for the rule, never for the title: titles name slices and columns, which come from
 the data.
@@ -90,7 +90,7 @@ TITLES = {
     Rule.MODEL_SIZE: "model size",
     Rule.UNKNOWN: "{}",
 }
-"""What people read, with `{}` for the subject; of those that begin alike, the longest first."""
+"""The titles, with `{}` for the subject; of those that begin alike, the longest first."""
 
 
 class Gate(NamedTuple):
@@ -102,7 +102,7 @@ class Gate(NamedTuple):
 
     @property
     def title(self) -> str:
-        """What people read: `minimum accuracy`, `against champion`, `slice region=north`."""
+        """The title as shown: `minimum accuracy`, `against champion`, `slice region=north`."""
         return TITLES[self.rule].format(self._subject_words())
 
     def _subject_words(self) -> str:
@@ -113,5 +113,5 @@ class Gate(NamedTuple):
 
 
 def subject_words(subject: tuple[str, ...]) -> str:
-    """Return a subject as people read it, each part cut to `NAME_LENGTH`: `region=north`."""
+    """Return a subject as it is shown, each part cut to `NAME_LENGTH`: `region=north`."""
     return "=".join(truncate(part, NAME_LENGTH) for part in subject)

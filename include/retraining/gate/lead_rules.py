@@ -93,12 +93,12 @@ def _obstacle(
 def judge_data(report: EvaluationReport, policy: GatePolicy) -> Iterator[GateResult]:
     """A champion that is far worse than when it was judged is a sign that the data changed.
 
-    Then nobody can say from this holdout who is better: a challenger that learned from the same
+    Then this holdout cannot show which is better: a challenger that learned from the same
     delivery may be as wrong as it. Far is both: the score fell by more than twice what the 95 %
     intervals of then and now allow together, and less than half of the lead over the naive
     baseline is left, so that neither chance nor another mix of classes is taken for it.
 
-    Silent where nothing serves or the champion has no score, which another rule tells.
+    Silent where nothing serves or the champion has no score, which another rule reports.
     """
     champion = report.champion
     if champion is None or champion.error is not None or champion.scores is None:

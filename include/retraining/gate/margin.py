@@ -48,7 +48,7 @@ def margin_against(opponent: Opponent, report: EvaluationReport, policy: GatePol
 def why_never_met(between: Comparison, margin: float) -> str | None:
     """Return why not even an equal challenger would be shown to be within the margin, or None.
 
-    That two versions which answer every row alike could not pass is said whatever was compared.
+    That two versions which answer every row alike could not pass is reported in any case.
     That two which differ in as many rows as these could not, of a challenger that may be within the
     margin only: where one is worse, the rows are not what it lacks.
 

@@ -1,4 +1,4 @@
-"""The evaluation report: small, complete, and all that the gate looks at."""
+"""The evaluation report: small, complete, and all that the gate reads."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Holdout(Document):
     """Keys that are also in the training part; anything but 0 is a leak."""
     left_out_classes: tuple[int | str, ...] = ()
     """For a multiclass problem, the classes that a version knows and no row of the holdout has:
-    they take part in nobody's scores."""
+    they take part in no score."""
 
 
 class Comparison(Document):
@@ -67,7 +67,7 @@ class Scores(Document):
     undefined: dict[str, str] = Field(default_factory=dict)
     """Why a metric is null: what there is too little of, or what the model does not give."""
     standard_error: float | None = None
-    """Of the decision metric on these rows; null where it could not be told, and in a report from
+    """Of the decision metric on these rows; null where it is unknown, and in a report from
     before it was kept."""
     answers: str | None = None
     """Of the naive baseline: what it always says. Null for a version, and in a report from before

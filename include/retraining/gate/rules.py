@@ -3,9 +3,9 @@
 A number that is missing, NaN or infinite is never compared: it is CANNOT JUDGE. A slice or group
 that is too small is NOT JUDGED, which neither passes nor refuses.
 
-The whole verdict is CANNOT JUDGE when any rule cannot be judged, even when another rule says no:
-what could not be judged needs a person, and a refusal beside it must not hide that. It is FAIL when
-any rule says no, and PASS only when a rule passed and none did otherwise.
+The whole verdict is CANNOT JUDGE when any rule cannot be judged, even when another rule fails: what
+could not be judged needs attention, and a failure beside it must not hide that. It is FAIL when any
+rule fails, and PASS only when a rule passed and none did otherwise.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def _headline(
     return f"{first.gate}: {first.reason}{more}"
 
 
-# The rules, in the order in which a person reads them.
+# The rules, in the order in which they are shown.
 
 
 def _right_metric(report: EvaluationReport, policy: GatePolicy) -> Iterator[GateResult]:
@@ -154,7 +154,7 @@ def _leak_words(rows: float, most: float, must: str) -> str:
 
 
 def _new_version(report: EvaluationReport, _: GatePolicy) -> Iterator[GateResult]:
-    """What serves already is never promoted again. Silent for another version."""
+    """The champion is never promoted again. Silent for another version."""
     if report.champion and report.champion.serving.version == report.challenger.version:
         text = f"version {truncate(report.challenger.version, 80)} serves already"
         yield result(Gate(Rule.NEW_VERSION), Answer.FAIL, text)

@@ -90,7 +90,7 @@ def slices_table(report: EvaluationReport) -> str:
 
 
 def split_words(split: SplitUsed) -> str:
-    """Say which rows are held out, and up to when was trained."""
+    """Describe which rows are held out, and the end of the training data."""
     if split.by == "key":
         share = f"{split.holdout_fraction:.0%}" if split.holdout_fraction else "a part"
         return f"Rows are held out by a hash of their key ({share}), the same ones each time."

@@ -22,7 +22,7 @@ TOTAL = 0.05
 
 
 MAX_TRIES = 1_000_000
-"""What nobody reaches with honest tries."""
+"""More than honest tries ever reach."""
 
 
 def tail_of(number: int) -> float:
@@ -40,7 +40,7 @@ def level_of(number: int) -> float:
 
 
 def level_words(level: float) -> str:
-    """Return a level as people read it: `95 %`, `99.98 %`, with the digits that tell it from 1."""
+    """Return a level as it is shown: `95 %`, `99.98 %`, with enough digits to differ from 1."""
     texts = (f"{100 * level:.{digits}g}" for digits in (4, 6, 8))
     return next((text for text in texts if float(text) < 100), "almost 100") + " %"
 

@@ -16,7 +16,7 @@ from include.retraining.gate.old_titles import gate_of
 
 
 class Answer(StrEnum):
-    """What a gate can say."""
+    """The answer of a gate."""
 
     PASS = "pass"  # noqa: S105 not a password
     FAIL = "fail"
@@ -41,14 +41,14 @@ class GateResult(Document):
     """One rule's answer."""
 
     gate: str
-    """The gate's title, for people: `minimum accuracy`, `better than baseline`."""
+    """The gate's title, for display: `minimum accuracy`, `better than baseline`."""
     answer: Answer
     value: float | None
     """What was measured."""
     limit: float | None
     """What it was compared with."""
     reason: str
-    """A sentence for people."""
+    """A sentence for the reader."""
     rule: Rule = Field(default_factory=lambda read: _gate_of_title(read).rule)
     """Which rule it is. Concluded from the title in a document from before it was kept."""
     subject: tuple[str, ...] = Field(default_factory=lambda read: _gate_of_title(read).subject)
@@ -66,7 +66,7 @@ class Verdict(Document):
 
     answer: Answer
     headline: str
-    """One sentence: the first reason for a no, or what was beaten for a yes."""
+    """One sentence: the first reason for a failure, or what was beaten for a pass."""
     gates: tuple[GateResult, ...]
     run_id: str
     fingerprint: str

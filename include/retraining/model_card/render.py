@@ -142,7 +142,7 @@ def _small_groups(report: EvaluationReport) -> list[str]:
 
 
 def _margins_too_narrow(content: Content) -> Iterator[str]:
-    """Say against whom not even an equal version could pass, whatever this one did."""
+    """Return against which opponents not even an equal version could pass."""
     report, policy = content.report, content.config.gates
     for which, opponent in report.opponents:
         if opponent.comparison is not None:

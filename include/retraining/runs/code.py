@@ -2,8 +2,8 @@
 
 Two digests say what code does. `training_digest` is over all that can change a model, and is the
 code's part of the fingerprint; `judging_digest` is over what scores and judges it. Neither changes
-with a comment, a docstring or a line's layout, nor with what is out of reach: who is told, how a
-page looks. The other digests are over bytes: within one run, all code is the very same.
+with a comment, a docstring or a line's layout, nor with what is out of reach: who is notified, how
+a page looks. The other digests are over bytes: within one run, all code is the very same.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def check_same_code(planned: Code, model: str, *, trains: bool = True) -> None:
         raise CodeChanged(
             f"{' and '.join(changed)} changed since the run was planned (commit "
             f"{planned.git_sha or 'unknown'}): clear the run from plan_run on, so that it is "
-            "planned again; an image must be built anew from the commit that is planned with"
+            "planned again; an image must be rebuilt from the commit that is planned with"
         )
 
 

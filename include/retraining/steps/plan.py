@@ -35,7 +35,7 @@ from include.retraining.runs.wiring import check_same_wiring, wiring_digest
 from include.retraining.store.layout import RunPaths, run_key, version_manifest_key
 from include.retraining.store.object_store import Store
 
-# How a version comes to serve: by the gate, or by a person where the champion cannot be scored.
+# How a version is promoted: by the gate, or by a user where the champion cannot be scored.
 SERVED_BY = frozenset({Outcome.PROMOTED, Outcome.NO_CHANGE, Outcome.CANNOT_JUDGE})
 # Answers to one plan that hold for an equal one.
 ANSWERS = frozenset({
@@ -119,13 +119,13 @@ def unchanged(store: Store, manifest: RunManifest) -> DecisionRecord | None:
 
     A version that serves already needs no further judgement. Any other is answered by a yes or a no
     to the same fingerprint, under the same rules, against the same champion. Never an answer: a
-    decision of the very run (a person cleared it to have it decided again), a CANNOT JUDGE, and
+    decision of the very run (a user cleared it to have it decided again), a CANNOT JUDGE, and
     refused data, which are checked again because their date and their history moved on.
 
     Raises:
         StorageError: when the store refuses or does not answer.
     """
-    # Whatever was judged was trained: without the version, no record can be an answer.
+    # What was judged was trained: without the version, no record can be an answer.
     if not store.exists(version_manifest_key(manifest.model, manifest.version)):
         return None
     serves = manifest.champion is not None and manifest.champion.version == manifest.version

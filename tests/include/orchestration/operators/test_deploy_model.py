@@ -65,7 +65,7 @@ def test_a_task_killed_behind_its_promotion_tells_consumers_when_it_is_cleared(
     assert (record.outcome, record.failed_task) == (Outcome.PROMOTED, "deploy_model")
     (message,) = slack.messages
     assert "a new version serves" in message["text"]
-    assert f"`{MODEL}_champion` were not told: clear `deploy_model`" in message["text"]
+    assert f"`{MODEL}_champion` were not notified: clear `deploy_model`" in message["text"]
     event = deploy(toy_context(clear=1))
     assert (event["version"], event["generation"]) == (version_name(1), 1)
     assert [record.outcome for record in decisions(store, MODEL)] == [

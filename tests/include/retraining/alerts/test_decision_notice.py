@@ -113,7 +113,7 @@ def test_a_model_that_cannot_be_read_has_no_plan_to_clear(folder: Store) -> None
     """Its DAG has one task, so the way out is another run of the mended one."""
     record = closed(folder, Outcome.FAILED, failed_task="read_configuration", failure="config")
     text = told(record)
-    assert f"merge it and trigger `{record.dag_id}` anew." in text
+    assert f"merge it and trigger `{record.dag_id}` again." in text
     assert "plan_run" not in text
 
 
@@ -148,7 +148,7 @@ def test_a_refused_delivery_has_two_ways_out(folder: Store) -> None:
     """The producer's flag starts no run by itself, and a fault of the YAML needs a clear."""
     text = told(closed(folder, Outcome.DATA_REJECTED))
     assert "write the flag again: the next run, by schedule or triggered, takes them." in text
-    assert "at fault, mend it, merge it and clear `plan_run` in the run." in text
+    assert "at fault, fix it, merge it and clear `plan_run` in the run." in text
     assert "starts the next run" not in text
 
 

@@ -68,7 +68,7 @@ def test_without_an_answer_nothing_is_promoted_or_refused(store: Store) -> None:
     """Who runs the promotion past the question gets an error, and the run stays open."""
     run = plant_question(store)
     for act in (lambda: deploy(store, run, actor="eve"), lambda: abort(store, run)):
-        with pytest.raises(EvidenceError, match="nobody was asked"):
+        with pytest.raises(EvidenceError, match="none was asked"):
             act()
     assert head(store) == 0
     assert not store.exists(run.paths.decision(0))
@@ -78,7 +78,7 @@ def test_an_approval_of_another_verdict_counts_for_nothing(store: Store) -> None
     """A yes is a yes to what was shown, and to nothing else."""
     run = plant_question(store)
     say(store, run, verdict_digest="0" * 64)
-    with pytest.raises(EvidenceError, match="nobody was asked about this verdict"):
+    with pytest.raises(EvidenceError, match="none was asked for this verdict"):
         deploy(store, run, actor="the DAG")
     assert head(store) == 0
 
@@ -105,7 +105,7 @@ def test_an_approval_without_a_note_is_refused_with_a_record(
         (
             {"choice": "reject", "by": None, "note": None},
             Outcome.APPROVAL_EXPIRED,
-            "nobody approved it in time",
+            "it was not approved in time",
         ),
     ],
 )

@@ -199,7 +199,7 @@ def test_a_run_can_be_closed_while_the_log_is_damaged(folder: Store) -> None:
     folder.write(layout.promotion_key(MODEL, 1), b"{")
     record = close_run(folder, run_ref(2), Outcome.FAILED, "broken")
     assert record.serving is None
-    assert "what serves is unknown" in record.reason
+    assert "the champion is unknown" in record.reason
 
 
 def test_an_evaluation_that_was_not_judged_is_left_out(folder: Store) -> None:

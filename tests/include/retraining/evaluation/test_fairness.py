@@ -177,6 +177,6 @@ def test_a_rule_about_groups_that_are_all_small_is_no_pass(make_toy: MakeToy):
     _, report = toy.run()
     verdict = judge(report, toy.config.gates, report_digest="d")
     assert verdict.answer is Answer.CANNOT_JUDGE
-    assert "fewer than two groups have 30 rows, so this rule judged nobody" in verdict.headline
+    assert "fewer than two groups have 30 rows, so this rule judged no group" in verdict.headline
     rule["may_judge_nobody"] = True
     assert judge(report, toy.config.gates, report_digest="d").passed
