@@ -148,7 +148,7 @@ def test_a_hold_is_said(store: Store) -> None:
 
 def test_what_the_gate_refused_is_asked_of_nobody(store: Store) -> None:
     """It is an error, whoever asks."""
-    with pytest.raises(EvidenceError, match="nobody is asked"):
+    with pytest.raises(EvidenceError, match="no approval is asked"):
         question(store, 1, report={"challenger.metrics.accuracy": 0.5})
 
 
