@@ -9,7 +9,7 @@ from include.retraining.documents import Document
 from include.retraining.exceptions import EvidenceError
 from include.retraining.runs.claims import JobClaims
 from include.retraining.runs.manifest import RunManifest
-from include.retraining.runs.results import AnyResult, find_result
+from include.retraining.runs.results import AnyResult, TrainResult, find_result
 from include.retraining.store.layout import RunPaths
 from include.retraining.store.object_store import Store
 
@@ -29,6 +29,7 @@ class ComputeUsed(Document):
     seconds: float | None = None
     """Wall time of the step's work; None when it left no result."""
     peak_memory_bytes: int | None = None
+    """None when it left no result, and of a training that adopted the version that was there."""
 
 
 def compute_used(store: Store, paths: RunPaths, manifest: RunManifest) -> dict[str, ComputeUsed]:
@@ -48,6 +49,8 @@ def compute_used(store: Store, paths: RunPaths, manifest: RunManifest) -> dict[s
 
 
 def _used(given: dict[str, Any], jobs: int, result: AnyResult | None) -> ComputeUsed:
+    # A version that was there already is no measure of what training it takes.
+    is_measure = result is not None and not (isinstance(result, TrainResult) and result.adopted)
     return ComputeUsed(
         backend=given["backend"],
         image=given.get("image"),
@@ -56,7 +59,7 @@ def _used(given: dict[str, Any], jobs: int, result: AnyResult | None) -> Compute
         gpu=given.get("gpu", 0),
         jobs=jobs,
         seconds=None if result is None else result.cost.seconds,
-        peak_memory_bytes=None if result is None else result.cost.peak_memory_bytes,
+        peak_memory_bytes=result.cost.peak_memory_bytes if result and is_measure else None,
     )
 
 

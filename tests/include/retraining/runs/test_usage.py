@@ -119,3 +119,12 @@ def test_a_plan_says_what_the_last_run_used(make_toy: Callable[..., Toy]) -> Non
     peaks = toy.plan().manifest.last_peak_memory_bytes
     assert set(peaks) == {"validate", "train"}
     assert peaks == last_peaks(toy.store, toy.name)
+
+
+def test_a_version_that_is_judged_again_measures_no_training(make_toy: Callable[..., Toy]) -> None:
+    """What an adopted version took is no hint for the memory of the next training."""
+    toy = make_toy()
+    close(toy, 1)
+    trained = last_peaks(toy.store, toy.name)["train"]
+    close(toy, 2)
+    assert last_peaks(toy.store, toy.name)["train"] == trained
