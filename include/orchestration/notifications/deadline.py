@@ -18,6 +18,7 @@ from include.orchestration.runtime.store import open_store
 from include.orchestration.runtime.urls import repository_url, run_url
 from include.retraining.config.model import load_model
 from include.retraining.exceptions import RetrainingError
+from include.retraining.formatting.text import default_title
 
 if TYPE_CHECKING:
     from include.retraining.store.object_store import Store
@@ -57,7 +58,7 @@ def tell_late(dag_run: Mapping[str, Any], deadline: str) -> str:
     try:
         config = load_model(model)
     except RetrainingError:  # its YAML was broken under the run
-        title, owner = model.replace("_", " ").capitalize(), None
+        title, owner = default_title(model), None
     else:
         title, owner = config.title, config.owner
     notice = late_notice(

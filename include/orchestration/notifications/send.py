@@ -12,6 +12,7 @@ from include.orchestration.runtime.run_reference import model_of
 from include.orchestration.runtime.urls import repository_url, run_url
 from include.retraining.config.model import Alerts, load_model
 from include.retraining.exceptions import NotSent, RetrainingError
+from include.retraining.formatting.text import default_title
 
 if TYPE_CHECKING:
     from include.retraining.alerts.announcing import LinksOf
@@ -103,7 +104,7 @@ def send_without_outbox(context: Context, problem: str) -> None:
         event="store",
         kind=NoticeKind.BROKEN,
         key=f"{dag_id}.{run_id}.store",
-        title=model.replace("_", " ").capitalize(),
+        title=default_title(model),
         model=model,
         headline="a run ended and its decision could not be recorded",
         why=problem,

@@ -17,6 +17,7 @@ from include.orchestration.runtime.dag_runs import ENDED, find_run, newest_runs
 from include.orchestration.runtime.run_reference import DAG_PREFIX, reference_to
 from include.orchestration.runtime.urls import airflow_url, repository_url, run_url
 from include.retraining.exceptions import InfrastructureError
+from include.retraining.formatting.text import default_title
 
 if TYPE_CHECKING:
     from include.retraining.alerts.notice import Notice
@@ -145,7 +146,7 @@ def _lost_jobs_notice(ended: EndedRun, names: list[str], context: Context) -> No
         event="lost_job",
         kind=NoticeKind.GOOD_NEWS,
         key=f"{run.model}.{run.paths.run}.{run.clear:03d}.lost_job.{names[-1]}",
-        title=run.model.replace("_", " ").capitalize(),
+        title=default_title(run.model),
         model=run.model,
         headline="an orphaned job was stopped",
         why=f"Its run is {ended.state} in Airflow: {', '.join(names)}.",

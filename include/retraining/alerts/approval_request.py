@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,6 +12,7 @@ from include.retraining.alerts.notice import Links, Notice, NoticeKind, alert, s
 from include.retraining.decisions.evidence import Evidence
 from include.retraining.exceptions import ArtifactError, EvidenceError
 from include.retraining.formatting.markdown import NOTHING, code, table
+from include.retraining.formatting.times import utc_minute
 from include.retraining.gate.tables import (
     gates_table,
     opponent_lines,
@@ -139,7 +140,7 @@ def question_notice(question: Question, links: Links, *, attempt: str) -> Notice
         attempt: distinguishes repeated requests of the same run.
     """
     manifest: RunManifest = question.evidence.manifest
-    until = f"{question.expires_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    until = utc_minute(question.expires_at)
     return alert(
         event=EVENT,
         kind=NoticeKind.WAITING,

@@ -8,7 +8,6 @@ a table or a name between backticks, is shown as it is.
 from __future__ import annotations
 
 import re
-from datetime import UTC
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from include.retraining.formatting import markdown
 from include.retraining.formatting.numbers import number
+from include.retraining.formatting.times import utc_minute
 
 
 class Markdown(str):
@@ -51,7 +51,7 @@ def _environment(folder: Path) -> Environment:
         "thousands": lambda count: f"{count:,}",
         "three_digits": lambda value: number(value, 3),
         "literal": Markdown,
-        "utc": lambda moment: f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
+        "utc": utc_minute,
     }
     return made
 
