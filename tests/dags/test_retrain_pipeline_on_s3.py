@@ -91,7 +91,7 @@ def test_a_late_delivery_is_waited_for_and_promoted(airflow: Stage) -> None:
     assert ended.tasks["abort_pipeline"] == "skipped"
     log = airflow.log(MODEL, run_id, "wait_for_data")
     assert "ready.flag is not there yet" in log
-    assert "changed: looking closer" in log  # the trigger's own line
+    assert "changed: checking it" in log  # the trigger's own line
     message = airflow.wait_for_message("a new version serves")
     assert "s3://retraining-on-s3/store/models/diabetes_progression/decisions/" in message
     assert airflow.api.xcom(f"retrain_{MODEL}", run_id, "check_quality", "verdict") == "pass"

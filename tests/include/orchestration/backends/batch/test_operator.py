@@ -593,7 +593,7 @@ def test_a_triggerer_that_may_not_look(planned: dict[str, Any], batch: BatchApi)
     batch.plans.append(hold := Plan("*", hold="RUNNABLE"))
     wait = deferred(job(), planned)
     batch.faults.append(Fault("DescribeJobs", (403, "AccessDeniedException")))
-    with pytest.raises(AirflowFailException, match=r"the triggerer may not look .*AccessDenied"):
+    with pytest.raises(AirflowFailException, match=r"the triggerer may not read .*AccessDenied"):
         finish(wait, job, planned)
     wait = deferred(job(), planned)  # mended and cleared: the job is still there
     batch.release(hold)
