@@ -1,7 +1,7 @@
 """# Let runs promote again after a rollback.
 
 A rollback holds automatic promotion: runs go on, and their versions do not serve. Trigger this when
-what was wrong is mended, with a reason. What serves stays; the next run that passes its gates
+what was wrong is mended, with a reason. The champion stays; the next run that passes its gates
 promotes. To promote now, trigger the model's own DAG afterwards.
 
 ## Triage

@@ -95,7 +95,7 @@ def retrain(config: ModelConfig) -> DAG:
         plan >> Label("nothing changed") >> no_change
         plan >> Label("new data, code or config") >> validate_data
         validate_data >> train_model >> evaluate_model
-        gate >> Label("a gate said no, or cannot judge") >> rejection
+        gate >> Label("a gate failed, or cannot judge") >> rejection
         gate >> publish_card
         # The edge that protects production: nothing else leads to the promotion.
         if needs_approval:

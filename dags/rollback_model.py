@@ -2,7 +2,7 @@
 
 Trigger this when the version that serves is bad. Nothing is trained and nothing is judged: a
 version that served before serves again, and from then on **no run promotes** for this model, until
-a person releases that with the DAG `release_model`.
+someone releases that with the DAG `release_model`.
 
 1. Trigger it as it is: a **dry run** checks everything, tries the version, and says in the log of
    "Roll back" what would change. That task is then skipped.
@@ -19,7 +19,7 @@ with your name, and Slack hears about it.
   another version serves since you asked. Nothing changed. The log's first error says which.
 - **Red at "Try the version"**: its files are not what served, or it does not load or answer.
   Nothing changed. Name another version.
-- **Red at "Roll back"**: another entry was faster, or the store refused. Look what serves now and
+- **Red at "Roll back"**: another entry was faster, or the store refused. Check the champion and
   trigger it again.
 - Clearing a run never rolls back twice: it finds what it did.
 - To undo a rollback: roll back again, naming the version that served before it.
@@ -47,7 +47,7 @@ ROLLED_BACK = AssetAlias("rolled_back_champion")
     schedule=None,
     catchup=False,
     params=rollback_params(),
-    # Whoever needs it must not have to find out first that it was switched off.
+    # In an emergency it must not turn out to be switched off.
     is_paused_upon_creation=False,
     tags=["by hand"],
     on_failure_callback=[notify_failed_rollback],

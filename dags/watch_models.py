@@ -1,6 +1,6 @@
 """# Watch over all models.
 
-Every five minutes, what no run can see of itself. Each task looks after one thing, and none stops
+Every five minutes, what no run can see of itself. Each task has one duty, and none stops
 another:
 
 - **Resend notices** that Slack did not take when they were new.
@@ -37,7 +37,7 @@ from include.orchestration.watch import tasks
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(minutes=20),
-    # It watches from the first parse on: nobody thinks of unpausing it.
+    # It watches from the first parse on: unpausing it would be forgotten.
     is_paused_upon_creation=False,
     tags=["retraining", "watch"],
     # No retries: the next run comes in five minutes.

@@ -146,7 +146,7 @@ def test_the_graph_reads_by_itself(dag: DAG) -> None:
         ("plan_run", "no_change"): "nothing changed",
         ("plan_run", "validate_data"): "new data, code or config",
         ("check_quality", "deploy_model"): "every gate passed",
-        ("check_quality", "abort_pipeline"): "a gate said no, or cannot judge",
+        ("check_quality", "abort_pipeline"): "a gate failed, or cannot judge",
     }
 
 

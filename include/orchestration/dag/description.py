@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from include.retraining.config.model import GatePolicy, ModelConfig
 
-_TIERS = {1: "page someone", 2: "look at it the same day", 3: "look at it when convenient"}
+_TIERS = {1: "page someone", 2: "see to it the same day", 3: "see to it when convenient"}
 
 _HOW_A_RUN_GOES = """## How a run goes.
 
 The run waits for a complete delivery, pins it, checks it, trains a challenger, scores challenger
-and champion on the same holdout, and lets the challenger serve only when every gate passes.
+and champion on the same holdout, and promotes the challenger only when every gate passes.
 Each run leaves one decision record in the store, a "no" included.
 
 Parameters: `dry_run` decides and changes nothing; `force_retrain` (with a `reason`) trains although
@@ -24,10 +24,10 @@ nothing changed; `date` chooses the data of another day.
 - **Red at "Check the data"**: the data breaks its contract. Ask the producer to deliver again, flag
   last; the next run takes it. Clearing the task reads the same files again.
 - **Waiting at "Manual approval"**: every gate passed, and someone must approve: "Required actions"
-  of that task shows the evidence. Approve with a note, or reject. No answer in time is a no.
+  of that task shows the evidence. Approve with a note, or reject. No answer in time is a rejection.
 - **Red elsewhere**: the log's first error is one sentence. Infrastructure errors were retried twice
   already. Clearing the failed task keeps the verified steps before it.
-- **"Late"** in a message: no decision by the model's deadline. Look at the task that is not done.
+- **"Late"** in a message: no decision by the model's deadline. Check the task that is not done.
 - **"Nothing changed" is green**: the same data, code and configuration were decided on before.
 - **To undo a promotion**: trigger the DAG `rollback_model`, with its dry run first.
 """
@@ -36,7 +36,7 @@ nothing changed; `date` chooses the data of another day.
 def model_page(config: ModelConfig) -> str:
     """Return the Markdown that says what a model is, when it is retrained and what it must pass."""
     trigger = config.trigger
-    schedule = f"`{trigger.schedule}` ({trigger.timezone})" if trigger.schedule else "by hand only"
+    schedule = f"`{trigger.schedule}` ({trigger.timezone})" if trigger.schedule else "manual only"
     gates = "\n".join(f"- {line}" for line in gate_lines(config.gates))
     return f"""# {config.title}
 
@@ -70,7 +70,7 @@ def _approval(config: ModelConfig) -> str:
     if config.approval != "required":
         return ""
     return (
-        f"\n\nThen a person must approve it, with a note, within {config.approval_hours:g} hours; "
+        f"\n\nThen someone must approve it, with a note, within {config.approval_hours:g} hours; "
         "without an answer it does not serve."
     )
 

@@ -1,4 +1,4 @@
-"""What stands in for a model whose configuration is wrong, so that nobody overlooks it."""
+"""The stand-in DAG for a model whose configuration is wrong, so that it is not overlooked."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class RefuseConfiguration(BaseOperator):
         self.error = error
 
     def execute(self, context: Context) -> None:  # noqa: ARG002 Airflow passes it by name
-        """Say what is wrong."""
+        """Fail with what is wrong."""
         with fail_permanent_errors():
             raise ConfigError(self.error)
 

@@ -24,7 +24,7 @@ CALLBACK = "deadline_callbacks.tell_late"
 
 
 def timetable(config: ModelConfig) -> CronTriggerTimetable | None:
-    """Return a model's schedule, None when it is only started by hand.
+    """Return a model's schedule, None when it is only triggered manually.
 
     Switching a new DAG on starts no run for a time that is past: with Airflow's default, a tick of
     the last tenth of the interval would count.
@@ -53,7 +53,7 @@ def due_times(config: ModelConfig, before: datetime, count: int) -> tuple[dateti
         count: how many.
 
     Returns:
-        None of them for a model that is started by hand only.
+        None of them for a model that is triggered manually only.
     """
     schedule = config.trigger.schedule
     if schedule is None:

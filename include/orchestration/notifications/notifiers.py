@@ -38,7 +38,7 @@ class DecisionNotifier(PlainNotifier):
     """Notifies people of what a run decided, or that it ended without a decision.
 
     It belongs behind `record_run_end`. A record that could not be written there is tried again
-    here; if that fails too, people hear from the DAG's own callback why there is none.
+    here; if that fails too, the DAG's own callback sends why there is none.
     """
 
     def notify(self, context: Context) -> None:

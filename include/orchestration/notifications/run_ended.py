@@ -1,4 +1,4 @@
-"""Every run ends with one decision record, and none of its jobs goes on."""
+"""Every run ends with one decision record, and none of its jobs runs on."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _DATA_KINDS = frozenset({"data_rejected", "delivery"})
 
 
 class _End(NamedTuple):
-    """How a run ended that did not say so itself."""
+    """How a run ended that did not record it itself."""
 
     outcome: Outcome
     reason: str

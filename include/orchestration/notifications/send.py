@@ -69,7 +69,7 @@ def send_notice(notice: Notice) -> None:
 
 
 def _log_undelivered(notice: Notice, error: Exception) -> None:
-    # A way that is closed for good stays closed until a person opens it: that is an error.
+    # A revoked webhook stays closed until someone renews it: that is an error.
     is_closed = isinstance(error, NotSent) and error.is_revoked
     log.log(
         logging.ERROR if is_closed else logging.WARNING,
@@ -87,7 +87,7 @@ def _send_waiting(store: Store) -> None:
 
     try:
         late = deliver_waiting(store, send_notice, links_of=links_without_log(store))
-    except Exception as error:  # noqa: BLE001 one that still cannot be sent goes on waiting
+    except Exception as error:  # noqa: BLE001 one that still cannot be sent keeps waiting
         log.warning("a notice still waits in the outbox: %s: %s", type(error).__name__, error)
     else:
         if late:

@@ -35,7 +35,7 @@ class SlackAlert(PlainNotifier):
         """
         super().__init__()
         self.owner = owner
-        self.step = step or "Read the log, mend the cause, then clear the failed task."
+        self.step = step or "Read the log, fix the cause, then clear the failed task."
         self.connection = connection
 
     def notify(self, context: Context) -> None:

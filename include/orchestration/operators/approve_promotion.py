@@ -35,8 +35,8 @@ NOTE_LENGTH = 500
 class ApprovePromotionOperator(LeadsOn, HITLBranchOperator):
     """Shows the evidence, waits for Approve or Reject, and keeps the answer in the store.
 
-    No answer in time is a Reject. A dry run asks nobody: it cannot promote. The answer is no
-    permission by itself: the promotion reads it from the store and holds it against the verdict.
+    No answer in time is a Reject. A dry run needs no approval: it cannot promote. The answer is no
+    permission by itself: the promotion reads it from the store and checks it against the verdict.
     """
 
     # The evidence comes from data and configuration: nothing in it is ever taken for a template.
@@ -55,7 +55,7 @@ class ApprovePromotionOperator(LeadsOn, HITLBranchOperator):
         """
         kwargs.pop("params", None)  # the trigger form's, where a DAG hands it to every task
         super().__init__(
-            subject=f"{config.title}: let the new version serve?",
+            subject=f"{config.title}: promote the new version?",
             options=[APPROVE, REJECT],
             defaults=REJECT,
             options_mapping={APPROVE: when_approved, REJECT: when_rejected},
@@ -68,7 +68,7 @@ class ApprovePromotionOperator(LeadsOn, HITLBranchOperator):
                     type=["null", "string"],
                     format="multiline",
                     title="Note",
-                    description="Why, without secrets: whoever may look at the run sees it. An "
+                    description="Why, without secrets: everyone who may see the run can read it. An "
                     "approval without a note does not count.",
                     source="task",
                 )
@@ -87,7 +87,7 @@ class ApprovePromotionOperator(LeadsOn, HITLBranchOperator):
             store, run = open_store(), run_reference(context)
             evidence = judged_evidence(store, run)
             if evidence.manifest.params.dry_run:
-                self.log.info("dry run: nobody is asked, and nothing will be promoted")
+                self.log.info("dry run: no approval is needed, and nothing will be promoted")
                 return self.do_branch(context, [self.options_mapping[APPROVE]])
             # Of this clear only: who clears this task wants to be asked again.
             given = find_answer(store, evidence.paths, run.clear)
@@ -187,7 +187,7 @@ def _links(context: Context, task_id: str) -> Links:
 
 
 def _view_url(context: Context) -> str | None:
-    """Return where a commit of this bundle can be looked at, with `{version}` for the commit."""
+    """Return where a commit of this bundle can be viewed, with `{version}` for the commit."""
     bundle = getattr(context["ti"], "bundle_instance", None)
     find = getattr(bundle, "view_url_template", None)
     return None if find is None else find()

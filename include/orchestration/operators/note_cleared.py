@@ -1,4 +1,4 @@
-"""Note that a cleared run goes on, before its first task does anything."""
+"""Record that a cleared run continues, before its first task does anything."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ log = logging.getLogger(__name__)
 
 
 def note_cleared(context: Context) -> None:
-    """Note in the store that a task of a cleared run begins. The callback of tasks that execute.
+    """Record in the store that a task of a cleared run starts. The callback of tasks that execute.
 
-    So the watch finds a run of any age that was cleared and then killed, and whoever closes a run
-    knows one of which nothing ran again. The run itself is noted by its first task.
+    So the watch finds a run of any age that was cleared and then killed, and the closing of a run
+    knows one of which nothing ran again. The run itself is recorded by its first task.
     """
     from include.retraining.runs.journal import record_run_start
 
@@ -28,5 +28,5 @@ def note_cleared(context: Context) -> None:
         return
     try:
         record_run_start(open_store(), run_reference(context), airflow=airflow_url())
-    except RetrainingError as error:  # the task itself says what ails a store
-        log.warning("it could not be noted that the run goes on: %s", error)
+    except RetrainingError as error:  # the task itself reports a failing store
+        log.warning("it could not be recorded that the run continues: %s", error)

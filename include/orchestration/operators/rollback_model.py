@@ -27,13 +27,13 @@ TRY_SECONDS = 600
 
 
 class TryVersionOperator(BaseOperator):
-    """Lets the version answer on the holdout that was scored last, in a child of its own.
+    """Has the version predict the holdout that was scored last, in its own child process.
 
     The child gets what a local job gets: an environment without Airflow's secrets, and an end when
     this task ends.
     """
 
-    # Where Airflow looks for another task's output; nothing else in it is a template.
+    # Where Airflow searches for another task's output; nothing else in it is a template.
     template_fields: Sequence[str] = ("plan",)
 
     def __init__(self, *, plan: Any, **kwargs: Any) -> None:

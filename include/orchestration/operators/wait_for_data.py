@@ -37,7 +37,7 @@ class FlagSensor(FileSensor):
     defers to a trigger that watches for a change; so a flag that was decided on before, a flag
     before its data and a half-written file keep the run waiting. It works on `file://` and
     `s3://` alike, whichever the address or the store has. The time to wait is counted from the
-    run's start, by our clock: Airflow would start anew each time the task defers.
+    run's start, by our clock: Airflow would restart the count each time the task defers.
     """
 
     def __init__(self, *, config: ModelConfig, **kwargs: Any) -> None:
@@ -52,15 +52,15 @@ class FlagSensor(FileSensor):
         self.config = config
 
     def execute(self, context: Context) -> None:
-        """Check the run's parameters and look for the first time."""
+        """Check the run's parameters, and the delivery for the first time."""
         self._note_begun(context)
-        # Counted from the run's start, so that a retry of this task does not wait anew.
+        # Counted from the run's start, so that a retry of this task does not wait again.
         started = context["dag_run"].start_date
         begin = time.time() if started is None else started.timestamp()
         self._look(context, deadline=begin + self.config.trigger.timeout_seconds)
 
     def _note_begun(self, context: Context) -> None:
-        """Note that the run began, for the watch. The look that follows says what ails a store."""
+        """Record that the run started, for the watch. The check that follows reports a failing store."""
         from include.retraining.runs.journal import record_run_start
 
         try:
@@ -114,7 +114,7 @@ class FlagSensor(FileSensor):
         )
 
     def _inspect(self, watched: WatchedDelivery, params: Params, run_id: str) -> _Found:
-        """Look at the delivery; an outage of the store is one more thing to wait for.
+        """Check the delivery; an outage of the store is one more thing to wait for.
 
         Raises:
             StorageError: when the store refuses or was never initialised, which no waiting changes.

@@ -54,7 +54,7 @@ class WatchedDelivery:
         return self.flag.startswith("file://")
 
     def look(self, store: Store) -> Observation | None:
-        """Return what is there now in the trigger's own terms; None when that cannot be told.
+        """Return an observation in the trigger's own terms; None when that is not possible.
 
         Taken before a delivery is judged, so that what changes during the judgement is news.
         """

@@ -50,7 +50,7 @@ class Question:
     def subject(self) -> str:
         """The question, as plain text."""
         title = self.evidence.manifest.config["title"]
-        return f"{title}: let version {self.challenger.version} serve?"
+        return f"{title}: promote version {self.challenger.version}?"
 
     def body(self, view_url: str | None) -> str:
         """Return the evidence as Markdown.

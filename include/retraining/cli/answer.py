@@ -1,4 +1,4 @@
-"""How the answer of a command is printed: for a person, or with `--json` for a machine."""
+"""How the result of a command is printed: as text, or with `--json` for a machine."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def print_answer(
     as_json: bool,
     exit_code: int = 0,
 ) -> int:
-    """Print what a command found and return its exit code.
+    """Print a command's result and return its exit code.
 
     Args:
         value: for a machine: documents, data classes, plain values.
-        show: makes what a person reads, lines and tables; not called for a machine.
+        show: makes lines and tables for the terminal; not called with `--json`.
         as_json: whether a machine reads.
         exit_code: returned as it is.
     """

@@ -1,4 +1,4 @@
-"""What a model's YAML and Python file say that cannot work, found before the first run.
+"""Mistakes in a model's YAML and Python file, found before the first run.
 
 `parse_model` checks the YAML by itself and `load_model_code` the Python file; here the two are held
 against each other, and the schedule against the clock.
@@ -77,7 +77,7 @@ def check_file(path: Path) -> Checked:
 
 
 def check(file: Path) -> Checked:
-    """Check what a person named: a model, its file, or a file elsewhere."""
+    """Check a model by its name, by its file, or in a file elsewhere."""
     if file.resolve().parent == MODELS_FOLDER.resolve():
         return check_model(file.stem, str(file))
     if not file.exists() and not file.suffix and len(file.parts) == 1:
@@ -99,7 +99,7 @@ def schedule_problems(config: ModelConfig) -> Iterator[str]:
 def contract_problems(config: ModelConfig, code: ModelCode) -> Iterator[str]:
     """Yield what is wrong with the contract, and each named column that it does not declare.
 
-    A run would tell it too, once a delivery is there and was read.
+    A run would report it too, once a delivery is there and was read.
     """
     from include.retraining.data.contract import forbidden_settings  # pandas and pandera
     from include.retraining.data.declared_columns import is_declared
@@ -108,13 +108,13 @@ def contract_problems(config: ModelConfig, code: ModelCode) -> Iterator[str]:
     where = f"include/models/{config.name}"
     try:
         schema = code.contract.to_schema()
-    except Exception as error:  # noqa: BLE001 pandera raises whatever the class leads it to
+    except Exception as error:  # noqa: BLE001 pandera raises any error on a wrong class
         yield f"{where}.py: Contract: is not valid: {type(error).__name__}"
         return
     yield from (f"{where}.py: Contract: {setting}" for setting in forbidden_settings(schema))
     unreadable = list(_unreadable_patterns(schema))
     yield from (f"{where}.py: Contract: {problem}" for problem in unreadable)
-    if unreadable:  # what they stand for nobody knows
+    if unreadable:  # what they stand for is unknown
         return
     named = [*_named_columns(config, code)]
     named += [("Contract", column) for columns in unique_sets(schema) for column in columns]
@@ -190,7 +190,7 @@ def _warnings(config: ModelConfig) -> Iterator[str]:
 
 
 def read_text(path: Path) -> str:
-    """Return what a file that a person named holds.
+    """Return the content of a file that the user named.
 
     Raises:
         ConfigError: when it cannot be read.

@@ -29,7 +29,7 @@ class Change:
     """One field that differs."""
 
     part: Part
-    """`training` is what can change the trained model: the next run trains anew."""
+    """`training` is what can change the trained model: the next run trains again."""
     field: str
     """With dots between its sections, as errors name it."""
     before: str | None

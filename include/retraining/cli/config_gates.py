@@ -13,7 +13,7 @@ _OF_CLASSES = frozenset({"accuracy", "balanced_accuracy", "f1", "f1_macro", "f1_
 
 
 def gate_warnings(config: ModelConfig) -> Iterator[str]:
-    """Yield what works and lets in, or keeps out, what nobody would expect."""
+    """Yield warnings of valid gates that pass, or fail, more than anyone would expect."""
     gates = config.gates
     if not gates.minimum:
         yield (
@@ -32,7 +32,7 @@ def gate_warnings(config: ModelConfig) -> Iterator[str]:
 
 
 def _never_enough(config: ModelConfig) -> Iterator[str]:
-    """Say that the smallest delivery that is accepted leaves too few rows to judge by."""
+    """Warn that the smallest accepted delivery leaves too few rows to judge by."""
     data, wanted = config.data, config.gates.min_holdout_rows
     if not isinstance(data.split, KeySplit):
         return

@@ -36,7 +36,7 @@ def judge_again(diff: ModelDiff, store_uri: str | None, *, limit: int) -> ModelR
 
     Args:
         diff: what becomes of the model.
-        store_uri: of the store with the decisions; None where nobody knows one.
+        store_uri: of the store with the decisions; None where none is known.
         limit: how many decisions to look back.
     """
     if diff.gates is None:
@@ -69,7 +69,7 @@ def _model(report: ModelReport) -> Iterator[str]:
     yield f"**{escaped(diff.name)}**: {diff.state}"
     yield ""
     if diff.state == "deleted":
-        yield "Its DAG goes. What it left in the store stays, and what serves is not touched."
+        yield "Its DAG goes. What it left in the store stays, and the champion is unchanged."
         yield ""
     for problem in (diff.problem or "").splitlines():
         yield f"- {escaped(problem)}"
@@ -82,7 +82,7 @@ def _model(report: ModelReport) -> Iterator[str]:
         yield table(("", "field", "before", "after"), [_row(change) for change in diff.changes])
         yield ""
     if any(change.part == "training" for change in diff.changes):
-        yield "This can change the trained model: the next run trains anew."
+        yield "This can change the trained model: the next run trains again."
         yield ""
     if report.not_replayed is not None:
         yield f"The last decisions were not judged by the new gates: {escaped(report.not_replayed)}"

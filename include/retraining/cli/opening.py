@@ -32,4 +32,4 @@ def user() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError) as error:  # Python 3.11 and 3.12 raise the first
-        raise ConfigError("nobody knows who you are: set USER to your name") from error
+        raise ConfigError("the actor is unknown: set USER to your name") from error

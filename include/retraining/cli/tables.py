@@ -34,7 +34,7 @@ def champion(log: PromotionLog, newest: PromotionEntry | None) -> str:
 
 
 def champion_line(entry: PromotionEntry, promotion: PromotionEntry) -> str:
-    """Say what serves, in one line.
+    """Describe the champion in one line.
 
     Args:
         entry: the newest.

@@ -151,11 +151,11 @@ def _print_change(entry: PromotionEntry, lines: list[str], told: str, *, as_json
 
 
 def _no_event(model: str) -> str:
-    """Return who does not hear of a change that a command made."""
+    """Return which consumers are not notified of a change that a command made."""
     return (
         "No asset event was emitted: a command cannot. DAGs that wait for the asset "
-        f"`{model}_champion` hear of it at the next promotion; until then trigger them yourself, "
-        "or tell who owns them."
+        f"`{model}_champion` are notified at the next promotion; until then trigger them yourself, "
+        "or notify their owners."
     )
 
 
@@ -173,5 +173,5 @@ def _notify(
         config = load_model(entry.model)
         post(log.store, notice_of(entry, config, Links(record=record), **facts))
     except RetrainingError as error:  # what was asked for is done
-        return f"Nobody is told: {error}."
-    return "Slack is told by the next pass of `watch_models`."
+        return f"No notice was sent: {error}."
+    return "The next pass of `watch_models` sends the notice to Slack."

@@ -92,7 +92,7 @@ def test_the_form_has_a_note_and_no_field_of_the_trigger_form(task: Task) -> Non
 def test_nothing_of_it_is_a_template(task: Task) -> None:
     """A model's title or data with braces in it is shown as it is."""
     assert list(task.template_fields) == []
-    assert task.subject == "Toy {{ 7 * 7 }}: let the new version serve?"
+    assert task.subject == "Toy {{ 7 * 7 }}: promote the new version?"
 
 
 def test_it_asks_with_the_evidence_and_tells_where_to_answer(
