@@ -68,7 +68,7 @@ class ApprovePromotionOperator(LeadsOn, HITLBranchOperator):
                     type=["null", "string"],
                     format="multiline",
                     title="Note",
-                    description="Why, without secrets: everyone who may see the run can read it. An "
+                    description="Why, without secrets: all who see the run can read it. An "
                     "approval without a note does not count.",
                     source="task",
                 )

@@ -60,7 +60,7 @@ class FlagSensor(FileSensor):
         self._look(context, deadline=begin + self.config.trigger.timeout_seconds)
 
     def _note_begun(self, context: Context) -> None:
-        """Record that the run started, for the watch. The check that follows reports a failing store."""
+        """Record the run's start for the watch. The check that follows reports a failing store."""
         from include.retraining.runs.journal import record_run_start
 
         try:

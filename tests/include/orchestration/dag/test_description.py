@@ -43,5 +43,5 @@ def test_an_approval_is_said() -> None:
     """Only the page of a model that asks a person says so, and for how long."""
     config = load_model("loan_approval")
     asking = config.model_copy(update={"approval": "required", "approval_hours": 36.0})
-    assert "a person must approve it, with a note, within 36 hours" in model_page(asking)
-    assert "a person must approve" not in model_page(config)
+    assert "someone must approve it, with a note, within 36 hours" in model_page(asking)
+    assert "someone must approve" not in model_page(config)

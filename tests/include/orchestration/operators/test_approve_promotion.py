@@ -112,7 +112,7 @@ def test_it_asks_with_the_evidence_and_tells_where_to_answer(
     with pytest.raises(TaskAwaitingInput):
         task.execute(context_of(context, run))
     (question,) = taken
-    assert question["subject"].startswith("Toy {{ 7 * 7 }}: let version ")
+    assert question["subject"].startswith("Toy {{ 7 * 7 }}: promote version ")
     assert "| Gate | Answer |" in question["body"]
     (message,) = slack.messages
     text = str(message)

@@ -127,7 +127,7 @@ def test_release(store: Store, run: Run, known: None) -> None:
     code, out, _ = run("release", MODEL, "--reason", "labels repaired")
     assert code == 0
     assert version_name(1) in out
-    assert "Slack is told by the next pass" in out
+    assert "The next pass of `watch_models` sends the notice" in out
     assert sorted(notice.event for notice in waiting(store)) == ["released", "rolled_back"]
     assert PromotionLog(store, MODEL).hold() is None
     code, _, err = run("release", MODEL, "--reason", "again")
@@ -167,10 +167,10 @@ def test_a_release_that_nobody_can_be_told_of(store: Store, run: Run) -> None:
     Registry(store, MODEL).rollback(version_name(1), actor="ada", reason="complaints")
     code, out, _ = run("release", MODEL, "--reason", "labels repaired")
     assert code == 0
-    assert f"Nobody is told: no model '{MODEL}'" in out
+    assert f"No notice was sent: no model '{MODEL}'" in out
     Registry(store, MODEL).rollback(version_name(2), actor="ada", reason="complaints")
     answer = json.loads(run("release", MODEL, "--reason", "labels repaired", "--json")[1])
-    assert answer["told"].startswith("Nobody is told: no model")
+    assert answer["told"].startswith("No notice was sent: no model")
     assert (answer["generation"], answer["kind"]) == (6, "release")
     assert PromotionLog(store, MODEL).hold() is None
 
