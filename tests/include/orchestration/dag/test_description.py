@@ -44,4 +44,4 @@ def test_an_approval_is_said() -> None:
     config = load_model("loan_approval")
     asking = config.model_copy(update={"approval": "required", "approval_hours": 36.0})
     assert "someone must approve it, with a note, within 36 hours" in model_page(asking)
-    assert "someone must approve" not in model_page(config)
+    assert "Then someone must approve" not in model_page(config)
