@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from airflow.sdk import Context
 from airflow.sdk.execution_time.context import set_current_context
 
 from include.orchestration.notifications.notifiers import DecisionNotifier
@@ -18,7 +19,7 @@ FAILED: list[Any] = [*ENDED, stop_run_jobs]
 """Those of the DAG file, which a test of it compares with these."""
 
 
-def end_run(context: Any) -> None:
+def end_run(context: Context) -> None:
     """Call what Airflow calls when a task has failed for good, or its run has ended.
 
     One after the other, each tried on its own, as `task_runner` and `processor` do.
@@ -31,7 +32,7 @@ def end_run(context: Any) -> None:
             log.exception("the callback failed")
 
 
-def run_in(context: Any, act: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+def run_in(context: Context, act: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Return what the deed of a task returns, with this context as the running task's."""
     with set_current_context(context):
         return act(*args, **kwargs)

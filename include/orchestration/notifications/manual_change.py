@@ -82,7 +82,7 @@ def _was_done(store: Store, context: Context, config: ModelConfig) -> bool:
     from include.retraining.rollback.messages import released, rolled_back
     from include.retraining.rollback.plan import plan_rollback
 
-    dag_run: Any = context.get("dag_run")
+    dag_run = context.get("dag_run")
     if dag_run is None:
         return False
     request = f"{dag_run.dag_id}/{dag_run.run_id}"

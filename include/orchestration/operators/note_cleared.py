@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 from airflow.sdk import Context
 
@@ -23,7 +22,7 @@ def note_cleared(context: Context) -> None:
     """
     from include.retraining.runs.journal import record_run_start
 
-    dag_run: Any = context["dag_run"]
+    dag_run = context["dag_run"]
     if not dag_run.clear_number:
         return
     try:

@@ -20,6 +20,7 @@ from include.local_airflow.slack_receiver import SlackReceiver
 from include.retraining.config.model import load_model
 from include.retraining.store import marker as store_marker
 from include.retraining.store.object_store import Store
+from tests.support.contexts import MakeContext
 from tests.support.kubernetes_api import KubernetesApi, kubernetes_api
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -31,8 +32,6 @@ if str(ROOT / "plugins") not in sys.path:
 
 RUN_AFTER = datetime(2026, 11, 24, 6, 0, tzinfo=UTC)
 
-Contexts = Callable[..., dict[str, Any]]
-
 
 class RecordingTaskInstance(SimpleNamespace):
     """A task instance that keeps the XComs it is given."""
@@ -43,7 +42,7 @@ class RecordingTaskInstance(SimpleNamespace):
 
 
 @pytest.fixture
-def context() -> Contexts:
+def context() -> MakeContext:
     """Make the part of a task's context that our tasks read."""
 
     def make(
@@ -120,7 +119,7 @@ def slack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SlackRece
 
 
 @pytest.fixture
-def planned(store: Store, context: Any) -> dict[str, Any]:
+def planned(store: Store, context: MakeContext) -> dict[str, Any]:
     """The context of a run that is planned, on data that have been delivered."""
     from include.orchestration.operators import run_tasks
     from tests.support.run_callbacks import run_in

@@ -21,6 +21,7 @@ from include.retraining.decisions.records import decisions
 from include.retraining.documents import sha256_of
 from include.retraining.registry import promotion as registry
 from include.retraining.store.object_store import Store
+from tests.support.contexts import MakeContext
 from tests.support.run_callbacks import run_in
 
 JOBS = {"validate_data": "validate", "train_model": "train", "evaluate_model": "evaluate"}
@@ -56,7 +57,7 @@ def deploy(context: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.fault("A09", "F11", "H11")
 def test_a_good_model_serves_and_the_same_again_changes_nothing(
-    store: Store, slack: SlackReceiver, context: Any
+    store: Store, slack: SlackReceiver, context: MakeContext
 ) -> None:
     """Promoted once, told once, with an event; the next run with the same data trains nothing."""
     samples.land(store, "diabetes_progression")
@@ -97,7 +98,7 @@ def test_a_good_model_serves_and_the_same_again_changes_nothing(
 
 
 def test_an_unfair_model_is_refused_loudly(
-    store: Store, slack: SlackReceiver, context: Any, caplog: pytest.LogCaptureFixture
+    store: Store, slack: SlackReceiver, context: MakeContext, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The reason is the first line of the log, the error, and the message."""
     samples.land(store, "loan_approval")
@@ -119,7 +120,7 @@ def test_an_unfair_model_is_refused_loudly(
 
 
 def test_a_dry_run_promotes_nothing_and_emits_nothing(
-    store: Store, slack: SlackReceiver, context: Any
+    store: Store, slack: SlackReceiver, context: MakeContext
 ) -> None:
     """The task ends as skipped, the record says what would have been."""
     samples.land(store, "diabetes_progression")

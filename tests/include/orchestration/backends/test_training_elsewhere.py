@@ -21,6 +21,7 @@ from include.retraining.runs.manifest import RunManifest, read_manifest
 from include.retraining.store import marker as store_marker
 from include.retraining.store.object_store import Store
 from include.retraining.training.training_claim import TrainingClaims
+from tests.support.contexts import MakeContext
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ def task(step: Any = "train") -> LocalJobOperator:
     return LocalJobOperator(task_id="train_model", step=step, compute=LocalCompute())
 
 
-def wait_of(operator: LocalJobOperator, context: Any, **seen: int) -> dict[str, int]:
+def wait_of(operator: LocalJobOperator, context: MakeContext, **seen: int) -> dict[str, int]:
     """Let a task begin, or look again, and return what it remembers while it waits."""
     begin = partial(operator.look_at_training, **seen) if seen else operator.begin
     with pytest.raises(TaskDeferred) as deferred:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,18 +9,18 @@ import pytest
 
 from include.orchestration.forms.request_form import read_request, release_params, rollback_params
 from include.retraining.exceptions import ParameterError
+from tests.support.contexts import MakeContext
 
-Contexts = Callable[..., dict[str, Any]]
 DUE = datetime(2026, 11, 24, 6, 0, tzinfo=UTC)
 ASKED = {"model": "loan_approval", "reason": "complaints"}
 
 
-def asked(context: Contexts, **conf: Any) -> dict[str, Any]:
+def asked(context: MakeContext, **conf: Any) -> dict[str, Any]:
     """The context of a task of a run that a person triggered."""
     return context(dag_id="rollback_model", params={}, conf=conf)
 
 
-def test_what_was_asked(context: Contexts) -> None:
+def test_what_was_asked(context: MakeContext) -> None:
     """Who, what, why, and the name that every try of the run has in common."""
     request = read_request(asked(context, **ASKED), rollback_params())
     assert (request.model, request.reason, request.actor) == ("loan_approval", "complaints", "ada")
@@ -30,14 +29,14 @@ def test_what_was_asked(context: Contexts) -> None:
     assert (request.version, request.dry_run) == (None, True)
 
 
-def test_a_version_may_be_left_empty(context: Contexts) -> None:
+def test_a_version_may_be_left_empty(context: MakeContext) -> None:
     """The form of the UI sends an empty text where nothing was typed."""
     assert read_request(asked(context, **ASKED, version=""), rollback_params()).version is None
     named = read_request(asked(context, **ASKED, version="a1b2"), rollback_params())
     assert named.version == "a1b2"
 
 
-def test_what_was_seen_may_be_named(context: Contexts) -> None:
+def test_what_was_seen_may_be_named(context: MakeContext) -> None:
     """A generation is a number from 1, whoever sends it."""
     form = rollback_params()
     assert read_request(asked(context, **ASKED), form).generation is None
@@ -47,7 +46,7 @@ def test_what_was_seen_may_be_named(context: Contexts) -> None:
             read_request(asked(context, **ASKED, generation=wrong), form)
 
 
-def test_a_release_has_no_dry_run(context: Contexts) -> None:
+def test_a_release_has_no_dry_run(context: MakeContext) -> None:
     """It is done when it is asked for; what a rollback asks is unknown to it."""
     assert read_request(asked(context, **ASKED), release_params()).dry_run is False
     with pytest.raises(ParameterError, match="unknown parameter 'version'"):
@@ -77,7 +76,7 @@ def test_a_release_has_no_dry_run(context: Contexts) -> None:
         ({"force": True}, "unknown parameter 'force'"),
     ],
 )
-def test_what_is_refused(context: Contexts, conf: dict[str, Any], text: str) -> None:
+def test_what_is_refused(context: MakeContext, conf: dict[str, Any], text: str) -> None:
     """Every value is checked in code as well, whatever way it came."""
     with pytest.raises(ParameterError, match=text):
         read_request(asked(context, **{**ASKED, **conf}), rollback_params())

@@ -15,6 +15,7 @@ from include.orchestration.forms.run_form import read_params, resolve_params, ru
 from include.retraining.exceptions import ParameterError, RegistryError
 from include.retraining.registry.reason import REASON_PATTERN, checked_reason
 from include.retraining.store.secret_names import is_secret_name
+from tests.support.contexts import MakeContext
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
@@ -206,7 +207,7 @@ def test_the_form_refuses_too(name: str, value: Any) -> None:
 
 
 @pytest.mark.fault("T01")
-def test_a_key_that_airflow_did_not_merge_is_refused(context: Any) -> None:
+def test_a_key_that_airflow_did_not_merge_is_refused(context: MakeContext) -> None:
     """An unknown key of the run's conf is seen even when Airflow leaves it out of the params."""
     task = context(conf={"force": True})
     task["params"].pop("force")

@@ -34,6 +34,7 @@ from include.retraining.exceptions import (
 from include.retraining.runs.manifest import Flag
 from include.retraining.runs.results import StepFailure, write_failure
 from include.retraining.store.object_store import Store
+from tests.support.contexts import MakeContext
 from tests.support.run_callbacks import end_run
 
 MODEL = "diabetes_progression"
@@ -67,7 +68,7 @@ def only_record(store: Store) -> DecisionRecord:
     ],
 )
 def test_a_failed_task_closes_its_run_with_the_first_cause(
-    store: Store, slack: SlackReceiver, context: Any, error: Exception, outcome: Outcome
+    store: Store, slack: SlackReceiver, context: MakeContext, error: Exception, outcome: Outcome
 ) -> None:
     """Outcome, reason and task are in the record, and the reason is in the message."""
     end_run(context(task_id="validate_data", exception=failure(error)))
@@ -79,7 +80,7 @@ def test_a_failed_task_closes_its_run_with_the_first_cause(
 
 
 def test_a_form_filled_in_wrongly_is_sent_again(
-    store: Store, slack: SlackReceiver, context: Any
+    store: Store, slack: SlackReceiver, context: MakeContext
 ) -> None:
     """Clearing would give it the same parameters. Who owns the model is told without a plan too."""
     error = ParameterError("date: 2031-01-01 is out of bounds")
@@ -91,7 +92,7 @@ def test_a_form_filled_in_wrongly_is_sent_again(
 
 
 def test_an_unexpected_error_is_named_with_its_type(
-    store: Store, slack: SlackReceiver, context: Any
+    store: Store, slack: SlackReceiver, context: MakeContext
 ) -> None:
     """A bug of ours is told in one line."""
     end_run(context(task_id="plan_run", exception=KeyError("a\nb")))
@@ -101,7 +102,7 @@ def test_an_unexpected_error_is_named_with_its_type(
 
 @pytest.mark.fault("H06")
 def test_callbacks_that_come_twice_tell_once(
-    store: Store, slack: SlackReceiver, context: Any
+    store: Store, slack: SlackReceiver, context: MakeContext
 ) -> None:
     """The worker's callback twice, then the DAG processor's (E6, E9): one record and message."""
     in_worker = context(task_id="train_model", exception=failure(StorageError("s3://b: 503")))
@@ -113,7 +114,7 @@ def test_callbacks_that_come_twice_tell_once(
 
 
 def test_a_killed_task_is_told_by_the_dags_callback(
-    store: Store, slack: SlackReceiver, context: Any
+    store: Store, slack: SlackReceiver, context: MakeContext
 ) -> None:
     """No exception, no word from the step: that is what is said (E1, E7)."""
     end_run(context(task_id="train_model", reason="task_failure"))
@@ -123,7 +124,9 @@ def test_a_killed_task_is_told_by_the_dags_callback(
     assert len(slack.messages) == 1
 
 
-def test_what_the_step_said_is_the_reason(store: Store, slack: SlackReceiver, context: Any) -> None:
+def test_what_the_step_said_is_the_reason(
+    store: Store, slack: SlackReceiver, context: MakeContext
+) -> None:
     """The DAG's callback has no exception; the step's last word is in the store."""
     call = context(task_id="train_model", reason="task_failure", try_number=3)
     last_word = said(call, "train", "0-3", "job_killed", "killed (SIGKILL)")
@@ -146,7 +149,7 @@ def said(context: dict[str, Any], step: str, attempt: str, kind: str, message: s
 
 @pytest.mark.parametrize("reason", ["task_failure", "timed_out"])
 def test_the_first_cause_is_told_rather_than_the_last_symptom(
-    store: Store, slack: SlackReceiver, context: Any, reason: str
+    store: Store, slack: SlackReceiver, context: MakeContext, reason: str
 ) -> None:
     """Out of memory first, then killed, then no machine: more memory is what is asked for."""
     call = context(task_id="train_model", reason=reason, try_number=3)
@@ -167,7 +170,7 @@ def test_the_first_cause_is_told_rather_than_the_last_symptom(
 
 
 def test_what_failed_before_a_clear_explains_nothing(
-    store: Store, slack: SlackReceiver, context: Any
+    store: Store, slack: SlackReceiver, context: MakeContext
 ) -> None:
     """What was mended and cleared is not the cause of what happens after."""
     call = context(task_id="train_model", reason="task_failure", clear=1)
@@ -180,7 +183,7 @@ def test_what_failed_before_a_clear_explains_nothing(
 
 
 def test_a_step_without_a_result_is_explained_by_what_it_said(
-    store: Store, slack: SlackReceiver, context: Any
+    store: Store, slack: SlackReceiver, context: MakeContext
 ) -> None:
     """The gate that finds no evidence is the symptom; the training that failed is the cause."""
     call = context(
@@ -193,14 +196,16 @@ def test_a_step_without_a_result_is_explained_by_what_it_said(
     assert (record.failure, record.reason) == ("training", "train: a column is missing")
 
 
-def test_a_run_that_took_too_long_says_so(store: Store, slack: SlackReceiver, context: Any) -> None:
+def test_a_run_that_took_too_long_says_so(
+    store: Store, slack: SlackReceiver, context: MakeContext
+) -> None:
     """`dagrun_timeout` runs no task's callback, only the DAG's."""
     end_run(context(task_id="train_model", reason="timed_out"))
     assert only_record(store).reason == "the run took too long; train_model was not done"
 
 
 def test_a_success_without_a_decision_is_a_failure(
-    store: Store, slack: SlackReceiver, context: Any
+    store: Store, slack: SlackReceiver, context: MakeContext
 ) -> None:
     """Airflow can call anything a success; a run that decided nothing is broken."""
     end_run(context(task_id="check_quality", reason="success"))
@@ -210,7 +215,7 @@ def test_a_success_without_a_decision_is_a_failure(
 
 
 def test_a_success_with_a_decision_stays_as_it_is(
-    store: Store, slack: SlackReceiver, context: Any
+    store: Store, slack: SlackReceiver, context: MakeContext
 ) -> None:
     """The record that a task wrote is not touched."""
     record_and_notify(context(), Outcome.NO_CHANGE, "nothing changed")
@@ -231,7 +236,10 @@ def test_a_callback_that_was_given_no_run_reads_its_id(store: Store, slack: Slac
 
 @pytest.mark.fault("H04")
 def test_without_slack_connection_the_notice_waits(
-    store: Store, context: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    store: Store,
+    context: MakeContext,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """An error in the log, the record is there, and the notice is in the outbox (H04)."""
     monkeypatch.delenv("AIRFLOW_CONN_SLACK_ALERTS", raising=False)
@@ -244,7 +252,10 @@ def test_without_slack_connection_the_notice_waits(
 
 
 def test_with_slack_down_the_notice_waits(
-    store: Store, context: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    store: Store,
+    context: MakeContext,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """That nobody can be told never fails a run, and the webhook's address stays secret."""
     connection = {
@@ -259,7 +270,7 @@ def test_with_slack_down_the_notice_waits(
 
 
 def test_with_the_store_gone_people_are_told_directly(
-    store_is: Callable[..., None], slack: SlackReceiver, context: Any, tmp_path: Path
+    store_is: Callable[..., None], slack: SlackReceiver, context: MakeContext, tmp_path: Path
 ) -> None:
     """No record can be written, so the DAG's callback speaks without one; the task's does not."""
     store_is(f"file://{tmp_path}/gone")
@@ -274,7 +285,7 @@ def test_with_the_store_gone_people_are_told_directly(
 
 @pytest.mark.fault("H01")
 def test_a_message_that_goes_through_takes_along_what_waited(
-    store: Store, slack: SlackReceiver, context: Any
+    store: Store, slack: SlackReceiver, context: MakeContext
 ) -> None:
     """A notice whose sender died before it could send is sent with the next one."""
     late = Notice(
@@ -287,7 +298,7 @@ def test_a_message_that_goes_through_takes_along_what_waited(
 
 
 def test_a_missing_card_is_told_and_the_decision_stands(
-    store: Store, slack: SlackReceiver, context: Any
+    store: Store, slack: SlackReceiver, context: MakeContext
 ) -> None:
     """The run is red although it decided; people hear why, once."""
     record_and_notify(context(), Outcome.NO_CHANGE, "decided")
@@ -305,7 +316,7 @@ def test_a_missing_card_is_told_and_the_decision_stands(
 def test_a_revoked_channel_is_replaced_by_the_default(
     store: Store,
     slack: SlackReceiver,
-    context: Any,
+    context: MakeContext,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
@@ -328,7 +339,7 @@ def test_a_revoked_channel_is_replaced_by_the_default(
 def test_each_kind_may_have_its_channel(
     store: Store,
     slack: SlackReceiver,
-    context: Any,
+    context: MakeContext,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
@@ -345,7 +356,7 @@ def test_each_kind_may_have_its_channel(
 
 @pytest.mark.fault("A10")
 def test_a_refused_delivery_is_decided_on_once(
-    store: Store, slack: SlackReceiver, context: Any
+    store: Store, slack: SlackReceiver, context: MakeContext
 ) -> None:
     """The refusal consumes its flag: the next run does not find it new and refuse it again."""
     config = load_model(MODEL)
@@ -359,7 +370,7 @@ def test_a_refused_delivery_is_decided_on_once(
 @pytest.mark.fault("I09")
 @pytest.mark.parametrize("reason", ["success", "task_failure"])
 def test_a_cleared_run_of_which_nothing_ran_again_keeps_its_decision(
-    store: Store, slack: SlackReceiver, context: Any, reason: str
+    store: Store, slack: SlackReceiver, context: MakeContext, reason: str
 ) -> None:
     """Airflow skips a skipped task again, and ends the run: what was decided stands (I09)."""
     record_and_notify(context(), Outcome.CANNOT_JUDGE, "the champion is lost", failure="artifact")
@@ -370,7 +381,7 @@ def test_a_cleared_run_of_which_nothing_ran_again_keeps_its_decision(
 
 
 def test_a_cleared_run_that_went_on_is_closed_for_what_it_did(
-    store: Store, slack: SlackReceiver, context: Any
+    store: Store, slack: SlackReceiver, context: MakeContext
 ) -> None:
     """A task of it began, as its callback notes; then its process was killed."""
     record_and_notify(context(), Outcome.REJECTED, "not better")
@@ -384,7 +395,7 @@ def test_a_cleared_run_that_went_on_is_closed_for_what_it_did(
 
 @pytest.mark.fault("F16")
 def test_a_run_of_which_every_task_was_skipped_has_a_record_that_says_so(
-    store: Store, slack: SlackReceiver, context: Any
+    store: Store, slack: SlackReceiver, context: MakeContext
 ) -> None:
     """Airflow calls it a success: people are told that nothing was decided (F16)."""
     end_run(context(reason="success"))
@@ -396,7 +407,10 @@ def test_a_run_of_which_every_task_was_skipped_has_a_record_that_says_so(
 
 
 def test_a_store_that_does_not_answer_stops_no_cleared_task(
-    store_is: Callable[..., None], context: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    store_is: Callable[..., None],
+    context: MakeContext,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The note is for the watch; the task itself says what ails the store."""
     store_is(f"file://{tmp_path}/gone")

@@ -19,6 +19,7 @@ from structlog.testing import capture_logs
 from include.local_airflow.slack_receiver import SlackReceiver
 from include.orchestration.notifications.slack_alert import SlackAlert
 from include.retraining.exceptions import NotSent
+from tests.support.contexts import MakeContext
 
 PAGE = Path(__file__).resolve().parents[4] / "docs" / "other-dags.md"
 
@@ -64,11 +65,11 @@ def test_the_example_of_the_documentation_notifies_of_a_failed_run(
 
 
 def test_a_callback_that_fails_keeps_no_other_from_being_called(
-    bag: BundleDagBag, slack: SlackReceiver, context: Any
+    bag: BundleDagBag, slack: SlackReceiver, context: MakeContext
 ) -> None:
     """In the DAG processor and in a worker alike; each failure has a line of its own."""
 
-    def broken(context: Any) -> None:
+    def broken(context: MakeContext) -> None:
         raise ZeroDivisionError("planted")
 
     dag: DAG = bag.dags["score_loans"]
@@ -87,7 +88,7 @@ def test_a_callback_that_fails_keeps_no_other_from_being_called(
 
 
 def test_nothing_in_an_alert_is_a_template_and_no_value_of_an_error_is_repeated(
-    slack: SlackReceiver, context: Any
+    slack: SlackReceiver, context: MakeContext
 ) -> None:
     """Braces in an id stay braces, also on the second call; a foreign error is its type."""
     alert = SlackAlert(owner="{{ 7 * 7 }}", step="Ask {{ dag }}.")
@@ -102,7 +103,7 @@ def test_nothing_in_an_alert_is_a_template_and_no_value_of_an_error_is_repeated(
 
 
 def test_an_alert_that_slack_does_not_take_is_logged_without_the_webhook(
-    context: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    context: MakeContext, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The notifier raises, Airflow logs it, and the run goes on."""
     connection = '{"conn_type": "slackwebhook", "password": "http://127.0.0.1:9/services/canary"}'

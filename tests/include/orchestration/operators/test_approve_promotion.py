@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG
+from airflow.sdk import DAG, Context
 from airflow.sdk.exceptions import AirflowFailException, TaskAwaitingInput
 
 from include.local_airflow.slack_receiver import SlackReceiver
@@ -17,6 +17,7 @@ from include.retraining.runs.manifest import read_manifest
 from include.retraining.runs.reference import RunRef
 from include.retraining.steps.decide import check_quality
 from include.retraining.store.object_store import Store
+from tests.support.contexts import MakeContext
 from tests.support.run_factory import MODEL, plant_run
 
 ANSWERED = datetime(2026, 1, 3, tzinfo=UTC)
@@ -27,7 +28,7 @@ class Task(ApprovePromotionOperator):
 
     branch: list[str]
 
-    def do_branch(self, context: Any, branches_to_execute: Any) -> Any:
+    def do_branch(self, context: Context, branches_to_execute: Any) -> Any:
         """Note which way the run goes."""
         self.branch = branches_to_execute
         return branches_to_execute
@@ -57,9 +58,9 @@ def plant(store: Store, **params: Any) -> RunRef:
     return run
 
 
-def context_of(context: Any, run: RunRef) -> dict[str, Any]:
+def context_of(context: MakeContext, run: RunRef) -> dict[str, Any]:
     """Return the context of the task in a run."""
-    made: dict[str, Any] = context(
+    made = context(
         dag_id=run.dag_id, run_id=run.run_id, run_after=run.run_after, task_id="approve_promotion"
     )
     made["ti"].id = "an id"
@@ -96,7 +97,11 @@ def test_nothing_of_it_is_a_template(task: Task) -> None:
 
 
 def test_it_asks_with_the_evidence_and_tells_where_to_answer(
-    store: Store, slack: SlackReceiver, task: Task, context: Any, monkeypatch: pytest.MonkeyPatch
+    store: Store,
+    slack: SlackReceiver,
+    task: Task,
+    context: MakeContext,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """First the question to Airflow, then one message with page and expiry to Slack."""
     run = plant(store)
@@ -123,7 +128,7 @@ def test_it_asks_with_the_evidence_and_tells_where_to_answer(
 
 
 def test_a_dry_run_asks_nobody(
-    store: Store, slack: SlackReceiver, task: Task, context: Any
+    store: Store, slack: SlackReceiver, task: Task, context: MakeContext
 ) -> None:
     """It goes to the promotion, which promotes nothing, without a message."""
     run = plant(store, dry_run=True)
@@ -148,7 +153,7 @@ def test_a_dry_run_asks_nobody(
 def test_the_answer_is_kept_and_leads_on(
     store: Store,
     task: Task,
-    context: Any,
+    context: MakeContext,
     option: str,
     form: Any,
     user: Any,
@@ -167,7 +172,7 @@ def test_the_answer_is_kept_and_leads_on(
     assert task.branch == [branch]
 
 
-def test_a_long_note_is_cut(store: Store, task: Task, context: Any) -> None:
+def test_a_long_note_is_cut(store: Store, task: Task, context: MakeContext) -> None:
     """A note is for people to read, in the record, the log and Slack."""
     run = plant(store)
     task.execute_complete(context_of(context, run), event("Approve", {"note": "x " * 999}, ADA))
@@ -178,7 +183,7 @@ def test_a_long_note_is_cut(store: Store, task: Task, context: Any) -> None:
 
 
 @pytest.mark.fault("L02")
-def test_a_secret_in_a_note_is_refused(store: Store, task: Task, context: Any) -> None:
+def test_a_secret_in_a_note_is_refused(store: Store, task: Task, context: MakeContext) -> None:
     """The answer does not count, nothing of it is kept, and the error does not repeat it."""
     run = plant(store)
     given = event("Approve", {"note": "password=hunter22"}, ADA)
@@ -189,7 +194,7 @@ def test_a_secret_in_a_note_is_refused(store: Store, task: Task, context: Any) -
 
 
 def test_a_retry_goes_on_with_the_answer_that_was_kept(
-    store: Store, slack: SlackReceiver, task: Task, context: Any
+    store: Store, slack: SlackReceiver, task: Task, context: MakeContext
 ) -> None:
     """A person is not asked twice because a process died; the first answer counts."""
     run = plant(store)
@@ -205,7 +210,7 @@ def test_a_retry_goes_on_with_the_answer_that_was_kept(
 
 
 def test_a_run_that_was_not_judged_is_not_asked_about(
-    store: Store, task: Task, context: Any
+    store: Store, task: Task, context: MakeContext
 ) -> None:
     """Without a verdict the task fails at once, with one line."""
     run = plant_run(store, 1)
@@ -214,7 +219,7 @@ def test_a_run_that_was_not_judged_is_not_asked_about(
 
 
 def test_an_answer_of_before_a_clear_is_not_the_clears_own(
-    store: Store, task: Task, context: Any
+    store: Store, task: Task, context: MakeContext
 ) -> None:
     """Who clears the task is asked again: only an answer of the same clear is gone on with."""
     run = plant(store)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG, BaseBranchOperator, BaseOperator
+from airflow.sdk import DAG, BaseBranchOperator, BaseOperator, Context
 from airflow.sdk.exceptions import AirflowFailException
 
 from include.orchestration.operators.approve_promotion import ApprovePromotionOperator
 from include.orchestration.operators.branching import LeadsOn
+from tests.support.contexts import MakeContext
 
 
 class Branch(LeadsOn, BaseBranchOperator):
@@ -19,7 +20,7 @@ class Branch(LeadsOn, BaseBranchOperator):
         super().__init__(**kwargs)
         self.chosen = chosen
 
-    def choose_branch(self, context: Any) -> Any:
+    def choose_branch(self, context: Context) -> Any:
         """Return what was chosen."""
         return self.chosen
 
@@ -35,7 +36,7 @@ def branch(chosen: Any) -> Branch:
 
 @pytest.mark.fault("F16")
 @pytest.mark.parametrize("chosen", [None, [], "", "far", ["left", "nowhere"]])
-def test_a_branch_that_leads_nowhere_fails(context: Any, chosen: Any) -> None:
+def test_a_branch_that_leads_nowhere_fails(context: MakeContext, chosen: Any) -> None:
     """Nothing, or a task that is not directly behind, is never "skip all and be green" (F16)."""
     with pytest.raises(AirflowFailException, match="must name one or more of left, right"):
         branch(chosen).execute(context())

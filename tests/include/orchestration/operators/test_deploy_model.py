@@ -18,21 +18,19 @@ from include.retraining.registry.promotion import Registry
 from include.retraining.steps import plan as planning
 from include.retraining.steps.decide import check_quality
 from include.retraining.store.object_store import Store
+from tests.support.contexts import MakeContext
 from tests.support.run_callbacks import end_run, run_in
 from tests.support.run_factory import MODEL, decide, plant_run, run_ref, version_name
 
 
 @pytest.fixture
-def toy_context(context: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+def toy_context(context: MakeContext, monkeypatch: pytest.MonkeyPatch) -> MakeContext:
     """The context of the planted run, whose code counts as unchanged."""
     monkeypatch.setattr(planning, "changed_since", lambda manifest: None)
     run = run_ref(1)
 
     def make(**more: Any) -> dict[str, Any]:
-        made: dict[str, Any] = context(
-            dag_id=run.dag_id, run_id=run.run_id, run_after=run.run_after, **more
-        )
-        return made
+        return context(dag_id=run.dag_id, run_id=run.run_id, run_after=run.run_after, **more)
 
     return make
 
@@ -56,7 +54,7 @@ def promote_and_be_killed(store: Store) -> None:
 
 @pytest.mark.fault("G17")
 def test_a_task_killed_behind_its_promotion_tells_consumers_when_it_is_cleared(
-    store: Store, slack: SlackReceiver, toy_context: Any
+    store: Store, slack: SlackReceiver, toy_context: MakeContext
 ) -> None:
     """The message says that nobody who waits for the asset was told, and what tells them."""
     promote_and_be_killed(store)
@@ -75,7 +73,7 @@ def test_a_task_killed_behind_its_promotion_tells_consumers_when_it_is_cleared(
 
 
 def test_a_version_that_no_longer_serves_is_not_told(
-    store: Store, slack: SlackReceiver, toy_context: Any
+    store: Store, slack: SlackReceiver, toy_context: MakeContext
 ) -> None:
     """Another serves since: clearing the older promotion tells nobody of a step back."""
     for number in (1, 2):

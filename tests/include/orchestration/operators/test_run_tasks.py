@@ -20,6 +20,7 @@ from include.retraining.gate.verdict import Answer, GateResult, Verdict
 from include.retraining.runs.manifest import read_manifest
 from include.retraining.runs.results import read_result
 from include.retraining.store.object_store import Store
+from tests.support.contexts import MakeContext
 from tests.support.run_callbacks import run_in
 from tests.support.run_factory import plant_run, run_ref
 
@@ -28,13 +29,13 @@ MAX_XCOM_BYTES = 16 * 1024
 
 
 @pytest.fixture
-def evaluated_run(store: Store, context: Any) -> dict[str, Any]:
+def evaluated_run(store: Store, context: MakeContext) -> dict[str, Any]:
     """The context of a run that is evaluated and not yet judged."""
     plant_run(store, 1)
     return of_run(context)
 
 
-def of_run(context: Any, **more: Any) -> dict[str, Any]:
+def of_run(context: MakeContext, **more: Any) -> dict[str, Any]:
     """Return the context of a task of the planted run."""
     run = run_ref(1)
     found: dict[str, Any] = context(
@@ -95,7 +96,7 @@ def test_a_run_that_was_evaluated_before_an_upgrade_is_judged_by_the_store(
 
 
 def test_a_gate_that_is_cleared_alone_takes_the_same_report_again(
-    evaluated_run: dict[str, Any], store: Store, context: Any
+    evaluated_run: dict[str, Any], store: Store, context: MakeContext
 ) -> None:
     """Airflow keeps the XCom of a task that is not cleared."""
     handed_on = evaluated(evaluated_run)  # type: ignore[arg-type]

@@ -27,6 +27,7 @@ from include.retraining.runs.reference import RunRef
 from include.retraining.steps.close_run import close_run
 from include.retraining.store import marker as store_marker
 from include.retraining.store.object_store import Store
+from tests.support.contexts import MakeContext
 
 FOLDER = "landing/diabetes_progression"
 FLAG = f"{FOLDER}/ready.flag"
@@ -106,14 +107,14 @@ async def first_event(trigger: Any) -> dict[str, Any]:
     return dict(event.payload)
 
 
-def test_a_run_that_waits_is_known_to_have_begun(store: Store, context: Any) -> None:
+def test_a_run_that_waits_is_known_to_have_begun(store: Store, context: MakeContext) -> None:
     """Should it be killed from here on, the watch finds it and writes its record."""
     deferred(sensor(), context())
     ((run, airflow),) = runs_to_check(store, "diabetes_progression")
     assert (run.run_id, airflow) == (context()["run_id"], "http://localhost:8080")
 
 
-def test_a_complete_delivery_needs_no_trigger(store: Store, context: Any) -> None:
+def test_a_complete_delivery_needs_no_trigger(store: Store, context: MakeContext) -> None:
     """Data and flag are there: the first look is enough."""
     deliver(store, DATA, FLAG)
     sensor().execute(context())
@@ -121,7 +122,7 @@ def test_a_complete_delivery_needs_no_trigger(store: Store, context: Any) -> Non
 
 @pytest.mark.fault("A01", "A04")
 def test_the_wait_goes_from_nothing_to_complete(
-    store: Store, context: Any, capsys: pytest.CaptureFixture[str]
+    store: Store, context: MakeContext, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Nothing, then a flag before its data, then both: each time it says why, and ends well."""
     task, now = sensor(), context()
@@ -140,7 +141,7 @@ def test_the_wait_goes_from_nothing_to_complete(
 
 
 def test_a_consumed_flag_waits_for_the_next(
-    store: Store, context: Any, capsys: pytest.CaptureFixture[str]
+    store: Store, context: MakeContext, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Yesterday's flag starts nothing, not even beside new data; written again it does."""
     task, now = sensor(), context()
@@ -159,7 +160,7 @@ def test_a_consumed_flag_waits_for_the_next(
     task.look_again(now, event=asyncio.run(first_event(waiting.trigger)), **waiting.kwargs)
 
 
-def test_force_retrain_takes_a_consumed_flag(store: Store, context: Any) -> None:
+def test_force_retrain_takes_a_consumed_flag(store: Store, context: MakeContext) -> None:
     """A person who forces a run need not have the flag written again."""
     deliver(store, DATA, FLAG)
     consume(store)
@@ -167,7 +168,7 @@ def test_force_retrain_takes_a_consumed_flag(store: Store, context: Any) -> None
 
 
 @pytest.mark.fault("A08")
-def test_the_total_wait_is_bounded_by_our_own_clock(store: Store, context: Any) -> None:
+def test_the_total_wait_is_bounded_by_our_own_clock(store: Store, context: MakeContext) -> None:
     """Each deferral gets what is left, not the whole time anew."""
     task, now = sensor(timeout_seconds=100), context()
     before = time.time()
@@ -182,7 +183,7 @@ def test_the_total_wait_is_bounded_by_our_own_clock(store: Store, context: Any) 
 
 @pytest.mark.fault("A07")
 def test_no_data_in_time_fails_without_retry_and_leaves_a_record(
-    store: Store, context: Any
+    store: Store, context: MakeContext
 ) -> None:
     """The reason names what is missing, in the error and in the decision record."""
     task, now = sensor(timeout_seconds=5), context(task_id="wait_for_data")
@@ -196,13 +197,13 @@ def test_no_data_in_time_fails_without_retry_and_leaves_a_record(
     assert "ready.flag is not there yet" in record.reason
 
 
-def test_the_last_look_is_at_the_deadline(store: Store, context: Any) -> None:
+def test_the_last_look_is_at_the_deadline(store: Store, context: MakeContext) -> None:
     """What landed in the last moment still counts."""
     deliver(store, DATA, FLAG)
     sensor().look_again(context(), event={}, deadline=time.time() - 1)
 
 
-def test_airflows_own_timeout_ends_in_no_data_too(store: Store, context: Any) -> None:
+def test_airflows_own_timeout_ends_in_no_data_too(store: Store, context: MakeContext) -> None:
     """Without a triggerer Airflow ends the wait; the reason is still ours."""
     fields = {"error": "Trigger timeout"}
     with pytest.raises(AirflowFailException, match=r"ready.flag is not there yet"):
@@ -212,7 +213,7 @@ def test_airflows_own_timeout_ends_in_no_data_too(store: Store, context: Any) ->
 
 
 @pytest.mark.fault("T01")
-def test_bad_parameters_fail_at_once(store: Store, context: Any) -> None:
+def test_bad_parameters_fail_at_once(store: Store, context: MakeContext) -> None:
     """The first task refuses what nobody declared, before it looks at any data."""
     deliver(store, DATA, FLAG)
     with pytest.raises(AirflowFailException, match="unknown parameter 'force'; allowed: dry_run"):
@@ -220,7 +221,7 @@ def test_bad_parameters_fail_at_once(store: Store, context: Any) -> None:
 
 
 def test_a_store_that_was_never_initialised_fails_at_once(
-    folder_store: Store, store_is: Callable[..., None], context: Any
+    folder_store: Store, store_is: Callable[..., None], context: MakeContext
 ) -> None:
     """A wrong address is not waited on."""
     store_is(folder_store.uri)
@@ -229,7 +230,7 @@ def test_a_store_that_was_never_initialised_fails_at_once(
 
 
 def test_a_flag_and_data_on_two_kinds_of_storage_fail_at_once(
-    store: Store, context: Any, tmp_path: Any
+    store: Store, context: MakeContext, tmp_path: Any
 ) -> None:
     """One trigger watches both."""
     other = "s3://elsewhere/ready.flag" if store.uri.startswith("file") else "file:///x/ready.flag"
@@ -237,7 +238,7 @@ def test_a_flag_and_data_on_two_kinds_of_storage_fail_at_once(
         sensor(flag=other).execute(context())
 
 
-def test_a_refusal_that_the_trigger_met_fails_at_once(store: Store, context: Any) -> None:
+def test_a_refusal_that_the_trigger_met_fails_at_once(store: Store, context: MakeContext) -> None:
     """The trigger's sentence is the error."""
     with pytest.raises(AirflowFailException, match=r"s3://b/ready.flag: 403"):
         sensor().look_again(context(), event={"refused": "s3://b/ready.flag: 403"})
@@ -279,7 +280,7 @@ MARKER = json.dumps({"format": 1, "store_id": "x", "created_at": "2026-11-24T00:
 
 @pytest.mark.fault("A12")
 @pytest.mark.parametrize("what", ["everything", "the listing"])
-def test_403_fails_at_once(store_is: Callable[..., None], context: Any, what: str) -> None:
+def test_403_fails_at_once(store_is: Callable[..., None], context: MakeContext, what: str) -> None:
     """Denied is denied, whether for every request or for listings only."""
 
     def status(method: str, path: str) -> int:
@@ -293,7 +294,7 @@ def test_403_fails_at_once(store_is: Callable[..., None], context: Any, what: st
 
 
 def test_503_is_one_more_thing_to_wait_for(
-    store_is: Callable[..., None], context: Any, capsys: pytest.CaptureFixture[str]
+    store_is: Callable[..., None], context: MakeContext, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A store that does not answer now may answer later."""
     with server(lambda _method, _path: 503) as endpoint:
@@ -310,7 +311,7 @@ def test_it_always_defers_and_never_pokes() -> None:
 
 
 @pytest.mark.fault("A08")
-def test_a_retry_does_not_wait_anew(store: Store, context: Any) -> None:
+def test_a_retry_does_not_wait_anew(store: Store, context: MakeContext) -> None:
     """The time to wait is counted from the run's start, not from each attempt's."""
     now = context(task_id="wait_for_data", try_number=2)
     now["dag_run"].start_date = datetime.now(UTC) - timedelta(seconds=90)

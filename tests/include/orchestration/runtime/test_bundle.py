@@ -9,29 +9,29 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from include.orchestration.runtime.bundle import assert_own_bundle, git_sha
 from include.retraining.exceptions import CodeChanged
+from tests.support.contexts import MakeContext
 
 ROOT = Path(__file__).resolve().parents[4]
 
 
-def test_the_own_bundle_is_accepted(context: Any) -> None:
+def test_the_own_bundle_is_accepted(context: MakeContext) -> None:
     """`include` lies under the bundle, so its root is returned."""
     assert assert_own_bundle(context()) == ROOT
 
 
-def test_another_bundle_is_refused(context: Any, tmp_path: Path) -> None:
+def test_another_bundle_is_refused(context: MakeContext, tmp_path: Path) -> None:
     """The error names both folders and is permanent."""
     with pytest.raises(CodeChanged, match=f"imported from {ROOT}, this task's bundle is") as error:
         assert_own_bundle(context(bundle=tmp_path))
     assert error.value.is_permanent
 
 
-def test_without_a_bundle_the_dag_files_folder_counts(context: Any) -> None:
+def test_without_a_bundle_the_dag_files_folder_counts(context: MakeContext) -> None:
     """`dag.test()` gives a task no bundle."""
     task = context()
     del task["ti"].bundle_instance
@@ -71,7 +71,7 @@ except AirflowFailException as error:
 
 
 def test_the_commit_is_the_bundles_or_the_images(
-    context: Any, monkeypatch: pytest.MonkeyPatch
+    context: MakeContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A git bundle knows its commit; else the image says it; else nobody does."""
     task = context()

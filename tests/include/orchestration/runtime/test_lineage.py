@@ -11,6 +11,7 @@ from airflow.sdk.lineage import HookLineageCollector
 
 from include.orchestration.runtime import lineage
 from include.orchestration.runtime.lineage import report_lineage
+from tests.support.contexts import MakeContext
 from tests.support.run_callbacks import run_in
 
 
@@ -34,7 +35,7 @@ def collector(monkeypatch: pytest.MonkeyPatch) -> HookLineageCollector:
     ],
 )
 def test_the_event_names_a_folder_as_the_standard_does(
-    collector: HookLineageCollector, context: Any, address: str, namespace: str, name: str
+    collector: HookLineageCollector, context: MakeContext, address: str, namespace: str, name: str
 ) -> None:
     """OpenLineage's other integrations name it so too, and graphs meet."""
     run_in(context(), report_lineage, taken=[address], made=["s3://b/c"])
@@ -45,7 +46,7 @@ def test_the_event_names_a_folder_as_the_standard_does(
 
 @pytest.mark.parametrize("scheme", ["gs", "az"])
 def test_other_stores_are_named_in_no_event(
-    collector: HookLineageCollector, context: Any, scheme: str
+    collector: HookLineageCollector, context: MakeContext, scheme: str
 ) -> None:
     """Airflow's provider has no name for them; the task goes on."""
     run_in(context(), report_lineage, taken=[f"{scheme}://bucket/a"], made=[])

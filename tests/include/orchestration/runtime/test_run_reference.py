@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from airflow.sdk import DAG
@@ -13,9 +12,10 @@ from airflow.utils.types import DagRunType
 from include.orchestration.runtime.run_reference import attempt_id, run_reference
 from include.orchestration.runtime.urls import run_url
 from include.retraining.exceptions import NotFound
+from tests.support.contexts import MakeContext
 
 
-def test_a_tasks_run_is_known_in_full(context: Any) -> None:
+def test_a_tasks_run_is_known_in_full(context: MakeContext) -> None:
     """Model, ids, time, clear and cause come from the DAG run."""
     run = run_reference(context(run_id="x", clear=2))
     assert (run.model, run.dag_id) == ("diabetes_progression", "retrain_diabetes_progression")
@@ -24,14 +24,14 @@ def test_a_tasks_run_is_known_in_full(context: Any) -> None:
     assert (run.cause.run_type, run.cause.user) == ("manual", "ada")
 
 
-def test_a_run_type_is_airflows_word(context: Any) -> None:
+def test_a_run_type_is_airflows_word(context: MakeContext) -> None:
     """An enum member becomes its value."""
     now = context()
     now["dag_run"].run_type = DagRunType.SCHEDULED
     assert run_reference(now).cause.run_type == "scheduled"
 
 
-def test_every_try_has_a_word_of_its_own(context: Any) -> None:
+def test_every_try_has_a_word_of_its_own(context: MakeContext) -> None:
     """Clearing starts the tries' names anew, so both numbers count."""
     words = {attempt_id(context(clear=c, try_number=t)) for c in (0, 1) for t in (1, 2)}
     assert words == {"0-1", "0-2", "1-1", "1-2"}

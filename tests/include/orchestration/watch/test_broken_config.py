@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,6 +15,7 @@ from include.pages.attention import needs
 from include.retraining.config.model import MODELS_FOLDER, load_model
 from include.retraining.history.overview import summarize_model
 from include.retraining.store.object_store import Store
+from tests.support.contexts import MakeContext
 
 MODEL = "loan_approval"
 DAG = DagSummary(f"retrain_{MODEL}", is_there=True)
@@ -23,7 +23,7 @@ DAG = DagSummary(f"retrain_{MODEL}", is_there=True)
 
 @pytest.fixture
 def look(
-    store: Store, context: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, context: MakeContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[bytes], list[str]]:
     """Return what a look of the watch says of a model whose YAML holds this."""
     (tmp_path / f"{MODEL}.py").write_text("")

@@ -18,6 +18,7 @@ from include.retraining.runs.journal import NEWEST, record_run_start
 from include.retraining.runs.reference import RunRef
 from include.retraining.steps.close_run import close_run
 from include.retraining.store.object_store import Store
+from tests.support.contexts import MakeContext
 from tests.support.run_factory import MODEL, run_ref
 
 ENDED = datetime(2026, 11, 1, tzinfo=UTC)
@@ -59,7 +60,7 @@ def begin(store: Store, airflow: Airflow, run: RunRef) -> RunRef:
     return run
 
 
-def watch(store: Store, context: Any) -> list[DecisionRecord]:
+def watch(store: Store, context: MakeContext) -> list[DecisionRecord]:
     """Let the watch look once, and return the records that it wrote."""
     ended = list(ended_runs.ended_runs(store, MODEL))
     closed = [one.run for one in ended if ended_runs.close_dead_run(store, one, context())]
@@ -67,7 +68,7 @@ def watch(store: Store, context: Any) -> list[DecisionRecord]:
 
 
 def test_an_old_run_that_was_cleared_and_killed_is_closed(
-    store: Store, slack: SlackReceiver, airflow: Airflow, context: Any
+    store: Store, slack: SlackReceiver, airflow: Airflow, context: MakeContext
 ) -> None:
     """More runs than the watch looks at came since; its clear gets its record, once."""
     for number in range(1, NEWEST + 3):
@@ -80,7 +81,7 @@ def test_an_old_run_that_was_cleared_and_killed_is_closed(
 
 
 def test_a_cleared_run_that_was_deleted_is_cancelled(
-    store: Store, slack: SlackReceiver, airflow: Airflow, context: Any
+    store: Store, slack: SlackReceiver, airflow: Airflow, context: MakeContext
 ) -> None:
     """It had decided before; what its clear began ends with a record too."""
     close_run(store, begin(store, airflow, run_ref(1)), Outcome.FAILED, "it broke")
@@ -93,7 +94,7 @@ def test_a_cleared_run_that_was_deleted_is_cancelled(
 
 @pytest.mark.fault("I09")
 def test_a_cleared_run_of_which_nothing_ran_keeps_its_decision(
-    store: Store, slack: SlackReceiver, airflow: Airflow, context: Any
+    store: Store, slack: SlackReceiver, airflow: Airflow, context: MakeContext
 ) -> None:
     """A skipped task that is cleared is skipped again: no record says that anything broke (I09)."""
     run = begin(store, airflow, run_ref(1))
@@ -110,7 +111,7 @@ def test_a_record_whose_writer_was_killed_before_it_told_is_told(
     store: Store,
     slack: SlackReceiver,
     airflow: Airflow,
-    context: Any,
+    context: MakeContext,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The run has its record, so it is not closed again; its announcement waits (H01)."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from include.local_airflow.slack_receiver import SlackReceiver
@@ -14,6 +12,7 @@ from include.retraining.decisions.record_files import decision_keys
 from include.retraining.registry.promotion import Registry
 from include.retraining.store.layout import promotion_key
 from include.retraining.store.object_store import Store
+from tests.support.contexts import MakeContext
 from tests.support.run_factory import CONFIG, MODEL, decide, plant_run, version_name
 
 
@@ -32,7 +31,9 @@ def read_alarm_state(store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
 
 
 @pytest.mark.fault("G09")
-def test_a_hold_that_disappears_is_told(watched: Store, slack: SlackReceiver, context: Any) -> None:
+def test_a_hold_that_disappears_is_told(
+    watched: Store, slack: SlackReceiver, context: MakeContext
+) -> None:
     """Told once for as long as it lasts, with the entry's name; and again when it is back (G09)."""
     Registry(read_alarm_state, MODEL).rollback(version_name(1), actor="ann", reason="complaints")
     assert check_model(read_alarm_state, MODEL, context()) == []
@@ -50,7 +51,7 @@ def test_a_hold_that_disappears_is_told(watched: Store, slack: SlackReceiver, co
 
 @pytest.mark.fault("N02")
 def test_a_record_that_disappears_is_told(
-    watched: Store, slack: SlackReceiver, context: Any
+    watched: Store, slack: SlackReceiver, context: MakeContext
 ) -> None:
     """The log is whole, so that is not what the message says (N02)."""
     assert check_model(read_alarm_state, MODEL, context()) == []
