@@ -13,9 +13,9 @@ from include.orchestration.runtime.weak_secrets import weak_fields, weakness
 @pytest.mark.parametrize(
     ("secret", "says"),
     [
-        ("airflow", "everybody knows"),
-        ("Airflow123", "everybody knows"),
-        ("change-me", "everybody knows"),
+        ("airflow", "well-known word"),
+        ("Airflow123", "well-known word"),
+        ("change-me", "well-known word"),
         ("hunter2", "under 8"),
         ("<your-password>", "placeholder"),
         ("T…/B…/…", "placeholder"),
