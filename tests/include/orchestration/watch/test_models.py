@@ -17,7 +17,7 @@ from tests.support.run_factory import CONFIG, MODEL, decide, plant_run, version_
 
 
 @pytest.fixture
-def read_alarm_state(store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
+def watched(store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
     """A store whose model is by hand only, so that nothing is due, with two promotions."""
     trigger = CONFIG.trigger.model_copy(update={"schedule": None})
     config = CONFIG.model_copy(update={"trigger": trigger})
@@ -35,17 +35,17 @@ def test_a_hold_that_disappears_is_told(
     watched: Store, slack: SlackReceiver, context: MakeContext
 ) -> None:
     """Told once for as long as it lasts, with the entry's name; and again when it is back (G09)."""
-    Registry(read_alarm_state, MODEL).rollback(version_name(1), actor="ann", reason="complaints")
-    assert check_model(read_alarm_state, MODEL, context()) == []
-    entry = read_alarm_state.read(promotion_key(MODEL, 3))
-    read_alarm_state.delete(promotion_key(MODEL, 3))
+    Registry(watched, MODEL).rollback(version_name(1), actor="ann", reason="complaints")
+    assert check_model(watched, MODEL, context()) == []
+    entry = watched.read(promotion_key(MODEL, 3))
+    watched.delete(promotion_key(MODEL, 3))
     for _ in range(2):
-        (problem,) = check_model(read_alarm_state, MODEL, context())
+        (problem,) = check_model(watched, MODEL, context())
         assert "promotion_log: " in problem
     assert [text.count("00000003.json: it is missing") for text in slack.texts] == [1]
     assert "nothing is promoted or rolled back" in slack.texts[0]
-    read_alarm_state.create(promotion_key(MODEL, 3), entry)
-    assert check_model(read_alarm_state, MODEL, context()) == []
+    watched.create(promotion_key(MODEL, 3), entry)
+    assert check_model(watched, MODEL, context()) == []
     assert "the promotion log can be read again" in slack.texts[-1]
 
 
@@ -54,10 +54,10 @@ def test_a_record_that_disappears_is_told(
     watched: Store, slack: SlackReceiver, context: MakeContext
 ) -> None:
     """The log is whole, so that is not what the message says (N02)."""
-    assert check_model(read_alarm_state, MODEL, context()) == []
-    key = decision_keys(read_alarm_state, MODEL)[0]
-    read_alarm_state.delete(key)
-    assert len(check_model(read_alarm_state, MODEL, context())) == 1
+    assert check_model(watched, MODEL, context()) == []
+    key = decision_keys(watched, MODEL)[0]
+    watched.delete(key)
+    assert len(check_model(watched, MODEL, context())) == 1
     (text,) = slack.texts
     assert "a decision record is missing or was altered" in text
     assert f"{key}: it is missing" in text
