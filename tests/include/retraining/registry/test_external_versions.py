@@ -361,7 +361,7 @@ def test_a_changed_script_is_another_version(toy: Toy, name: str):
     before = toy.plan().manifest
     path = toy.models / toy.name / name
     path.parent.mkdir(exist_ok=True)
-    path.write_text(path.read_text() + "\n" if path.exists() else "")
+    path.write_text(path.read_text() + "CHANGED = True\n" if path.exists() else "")
     after = toy.plan().manifest
     assert before.code.model_digest != after.code.model_digest
     assert before.version != after.version
