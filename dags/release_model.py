@@ -1,13 +1,13 @@
 """# Let runs promote again after a rollback.
 
-A rollback holds automatic promotion: runs go on, and their versions do not serve. Trigger this when
-what was wrong is mended, with a reason. The champion stays; the next run that passes its gates
-promotes. To promote now, trigger the model's own DAG afterwards.
+A rollback holds automatic promotion: runs go on, and promote nothing. Trigger this once the cause
+is mended, with a reason. The champion stays; the next run that passes its gates promotes. To
+promote now, trigger the model's own DAG afterwards.
 
 ## Triage
 
-- **Red**: nothing is on hold for this model, or what was typed is not allowed. Nothing changed.
-- Clearing a run never releases twice: it finds what it did.
+- **Red**: nothing is on hold for this model, or a parameter is not allowed. Nothing changed.
+- Clearing a run never releases twice: it finds the entry that it made.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from include.orchestration.operators import rollback_tasks
     catchup=False,
     params=release_params(),
     is_paused_upon_creation=False,  # as in rollback_model
-    tags=["by hand"],
+    tags=["manual"],
     on_failure_callback=[notify_failed_release],
     default_args={
         "on_failure_callback": [notify_failed_release],

@@ -1,27 +1,28 @@
-"""# Let an earlier version of a model serve again.
+"""# Make an earlier version of a model the champion again.
 
-Trigger this when the version that serves is bad. Nothing is trained and nothing is judged: a
-version that served before serves again, and from then on **no run promotes** for this model, until
-someone releases that with the DAG `release_model`.
+Trigger this when the champion is bad. Nothing is trained and nothing is judged: a version that
+served before becomes the champion again, and from then on **no run promotes** for this model, until
+someone releases the hold with the DAG `release_model`.
 
-1. Trigger it as it is: a **dry run** checks everything, tries the version, and says in the log of
-   "Roll back" what would change. That task is then skipped.
+1. Trigger it as it is: a **dry run** checks everything, smoke-tests the version, and writes into
+   the log of "Roll back" what would change. That task is then skipped.
 2. Trigger it again with **Dry run** switched off, and the **generation** that the dry run named: if
-   something else serves by then, nothing happens. It takes well under a minute.
+   another version has become the champion since, nothing happens. It takes well under a minute.
 
-Leave the version empty for the champion before the one that serves. Any other version that served
-is named in `python -m include.retraining history NAME`. The reason is kept in the promotion log
-with your name, and Slack hears about it.
+Leave the version empty for the previous champion. `python -m include.retraining history NAME` lists
+every version that served. The reason is kept in the promotion log with your name, and Slack is
+notified.
 
 ## Triage
 
-- **Red at "See what would change"**: what was typed is not allowed, the version never served, or
-  another version serves since you asked. Nothing changed. The log's first error says which.
-- **Red at "Try the version"**: its files are not what served, or it does not load or answer.
-  Nothing changed. Name another version.
-- **Red at "Roll back"**: another entry was faster, or the store refused. Check the champion and
-  trigger it again.
-- Clearing a run never rolls back twice: it finds what it did.
+- **Red at "Check the request"**: a parameter is not allowed, the version never served, or another
+  version has become the champion since you asked. Nothing changed. The log's first error says
+  which.
+- **Red at "Smoke-test the version"**: its files are not the ones that served, or it does not load
+  or predict. Nothing changed. Name another version.
+- **Red at "Roll back"**: another entry was faster, or the store refused. Check which version is the
+  champion now, and trigger the DAG again.
+- Clearing a run never rolls back twice: it finds the entry that it made.
 - To undo a rollback: roll back again, naming the version that served before it.
 """
 
@@ -42,14 +43,14 @@ ROLLED_BACK = AssetAlias("rolled_back_champion")
 
 @dag(
     dag_display_name="Roll back a model",
-    description="Let an earlier version serve again, and hold automatic promotion",
+    description="Make an earlier version the champion again, and hold automatic promotion",
     doc_md=__doc__,
     schedule=None,
     catchup=False,
     params=rollback_params(),
     # In an emergency it must not turn out to be switched off.
     is_paused_upon_creation=False,
-    tags=["by hand"],
+    tags=["manual"],
     on_failure_callback=[notify_failed_rollback],
     default_args={
         "on_failure_callback": [notify_failed_rollback],
@@ -59,9 +60,9 @@ ROLLED_BACK = AssetAlias("rolled_back_champion")
     },
 )
 def rollback_model() -> None:
-    """Let an earlier version of a model serve again."""
+    """Make an earlier version of a model the champion again."""
 
-    @task(task_display_name="See what would change", multiple_outputs=False)
+    @task(task_display_name="Check the request", multiple_outputs=False)
     def check_request() -> dict[str, Any]:
         return rollback_tasks.check_request()
 
@@ -72,9 +73,9 @@ def rollback_model() -> None:
     plan = check_request()
     # An operator: it ends its child process when it is killed.
     try_version = TryVersionOperator(
-        task_id="try_version", task_display_name="Try the version", plan=plan
+        task_id="try_version", task_display_name="Smoke-test the version", plan=plan
     )
-    # Nothing else leads to the rollback: a version that does not answer never serves again.
+    # Nothing else leads to the rollback: a version that fails its smoke test never serves again.
     roll_back(plan, try_version.output)
 
 

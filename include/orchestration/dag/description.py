@@ -6,7 +6,7 @@ from include.retraining.config.model import GatePolicy, ModelConfig
 
 _TIERS = {1: "page someone", 2: "see to it the same day", 3: "see to it when convenient"}
 
-_HOW_A_RUN_GOES = """## How a run goes.
+_HOW_A_RUN_GOES = """## How a run goes
 
 The run waits for a complete delivery, pins it, checks it, trains a challenger, scores challenger
 and champion on the same holdout, and promotes the challenger only when every gate passes.
@@ -18,7 +18,7 @@ nothing changed; `date` chooses the data of another day.
 ## Triage
 
 - **Red at "Challenger rejected"**: no fault of the pipeline. The reason is the first line of that
-  task's log and in the message. The champion still serves. Nothing needs to be done today.
+  task's log and in the message. The champion is unchanged. Nothing needs to be done today.
 - **Red at "Wait for the data"**: the delivery did not come, or is not complete; the log says which
   file. Ask the producer. Once it is there, clear this task.
 - **Red at "Check the data"**: the data breaks its contract. Ask the producer to deliver again, flag
@@ -27,7 +27,7 @@ nothing changed; `date` chooses the data of another day.
   of that task shows the evidence. Approve with a note, or reject. No answer in time is a rejection.
 - **Red elsewhere**: the log's first error is one sentence. Infrastructure errors were retried twice
   already. Clearing the failed task keeps the verified steps before it.
-- **"Late"** in a message: no decision by the model's deadline. Check the task that is not done.
+- **"Late"** in a message: no decision by the model's deadline. Open the task that is not done.
 - **"Nothing changed" is green**: the same data, code and configuration were decided on before.
 - **To undo a promotion**: trigger the DAG `rollback_model`, with its dry run first.
 """
@@ -52,7 +52,7 @@ def model_page(config: ModelConfig) -> str:
 | Data | `{config.data.location}`: {", ".join(f"`{name}`" for name in config.data.files)} |
 | Configuration | `include/models/{config.name}.yaml`, `include/models/{config.name}.py` |
 
-A challenger serves only when it passes every gate:
+A challenger is promoted only when it passes every gate:
 
 {gates}{_approval(config)}
 
