@@ -30,7 +30,7 @@ def look(
     monkeypatch.setattr(models, "load_model", partial(load_model, folder=tmp_path))
     # What Airflow would say of a model that can be read; nothing is wrong with it.
     monkeypatch.setattr("include.retraining.watch.conditions.problems", lambda _: [])
-    monkeypatch.setattr(models, "look", lambda *_: None)
+    monkeypatch.setattr(models, "observe", lambda *_: None)
     monkeypatch.setattr(models, "_compare", lambda *_: None)
 
     def once(yaml: bytes) -> list[str]:
