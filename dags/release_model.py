@@ -17,9 +17,9 @@ from typing import Any
 
 from airflow.sdk import dag, task
 
-from include.orchestration.forms.request_form import release_params
-from include.orchestration.notifications.manual_change import notify_failed_release
+from include.orchestration.callbacks.manual_change import notify_failed_release
 from include.orchestration.operators import rollback_tasks
+from include.orchestration.trigger_forms.request_form import release_params
 
 
 @dag(

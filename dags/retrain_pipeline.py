@@ -8,17 +8,17 @@ from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, Label, dag, task
 
 from include.orchestration.backends.job_task import job_task
-from include.orchestration.dag.description import model_page
-from include.orchestration.dag.model_dags import model_dags
-from include.orchestration.dag.schedule import run_deadline, run_time_limit, timetable
-from include.orchestration.forms.run_form import run_params
-from include.orchestration.notifications.notifiers import DecisionNotifier, MissingCardNotifier
-from include.orchestration.notifications.run_ended import record_run_end, stop_run_jobs
+from include.orchestration.callbacks.notifiers import DecisionNotifier, MissingCardNotifier
+from include.orchestration.callbacks.run_ended import record_run_end, stop_run_jobs
 from include.orchestration.operators import run_tasks
 from include.orchestration.operators.approve_promotion import ApprovePromotionOperator
 from include.orchestration.operators.champion_asset import champion_asset
 from include.orchestration.operators.note_cleared import note_cleared
 from include.orchestration.operators.wait_for_data import FlagSensor
+from include.orchestration.parsing.description import model_page
+from include.orchestration.parsing.model_dags import model_dags
+from include.orchestration.parsing.schedule import run_deadline, run_time_limit, timetable
+from include.orchestration.trigger_forms.run_form import run_params
 from include.retraining.config.model import ModelConfig
 
 ENDED: list[Any] = [

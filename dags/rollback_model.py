@@ -33,10 +33,10 @@ from typing import Any
 
 from airflow.sdk import AssetAlias, dag, task
 
-from include.orchestration.forms.request_form import rollback_params
-from include.orchestration.notifications.manual_change import notify_failed_rollback
+from include.orchestration.callbacks.manual_change import notify_failed_rollback
 from include.orchestration.operators import rollback_tasks
 from include.orchestration.operators.rollback_model import TryVersionOperator
+from include.orchestration.trigger_forms.request_form import rollback_params
 
 ROLLED_BACK = AssetAlias("rolled_back_champion")
 

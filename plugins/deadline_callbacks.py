@@ -29,6 +29,6 @@ async def tell_late(context: dict[str, Any], deadline: str) -> str:
 def _tell(dag_run: dict[str, Any], deadline: str) -> str:
     if str(ROOT) not in sys.path:
         sys.path.append(str(ROOT))
-    from include.orchestration.notifications.deadline import tell_late as notify_late
+    from include.orchestration.callbacks.deadline import tell_late as notify_late
 
     return notify_late(dag_run, deadline)

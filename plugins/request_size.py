@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from airflow.plugins_manager import AirflowPlugin
 
 MAX_BYTES = 65_536
-"""Sixteen times what the forms take in all (`include/orchestration/forms/run_form.py`)."""
+"""Sixteen times what the forms take in all (`include/orchestration/trigger_forms/run_form.py`)."""
 PLACE = "/api/v2/dags/"
 
 Scope = MutableMapping[str, Any]

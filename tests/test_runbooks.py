@@ -11,12 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from include.retraining.alerts.decision_notice import _CAUSE_PAGES, _MESSAGES, CAUSES, NOTHING_TO_DO
-from include.retraining.alerts.notice import Notice
-from include.retraining.alerts.outbox import deliver
 from include.retraining.decisions.record import Outcome
 from include.retraining.exceptions import NotSent
 from include.retraining.history.verify import verify
+from include.retraining.notifications.decision_notice import (
+    _CAUSE_PAGES,
+    _MESSAGES,
+    CAUSES,
+    NOTHING_TO_DO,
+)
+from include.retraining.notifications.notice import Notice
+from include.retraining.notifications.outbox import deliver
 from include.retraining.registry.promotion import Registry
 from include.retraining.registry.promotion_log import PromotionLog
 from include.retraining.steps.close_run import close_run
@@ -25,7 +30,7 @@ from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store
 from include.retraining.watch.conditions import CONDITIONS
 from include.retraining.watch.heartbeat import write_heartbeat
-from tests.include.retraining.alerts.test_outbox import make_notice
+from tests.include.retraining.notifications.test_outbox import make_notice
 from tests.support import run_factory
 from tests.support.command_line import parse
 

@@ -1,1 +1,4 @@
-"""What needs Airflow: operators, parameters, callbacks and the way to the store."""
+"""What needs Airflow: operators, callbacks, backends, forms, and opening the store.
+
+Its folders are rooms like the core's; `docs/architecture.md` shows their order.
+"""

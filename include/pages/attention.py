@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from include.pages.airflow_state import DagSummary
-from include.retraining.alerts.decision_notice import kind_of
 from include.retraining.config.notice_kind import NoticeKind
 from include.retraining.formatting.text import in_words
 from include.retraining.history.overview import ModelSummary
+from include.retraining.notifications.decision_notice import kind_of
 from include.retraining.watch.conditions import CONDITIONS
 
 

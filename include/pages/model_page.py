@@ -16,8 +16,6 @@ from include.pages.charts import Line, Mark, chart, sparkline
 from include.pages.models_page import Row, row
 from include.pages.step_usage import StepUse, step_uses
 from include.pages.trend import Point, Series, fairness, judged, points, slices
-from include.retraining.alerts.notice import Notice
-from include.retraining.alerts.outbox import waiting
 from include.retraining.config.model import ModelConfig
 from include.retraining.decisions.record import DecisionRecord
 from include.retraining.exceptions import RetrainingError
@@ -29,6 +27,8 @@ from include.retraining.history.overview import (
     sentence_of,
     summarize_model,
 )
+from include.retraining.notifications.notice import Notice
+from include.retraining.notifications.outbox import waiting
 from include.retraining.registry.entry import PromotionEntry
 from include.retraining.registry.promotion_log import PromotionLog
 from include.retraining.store.object_store import Store

@@ -14,8 +14,6 @@ from include.pages import store_access
 from include.pages.airflow_state import DagSummary, read_dags
 from include.pages.attention import Need, Urgency, needs, urgency
 from include.pages.charts import sparkline
-from include.retraining.alerts.notice import Notice
-from include.retraining.alerts.outbox import waiting
 from include.retraining.config.deadline import TimeOfDay, parse_deadline
 from include.retraining.config.model import ModelConfig
 from include.retraining.exceptions import EvidenceError
@@ -23,6 +21,8 @@ from include.retraining.formatting.numbers import metric_name, metric_value, num
 from include.retraining.formatting.text import default_title
 from include.retraining.history.overview import ModelSummary, sentence_of, summarize_models
 from include.retraining.history.savings import Saved
+from include.retraining.notifications.notice import Notice
+from include.retraining.notifications.outbox import waiting
 from include.retraining.registry.entry import PromotionEntry
 from include.retraining.store.object_store import Store
 from include.retraining.watch.heartbeat import Heartbeat, last_heartbeat

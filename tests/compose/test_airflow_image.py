@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from packaging.requirements import Requirement
 
-from include.retraining.runs.code import current_code
+from include.retraining.fingerprint.digests import current_code
 from tests.compose.conftest import LIKE
 from tests.compose.stack import Stack
 from tests.support import container_engine
@@ -23,7 +23,7 @@ print(json.dumps({d.name: d.version for d in metadata.distributions()}))
 """
 CODE = f"""
 import sys; sys.path.insert(0, "/opt/retraining")
-from include.retraining.runs.code import current_code
+from include.retraining.fingerprint.digests import current_code
 print(current_code({LIKE!r}).model_dump_json())
 """
 PYTHON = {"python_version": "3.12", "python_full_version": "3.12.0", "sys_platform": "linux"}

@@ -9,7 +9,7 @@ import pytest
 from airflow.dag_processing.dagbag import BundleDagBag
 from airflow.sdk import DAG, AssetAlias
 
-from include.orchestration.notifications.manual_change import (
+from include.orchestration.callbacks.manual_change import (
     notify_failed_release,
     notify_failed_rollback,
 )

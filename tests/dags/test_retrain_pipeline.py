@@ -18,8 +18,8 @@ from airflow.dag_processing.dagbag import BundleDagBag
 from airflow.sdk import DAG, Asset, BaseNotifier
 from airflow.serialization.serialized_objects import DagSerialization
 
-from include.orchestration.notifications.notifiers import DecisionNotifier, MissingCardNotifier
-from include.orchestration.notifications.run_ended import record_run_end, stop_run_jobs
+from include.orchestration.callbacks.notifiers import DecisionNotifier, MissingCardNotifier
+from include.orchestration.callbacks.run_ended import record_run_end, stop_run_jobs
 from include.orchestration.operators import run_tasks
 from include.retraining.config.model import load_model, model_names
 from tests.support.repository_copy import add_model

@@ -12,7 +12,7 @@ from airflow.dag_processing.dagbag import BundleDagBag
 from airflow.sdk import DAG, DeadlineAlert
 from airflow.serialization.serialized_objects import DagSerialization
 
-from include.orchestration.dag.schedule import due_times, run_deadline
+from include.orchestration.parsing.schedule import due_times, run_deadline
 from include.orchestration.watch.tasks import _each
 from include.retraining.config.model import ModelConfig, load_model
 from include.retraining.exceptions import RetrainingError

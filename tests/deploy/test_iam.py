@@ -18,10 +18,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from include.retraining.__main__ import main
-from include.retraining.alerts import outbox
-from include.retraining.alerts.notice import Notice
 from include.retraining.decisions.record import Outcome
 from include.retraining.exceptions import StoreRefused
+from include.retraining.notifications import outbox
+from include.retraining.notifications.notice import Notice
 from include.retraining.registry.promotion_log import PromotionLog
 from include.retraining.registry.versions import load_estimator, read_version
 from include.retraining.runs.reference import RunRef

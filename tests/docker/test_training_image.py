@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from include.retraining.fingerprint.digests import CORE_FOLDER, JOBS_LOCK, current_code
 from include.retraining.gate.verdict import Answer
 from include.retraining.registry.versions import read_version, verify_version
-from include.retraining.runs.code import CORE_FOLDER, JOBS_LOCK, current_code
 from include.retraining.runs.results import read_result
 from include.retraining.steps import decide
 from include.retraining.store.object_store import Store
@@ -119,7 +119,7 @@ def test_it_runs_as_a_user_who_owns_nothing(image: str, described: dict[str, Any
 def test_its_code_has_the_digest_of_this_tree(image: str) -> None:
     """The image and this tree agree on the code's digests: a run planned here runs there."""
     code = (
-        "from include.retraining.runs.code import current_code\n"
+        "from include.retraining.fingerprint.digests import current_code\n"
         f"print(current_code({MODEL!r}).model_dump_json())"
     )
     ours = current_code(MODEL).model_dump() | {"python": "3.12"}

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from include.retraining.alerts import outbox
 from include.retraining.decisions.record import Outcome
+from include.retraining.notifications import outbox
 from tests.support.airflow_harness import Stage, replace_text
 from tests.support.repository_copy import add_model, copy_repository
 from tests.support.scenes import check_task_states, patients, stopped_at

@@ -15,8 +15,8 @@ import pytest
 
 from include.local_airflow.demo.store import store_connection
 from include.local_airflow.slack_receiver import BROKEN, TOO_MANY
-from include.retraining.alerts import outbox
 from include.retraining.decisions.record import DecisionRecord, Outcome
+from include.retraining.notifications import outbox
 from include.retraining.store import marker as store_marker
 from include.retraining.store.object_store import OPTIONS_VARIABLE
 from tests.conftest import S3_OPTIONS, new_bucket

@@ -16,9 +16,9 @@ import psutil
 import pytest
 
 from include.local_airflow.slack_receiver import TOKEN
-from include.retraining.alerts.outbox import last_problem, waiting
 from include.retraining.decisions.alarm_state import read_alarm_state
 from include.retraining.decisions.record import Outcome
+from include.retraining.notifications.outbox import last_problem, waiting
 from include.retraining.store.layout import promotion_key, watch_key
 from include.retraining.watch.heartbeat import last_heartbeat
 from tests.support.airflow_harness import EndedRun, Stage, is_alive

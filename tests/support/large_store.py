@@ -13,14 +13,15 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
-from include.retraining.alerts.notice import Links, NoticeKind, alert
-from include.retraining.alerts.outbox import post
 from include.retraining.decisions.alarm_state import AlarmState, RaisedAlarm
 from include.retraining.decisions.record import DecisionRecord, Outcome
 from include.retraining.documents import sha256_of
+from include.retraining.fingerprint.pinned import Code
 from include.retraining.gate.rules import judge
+from include.retraining.notifications.notice import Links, NoticeKind, alert
+from include.retraining.notifications.outbox import post
 from include.retraining.registry.entry import PromotionEntry, PromotionKind
-from include.retraining.runs.manifest import Code, Params, Serving, TriggeredBy
+from include.retraining.runs.manifest import Params, Serving, TriggeredBy
 from include.retraining.runs.usage import ComputeUsed
 from include.retraining.store.layout import RunPaths, promotion_key, run_key, watch_key
 from include.retraining.store.marker import initialise

@@ -9,8 +9,8 @@ from typing import Any
 from airflow.sdk import Context
 from airflow.sdk.execution_time.context import set_current_context
 
-from include.orchestration.notifications.notifiers import DecisionNotifier
-from include.orchestration.notifications.run_ended import record_run_end, stop_run_jobs
+from include.orchestration.callbacks.notifiers import DecisionNotifier
+from include.orchestration.callbacks.run_ended import record_run_end, stop_run_jobs
 
 log = logging.getLogger(__name__)
 

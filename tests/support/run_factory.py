@@ -13,19 +13,12 @@ from include.retraining.config.model import ModelConfig
 from include.retraining.data.split_record import SplitUsed
 from include.retraining.decisions.record import DecisionRecord
 from include.retraining.documents import sha256_of
+from include.retraining.fingerprint.digests import judging_digest
+from include.retraining.fingerprint.pinned import Code, Delivery, Flag, PinnedFile
 from include.retraining.gate.report import EvaluationReport
 from include.retraining.registry.promotion_log import PromotionLog
 from include.retraining.registry.versions import Library, VersionManifest
-from include.retraining.runs.code import judging_digest
-from include.retraining.runs.manifest import (
-    Code,
-    Delivery,
-    Flag,
-    Params,
-    PinnedFile,
-    RunManifest,
-    TriggeredBy,
-)
+from include.retraining.runs.manifest import Params, RunManifest, TriggeredBy
 from include.retraining.runs.reference import RunRef
 from include.retraining.runs.results import (
     Cost,

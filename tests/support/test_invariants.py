@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import pytest
 
-from include.retraining.alerts.decision_notice import notice_for
-from include.retraining.alerts.notice import Links
-from include.retraining.alerts.outbox import deliver
 from include.retraining.decisions.record import Outcome
 from include.retraining.exceptions import ArtifactError, RetrainingError
+from include.retraining.notifications.decision_notice import notice_for
+from include.retraining.notifications.notice import Links
+from include.retraining.notifications.outbox import deliver
 from include.retraining.steps.close_run import close_run
 from include.retraining.store import layout
 from include.retraining.store.marker import initialise

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.standard.operators.hitl import HITLBranchOperator
 from airflow.sdk import Context, Param
 
-from include.orchestration.notifications.send import deliver_notice
+from include.orchestration.callbacks.send import deliver_notice
 from include.orchestration.operators.branching import LeadsOn
 from include.orchestration.runtime.bundle import assert_own_bundle
 from include.orchestration.runtime.errors import fail_permanent_errors
@@ -23,8 +23,8 @@ from include.retraining.config.model import ModelConfig
 from include.retraining.exceptions import ParameterError
 
 if TYPE_CHECKING:
-    from include.retraining.alerts.notice import Links
     from include.retraining.decisions.approval import Approval
+    from include.retraining.notifications.notice import Links
 
 APPROVE = "Approve"
 REJECT = "Reject"
@@ -78,9 +78,9 @@ class ApprovePromotionOperator(LeadsOn, HITLBranchOperator):
 
     def execute(self, context: Context) -> Any:
         """Ask, notify people of where to answer, and wait; or go on where the answer is known."""
-        from include.retraining.alerts.approval_request import ask, question_notice
         from include.retraining.decisions.approval import find_answer
         from include.retraining.decisions.evidence import judged_evidence
+        from include.retraining.notifications.approval_request import ask, question_notice
 
         with fail_permanent_errors():
             assert_own_bundle(context)
@@ -175,7 +175,7 @@ def _name(user: Any) -> str | None:
 
 def _links(context: Context, task_id: str) -> Links:
     """Return where the message takes its reader: to the page on which to answer, above all."""
-    from include.retraining.alerts.notice import Links
+    from include.retraining.notifications.notice import Links
 
     dag_id, run_id = context["dag"].dag_id, context["run_id"]
     return Links(

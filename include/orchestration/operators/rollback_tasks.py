@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import Asset, AssetAlias, get_current_context
 from airflow.sdk.exceptions import AirflowSkipException
 
-from include.orchestration.forms.request_form import (
-    Request,
-    read_request,
-    release_params,
-    rollback_params,
-)
-from include.orchestration.notifications.manual_change import notify_manual_change
+from include.orchestration.callbacks.manual_change import notify_manual_change
 from include.orchestration.operators.champion_asset import champion_asset
 from include.orchestration.runtime.bundle import assert_own_bundle
 from include.orchestration.runtime.errors import fail_permanent_errors
 from include.orchestration.runtime.store import open_store
 from include.orchestration.runtime.supervisor import die_with_parent
+from include.orchestration.trigger_forms.request_form import (
+    Request,
+    read_request,
+    release_params,
+    rollback_params,
+)
 from include.retraining.config.model import load_model
 from include.retraining.exceptions import EvidenceError
 

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import Asset, get_current_context
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from include.orchestration.forms.run_form import read_params
-from include.orchestration.notifications.run_ended import record_and_notify
-from include.orchestration.notifications.send import notify_decision
+from include.orchestration.callbacks.run_ended import record_and_notify
+from include.orchestration.callbacks.send import notify_decision
 from include.orchestration.runtime.bundle import IMAGE_VARIABLE, git_sha
 from include.orchestration.runtime.lineage import report_lineage
 from include.orchestration.runtime.run_task import run_task
 from include.orchestration.runtime.supervisor import die_with_parent
+from include.orchestration.trigger_forms.run_form import read_params
 from include.retraining.config.compute import resolve
 from include.retraining.config.model import ModelConfig
 from include.retraining.config.sizes import BYTES_PER_GIB

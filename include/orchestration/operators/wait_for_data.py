@@ -11,14 +11,14 @@ from airflow.providers.standard.sensors.filesystem import FileSensor
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout
 
-from include.orchestration.forms.run_form import read_params
-from include.orchestration.notifications.run_ended import record_and_notify
+from include.orchestration.callbacks.run_ended import record_and_notify
 from include.orchestration.operators.watched_delivery import WatchedDelivery
 from include.orchestration.runtime.bundle import assert_own_bundle
 from include.orchestration.runtime.errors import fail_permanent_errors
 from include.orchestration.runtime.run_reference import run_reference
 from include.orchestration.runtime.store import open_store, store_address
 from include.orchestration.runtime.urls import airflow_url
+from include.orchestration.trigger_forms.run_form import read_params
 from include.retraining.config.model import ModelConfig
 from include.retraining.exceptions import RetrainingError, StorageError
 

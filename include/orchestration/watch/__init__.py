@@ -1,4 +1,5 @@
 """The tasks of `watch_models`: what is wrong although no run reports it.
 
-Each task has one duty, and none stops another. It may know every other room. Start at `tasks.py`.
+Each task has one duty, and none stops another. It may import every other room. Start at `tasks.py`;
+the conditions are in `include/retraining/watch/`.
 """

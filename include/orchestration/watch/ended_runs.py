@@ -12,7 +12,7 @@ from airflow.sdk import Context
 
 from include.orchestration.backends.remote_step import RUN_ENDED
 from include.orchestration.backends.stop import stop_jobs
-from include.orchestration.notifications.send import deliver_notice, links_of
+from include.orchestration.callbacks.send import deliver_notice, links_of
 from include.orchestration.runtime.dag_runs import ENDED, find_run, newest_runs
 from include.orchestration.runtime.run_reference import DAG_PREFIX, reference_to
 from include.orchestration.runtime.urls import airflow_url, repository_url, run_url
@@ -20,7 +20,7 @@ from include.retraining.exceptions import InfrastructureError
 from include.retraining.formatting.text import default_title
 
 if TYPE_CHECKING:
-    from include.retraining.alerts.notice import Notice
+    from include.retraining.notifications.notice import Notice
     from include.retraining.runs.reference import RunRef
     from include.retraining.store.object_store import Store
 
@@ -66,8 +66,8 @@ def ended_runs(store: Store, model: str, *, now: datetime | None = None) -> Iter
 
 def close_dead_run(store: Store, ended: EndedRun, context: Context) -> bool:
     """Record a run that ended without a record, and notify; False when it has one."""
-    from include.retraining.alerts.decision_notice import notice_for
     from include.retraining.decisions.records import find_decision
+    from include.retraining.notifications.decision_notice import notice_for
     from include.retraining.steps.close_run import close_run
     from include.retraining.watch.late import has_decided
 
@@ -139,7 +139,7 @@ def stop_lost_jobs(store: Store, ended: EndedRun, context: Context) -> list[str]
 
 
 def _lost_jobs_notice(ended: EndedRun, names: list[str], context: Context) -> Notice:
-    from include.retraining.alerts.notice import Links, NoticeKind, alert
+    from include.retraining.notifications.notice import Links, NoticeKind, alert
 
     run = ended.run
     return alert(

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import Context
 
-from include.orchestration.dag.executors import check_executors
-from include.orchestration.dag.invalid_config import dag_id_of
-from include.orchestration.dag.schedule import due_times, timetable
-from include.orchestration.notifications.send import deliver_notice
+from include.orchestration.callbacks.send import deliver_notice
+from include.orchestration.parsing.executors import check_executors
+from include.orchestration.parsing.invalid_config import dag_id_of
+from include.orchestration.parsing.schedule import due_times, timetable
 from include.orchestration.runtime.dag_runs import is_paused, newest_runs
 from include.orchestration.runtime.run_reference import DAG_PREFIX, reference_to
 from include.orchestration.runtime.urls import dag_url, repository_url
@@ -19,7 +19,7 @@ from include.retraining.config.model import ModelConfig, load_model
 from include.retraining.exceptions import ConfigError, RegistryError
 
 if TYPE_CHECKING:
-    from include.retraining.alerts.notice import Links
+    from include.retraining.notifications.notice import Links
     from include.retraining.store.object_store import Store
     from include.retraining.watch.conditions import ModelObservation, RunSummary
 
@@ -30,7 +30,7 @@ def check_model(store: Store, name: str, context: Context) -> list[str]:
     Raises:
         RetrainingError: when the model cannot be checked.
     """
-    from include.retraining.alerts.notice import Links
+    from include.retraining.notifications.notice import Links
     from include.retraining.watch.alarms import update_alarms
     from include.retraining.watch.conditions import (
         CONDITIONS,
@@ -83,7 +83,7 @@ def _usable(name: str) -> ModelConfig:
 
 
 def _serving(store: Store, name: str) -> str:
-    from include.retraining.alerts.notice import serving_now
+    from include.retraining.notifications.notice import serving_now
     from include.retraining.registry.promotion_log import PromotionLog
 
     try:
@@ -113,9 +113,9 @@ def _compare(store: Store, observation: ModelObservation) -> str | None:
 
 def observe(store: Store, config: ModelConfig, links: Links, now: datetime) -> ModelObservation:
     """Return one observation of a model."""
-    from include.retraining.alerts.notice import serving_now
     from include.retraining.decisions.alarm_state import read_alarm_state
     from include.retraining.decisions.records import decisions
+    from include.retraining.notifications.notice import serving_now
     from include.retraining.registry.promotion_log import PromotionLog
     from include.retraining.watch.conditions import DUES, ModelObservation
 

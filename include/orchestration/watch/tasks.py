@@ -29,9 +29,9 @@ def resend_notices() -> int:
     Those that Slack refused when they were new, and those of decisions whose process was killed
     before it sent them.
     """
-    from include.orchestration.notifications.send import links_without_log, send_notice
+    from include.orchestration.callbacks.send import links_without_log, send_notice
     from include.orchestration.runtime.urls import repository_url
-    from include.retraining.alerts.outbox import deliver_waiting
+    from include.retraining.notifications.outbox import deliver_waiting
 
     context = get_current_context()
     with fail_permanent_errors():

@@ -1,5 +1,5 @@
-"""The command line of a user: what can be asked of a store, or changed in it.
+"""The command line of a user: what can be read from a store, or changed in it.
 
-It may know every other room; none knows it but `__main__`. Start at `app.py`, which lists the
-commands; what each of them does is in `commands/`, a file for each group.
+It may import every other room; only `__main__` imports it. Start at `app.py`, which lists the
+commands; each group of commands is a file in `commands/`.
 """

@@ -1,5 +1,5 @@
-"""Deliveries: is one complete, reading it, its contract, and which rows are the holdout.
+"""Deliveries: whether one is complete, reading it, checking its contract, choosing its holdout.
 
-It knows runs and all below, and no model. Start at `delivery.py`, then `dataset.py` and
-`contract.py`.
+It may import runs and the rooms below, and knows no model. Start at `delivery.py`, then
+`dataset.py`, `contract.py` and `split.py`.
 """

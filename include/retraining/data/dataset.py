@@ -24,8 +24,8 @@ from include.retraining.data.parquet_file import open_parquet, read_columns
 from include.retraining.data.producer_manifest import is_csv_name
 from include.retraining.data.reading import Reading
 from include.retraining.exceptions import ConfigError, DataChanged, DataRejected, MissingObject
+from include.retraining.fingerprint.pinned import Delivery, PinnedFile
 from include.retraining.formatting.text import truncate
-from include.retraining.runs.manifest import Delivery, PinnedFile
 from include.retraining.store.object_store import Store
 
 

@@ -35,7 +35,7 @@ from include.retraining.exceptions import (
     DeliveryError,
     MissingObject,
 )
-from include.retraining.runs.manifest import Delivery, Flag, PinnedFile
+from include.retraining.fingerprint.pinned import Delivery, Flag, PinnedFile
 from include.retraining.store.object_store import ObjectInfo, Store
 
 

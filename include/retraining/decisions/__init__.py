@@ -1,5 +1,5 @@
-"""What a run decided: its record, the evidence it was decided on, who approved.
+"""What a run decided: its record, the evidence, the approval, and the flags it used up.
 
-It may know the registry and all below. What writes a record is `steps/close_run.py`, because a
-notice of it waits in the outbox first. Start at `record.py`.
+It may import the registry and the rooms below. Start at `record.py`. A record is written by
+`steps/close_run.py`, which puts the notice into the outbox first.
 """

@@ -9,9 +9,10 @@ from pydantic import Field
 
 from include.retraining.decisions.approval import Approval
 from include.retraining.documents import Document
+from include.retraining.fingerprint.pinned import Code, Delivery, Flag
 from include.retraining.gate.report import EvaluationReport
 from include.retraining.gate.verdict import Verdict
-from include.retraining.runs.manifest import Code, Delivery, Flag, Params, Serving, TriggeredBy
+from include.retraining.runs.manifest import Params, Serving, TriggeredBy
 from include.retraining.runs.usage import ComputeUsed
 from include.retraining.store.seen import Seen
 

@@ -16,10 +16,10 @@ from include.retraining.decisions.record import DecisionRecord, Outcome
 from include.retraining.decisions.record_files import decision_keys, read_record
 from include.retraining.documents import Document
 from include.retraining.exceptions import ArtifactError, EvidenceError, NotFound, RegistryError
+from include.retraining.fingerprint.pinned import Code, PinnedFile
 from include.retraining.registry.entry import PromotionEntry, PromotionKind
 from include.retraining.registry.promotion_log import ENTRY_NAME, PromotionLog
 from include.retraining.registry.versions import find_version
-from include.retraining.runs.manifest import Code, PinnedFile
 from include.retraining.store.layout import promotion_key
 from include.retraining.store.object_store import Store
 

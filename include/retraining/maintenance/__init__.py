@@ -1,4 +1,4 @@
-"""Maintenance of a store and of earlier runs: remove, train again, judge again.
+"""Maintenance: remove old versions, train an earlier version again, judge a report again.
 
-It may know every step of a run. No run needs it. Start at `gc.py`.
+It may import every step of a run; no run needs it. Start at `gc.py`.
 """

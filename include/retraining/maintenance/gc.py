@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from include.retraining.alerts.outbox import sent_before
 from include.retraining.exceptions import EvidenceError
+from include.retraining.notifications.outbox import sent_before
 from include.retraining.registry.promotion_log import PromotionLog
 from include.retraining.registry.removal import mark_for_removal
 from include.retraining.registry.versions import VersionManifest

@@ -18,11 +18,12 @@ from include.retraining.data.arrays import Column
 from include.retraining.documents import Document
 from include.retraining.evaluation.holdout import read_holdout
 from include.retraining.exceptions import CodeChanged, EvidenceError
+from include.retraining.fingerprint.digests import current_code
+from include.retraining.fingerprint.fingerprint import fingerprint_of, version_of
 from include.retraining.formatting.numbers import number
 from include.retraining.gate.report import EvaluationReport
 from include.retraining.registry.versions import MODEL_FILE
-from include.retraining.runs.code import current_code
-from include.retraining.runs.manifest import RunManifest, fingerprint_of, read_manifest, version_of
+from include.retraining.runs.manifest import RunManifest, read_manifest
 from include.retraining.runs.results import read_result
 from include.retraining.store.layout import RunPaths
 from include.retraining.store.object_store import Store

@@ -1,4 +1,4 @@
-"""The model card: what a version is for, what it was made from, and how it did.
+"""The model card: what a version is for, what it was made from, and how it performed.
 
-It may know the registry and all below, and changes nothing. Start at `render.py`.
+It may import the registry and the rooms below, and changes nothing. Start at `render.py`.
 """

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from include.retraining.config.model import ModelConfig
 from include.retraining.exceptions import EvidenceError
+from include.retraining.fingerprint.pinned import PinnedFile
 from include.retraining.formatting.markdown import code, escaped, table
 from include.retraining.formatting.numbers import metric_name, number
 from include.retraining.gate.identity import OPPONENTS
@@ -29,7 +30,7 @@ from include.retraining.gate.verdict import Verdict
 from include.retraining.model_card.plots import SLICES_FILE, Plot, draw_plots
 from include.retraining.model_card.template import Markdown, render_markdown
 from include.retraining.registry.versions import VersionManifest, read_version
-from include.retraining.runs.manifest import PinnedFile, RunManifest
+from include.retraining.runs.manifest import RunManifest
 from include.retraining.runs.results import read_result
 from include.retraining.store.layout import RunPaths
 from include.retraining.store.object_store import Store

@@ -1,5 +1,5 @@
 """The versions of a model and the promotion log, whose newest entry names the champion.
 
-`promotion_log.py` reads the champion; `promotion.py` alone can change it. It may
-know the gate, whose verdict it demands, and all below. Start at `entry.py`.
+`promotion_log.py` reads the champion; only `promotion.py` can change it. The room may import the
+gate, whose verdict it demands, and the rooms below. Start at `entry.py`.
 """

@@ -13,14 +13,10 @@ from include.retraining.config.sections import COMMAND
 from include.retraining.data.split_record import SplitUsed
 from include.retraining.documents import Document, sha256_of
 from include.retraining.exceptions import ArtifactError, NotFound, StorageError
+from include.retraining.fingerprint.fingerprint import version_of
+from include.retraining.fingerprint.pinned import RECORDED_ONLY, Code, PinnedFile
 from include.retraining.plain_files import SAFE_NAME, SAFE_PATH, plain_files
-from include.retraining.runs.manifest import (
-    RECORDED_ONLY,
-    Code,
-    PinnedFile,
-    RunManifest,
-    version_of,
-)
+from include.retraining.runs.manifest import RunManifest
 from include.retraining.store.layout import version_folder, version_manifest_key
 from include.retraining.store.object_store import Store
 from include.retraining.training.estimator import Estimator

@@ -1,5 +1,5 @@
 """Manual rollback to an earlier version: the plan, the smoke test and the messages.
 
-It may know alerts and all below. What changes the promotion log is `registry/promotion.py`. Start
-at `plan.py`.
+It may import notifications and the rooms below. The promotion log is changed by
+`registry/promotion.py`. Start at `plan.py`.
 """

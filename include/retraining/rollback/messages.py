@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple
 
-from include.retraining.alerts.notice import Links, Notice, NoticeKind, alert, serving_words
 from include.retraining.config.model import ModelConfig
+from include.retraining.notifications.notice import Links, Notice, NoticeKind, alert, serving_words
 from include.retraining.registry.entry import PromotionEntry
 from include.retraining.registry.promotion_log import serving_of
 from include.retraining.rollback.plan import RollbackPlan

@@ -1,4 +1,5 @@
-"""One run: what it pinned, who may do its jobs, what its steps left, and by which code.
+"""One run: what it pinned, which job may run each step, and the results its steps wrote.
 
-It knows the store and the configuration, and nothing of what a step does. Start at `manifest.py`.
+It may import the store and the configuration, and does not know what a step does. Start at
+`manifest.py`, then `claims.py` and `results.py`.
 """

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from include.retraining.config.model import ModelConfig
 from include.retraining.exceptions import EvidenceError
-from include.retraining.runs.code import check_same_code
+from include.retraining.fingerprint.digests import check_same_code
 from include.retraining.runs.manifest import RunManifest, read_manifest
 from include.retraining.runs.process import (
     peak_memory_bytes,

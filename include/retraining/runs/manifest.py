@@ -7,85 +7,12 @@ from typing import Any
 
 from pydantic import Field
 
-from include.retraining.documents import Document, canonical_json, sha256_of
+from include.retraining.documents import Document
 from include.retraining.exceptions import EvidenceError, NotFound
+from include.retraining.fingerprint.fingerprint import version_of
+from include.retraining.fingerprint.pinned import Code, Delivery
 from include.retraining.store.layout import RunPaths
 from include.retraining.store.object_store import Store
-
-
-class PinnedFile(Document):
-    """One data file of a delivery."""
-
-    name: str
-    """The name relative to the delivery's folder."""
-    size: int
-    """Bytes."""
-    sha256: str
-    """Of the content, in hex."""
-
-
-class Flag(Document):
-    """The flag that a run fired on."""
-
-    uri: str
-    """Its address."""
-    identity: str
-    """Changes whenever the flag is written again: mtime and size, or the ETag."""
-    is_consumable: bool
-    """True for a fixed path: the decision consumes this identity. A dated path is not consumed."""
-
-
-class Delivery(Document):
-    """One complete, pinned delivery."""
-
-    location: str
-    """The address of its folder."""
-    flag: Flag
-    files: tuple[PinnedFile, ...]
-    """Sorted by name."""
-
-    @property
-    def total_bytes(self) -> int:
-        """The size of all files."""
-        return sum(file.size for file in self.files)
-
-
-class Code(Document):
-    """The code that a run uses."""
-
-    core_digest: str
-    """SHA-256 over `include/retraining/`."""
-    model_digest: str
-    """SHA-256 of the model's own Python file."""
-    lock_digest: str
-    """SHA-256 of the lock of what jobs install."""
-    python: str
-    """The minor version that trains, for example `3.12`."""
-    git_sha: str | None = None
-    """The commit, where the bundle or the image knows it. Recorded, not part of the fingerprint."""
-    image: str | None = None
-    """The image, where jobs run in one. Recorded, not part of the fingerprint."""
-    wiring_digest: str | None = None
-    """SHA-256 over `dags/` and `include/orchestration/`, which a promotion compares. Not part of
-    the fingerprint; None without them, and in what was planned before it was recorded."""
-    training_digest: str | None = None
-    """SHA-256 over all that can change the model, as `code.py` describes: the fingerprint's. None
-    in what was planned before it was recorded."""
-    judging_digest: str | None = None
-    """SHA-256 over what checks the data, scores and judges: with another one a version is judged
-    again and not trained again. None as above."""
-
-
-# Of the code, what cannot change a model, or is in the training's digest too.
-RECORDED_ONLY = frozenset({
-    "core_digest",
-    "model_digest",
-    "lock_digest",
-    "git_sha",
-    "image",
-    "wiring_digest",
-    "judging_digest",
-})
 
 
 class Params(Document):
@@ -146,39 +73,6 @@ class RunManifest(Document):
     """Names the version: the fingerprint's first 16 hex digits."""
     champion: Serving | None
     """What served when the run was planned; None before the first promotion."""
-
-
-def fingerprint_of(
-    *,
-    delivery: Delivery,
-    code: Code,
-    training_view: dict[str, Any],
-    seed: int,
-    only_run: str | None,
-) -> str:
-    """Return the SHA-256 of everything that can change the trained model.
-
-    Args:
-        delivery: the names and content of its files count, not its location or its flag.
-        code: its training digest and the Python version count.
-        training_view: `ModelConfig.training_view`.
-        seed: of everything random.
-        only_run: the run's id when it must train even if nothing changed, else None.
-    """
-    content = {
-        "files": [file.model_dump(mode="json") for file in delivery.files],
-        "code": code.training_digest,
-        "python": code.python,
-        "training": training_view,
-        "seed": seed,
-        "run": only_run,
-    }
-    return sha256_of(canonical_json(content))
-
-
-def version_of(fingerprint: str) -> str:
-    """Return the name of the version that a fingerprint leads to."""
-    return fingerprint[:16]
 
 
 def find_manifest(store: Store, paths: RunPaths) -> RunManifest | None:

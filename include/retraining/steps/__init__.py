@@ -1,5 +1,5 @@
-"""The steps of a run, a file each, in order: plan, validate, train, evaluate, decide, close.
+"""The steps of a run, one file each, in order: plan, validate, train, evaluate, decide, close.
 
-A step reads the evidence of the one before it from the store and writes its own. It may know
-alerts and all below. Start at `runner.py`, which a job calls.
+A step reads the evidence of the one before it from the store and writes its own. It may import
+notifications and the rooms below. Start at `runner.py`, which a job calls.
 """

@@ -7,16 +7,17 @@ failed, a correction is put beside the record, and every reader takes that.
 
 from __future__ import annotations
 
-from include.retraining.alerts.announcing import announcement
-from include.retraining.alerts.outbox import post
 from include.retraining.decisions.gathering import REASON_LENGTH, gather, read_if_sound
 from include.retraining.decisions.record import PROMOTES, DecisionRecord, Outcome
 from include.retraining.decisions.record_files import correction_key, read_record
 from include.retraining.decisions.records import corrected_by_log
 from include.retraining.exceptions import EvidenceError
+from include.retraining.fingerprint.pinned import Flag
 from include.retraining.formatting.text import truncate
 from include.retraining.gate.verdict import Verdict
-from include.retraining.runs.manifest import Flag, Params, current_plan
+from include.retraining.notifications.announcing import announcement
+from include.retraining.notifications.outbox import post
+from include.retraining.runs.manifest import Params, current_plan
 from include.retraining.runs.reference import RunRef
 from include.retraining.store.object_store import Store
 from include.retraining.store.redaction import redact

@@ -18,13 +18,13 @@ from include.retraining.decisions.evidence import (
 from include.retraining.decisions.record import DecisionRecord, Outcome
 from include.retraining.decisions.records import decisions, find_decision
 from include.retraining.exceptions import EvidenceError, Held, RegistryError, Superseded
+from include.retraining.fingerprint.digests import check_same_judge, judging_digest
 from include.retraining.gate.identity import NEEDS_CHAMPION
 from include.retraining.gate.rules import Answer, Verdict
 from include.retraining.gate.verdict import REFUSALS
 from include.retraining.registry.entry import PromotionEntry
 from include.retraining.registry.promotion import Registry
 from include.retraining.registry.promotion_log import PromotionLog
-from include.retraining.runs.code import check_same_judge, judging_digest
 from include.retraining.runs.manifest import current_plan
 from include.retraining.runs.reference import RunRef
 from include.retraining.steps.close_run import close_run

@@ -16,22 +16,20 @@ from include.retraining.data.delivery import pin_delivery
 from include.retraining.decisions.record import DecisionRecord, Outcome
 from include.retraining.decisions.records import decisions
 from include.retraining.exceptions import CodeChanged, ConfigError, NotFound
+from include.retraining.fingerprint.digests import check_same_code, current_code
+from include.retraining.fingerprint.fingerprint import fingerprint_of, version_of
+from include.retraining.fingerprint.pinned import Code, Delivery
+from include.retraining.fingerprint.wiring import check_same_wiring, wiring_digest
 from include.retraining.registry.promotion_log import PromotionLog
 from include.retraining.registry.promotion_rules import newer_data_serves
-from include.retraining.runs.code import check_same_code, current_code
 from include.retraining.runs.manifest import (
-    Code,
-    Delivery,
     Params,
     RunManifest,
     TriggeredBy,
     current_plan,
     find_manifest,
-    fingerprint_of,
     read_manifest,
-    version_of,
 )
-from include.retraining.runs.wiring import check_same_wiring, wiring_digest
 from include.retraining.store.layout import RunPaths, run_key, version_manifest_key
 from include.retraining.store.object_store import Store
 

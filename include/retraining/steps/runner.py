@@ -14,10 +14,10 @@ from collections.abc import Sequence
 
 from include.retraining.config.step_names import JobStep
 from include.retraining.exceptions import EvidenceError, RetrainingError
+from include.retraining.fingerprint.digests import check_same_code
 from include.retraining.formatting.text import truncate
 from include.retraining.gate.verdict import Verdict
 from include.retraining.runs.claims import JobClaims
-from include.retraining.runs.code import check_same_code
 from include.retraining.runs.exhaustion import exhausted
 from include.retraining.runs.exit_protocol import EXIT_DONE, LastLine, exit_code
 from include.retraining.runs.foreign_errors import IN_THE_LOG, kind_and_place

@@ -14,6 +14,7 @@ from typing import Any
 from include.retraining.config.command_protocol import FORMAT
 from include.retraining.documents import sha256_of
 from include.retraining.exceptions import ArtifactError
+from include.retraining.fingerprint.pinned import PinnedFile
 from include.retraining.plain_files import plain_files
 from include.retraining.registry.versions import (
     MODEL_FILE,
@@ -29,7 +30,6 @@ from include.retraining.registry.versions import (
     verify_version,
 )
 from include.retraining.runs.job import Job, cost
-from include.retraining.runs.manifest import PinnedFile
 from include.retraining.runs.results import StoredObject, TrainResult, read_result
 from include.retraining.store.layout import version_manifest_key
 from include.retraining.training.command_model import ExternalModel, write_files

@@ -1,4 +1,5 @@
-"""The object store: the only door to it, where everything lies in it, and what is masked.
+"""The object store: the only access to it, its layout, and the masking of its secrets.
 
-It knows the configuration and no document of a run. Start at `layout.py`, then `object_store.py`.
+It may import the configuration; it knows no run's documents. Start at `layout.py`, then
+`object_store.py`.
 """

@@ -1,5 +1,5 @@
-"""Fitting a model, saving and loading it, and asking it, in Python or in another language.
+"""Fitting a model, saving and loading it, and predicting with it, in Python or another language.
 
-It knows data and all below, nothing of scores or of the champion. Start at `fitting.py`; the step
-is `steps/train.py`.
+It may import data and the rooms below, and knows neither scores nor the champion. Start at
+`fitting.py`; the step is `steps/train.py`. What makes a model train again is in `fingerprint/`.
 """

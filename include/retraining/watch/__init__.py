@@ -1,5 +1,5 @@
 """Alarms that no run can raise: late, silent or damaged models, and a dead scheduler.
 
-It may know alerts and all below. No step of a run knows it: a decision reads what the watch saw of
-the promotion log through `decisions/alarm_state.py`. Start at `conditions.py`.
+It may import notifications and the rooms below. No step of a run imports it. Start at
+`conditions.py`. Airflow's tasks of the watch are in `include/orchestration/watch/`.
 """

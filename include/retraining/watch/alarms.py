@@ -10,9 +10,9 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from include.retraining.alerts.notice import Links, Notice, NoticeKind, alert
 from include.retraining.decisions.alarm_state import AlarmState, RaisedAlarm, read_alarm_state
 from include.retraining.formatting.times import utc_minute
+from include.retraining.notifications.notice import Links, Notice, NoticeKind, alert
 from include.retraining.store.layout import watch_key
 from include.retraining.store.object_store import Store
 

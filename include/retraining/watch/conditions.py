@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from include.retraining.alerts.notice import Links
 from include.retraining.config.deadline import TimeOfDay, parse_deadline
 from include.retraining.config.model import ModelConfig
 from include.retraining.decisions.record import DecisionRecord
 from include.retraining.formatting.text import default_title
 from include.retraining.formatting.times import utc_minute
+from include.retraining.notifications.notice import Links
 from include.retraining.registry.entry import PromotionEntry
 from include.retraining.watch.alarms import NOWHERE, Alarm
 

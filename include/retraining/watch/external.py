@@ -13,9 +13,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from include.retraining.alerts.notice import Links, Notice, NoticeKind, alert
-from include.retraining.alerts.outbox import deliver, last_problem
-from include.retraining.alerts.slack import TIMEOUT_SECONDS, quiet_logger, send
 from include.retraining.config.repository import REPOSITORY_VARIABLE
 from include.retraining.exceptions import (
     AirflowUnreachable,
@@ -24,6 +21,9 @@ from include.retraining.exceptions import (
     RetrainingError,
     StorageError,
 )
+from include.retraining.notifications.notice import Links, Notice, NoticeKind, alert
+from include.retraining.notifications.outbox import deliver, last_problem
+from include.retraining.notifications.slack import TIMEOUT_SECONDS, quiet_logger, send
 from include.retraining.store.marker import open_store
 from include.retraining.store.object_store import URI_VARIABLE, Store
 from include.retraining.store.redaction import redact

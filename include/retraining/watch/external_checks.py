@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from include.retraining.alerts.outbox import waiting
 from include.retraining.exceptions import AirflowUnreachable, EvidenceError, RetrainingError
 from include.retraining.formatting.times import utc_minute
+from include.retraining.notifications.outbox import waiting
 from include.retraining.store.object_store import Store
 from include.retraining.watch.airflow_api import AirflowApi, Waiting
 from include.retraining.watch.alarms import Alarm

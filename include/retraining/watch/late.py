@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
-from include.retraining.alerts.notice import Links, Notice, NoticeKind, alert
 from include.retraining.exceptions import EvidenceError
 from include.retraining.gate.verdict import Verdict
+from include.retraining.notifications.notice import Links, Notice, NoticeKind, alert
 from include.retraining.runs.manifest import current_plan, find_manifest
 from include.retraining.store import layout
 from include.retraining.store.layout import RunPaths

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
-from include.retraining.alerts.notice import Links, Notice
-from include.retraining.alerts.outbox import deliver_waiting, waiting
 from include.retraining.documents import sha256_of
+from include.retraining.notifications.notice import Links, Notice
+from include.retraining.notifications.outbox import deliver_waiting, waiting
 from include.retraining.store.layout import watch_key
 from include.retraining.store.object_store import Store
 from include.retraining.watch.alarms import Alarm, update_alarms

@@ -15,7 +15,7 @@ from include.retraining.exceptions import RetrainingError
 from include.retraining.registry.reason import checked_reason
 
 if TYPE_CHECKING:
-    from include.retraining.alerts.notice import Notice
+    from include.retraining.notifications.notice import Notice
     from include.retraining.registry.entry import PromotionEntry
     from include.retraining.registry.promotion_log import PromotionLog
 
@@ -163,9 +163,9 @@ def _notify(
     log: PromotionLog, entry: PromotionEntry, notice_of: Callable[..., Notice], **facts: Any
 ) -> str:
     """Put the notice about an entry into the outbox, and return whether that could be done."""
-    from include.retraining.alerts.notice import Links
-    from include.retraining.alerts.outbox import post
     from include.retraining.config.model import load_model
+    from include.retraining.notifications.notice import Links
+    from include.retraining.notifications.outbox import post
     from include.retraining.store.layout import promotion_key
 
     record = f"{log.store.uri}/{promotion_key(entry.model, entry.generation)}"

@@ -14,10 +14,10 @@ import boto3
 import pytest
 
 from include.local_airflow.slack_receiver import SlackReceiver
-from include.orchestration.notifications.slack import send_to_slack
+from include.orchestration.callbacks.slack import send_to_slack
 from include.orchestration.runtime.store import store_address
-from include.retraining.alerts.notice import Notice
 from include.retraining.exceptions import ConfigError, NotSent
+from include.retraining.notifications.notice import Notice
 from tests.support.airflow_settings import Settings, secrets_manager
 from tests.support.vault_server import Vault, vault_server
 

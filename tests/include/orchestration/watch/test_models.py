@@ -7,8 +7,8 @@ import pytest
 from include.local_airflow.slack_receiver import SlackReceiver
 from include.orchestration.watch import models
 from include.orchestration.watch.models import check_model
-from include.retraining.alerts.outbox import deliver_waiting
 from include.retraining.decisions.record_files import decision_keys
+from include.retraining.notifications.outbox import deliver_waiting
 from include.retraining.registry.promotion import Registry
 from include.retraining.store.layout import promotion_key
 from include.retraining.store.object_store import Store

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from include.retraining.__main__ import main
-from include.retraining.alerts.outbox import deliver_waiting
 from include.retraining.decisions.record import Outcome
+from include.retraining.notifications.outbox import deliver_waiting
 from include.retraining.steps.close_run import close_run
 from include.retraining.store.marker import initialise, open_store
 from include.retraining.store.object_store import OPTIONS_VARIABLE, URI_VARIABLE, Store

@@ -20,7 +20,7 @@ from include.retraining.data.delivery import pin_delivery
 from include.retraining.data.reading import Reading, reading_of
 from include.retraining.data.type_rules import type_hint, type_rule
 from include.retraining.exceptions import DataChanged, DataRejected, DeliveryError
-from include.retraining.runs.manifest import Delivery
+from include.retraining.fingerprint.pinned import Delivery
 from include.retraining.store.object_store import Store
 from tests.support import apples
 from tests.support.apples import DAY, FLAG, FOLDER

@@ -16,7 +16,7 @@ from include.retraining.data.delivery import inspect_delivery, pin_delivery
 from include.retraining.data.delivery_place import flag_uri, open_location
 from include.retraining.documents import sha256_of
 from include.retraining.exceptions import DeliveryError, StorageError, StoreRefused
-from include.retraining.runs.manifest import Flag
+from include.retraining.fingerprint.pinned import Flag
 from include.retraining.store.object_store import Store
 from tests.support import apples
 from tests.support.apples import DAY, FLAG, FOLDER

@@ -6,12 +6,12 @@ import logging
 
 import pytest
 
-from include.retraining.alerts.decision_notice import notice_for
-from include.retraining.alerts.notice import Links
 from include.retraining.data import refusal
 from include.retraining.data.refusal import refused
 from include.retraining.decisions.phrases import decision_sentence
 from include.retraining.decisions.record import Outcome
+from include.retraining.notifications.decision_notice import notice_for
+from include.retraining.notifications.notice import Links
 from include.retraining.steps.close_run import close_run
 from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from include.retraining.alerts.decision_notice import kind_of, notice_for
-from include.retraining.alerts.notice import Links
 from include.retraining.decisions.phrases import HAPPENED, decision_sentence
 from include.retraining.decisions.record import Outcome
 from include.retraining.history.explain import why
+from include.retraining.notifications.decision_notice import kind_of, notice_for
+from include.retraining.notifications.notice import Links
 from include.retraining.steps.close_run import close_run
 from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store

@@ -13,10 +13,11 @@ import pytest
 from include.retraining.decisions.record import FINISHED, DecisionRecord, Outcome
 from include.retraining.decisions.records import consumed_flag, decisions, find_decision
 from include.retraining.exceptions import EvidenceError
+from include.retraining.fingerprint.pinned import Flag
 from include.retraining.gate.report import EvaluationReport
 from include.retraining.registry.promotion import Registry
 from include.retraining.registry.promotion_log import PromotionLog
-from include.retraining.runs.manifest import Flag, Params, read_manifest
+from include.retraining.runs.manifest import Params, read_manifest
 from include.retraining.steps.close_run import close_run
 from include.retraining.steps.decide import check_quality
 from include.retraining.store import layout

@@ -6,9 +6,9 @@ import unicodedata
 
 import pytest
 
-from include.retraining.alerts.notice import Links, NoticeKind, alert
-from include.retraining.alerts.slack import message_of
 from include.retraining.formatting.text import truncate, visible
+from include.retraining.notifications.notice import Links, NoticeKind, alert
+from include.retraining.notifications.slack import message_of
 from include.retraining.store.redaction import redact
 
 UNSEEN = {

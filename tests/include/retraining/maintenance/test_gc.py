@@ -8,19 +8,19 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from include.retraining.alerts.notice import Notice
-from include.retraining.alerts.outbox import deliver, waiting
 from include.retraining.exceptions import EvidenceError, InfrastructureError, NotSent, RegistryError
 from include.retraining.history.verify import verify
 from include.retraining.maintenance import gc
 from include.retraining.maintenance.gc import find_garbage, find_sent_notices, models_in, remove
+from include.retraining.notifications.notice import Notice
+from include.retraining.notifications.outbox import deliver, waiting
 from include.retraining.registry.promotion import Registry
 from include.retraining.registry.removal import RemovalMark
 from include.retraining.steps.decide import check_quality, deploy
 from include.retraining.store import layout
 from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store
-from tests.include.retraining.alerts.test_outbox import make_notice
+from tests.include.retraining.notifications.test_outbox import make_notice
 from tests.support.invariants import check_invariants
 from tests.support.run_factory import MODEL, decide, plant_run, plant_version, version_name
 

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from include.retraining.alerts.decision_notice import event_of, notice_key
-from include.retraining.alerts.notice import Notice
-from include.retraining.alerts.outbox import deliver_waiting
 from include.retraining.decisions.evidence import judge_evidence
 from include.retraining.decisions.record import DecisionRecord, Outcome
 from include.retraining.decisions.records import consumed_flag
 from include.retraining.exceptions import RegistryError, RetrainingError, StorageError
+from include.retraining.notifications.decision_notice import event_of, notice_key
+from include.retraining.notifications.notice import Notice
+from include.retraining.notifications.outbox import deliver_waiting
 from include.retraining.registry.promotion import Registry
 from include.retraining.registry.promotion_log import PromotionLog
 from include.retraining.runs.reference import RunRef

@@ -13,7 +13,7 @@ from include.retraining.config.model import parse_model
 from include.retraining.config.model_code import load_model_code, read_scripts
 from include.retraining.documents import sha256_of
 from include.retraining.exceptions import CodeChanged, ConfigError
-from include.retraining.runs.code import check_same_code, current_code
+from include.retraining.fingerprint.digests import check_same_code, current_code
 from tests.support.toy_commands import commands, make_external
 from tests.support.toy_models import Toy, model_file
 

@@ -9,7 +9,7 @@ import pytest
 
 from include.retraining.decisions.record import DecisionRecord, Outcome
 from include.retraining.exceptions import DeliveryError, EvidenceError, NotFound
-from include.retraining.runs import code
+from include.retraining.fingerprint import digests
 from include.retraining.runs.manifest import (
     Params,
     RunManifest,
@@ -367,8 +367,8 @@ def test_a_version_that_serves_is_not_judged_again(
 def core(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the core that may be changed, and that is what runs are planned with."""
     copy = tmp_path / "core"
-    shutil.copytree(code.CORE_FOLDER, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(code, "CORE_FOLDER", copy)
+    shutil.copytree(digests.CORE_FOLDER, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(digests, "CORE_FOLDER", copy)
     return copy
 
 
@@ -381,7 +381,7 @@ def change(file: Path) -> None:
 @pytest.mark.parametrize(
     ("changed", "trains", "judges"),
     [
-        ("alerts/decision_notice.py", False, False),
+        ("notifications/decision_notice.py", False, False),
         ("history/overview.py", False, False),
         ("watch/conditions.py", False, False),
         ("cli/tables.py", False, False),

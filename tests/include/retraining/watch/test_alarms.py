@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from include.retraining.alerts.notice import Notice, NoticeKind
-from include.retraining.alerts.outbox import deliver
 from include.retraining.decisions.alarm_state import read_alarm_state
 from include.retraining.exceptions import NotSent
+from include.retraining.notifications.notice import Notice, NoticeKind
+from include.retraining.notifications.outbox import deliver
 from include.retraining.store.layout import watch_key
 from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store

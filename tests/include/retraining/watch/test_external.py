@@ -15,14 +15,14 @@ import pytest
 
 from include.local_airflow.slack_receiver import BROKEN, OK, TOKEN, SlackReceiver
 from include.retraining.__main__ import main
-from include.retraining.alerts.outbox import deliver
+from include.retraining.notifications.outbox import deliver
 from include.retraining.store.layout import LAST_WATCH
 from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import OPTIONS_VARIABLE, Store
 from include.retraining.watch.external import Settings
 from include.retraining.watch.heartbeat import Heartbeat, write_heartbeat
 from tests.conftest import free_port
-from tests.include.retraining.alerts.test_outbox import make_notice, refuse
+from tests.include.retraining.notifications.test_outbox import make_notice, refuse
 
 SECRET = "eyJhbGciOiJIUzUxMiJ9.secret-token"
 PARTS = ("metadatabase", "scheduler", "dag_processor", "triggerer")

@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from include.retraining.alerts.notice import Notice
-from include.retraining.alerts.outbox import waiting
 from include.retraining.decisions.record import Outcome
+from include.retraining.notifications.notice import Notice
+from include.retraining.notifications.outbox import waiting
 from include.retraining.registry.promotion import Registry
 from include.retraining.registry.promotion_log import PromotionLog
 from include.retraining.steps.close_run import close_run

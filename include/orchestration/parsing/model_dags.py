@@ -1,0 +1,40 @@
+"""The DAGs of all models, from the function that makes one.
+
+A model whose configuration is wrong gets a DAG that only says so: an exception while the file is
+parsed would take the DAGs of all models away.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from airflow.sdk import DAG, get_parsing_context
+
+from include.orchestration.parsing.executors import check_executors
+from include.orchestration.parsing.invalid_config import unreadable_model
+from include.orchestration.runtime.run_reference import DAG_PREFIX, model_of
+from include.retraining.config.model import ModelConfig, load_model, model_names
+from include.retraining.exceptions import RetrainingError
+
+log = logging.getLogger(__name__)
+
+
+def model_dags(make: Callable[[ModelConfig], DAG]) -> list[DAG]:
+    """Return the DAG of each model; in a running task that of its own model only.
+
+    So what a task pays for its parse does not grow with the number of models.
+    """
+    running = get_parsing_context().dag_id
+    names = model_names() if running is None else [model_of(running)]
+    return [_model_dag(name, make) for name in names]
+
+
+def _model_dag(name: str, make: Callable[[ModelConfig], DAG]) -> DAG:
+    try:
+        config = load_model(name)
+        check_executors(config)
+        return make(config)
+    except (RetrainingError, OSError, ValueError) as error:
+        log.warning("%s%s only says what is wrong: %s", DAG_PREFIX, name, error)
+        return unreadable_model(name, str(error))

@@ -1,0 +1,80 @@
+"""What a run pins before it trains: the delivery's files, the flag, and the code."""
+
+from __future__ import annotations
+
+from include.retraining.documents import Document
+
+
+class PinnedFile(Document):
+    """One data file of a delivery."""
+
+    name: str
+    """The name relative to the delivery's folder."""
+    size: int
+    """Bytes."""
+    sha256: str
+    """Of the content, in hex."""
+
+
+class Flag(Document):
+    """The flag that a run fired on."""
+
+    uri: str
+    """Its address."""
+    identity: str
+    """Changes whenever the flag is written again: mtime and size, or the ETag."""
+    is_consumable: bool
+    """True for a fixed path: the decision consumes this identity. A dated path is not consumed."""
+
+
+class Delivery(Document):
+    """One complete, pinned delivery."""
+
+    location: str
+    """The address of its folder."""
+    flag: Flag
+    files: tuple[PinnedFile, ...]
+    """Sorted by name."""
+
+    @property
+    def total_bytes(self) -> int:
+        """The size of all files."""
+        return sum(file.size for file in self.files)
+
+
+class Code(Document):
+    """The code that a run uses."""
+
+    core_digest: str
+    """SHA-256 over `include/retraining/`."""
+    model_digest: str
+    """SHA-256 of the model's own Python file."""
+    lock_digest: str
+    """SHA-256 of the lock of what jobs install."""
+    python: str
+    """The minor version that trains, for example `3.12`."""
+    git_sha: str | None = None
+    """The commit, where the bundle or the image knows it. Recorded, not part of the fingerprint."""
+    image: str | None = None
+    """The image, where jobs run in one. Recorded, not part of the fingerprint."""
+    wiring_digest: str | None = None
+    """SHA-256 over `dags/` and `include/orchestration/`, which a promotion compares. Not part of
+    the fingerprint; None without them, and in what was planned before it was recorded."""
+    training_digest: str | None = None
+    """SHA-256 over all that can change the model, as `digests.py` says: the fingerprint's.
+    None in what was planned before it was recorded."""
+    judging_digest: str | None = None
+    """SHA-256 over what checks the data, scores and judges: with another one a version is judged
+    again and not trained again. None as above."""
+
+
+# Of the code, what cannot change a model, or is in the training's digest too.
+RECORDED_ONLY = frozenset({
+    "core_digest",
+    "model_digest",
+    "lock_digest",
+    "git_sha",
+    "image",
+    "wiring_digest",
+    "judging_digest",
+})
