@@ -2,7 +2,7 @@
 
 `python process_guard.py GRACE_SECONDS COMMAND…` holds a pipe on its standard input. When that pipe
 closes, because the starter wants it to or because the starter was killed, the command's process
-group gets SIGTERM, and after the grace period SIGKILL goes to whatever is left of its family, in
+group gets SIGTERM, and after the grace period SIGKILL goes to all that is left of its family, in
 whichever process group. `airflow standalone` does none of that and leaves its children behind.
 """
 

@@ -125,7 +125,7 @@ class Superseded(RegistryError):
 
 
 class Held(Superseded):
-    """A person rolled back, and automatic promotion is on hold since."""
+    """A rollback holds automatic promotion."""
 
     kind = "held"
 

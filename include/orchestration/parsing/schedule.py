@@ -88,7 +88,7 @@ def run_time_limit(config: ModelConfig) -> timedelta:
     )
     waiting = timedelta(seconds=config.trigger.timeout_seconds)
     if config.approval == "required":
-        waiting += TRIES * timedelta(hours=config.approval_hours)  # each try asks anew
+        waiting += TRIES * timedelta(hours=config.approval_hours)  # each try asks again
     return waiting + TRIES * (timedelta(seconds=jobs) + 5 * BETWEEN_TRIES) + FOR_THE_REST
 
 

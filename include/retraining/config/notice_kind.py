@@ -13,6 +13,6 @@ class NoticeKind(StrEnum):
     REJECTED = "rejected"
     """Nothing was promoted, and that is how it should be."""
     WAITING = "waiting"
-    """A person is asked, and until when."""
+    """An approval is asked for, and until when."""
     GOOD_NEWS = "good_news"
     """Promoted, recovered, rolled back, released."""

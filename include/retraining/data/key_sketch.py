@@ -19,7 +19,7 @@ from pydantic import AfterValidator, Field
 from include.retraining.documents import Document
 
 # Whoever reads a version's manifest reads sketches: numpy and pandas are imported to make or to
-# compare them only, so that asking what serves costs no import of either.
+# compare them only, so that reading the champion costs no import of either.
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt

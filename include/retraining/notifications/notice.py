@@ -1,7 +1,7 @@
 """A notice: one message about one event, as Slack shows it and as plain text.
 
 Every message has the same parts, so that a reader at night knows where to look: the kind and
-the model, what happened and its first cause, what serves now, who owns the model, the one next
+the model, what happened and its first cause, the champion, who owns the model, the one next
 step, and the places to go to.
 """
 

@@ -183,7 +183,7 @@ class RunPaths:
         return f"{self.folder}/verdict-{clear}.json"
 
     def approval(self, clear: int) -> str:
-        """A person's answer to a passed verdict, or that none came in time."""
+        """The answer to a manual approval, or that none came in time."""
         return f"{self.folder}/approval-{clear}.json"
 
     @property

@@ -5,7 +5,7 @@ Two things give that away, and neither is ever true of new data or of a key that
 - A key of the holdout is among the keys it was trained on. A split by key puts a key on the same
   side in every delivery, so that sides were swapped: the keys are read, or hashed, in another way.
 - Rows of the holdout with the same features and label were in its training part, under other keys,
-  far more of them than rows are alike by chance: the keys were written anew. How many are alike by
+  far more of them than rows are alike by chance: the keys were rewritten. How many are alike by
   chance, its own holdout told when it was trained.
 
 Data that are new each month share neither, and data of few different rows are not judged by the

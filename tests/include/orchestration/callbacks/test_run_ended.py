@@ -415,4 +415,4 @@ def test_a_store_that_does_not_answer_stops_no_cleared_task(
     """The note is for the watch; the task itself says what ails the store."""
     store_is(f"file://{tmp_path}/gone")
     note_cleared(context(clear=1))
-    assert "could not be recorded that the run" in caplog.text
+    assert "could not be recorded that the run continues" in caplog.text
