@@ -32,7 +32,7 @@ from include.retraining.training.predictions import Sample, as_sample
 SEEDS = 200
 SPLIT = SplitUsed(by="key", holdout_fraction=0.3, salt="made up")
 CLASSES: dict[str, tuple[Class, ...] | None] = {"binary": (0, 1), "multiclass": (0, 1, 2)}
-DATA_GATE = "against the champion's own score"
+DATA_GATE = Rule.CHAMPION_SCORE
 
 
 def measure(_: Path) -> list[Row]:
