@@ -56,6 +56,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory, switches: Path) -> Path
     add_model(root, "killed", code=waiting_for(switches / "train"))
     add_model(root, "overtaken", values={"gates": {"minimum": {"r2": 0.0}}})
     add_model(root, "trial")
+    add_model(root, "tinkered", values={"gates": {"minimum": {"r2": 0.95}}})
     # Shipped with a fairness rule by race, which the real data break (as they do in Python).
     by_sex = [{"attribute": "sex", "min_disparate_impact": 0.8}]
     add_model(
@@ -417,3 +418,60 @@ def test_a_run_is_not_named_at_will(airflow: Stage, run_id: str) -> None:
     """A name that could be no folder's, or leads elsewhere, is refused before there is a run."""
     with pytest.raises(AirflowRefused, match="400"):
         airflow.start_run("ambitious", run_id=run_id)
+
+
+OUT_OF_REACH = {
+    "notifications/decision_notice.py": "UNUSED = 'A text of an alert.'",
+    "cli/tables.py": "UNUSED = 1",
+    "watch/conditions.py": "UNUSED = 1",
+    "history/overview.py": "UNUSED = 1",
+    "model_card/render.py": "UNUSED = 1",
+    "training/fitting.py": "# A comment.",
+}
+
+
+@pytest.mark.slow
+def test_a_change_of_the_core_repeats_what_it_can_change(airflow: Stage, repository: Path) -> None:
+    """A text or a docstring repeats nothing, a gate judges the same version, a trainer trains."""
+    core = repository / "include" / "retraining"
+
+    def edit(file: str, line: str) -> None:
+        with (core / file).open("a") as end:
+            end.write(f"{line}\n")
+
+    airflow.land("tinkered", patients())
+    ended, first = airflow.run("tinkered")
+    check_task_states(ended, REFUSED)
+
+    for file, line in OUT_OF_REACH.items():
+        edit(file, line)
+    replace_text(core / "training" / "fitting.py", '"""Fitting: ', '"""Training: ')
+    with (repository / "include" / "pages" / "run_page.py").open("a") as page:
+        page.write("UNUSED = 1\n")
+    airflow.land("tinkered", patients())
+    ended, same = airflow.run("tinkered")
+    check_task_states(ended, UNCHANGED)
+    assert same.outcome is Outcome.NO_CHANGE
+    assert same.fingerprint == first.fingerprint
+    assert f"are those that run {first.run_id} decided on: " in same.reason
+    assert first.code is not None
+    assert same.code is not None
+    assert same.code.core_digest != first.code.core_digest
+
+    edit("gate/rules.py", "UNUSED = 1")
+    airflow.land("tinkered", patients())
+    ended, judged = airflow.run("tinkered")
+    check_task_states(ended, REFUSED)
+    assert (judged.version, judged.outcome) == (first.version, Outcome.REJECTED)
+    assert "adopted, not trained again" in airflow.log("tinkered", judged.run_id, "train_model")
+    planned = airflow.log("tinkered", judged.run_id, "plan_run")
+    assert f"version {first.version} was trained before, and is judged again: run " in planned
+    assert "the code that judges changed since" in planned
+    message_of(airflow, judged, "refused")
+
+    edit("training/fitting.py", "UNUSED = 1")
+    airflow.land("tinkered", patients())
+    ended, trained = airflow.run("tinkered")
+    check_task_states(ended, REFUSED)
+    assert trained.version != first.version
+    airflow.check_invariants("tinkered", first, same, judged, trained)
