@@ -1,6 +1,7 @@
 """Ask for approval of a version that passed every gate, and go where the answer leads.
 
-The task waits in Airflow's state `awaiting_input`, which holds no worker and no triggerer.
+The task waits in Airflow's state `awaiting_input`, which holds no worker and no triggerer. Whether
+the answer counts is decided when its version is promoted: `include/retraining/approval/answer.py`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from include.retraining.config.model import ModelConfig
 from include.retraining.exceptions import ParameterError
 
 if TYPE_CHECKING:
-    from include.retraining.decisions.approval import Approval
+    from include.retraining.approval.answer import Approval
     from include.retraining.notifications.notice import Links
 
 APPROVE = "Approve"
@@ -78,7 +79,7 @@ class ApprovePromotionOperator(LeadsOn, HITLBranchOperator):
 
     def execute(self, context: Context) -> Any:
         """Ask, notify people of where to answer, and wait; or go on where the answer is known."""
-        from include.retraining.decisions.approval import find_answer
+        from include.retraining.approval.answer import find_answer
         from include.retraining.decisions.evidence import judged_evidence
         from include.retraining.notifications.approval_request import ask, question_notice
 
@@ -106,7 +107,7 @@ class ApprovePromotionOperator(LeadsOn, HITLBranchOperator):
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         """Keep the answer, and go where it leads."""
-        from include.retraining.decisions.approval import Approval, write_approval
+        from include.retraining.approval.answer import Approval, write_approval
         from include.retraining.decisions.evidence import judged_evidence
 
         if "error" in event:
@@ -151,8 +152,8 @@ def _note(form: Any) -> str | None:
     Raises:
         ParameterError: when it holds what looks like a secret: nothing of it is kept.
     """
+    from include.retraining.approval.reason import NO_SECRETS, looks_secret
     from include.retraining.formatting.text import truncate
-    from include.retraining.registry.reason import NO_SECRETS, looks_secret
 
     text = form.get(NOTE) if isinstance(form, dict) else None
     if not isinstance(text, str):

@@ -13,9 +13,9 @@ from typing import Any
 from airflow.sdk import Context, Param
 
 from include.orchestration.trigger_forms.run_form import boolean, reason_text, refuse_unknown, shown
+from include.retraining.approval.reason import REASON_HINT, REASON_LENGTH, REASON_PATTERN
 from include.retraining.config.model import model_names
 from include.retraining.exceptions import ParameterError
-from include.retraining.registry.reason import REASON_HINT, REASON_LENGTH, REASON_PATTERN
 
 # A version's name; the end as in REASON_PATTERN.
 VERSION_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,79}(?![\s\S])"

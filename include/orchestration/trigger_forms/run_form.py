@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo
 
 from airflow.sdk import Context, Param
 
+from include.retraining.approval.reason import REASON_HINT, REASON_LENGTH, REASON_PATTERN, refusal
 from include.retraining.exceptions import ParameterError
-from include.retraining.registry.reason import REASON_HINT, REASON_LENGTH, REASON_PATTERN, refusal
 from include.retraining.store.redaction import redact
 
 if TYPE_CHECKING:

@@ -212,6 +212,7 @@ def _refusing(flag: Flag) -> Iterator[None]:
 
 
 def _refuse_consumed(flag: Flag, consumed: str | None) -> None:
+    """Refuse a flag that an earlier decision used up (`consumed_flag` in decisions/records.py)."""
     if flag.is_consumable and consumed == flag.identity:
         raise Incomplete(f"{flag.uri.rsplit('/', 1)[-1]} is the one already decided on")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from include.retraining.decisions.approval import Approval, find_approval
+from include.retraining.approval.answer import Approval, find_approval
 from include.retraining.decisions.chain import newest_entry, newest_records
 from include.retraining.decisions.record import DecisionRecord, Outcome
 from include.retraining.documents import Document, sha256_of

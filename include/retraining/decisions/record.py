@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from include.retraining.decisions.approval import Approval
+from include.retraining.approval.answer import Approval
 from include.retraining.documents import Document
 from include.retraining.fingerprint.pinned import Code, Delivery, Flag
 from include.retraining.gate.report import EvaluationReport

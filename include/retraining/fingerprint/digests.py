@@ -49,6 +49,7 @@ JUDGES = (
     "gate",
     "decisions",
     "registry",
+    "approval",
     "steps/validate.py",
     "steps/evaluate.py",
     "steps/decide.py",

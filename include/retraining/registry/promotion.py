@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Collection
 from datetime import UTC, datetime
 
+from include.retraining.approval.reason import checked_reason
 from include.retraining.documents import sha256_of
 from include.retraining.exceptions import Held, RegistryError, Superseded
 from include.retraining.formatting.times import utc_minute
@@ -19,7 +20,6 @@ from include.retraining.registry.promotion_rules import (
     newer_data_serves,
     require_evidence,
 )
-from include.retraining.registry.reason import checked_reason
 from include.retraining.registry.removal import refuse_marked
 from include.retraining.registry.versions import VersionManifest
 from include.retraining.runs.manifest import RunManifest

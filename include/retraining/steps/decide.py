@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from include.retraining.approval.answer import Approval, find_approval, why_not_approved
 from include.retraining.config.model import ModelConfig
-from include.retraining.decisions.approval import Approval, find_approval, why_not_approved
 from include.retraining.decisions.chain import require_newest_entry
 from include.retraining.decisions.cleared import standing
 from include.retraining.decisions.evidence import (

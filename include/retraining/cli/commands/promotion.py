@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
 
+from include.retraining.approval.reason import checked_reason
 from include.retraining.cli import tables
 from include.retraining.cli.answer import print_answer
 from include.retraining.cli.opening import open_log, user
 from include.retraining.cli.options import AsJson, Name, Reason, StoreUri, Version, read_count
 from include.retraining.exceptions import RetrainingError
-from include.retraining.registry.reason import checked_reason
 
 if TYPE_CHECKING:
     from include.retraining.notifications.notice import Notice

@@ -11,8 +11,8 @@ from airflow.sdk.exceptions import AirflowFailException, TaskAwaitingInput
 
 from include.local_airflow.slack_receiver import SlackReceiver
 from include.orchestration.operators.approve_promotion import ApprovePromotionOperator
+from include.retraining.approval.answer import Approval, find_answer
 from include.retraining.config.model import load_model
-from include.retraining.decisions.approval import Approval, find_answer
 from include.retraining.runs.manifest import read_manifest
 from include.retraining.runs.reference import RunRef
 from include.retraining.steps.decide import check_quality

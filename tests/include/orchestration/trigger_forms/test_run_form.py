@@ -12,8 +12,8 @@ from airflow.sdk.exceptions import ParamValidationError
 
 from include.orchestration.trigger_forms.request_form import release_params, rollback_params
 from include.orchestration.trigger_forms.run_form import read_params, resolve_params, run_params
+from include.retraining.approval.reason import REASON_PATTERN, checked_reason
 from include.retraining.exceptions import ParameterError, RegistryError
-from include.retraining.registry.reason import REASON_PATTERN, checked_reason
 from include.retraining.store.secret_names import is_secret_name
 from tests.support.contexts import MakeContext
 

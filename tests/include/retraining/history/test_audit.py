@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from include.retraining.__main__ import main
-from include.retraining.decisions.approval import Approval, write_approval
+from include.retraining.approval.answer import Approval, write_approval
 from include.retraining.decisions.record import Outcome
 from include.retraining.decisions.record_files import decision_keys
 from include.retraining.gate.report import EvaluationReport

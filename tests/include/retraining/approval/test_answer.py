@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from include.retraining.decisions.approval import (
+from include.retraining.approval.answer import (
     Approval,
     find_answer,
     find_approval,
