@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 RESULT = "result"
 """The status of an event for a result that is there."""
+CANCEL_AGAIN_SECONDS = 1.0
 
 
 class JobPodTrigger(BaseTrigger):
@@ -68,9 +69,7 @@ class JobPodTrigger(BaseTrigger):
             await asyncio.wait({ended, seen}, return_when=asyncio.FIRST_COMPLETED)
             yield ended.result() if ended.done() else self._seen()
         finally:
-            for task in (ended, seen):
-                task.cancel()
-            await asyncio.gather(ended, seen, return_exceptions=True)
+            await _cancel({ended, seen})
             await events.aclose()  # type: ignore[attr-defined] a generator, despite its type
 
     async def on_kill(self) -> None:
@@ -107,3 +106,17 @@ class JobPodTrigger(BaseTrigger):
         except Exception as error:  # noqa: BLE001 an outage must not end the wait
             self.log.info("cannot read %s now: %s", self.result_uri, first_line(error))
             return False
+
+
+async def _cancel(tasks: set[asyncio.Future[Any]]) -> None:
+    """Cancel tasks until they have ended.
+
+    Once is not always enough: up to Python 3.11 `asyncio.wait_for`, which clients use, can lose a
+    cancellation (https://github.com/python/cpython/issues/86296).
+    """
+    pending = tasks
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_SECONDS)
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -6,14 +6,17 @@ import asyncio
 import json
 import sys
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pod_triggers
 import pytest
 from airflow.providers.cncf.kubernetes.triggers.pod import KubernetesPodTrigger
 from airflow.sdk.serde import deserialize, serialize
+from airflow.triggers.base import TriggerEvent
 from pod_triggers import JobPodTrigger
 
 from include.retraining.store.object_store import Store
@@ -126,6 +129,40 @@ def test_a_result_on_s3_ends_the_wait(
     waiting = trigger(f"s3://{s3_bucket}/run/validate.json")
     event = event_after(api, waiting, lambda: store.write("run/validate.json", b"{}"))
     assert event["status"] == "result"
+
+
+class Deaf:
+    """The provider's watch of a pod, which loses the first cancellation."""
+
+    pod_name, pod_namespace, last_log_time, trigger_kwargs = "it", "models", None, {}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Wait for ever, and hear only the second of two cancellations."""
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        await asyncio.Event().wait()
+        yield TriggerEvent({})
+
+
+def test_a_lost_cancellation_does_not_hold_the_trigger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The watch that did not hear of its end is cancelled again."""
+    monkeypatch.setattr(pod_triggers, "CANCEL_AGAIN_SECONDS", 0.01)
+    result = tmp_path / "validate.json"
+    waiting = trigger(result)
+    waiting._of_pod = Deaf()  # type: ignore[assignment] as much of it as is used
+
+    async def first() -> Any:
+        events = waiting.run()
+        task = asyncio.ensure_future(anext(events))
+        await asyncio.sleep(0)
+        result.write_text("{}")
+        payload = (await asyncio.wait_for(task, 60)).payload
+        await asyncio.wait_for(events.aclose(), 60)
+        return payload
+
+    assert asyncio.run(first())["status"] == "result"
 
 
 def test_the_pods_end_ends_the_wait(api: KubernetesApi, tmp_path: Path) -> None:

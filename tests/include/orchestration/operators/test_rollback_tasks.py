@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from airflow.sdk import AssetAlias
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
-from include.orchestration.forms import request_form
-from include.orchestration.notifications import manual_change
 
 from include.local_airflow.slack_receiver import SlackReceiver
+from include.orchestration.callbacks import manual_change
 from include.orchestration.operators import rollback_tasks
+from include.orchestration.trigger_forms import request_form
 from include.retraining.config.model import load_model
 from include.retraining.registry.promotion_log import PromotionLog
 from include.retraining.store.object_store import Store

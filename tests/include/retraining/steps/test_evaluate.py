@@ -414,7 +414,7 @@ def test_a_challenger_that_cannot_predict_names_the_place(
         raise ValueError("no such\ncolumn")
 
     monkeypatch.setattr(evaluation, "predict", fail)
-    with pytest.raises(TrainingError, match=r"predicting the holdout failed: ValueError; what it"):
+    with pytest.raises(TrainingError, match=r"predicting the holdout failed: ValueError; its text"):
         evaluate(job)
 
 
