@@ -16,7 +16,8 @@ import yaml
 from include.retraining.config.base import NAME_PATTERN
 from include.retraining.config.fargate import FARGATE_SIZES
 from include.retraining.config.metric_ranges import RANGES
-from include.retraining.config.model import ModelConfig, schema
+from include.retraining.config.model import ModelConfig
+from include.retraining.config.schema import schema
 from tests.docs.markdown_files import ROOT, anchor
 
 PAGE = ROOT / "docs" / "configuration.md"

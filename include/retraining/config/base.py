@@ -18,6 +18,4 @@ Count = Annotated[int, Field(strict=True, gt=0)]
 class Section(BaseModel):
     """A frozen part of a model's YAML; an unknown field is an error."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

@@ -7,7 +7,6 @@ imported here.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Iterator
 from contextlib import suppress
@@ -55,8 +54,6 @@ __all__ = [
     "model_names",
     "parse_model",
     "parse_policy",
-    "schema",
-    "write_schema",
 ]
 
 ONE_SIDED = frozenset({"precision", "recall"})
@@ -307,13 +304,3 @@ def parse_policy(text: str, config: ModelConfig, *, where: str) -> GatePolicy:
     if set(values) == {"gates"}:
         values = {**config.model_dump(mode="json"), **values}
     return _validated(values, where).gates
-
-
-def schema() -> str:
-    """Return the JSON Schema of a model's YAML, for completion in an editor."""
-    return json.dumps(ModelConfig.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
-
-
-def write_schema(folder: Path = MODELS_FOLDER) -> None:
-    """Write the JSON Schema beside the models."""
-    (folder / "schema.json").write_text(schema(), encoding="utf-8")

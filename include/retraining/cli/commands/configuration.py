@@ -47,10 +47,10 @@ def validate_config(
 ) -> int:
     """Check models' YAML and Python files."""
     from include.retraining.cli.config_check import check
-    from include.retraining.config import model
+    from include.retraining.config import model, schema
 
     if write_schema:
-        model.write_schema()
+        schema.write_schema()
     files = files or [model.MODELS_FOLDER / f"{name}.yaml" for name in model.model_names()]
     checked = [check(file) for file in files]
     problems = [problem for one in checked for problem in one.problems]

@@ -24,8 +24,8 @@ from include.retraining.config.model import (
     model_names,
     parse_model,
     parse_policy,
-    schema,
 )
+from include.retraining.config.schema import schema
 from include.retraining.exceptions import ConfigError, NotFound
 from tests.support.gate_checks import STRICT_POLICY
 from tests.support.run_factory import CONFIG
