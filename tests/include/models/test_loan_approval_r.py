@@ -115,6 +115,7 @@ def test_a_model_in_r_is_trained_judged_and_promoted(store: Store):
     promote(store, job, report, verdict)
 
 
+@pytest.mark.slow
 def test_a_champion_in_r_meets_a_challenger_in_python_and_the_other_way_round(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

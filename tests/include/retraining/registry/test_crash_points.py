@@ -167,6 +167,9 @@ def key_of(record: DecisionRecord) -> str:
 
 
 @pytest.mark.fault("A10", "G02", "G13", "H01", "N01")
+@pytest.mark.parametrize(
+    "any_store", ["folder", pytest.param("s3", marks=pytest.mark.slow)], indirect=True
+)
 @pytest.mark.parametrize("name", FLOWS)
 def test_killed_at_every_point(
     name: str, make_store: Callable[[], Store], monkeypatch: pytest.MonkeyPatch

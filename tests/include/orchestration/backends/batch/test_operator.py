@@ -222,6 +222,7 @@ def _execute(context: dict[str, Any], environment: dict[str, str], points: Point
     job().execute(context)
 
 
+@pytest.mark.slow
 @pytest.mark.fault("D02")
 @pytest.mark.parametrize("is_after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("point", [1, 2], ids=["the claim", "the submission"])
@@ -553,6 +554,7 @@ def test_one_job_for_all_steps(
     assert "fitting" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_job_that_finds_another_run_training_waits_instead_of_failing(
     store: Store, planned: dict[str, Any], batch: BatchApi
 ) -> None:
