@@ -89,8 +89,12 @@ def training_digest(model: str) -> str:
         ConfigError: when the model has no Python file, or a link among its scripts.
     """
     sources = model_sources(model)
-    own = {f"models/{name}": data for name, data in sources.items()}
-    own |= {f"models/{model}/{name}": data for name, data in read_scripts(model).items()}
+    # Not by the model's own name: the same code under another name makes the same version.
+    own = {
+        "model.py" if name == f"{model}.py" else f"models/{name}": data
+        for name, data in sources.items()
+    }
+    own |= {f"model/{name}": data for name, data in read_scripts(model).items()}
     reached = {name.removesuffix(".py") for name in TRAINS}
     is_covered = core_rooms(sources) <= reached
     return _digest_of_meaning({**_files(TRAINS if is_covered else WHOLE_CORE), **own})

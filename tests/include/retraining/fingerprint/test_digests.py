@@ -164,6 +164,15 @@ def both(model: str = "apples") -> tuple[str, str]:
     return training_digest(model), judging_digest()
 
 
+def test_the_same_code_under_another_name_trains_the_same(apples_file: Path):
+    """A copy of a model is trained by the same code: its name is not part of it."""
+    copy = apples_file.with_name("pears.py")
+    copy.write_bytes(apples_file.read_bytes())
+    assert training_digest("pears") == training_digest("apples")
+    change(copy)
+    assert training_digest("pears") != training_digest("apples")
+
+
 REACHED_BY_NEITHER = [
     "notifications/decision_notice.py",
     "cli/tables.py",
