@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,6 +27,7 @@ pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the repository, as fresh as a clone, in a git of its own."""
     copy = copy_repository(tmp_path_factory.mktemp("clone"))
+    shutil.copy(REPOSITORY / ".gitignore", copy)  # else bytecode beside the code makes it dirty
     git(copy, "init", "--quiet")
     git(copy, "add", ".")
     git(copy, "-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "--quiet", "-m", "All")
