@@ -191,6 +191,6 @@ def test_a_rollback_that_fails_changes_nothing(
     told = [
         text
         for text in airflow.messages_about(quote(damaged.run_id, safe=""))
-        if "not made" in text
+        if "the rollback failed" in text
     ]
     assert len(told) == 1

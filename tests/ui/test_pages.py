@@ -129,7 +129,7 @@ def test_a_dry_run_is_filled_in(page: Page, airflow_ui: Site) -> None:
         page.wait_for_url(f"**/dags/retrain_{LOAN}*")
         box = page.locator('input[type=checkbox][name="element_dry_run"]')
         expect(box).to_be_checked(checked=is_checked)
-        expect(page.get_by_text("what serves stays")).to_be_visible()
+        expect(page.get_by_text("the champion stays")).to_be_visible()
 
 
 def test_what_was_filled_in_is_what_is_sent(page: Page, airflow_ui: Site) -> None:
