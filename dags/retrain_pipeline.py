@@ -21,10 +21,8 @@ from include.orchestration.parsing.schedule import run_deadline, run_time_limit,
 from include.orchestration.trigger_forms.run_form import run_params
 from include.retraining.config.model import ModelConfig
 
-ENDED: list[Any] = [
-    record_run_end,
-    DecisionNotifier(),
-]  # Airflow tries each, whatever becomes of the others
+# Airflow tries each, even when another one failed.
+ENDED: list[Any] = [record_run_end, DecisionNotifier()]
 FAILED = [*ENDED, stop_run_jobs]
 
 

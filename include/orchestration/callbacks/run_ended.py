@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 # The task that runs each step as a job.
-STEPS: dict[str, JobStep] = {
+STEP_OF_TASK: dict[str, JobStep] = {
     "validate_data": "validate",
     "train_model": "train",
     "evaluate_model": "evaluate",
@@ -132,7 +132,7 @@ def _what_happened(store: Store, run: RunRef, context: Context) -> _End:
     cause = None
     # What a task itself says of something else than its job is the cause; a step that left no
     # result, or was killed, is a symptom.
-    if exception is None or task in STEPS or kind in VAGUE | {"evidence"}:
+    if exception is None or task in STEP_OF_TASK or kind in VAGUE | {"evidence"}:
         cause = first_cause(store, current_plan(store, run.paths), clear=run.clear)
     if context.get("reason") == "timed_out":
         late = f"the run took too long; {task} was not done"

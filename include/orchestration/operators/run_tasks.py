@@ -1,8 +1,8 @@
 """What the light tasks of a retraining run do. `dags/retrain_pipeline.py` says when.
 
-Each opens the store, calls one function of the core and hands on what came of it. What they hand on
-is for whoever looks at a task's XComs: it may keep a version from being promoted and never promotes
-one, because every deed reads its evidence from the store.
+Each opens the store, calls one function of the core and returns the result. What a task returns is
+for readers of its XComs: it may keep a version from being promoted and never promotes one, because
+every task reads its evidence from the store.
 """
 
 from __future__ import annotations
