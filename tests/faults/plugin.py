@@ -2,7 +2,8 @@
 
 A test names the cases of `catalogue.yaml` that it proves: `@pytest.mark.fault("G01")`. Tests that
 take minutes are not run every day: those marked `slow` run with `--slow` (which runs nothing else)
-and with `--faults`, those marked `rare` with `--faults` only. A file that is named runs whole.
+and with `--faults`, those marked `rare` with `--faults` only. A file that is named runs whole, a
+folder that is named runs what an everyday run would run of it.
 
 With several processes (`-n 2`) what they report is put together here.
 """
@@ -16,6 +17,7 @@ import subprocess
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -66,6 +68,15 @@ def is_whole_run(config: pytest.Config) -> bool:
     return config.args == ["tests"] and not (option.keyword or option.lf or option.slow)
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Import no file of everyday tests for a run of the others."""
+    is_slow_run = config.getoption("slow") and config.args == ["tests"]
+    if not is_slow_run or not collection_path.match("test_*.py"):
+        return None
+    text = collection_path.read_text(encoding="utf-8")
+    return None if "mark.slow" in text or "mark.rare" in text else True
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Begin with nothing known."""
     config.stash[TESTS] = {}
@@ -111,7 +122,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _is_wanted(config: pytest.Config, item: pytest.Item, cases: set[str]) -> bool:
     faults, slow = config.getoption("faults"), config.getoption("slow")
-    is_named = config.args != ["tests"]
+    is_named = item.path in {Path(name.partition("::")[0]).resolve() for name in config.args}
     if item.get_closest_marker("rare"):
         return is_named or faults == "all" or (faults == "quick" and bool(cases & MOST_DANGEROUS))
     if item.get_closest_marker("slow"):

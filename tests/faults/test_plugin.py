@@ -22,7 +22,7 @@ def run(folder: Path, code: str, *options: str) -> subprocess.CompletedProcess[s
     (folder / "pytest.ini").write_text(
         "[pytest]\nmarkers =\n    fault(*cases): x\n    slow: x\n    rare: x\n    airflow: x\n"
     )
-    named = [] if any("test_it.py" in option for option in options) else ["tests"]
+    named = [] if any("/" in option for option in options) else ["tests"]
     command = [sys.executable, "-m", "pytest", "-p", "tests.faults.plugin", *options, *named]
     environment = {"PYTHONPATH": str(ROOT)}
     return subprocess.run(
@@ -71,16 +71,27 @@ TIERS = (
         (("--faults", "quick"), {"everyday", "slow", "dangerous"}),
         (("--faults", "all"), {"everyday", "slow", "dangerous", "rare"}),
         (("tests/test_it.py",), {"everyday", "slow", "dangerous", "rare"}),
+        (("tests/test_it.py::test_rare",), {"rare"}),
+        (("./tests/",), {"everyday"}),
     ],
 )
 def test_what_takes_minutes_runs_when_it_is_asked_for(
     tmp_path: Path, options: tuple[str, ...], expected: set[str]
 ) -> None:
-    """An everyday run leaves it out, a slow one has nothing else, a named file is run whole."""
+    """An everyday run leaves it out, as a named folder does; a named file is run whole."""
     said = run(tmp_path, TIERS, "-v", *options).stdout
     assert set(re.findall(r"PASSED.*::test_(\w+)|::test_(\w+) PASSED", said)) == {
         (name, "") if "-n" in options else ("", name) for name in expected
     }
+
+
+def test_a_slow_run_imports_no_file_of_everyday_tests(tmp_path: Path) -> None:
+    """A file that names neither mark may be broken: a slow run never reads it."""
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "test_everyday.py").write_text("raise OSError('imported')\n")
+    said = run(tmp_path, TIERS, "--slow")
+    assert (said.returncode, "1 passed" in said.stdout) == (0, True), said.stdout
+    assert "imported" in run(tmp_path, TIERS).stdout
 
 
 @pytest.mark.parametrize("processes", [(), ("-n", "2")])

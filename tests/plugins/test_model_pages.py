@@ -8,7 +8,7 @@ import subprocess
 import sys
 from typing import Any
 
-from tests.plugins.conftest import PLUGINS
+from tests.support.airflow_home import PLUGINS
 
 # What a plugin must not bring into every process of Airflow.
 HEAVY = ("fastapi", "jinja2", "include", "obstore", "pydantic", "sqlalchemy", "markdown_it")

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,11 +21,6 @@ from tests.support.contexts import MakeContext
 from tests.support.kubernetes_api import KubernetesApi, kubernetes_api
 
 ROOT = Path(__file__).resolve().parents[3]
-# Before the first import of Airflow, which reads it then.
-os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="airflow-home-"))
-os.environ.setdefault("AIRFLOW__CORE__PLUGINS_FOLDER", str(ROOT / "plugins"))
-if str(ROOT / "plugins") not in sys.path:
-    sys.path.append(str(ROOT / "plugins"))
 
 RUN_AFTER = datetime(2026, 11, 24, 6, 0, tzinfo=UTC)
 

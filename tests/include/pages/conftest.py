@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,13 +14,6 @@ from include.local_airflow.demo.store import store_connection
 from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store
 from tests.support.large_store import crowded_store
-
-ROOT = Path(__file__).resolve().parents[3]
-# Before the first import of Airflow, which reads it then.
-os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="airflow-home-"))
-os.environ.setdefault("AIRFLOW__CORE__PLUGINS_FOLDER", str(ROOT / "plugins"))
-if str(ROOT / "plugins") not in sys.path:
-    sys.path.append(str(ROOT / "plugins"))
 
 SETTINGS = {
     "AIRFLOW__CORE__AUTH_MANAGER": "tests.support.picky_auth.PickyAuthManager",

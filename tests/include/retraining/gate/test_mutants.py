@@ -845,6 +845,7 @@ def test_the_copies_behave_as_the_originals(
     assert _killer(None, tmp_path) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_mutants_are_killed(
     mutant: Mutant,
