@@ -7,7 +7,6 @@ in another language has scripts in the folder `include/models/NAME/` instead of 
 
 from __future__ import annotations
 
-import importlib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from include.retraining.config.model import ModelConfig, TimeSplit
+from include.retraining.config.model_import import import_model
 from include.retraining.config.model_sources import model_file
 from include.retraining.exceptions import ConfigError
 from include.retraining.formatting.text import truncate
@@ -42,7 +42,7 @@ def load_model_code(config: ModelConfig) -> ModelCode:
     where = f"include/models/{config.name}.py"
     model_file(config.name)
     try:
-        module = importlib.import_module(f"include.models.{config.name}")
+        module = import_model(config.name)
     except Exception as error:
         text = truncate(str(error), 300)
         raise ConfigError(f"{where}: cannot be imported: {type(error).__name__}: {text}") from error

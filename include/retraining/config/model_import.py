@@ -1,0 +1,63 @@
+"""Importing what lies in `include/models/` as its files are now, never from Python's bytecode.
+
+Python takes bytecode for current when the file's size and the second of its last change agree
+(https://docs.python.org/3/reference/import.html#cached-bytecode-invalidation). So an edit of equal
+length, `int` to `str`, within the same second would train with the code from before the edit, under
+the digest of the code after it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from importlib.machinery import (
+    EXTENSION_SUFFIXES,
+    SOURCE_SUFFIXES,
+    ExtensionFileLoader,
+    FileFinder,
+    SourceFileLoader,
+)
+from pathlib import Path
+from types import CodeType, ModuleType
+
+from include.retraining.config.model_sources import MODELS
+
+
+class UncachedSource(SourceFileLoader):
+    """Compiles a file each time that it is imported; bytecode is neither read nor written."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        """Return what the file says now."""
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)
+
+
+def import_model(name: str) -> ModuleType:
+    """Import a model's module, and with it the helpers beside it, from their source.
+
+    Raises:
+        Exception: what the module raises.
+    """
+    importlib.import_module(MODELS)
+    if _find_models not in sys.path_hooks:
+        sys.path_hooks.insert(0, _find_models)
+    for path in filter(_is_of_models, list(sys.path_importer_cache)):
+        finder = sys.path_importer_cache[path]
+        if not isinstance(finder, _Finder):
+            del sys.path_importer_cache[path]
+    return importlib.import_module(f"{MODELS}.{name}")
+
+
+class _Finder(FileFinder):
+    """Finds what is beside a model."""
+
+
+def _find_models(path: str) -> _Finder:
+    if not _is_of_models(path):
+        raise ImportError("not a folder of models")
+    loaders = (ExtensionFileLoader, EXTENSION_SUFFIXES), (UncachedSource, SOURCE_SUFFIXES)
+    return _Finder(path, *loaders)
+
+
+def _is_of_models(path: str) -> bool:
+    return any(Path(path).is_relative_to(folder) for folder in sys.modules[MODELS].__path__)
