@@ -35,6 +35,9 @@ COMPOSE_PROFILES=demo
 WORKER_MEMORY=4g
 WORKER_CONCURRENCY=4
 
+# How many days Airflow's database keeps a run that has ended; the records in the store stay for ever.
+RETRAINING_DATABASE_DAYS=90
+
 # Random; nobody types these.
 FERNET_KEY=$(head -c 32 /dev/urandom | base64 | tr '+/' '-_')
 JWT_SECRET=$(hex 64)

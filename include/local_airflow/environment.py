@@ -75,6 +75,11 @@ def airflow_settings(
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USERNAME}:admin",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
+        # For the DAG `upkeep`, which trims the database: Airflow hides the line above from tasks.
+        "AIRFLOW_CONN_AIRFLOW_DB": json.dumps({
+            "conn_type": "sqlite",
+            "host": str(home / "airflow.db"),
+        }),
         "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps([bundle]),
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__BASE_URL": url,

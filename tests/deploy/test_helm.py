@@ -14,6 +14,8 @@ import yaml
 from airflow.configuration import conf
 from airflow.providers.git.bundles.git import GitDagBundle
 
+from include.orchestration.upkeep.pods import CLEANER_ACCOUNT, DATABASE_SECRET
+from include.orchestration.upkeep.trim_database import DAYS, DEFAULT_DAYS
 from include.retraining.watch.external import Settings
 from tests.support.command_line import parse
 
@@ -83,3 +85,12 @@ def test_the_watch_gets_what_it_asks_for(watch: dict[str, Any]) -> None:
     assert settings.repository == "https://github.com/ORG/REPO/blob/main"
     secret = {item["name"] for item in watch["env"] if "valueFrom" in item}
     assert secret == {"AIRFLOW_API_TOKEN", "SLACK_WEBHOOK_URL"}
+
+
+def test_the_database_is_given_to_the_task_that_trims_it_alone(values: dict[str, Any]) -> None:
+    """By the name of the Secret that Airflow itself has it from, and by no connection for all."""
+    assert values["enableBuiltInSecretEnvVars"] == {"AIRFLOW_CONN_AIRFLOW_DB": False}
+    assert environment(values)[DATABASE_SECRET] == values["data"]["metadataSecretName"]
+    assert environment(values)[CLEANER_ACCOUNT]
+    assert environment(values)[DAYS] == str(DEFAULT_DAYS)
+    assert "AIRFLOW_CONN_AIRFLOW_DB" not in {item["envName"] for item in values["secret"]}

@@ -20,7 +20,7 @@ FILES = (".airflowignore", "airflow_settings.yaml")
 def copy_repository(target: Path) -> Path:
     """Copy what Airflow reads of the repository and return the copy's root.
 
-    The DAG `watch_models` is paused there until someone starts it.
+    The DAGs `watch_models` and `upkeep` are paused there until someone starts them.
     """
     for name in FOLDERS:
         shutil.copytree(
@@ -28,12 +28,13 @@ def copy_repository(target: Path) -> Path:
         )
     for name in FILES:
         shutil.copy(REPOSITORY / name, target / name)
-    # A watch that looks when it pleases would act on what a test is about to plant.
-    watch = target / "dags" / "watch_models.py"
-    text = watch.read_text(encoding="utf-8")
-    paused = text.replace("is_paused_upon_creation=False", "is_paused_upon_creation=True")
-    assert paused != text, f"{watch} is not unpaused by itself any more"
-    watch.write_text(paused, encoding="utf-8")
+    # What runs when it pleases would act on what a test is about to plant.
+    for name in ("watch_models", "upkeep"):
+        file = target / "dags" / f"{name}.py"
+        text = file.read_text(encoding="utf-8")
+        paused = text.replace("is_paused_upon_creation=False", "is_paused_upon_creation=True")
+        assert paused != text, f"{file} is not unpaused by itself any more"
+        file.write_text(paused, encoding="utf-8")
     return target
 
 

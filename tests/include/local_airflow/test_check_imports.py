@@ -20,7 +20,12 @@ def test_this_repository_imports() -> None:
     """Every model's DAG and every other one is listed."""
     done = check(REPOSITORY)
     assert (done.returncode, done.stderr) == (0, "")
-    dags = {*(f"retrain_{name}" for name in model_names()), "rollback_model", "watch_models"}
+    dags = {
+        *(f"retrain_{name}" for name in model_names()),
+        "rollback_model",
+        "watch_models",
+        "upkeep",
+    }
     assert dags <= set(done.stdout.split())
 
 
