@@ -46,12 +46,13 @@ def trim(before: datetime) -> str:
     """
     from airflow.utils.db_cleanup import config_dict, run_cleanup
     from airflow.utils.session import create_session
+    from pendulum import instance
 
     with create_session() as session:
         removed = remove_runs(session, before)
         remove_dag_versions(session, before)
         run_cleanup(
-            clean_before_timestamp=before,
+            clean_before_timestamp=instance(before),
             table_names=[name for name in TABLES if name in config_dict],
             confirm=False,
             skip_archive=True,  # a copy of what is removed would make the database no smaller

@@ -30,7 +30,7 @@ def with_database() -> dict[str, Any]:
     secret = os.environ.get(DATABASE_SECRET)
     if not secret:
         return {}
-    from kubernetes.client import models as k8s
+    from kubernetes.client import models as k8s  # type: ignore[import-untyped]
 
     source = k8s.V1EnvVarSource(
         secret_key_ref=k8s.V1SecretKeySelector(name=secret, key="connection")

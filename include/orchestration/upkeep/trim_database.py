@@ -90,9 +90,9 @@ def database_url(connection: Connection) -> str:
     if connection.conn_type == "sqlite":
         return f"sqlite:///{connection.host}"
     # Airflow makes this word of an address that begins with `postgresql://`.
-    driver = "postgresql" if connection.conn_type == "postgres" else connection.conn_type
+    kind = str(connection.conn_type)
     return URL.create(
-        driver,
+        "postgresql" if kind == "postgres" else kind,
         username=connection.login,
         password=connection.password,
         host=connection.host,
@@ -104,12 +104,13 @@ def database_url(connection: Connection) -> str:
 
 def _connection() -> Connection:
     try:
-        return Connection.get(DATABASE_CONNECTION)
+        connection: Connection = Connection.get(DATABASE_CONNECTION)
     except AirflowNotFoundException as error:
         raise AirflowSkipException(
             f"nothing was trimmed: there is no Airflow connection {DATABASE_CONNECTION!r}; "
             "docs/deployment/README.md says how to give this task one"
         ) from error
+    return connection
 
 
 def _environment(url: str) -> dict[str, str]:
