@@ -111,9 +111,10 @@ def check_scripts(config: ModelConfig, features: tuple[str, ...]) -> None:
                 f"{where}/ (there are: {', '.join(scripts) or 'none'})"
             )
     for name in scripts:
-        if name.partition("/")[0] in RESERVED:
+        reserved = RESERVED[commands.format]
+        if name.partition("/")[0] in reserved:
             raise ConfigError(
-                f"{where}/{name}: {', '.join(sorted(RESERVED))} are names of what a command is "
+                f"{where}/{name}: {', '.join(sorted(reserved))} are names of what a command is "
                 "given and makes: name it otherwise"
             )
     if ROW in features:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PositiveFloat, PositiveInt, Tag, field_validator, model_validator
 
 from include.retraining.config.base import Count, Limit, Name, Section, Text
+from include.retraining.config.command_protocol import Format, Tables
 from include.retraining.config.csv_dialect import CsvDialect
 from include.retraining.config.notice_kind import NoticeKind
 from include.retraining.config.trigger import refuse_escaping
@@ -164,6 +165,17 @@ class Commands(Section):
     scripts lie in the folder of the model's name, beside its Python file."""
     predict: Annotated[tuple[Text, ...], Field(min_length=1)]
     """Program and arguments that predict with what `train` left."""
+    format: Format = 1
+    """Of the files through which the commands are asked. With 2, `predict` is started once and
+    answers one request after another; with 1 it is started for each."""
+    tables: Tables = "csv"
+    """How the commands' tables are written; `arrow` (IPC files) and `parquet` need `format: 2`."""
+
+    @model_validator(mode="after")
+    def _tables_of_the_format(self) -> Commands:
+        if self.format == 1 and self.tables != "csv":
+            raise ValueError(f"`tables: {self.tables}` needs `format: 2`; format 1 is CSV")
+        return self
 
 
 class Training(Section):

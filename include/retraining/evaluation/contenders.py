@@ -30,6 +30,7 @@ from include.retraining.runs.exhaustion import exhausted
 from include.retraining.runs.foreign_errors import withheld
 from include.retraining.runs.manifest import Serving
 from include.retraining.store.object_store import Store
+from include.retraining.training.command_model import started
 from include.retraining.training.estimator import Estimator
 from include.retraining.training.predictions import Predictions, predict
 from include.retraining.training.rows_used import has_seen
@@ -118,8 +119,9 @@ def predict_holdout(
         return replace(opponent, error=str(refused))
     rows = holdout.frame[list(manifest.features)]
     try:
-        predictions = predict(estimator, rows, problem)
-        latency = measure_latency(estimator, rows)
+        with started(estimator) as model:
+            predictions = predict(model, rows, problem)
+            latency = measure_latency(model, rows)
     except TrainingError as failed:  # its command's
         return replace(opponent, error=f"it cannot predict: {failed}")
     except Exception as raised:  # it stays the champion after any error of its code
@@ -182,7 +184,7 @@ def _unknown_classes(manifest: VersionManifest, holdout: HoldoutRows) -> str | N
 def measure_latency(estimator: Estimator, rows: pd.DataFrame) -> float:
     """Return the median milliseconds of predicting a batch of 1,000 rows.
 
-    Of a model in another language, that includes the start of its command.
+    Of a command in format 1, that includes its start.
     A holdout with fewer rows is repeated to make up the batch. It takes about 0.1 s, or three
     predictions where one takes longer.
     """

@@ -9,6 +9,7 @@ from datetime import datetime
 from importlib.metadata import version as library_version
 from pathlib import Path
 
+from include.retraining.config.command_protocol import FORMATS, Tables
 from include.retraining.config.sections import COMMAND
 from include.retraining.data.split_record import SplitUsed
 from include.retraining.documents import Document, sha256_of
@@ -41,6 +42,8 @@ class PredictCommand(Document):
 
     format: int
     """Of the files through which the command is asked (docs/any-language.md)."""
+    tables: Tables = "csv"
+    """How their tables are written."""
     command: tuple[str, ...]
     """Program and arguments."""
     positive: int | str | None
@@ -244,7 +247,6 @@ def _load(
     """Return the model of a version whose files were verified."""
     if manifest.predicts_by is None:
         return load_saved(files[MODEL_FILE], f"{manifest.folder}/{MODEL_FILE}", trusted)
-    from include.retraining.config.command_protocol import FORMAT
     from include.retraining.training.command_model import ExternalModel
 
     predicts_by = manifest.predicts_by
@@ -254,10 +256,10 @@ def _load(
             f"{where}: predicts with its own command ({' '.join(predicts_by.command)}), and the "
             "model's YAML names none: after a review, set training.allow_commands: true"
         )
-    if predicts_by.format != FORMAT:
+    if predicts_by.format not in FORMATS:
         raise ArtifactError(
-            f"{where}: its command is asked in format {predicts_by.format}, here is {FORMAT}: "
-            "train it again"
+            f"{where}: its command is asked in format {predicts_by.format}, here are "
+            f"{' and '.join(map(str, FORMATS))}: train it again"
         )
     return ExternalModel(
         command=predicts_by.command,
@@ -267,6 +269,8 @@ def _load(
         positive=predicts_by.positive,
         scripts=_below(SCRIPTS_PREFIX, files),
         files=_below(MODEL_PREFIX, files),
+        format=predicts_by.format,
+        tables=predicts_by.tables,
     )
 
 

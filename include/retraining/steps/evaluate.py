@@ -37,6 +37,7 @@ from include.retraining.registry.versions import (
 from include.retraining.runs.foreign_errors import model_errors
 from include.retraining.runs.job import Job, cost
 from include.retraining.runs.results import EvaluateResult, StoredObject, find_result, read_result
+from include.retraining.training.command_model import started
 from include.retraining.training.prediction_checks import check_predictions
 from include.retraining.training.predictions import predict, prediction_columns
 
@@ -110,9 +111,9 @@ def _challenger(job: Job, version: VersionManifest, holdout: HoldoutRows) -> Con
     config = job.config
     estimator = load_estimator(job.store, version, config.training.trusted)
     rows = holdout.frame[list(version.features)]
-    with model_errors(config, "predicting the holdout"):
-        predictions = predict(estimator, rows, config.problem)
-        latency_ms = measure_latency(estimator, rows)
+    with model_errors(config, "predicting the holdout"), started(estimator) as model:
+        predictions = predict(model, rows, config.problem)
+        latency_ms = measure_latency(model, rows)
     where = f"include/models/{config.name}.py: version {version.version}"
     check_predictions(predictions, where=where, classes=version.classes)
     return Contender("challenger", manifest=version, predictions=predictions, latency_ms=latency_ms)

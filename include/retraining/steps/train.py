@@ -11,7 +11,6 @@ from importlib.metadata import version as library_version
 from pathlib import Path
 from typing import Any
 
-from include.retraining.config.command_protocol import FORMAT
 from include.retraining.documents import sha256_of
 from include.retraining.exceptions import ArtifactError
 from include.retraining.fingerprint.pinned import PinnedFile
@@ -32,7 +31,8 @@ from include.retraining.registry.versions import (
 from include.retraining.runs.job import Job, cost
 from include.retraining.runs.results import StoredObject, TrainResult, read_result
 from include.retraining.store.layout import version_manifest_key
-from include.retraining.training.command_model import ExternalModel, write_files
+from include.retraining.training.command_model import ExternalModel
+from include.retraining.training.command_process import write_files
 from include.retraining.training.estimator import Estimator
 from include.retraining.training.fitting import Fitted, fit
 from include.retraining.training.predictions import greatest_difference, predict
@@ -134,7 +134,12 @@ def _manifest(job: Job, fitted: Fitted, files: tuple[PinnedFile, ...]) -> Versio
         "predicts_by": None,
     }
     if isinstance(model, ExternalModel):
-        command = PredictCommand(format=FORMAT, command=model.command, positive=model.positive)
+        command = PredictCommand(
+            format=model.format,
+            tables=model.tables,
+            command=model.command,
+            positive=model.positive,
+        )
         made_by = {"libraries": (), "trusted_types": (), "predicts_by": command}
     return VersionManifest(
         model=run.model,
@@ -163,8 +168,7 @@ def _manifest(job: Job, fitted: Fitted, files: tuple[PinnedFile, ...]) -> Versio
 
 def _difference(fitted: Fitted, other: Estimator, problem: str) -> float:
     """Return how far another model's predictions for the probe lie from those of the fitted one."""
-    ours = predict(fitted.estimator, fitted.probe, problem)
-    return greatest_difference(ours, predict(other, fitted.probe, problem))
+    return greatest_difference(fitted.answers, predict(other, fitted.probe, problem))
 
 
 def _compare_with_first(job: Job, fitted: Fitted, first: VersionManifest) -> float | None:

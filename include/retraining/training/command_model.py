@@ -6,16 +6,9 @@ answers is checked. What a command is promised is in docs/any-language.md.
 
 from __future__ import annotations
 
-import logging
-import os
 import re
-import signal
-import subprocess
-import sys
-import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,29 +20,28 @@ from include.retraining.config.command_protocol import (
     PREDICTIONS_FILE,
     ROW,
     ROWS_FILE,
-    TASK_FILE,
+    TABLES_FOLDER,
     TRAINING_FILE,
+    Tables,
 )
+from include.retraining.config.sections import Commands
 from include.retraining.data.arrays import Labels
 from include.retraining.data.labels import Class
 from include.retraining.exceptions import TrainingError
 from include.retraining.plain_files import SAFE_PATH, plain_files
-from include.retraining.training.command_files import read_predictions, write_table, write_task
+from include.retraining.training.command_files import read_predictions, write_task
+from include.retraining.training.command_process import (
+    RunningCommand,
+    refusing,
+    run_command,
+    workplace,
+    write_files,
+)
+from include.retraining.training.command_tables import write_table
+from include.retraining.training.estimator import Estimator
 from include.retraining.training.predictions import Predictions
 
-log = logging.getLogger(__name__)
-
 MAX_MODEL_FILES = 1000
-# All that a command gets of our environment; the rest holds the store's options and credentials.
-PASSED_ON = (
-    "PATH",
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "LOKY_MAX_CPU_COUNT",
-)
-# The same everywhere: how text sorts and what time it is must not depend on the machine.
-ALWAYS = {"LANG": "C.UTF-8", "TZ": "UTC"}
 
 
 @dataclass(frozen=True)
@@ -66,41 +58,114 @@ class ExternalModel:
     """The files that the command was trained with, by their path."""
     files: Mapping[str, bytes]
     """What training left, by its path in the model's folder."""
+    format: int = 1
+    tables: Tables = "csv"
 
     def predictions(self, rows: pd.DataFrame) -> Predictions:
-        """Run the command on some rows, in its own folder.
+        """Start the command and ask it for some rows.
 
         Raises:
             TrainingError: when it fails, or does not answer as it must.
         """
+        if self.format > 1:
+            with self.started() as running:
+                return running.predictions(rows)
+        with workplace(self.scripts) as place:
+            names = {"data": ROWS_FILE, "predictions": PREDICTIONS_FILE}
+            self._prepare(place, names)
+            _write_rows(self, place / ROWS_FILE, rows)
+            run_command("predict", self.command, place)
+            return _read_predictions(self, place / PREDICTIONS_FILE, len(rows))
+
+    def predict(self, rows: pd.DataFrame) -> Labels:
+        """Return the predicted classes or numbers, as an estimator does."""
+        return self.predictions(rows).values
+
+    @contextmanager
+    def started(self) -> Iterator[_StartedModel]:
+        """Start the command of a model in format 2, which then answers until the block's end.
+
+        Raises:
+            TrainingError: when it cannot be started, or does not end as it must.
+        """
+        with workplace(self.scripts) as place:
+            self._prepare(place, {"tables": self.tables})
+            (place / TABLES_FOLDER).mkdir()
+            running = RunningCommand("predict", self.command, place)
+            try:
+                yield _StartedModel(self, place, running)
+                running.finish()
+            finally:
+                running.kill()
+
+    def _prepare(self, place: Path, names: Mapping[str, str]) -> None:
+        """Write the model's files, and the task."""
+        write_files(place / MODEL_FOLDER, self.files)
         task = {
             "task": "predict",
             "problem": self.problem,
             "features": list(self.features),
             **_classes(self.classes, self.positive),
             "model": MODEL_FOLDER,
-            "data": ROWS_FILE,
-            "predictions": PREDICTIONS_FILE,
+            **names,
         }
-        numbers = pd.Series(range(1, len(rows) + 1))
-        with _workplace(self.scripts) as place:
-            write_files(place / MODEL_FOLDER, self.files)
-            columns = {name: rows[name] for name in self.features}
-            write_table(place / ROWS_FILE, {ROW: numbers, **columns})
-            write_task(place, task)
-            _run("predict", self.command, place)
-            with _refusing("predict", self.command):
-                return read_predictions(
-                    place / PREDICTIONS_FILE,
-                    rows=len(rows),
-                    problem=self.problem,
-                    classes=self.classes,
-                    positive=self.positive,
-                )
+        write_task(place, self.format, task)
+
+
+def _write_rows(model: ExternalModel, path: Path, rows: pd.DataFrame) -> None:
+    numbers = pd.Series(range(1, len(rows) + 1))
+    write_table(path, {ROW: numbers, **{name: rows[name] for name in model.features}})
+
+
+def _read_predictions(model: ExternalModel, path: Path, rows: int) -> Predictions:
+    with refusing("predict", model.command):
+        return read_predictions(
+            path,
+            rows=rows,
+            problem=model.problem,
+            classes=model.classes,
+            positive=model.positive,
+        )
+
+
+class _StartedModel:
+    """A model whose command runs, and answers one request after another."""
+
+    def __init__(self, model: ExternalModel, place: Path, running: RunningCommand) -> None:
+        self._model, self._place, self._running = model, place, running
+        self._number = 0
+
+    def predictions(self, rows: pd.DataFrame) -> Predictions:
+        """Ask for some rows.
+
+        Raises:
+            TrainingError: when the command ends, or does not answer as it must.
+        """
+        self._number += 1
+        asked, answer = (
+            f"{TABLES_FOLDER}/{name}-{self._number}.{self._model.tables}"
+            for name in ("rows", "predictions")
+        )
+        _write_rows(self._model, self._place / asked, rows)
+        self._running.ask(f"{asked} {answer}")
+        predictions = _read_predictions(self._model, self._place / answer, len(rows))
+        (self._place / asked).unlink(missing_ok=True)
+        (self._place / answer).unlink()
+        return predictions
 
     def predict(self, rows: pd.DataFrame) -> Labels:
         """Return the predicted classes or numbers, as an estimator does."""
         return self.predictions(rows).values
+
+
+@contextmanager
+def started(model: Estimator) -> Iterator[Estimator]:
+    """Give a model that answers several requests: started once, where it is one in format 2."""
+    if isinstance(model, ExternalModel) and model.format > 1:
+        with model.started() as running:
+            yield running
+    else:
+        yield model
 
 
 @dataclass(frozen=True)
@@ -119,16 +184,14 @@ class TrainingTask:
 
 def train_model(
     task: TrainingTask,
-    train: tuple[str, ...],
-    predict: tuple[str, ...],
+    commands: Commands,
     scripts: Mapping[str, bytes],
 ) -> ExternalModel:
     """Run a model's `train` command and return what it made.
 
     Args:
         task: what to train on.
-        train: the command.
-        predict: the command that will predict.
+        commands: what trains and what will predict.
         scripts: the files that both are run beside, by their path.
 
     Raises:
@@ -137,55 +200,47 @@ def train_model(
     if task.problem == "binary" and (len(task.classes or ()) != 2):
         raise TrainingError("a binary problem needs rows of two classes to train on")
     features = tuple(task.rows.columns)
-    with _workplace(scripts) as place:
+    data = TRAINING_FILE
+    more: dict[str, Any] = {}
+    if commands.format > 1:
+        data = f"{TABLES_FOLDER}/train.{commands.tables}"
+        more = {"tables": commands.tables}
+    with workplace(scripts) as place:
         (place / MODEL_FOLDER).mkdir()
+        (place / data).parent.mkdir(exist_ok=True)
         columns = {name: task.rows[name] for name in features}
-        write_table(place / TRAINING_FILE, {**columns, task.label: task.labels})
-        write_task(
-            place,
-            {
-                "task": "train",
-                "problem": task.problem,
-                "features": list(features),
-                "label": task.label,
-                **_classes(task.classes, task.positive),
-                "seed": task.seed,
-                "data": TRAINING_FILE,
-                "model": MODEL_FOLDER,
-            },
-        )
-        _run("train", train, place)
-        with _refusing("train", train):
+        write_table(place / data, {**columns, task.label: task.labels})
+        asked = {
+            "task": "train",
+            "problem": task.problem,
+            "features": list(features),
+            "label": task.label,
+            **_classes(task.classes, task.positive),
+            "seed": task.seed,
+            **more,
+            "data": data,
+            "model": MODEL_FOLDER,
+        }
+        write_task(place, commands.format, asked)
+        run_command("train", commands.train, place)
+        with refusing("train", commands.train):
             files = _read_model(place / MODEL_FOLDER)
     return ExternalModel(
-        predict, task.problem, features, task.classes, task.positive, scripts, files
+        command=commands.predict,
+        problem=task.problem,
+        features=features,
+        classes=task.classes,
+        positive=task.positive,
+        scripts=scripts,
+        files=files,
+        format=commands.format,
+        tables=commands.tables,
     )
 
 
 def _classes(classes: Sequence[Class] | None, positive: Class | None) -> dict[str, Any]:
     known = {"classes": None if classes is None else list(classes), "positive": positive}
     return {name: value for name, value in known.items() if value is not None}
-
-
-@contextmanager
-def _workplace(scripts: Mapping[str, bytes]) -> Iterator[Path]:
-    """Give a fresh folder with copies of the scripts, which is gone afterwards."""
-    # What a command left running may still write; it must not turn success into failure.
-    with tempfile.TemporaryDirectory(prefix="retraining-", ignore_cleanup_errors=True) as name:
-        root = Path(name).resolve()
-        (root / "home").mkdir()
-        place = root / "work"
-        place.mkdir()
-        write_files(place, scripts)
-        yield place
-
-
-def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write files below a folder, by their path in it."""
-    for name, data in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
 
 
 def _read_model(folder: Path) -> dict[str, bytes]:
@@ -208,86 +263,3 @@ def _read_model(folder: Path) -> dict[str, bytes]:
             "digits and '_.-'"
         )
     return {name: (folder / name).read_bytes() for name in names}
-
-
-def _run(task: str, command: tuple[str, ...], place: Path) -> None:
-    """Run a command to its end; what it says goes to this process's standard error as it comes."""
-    home = place.parent / "home"
-    passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    environment = passed_on | ALWAYS | {"HOME": str(home), "TMPDIR": str(home)}
-    log.info("%s: %s", task, " ".join(command))
-    sys.stderr.flush()
-    try:
-        # In our own process group, so that it ends whenever and however the job is ended.
-        process = subprocess.Popen(  # noqa: S603 from the reviewed YAML, no shell
-            [*command, TASK_FILE],
-            cwd=place,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=2,
-            stderr=2,
-        )
-    except OSError as error:
-        raise _failure(
-            task,
-            command,
-            f"cannot be started: {error.strerror}: {command[0]!r} must be installed where this "
-            "step runs",
-        ) from error
-    try:
-        process.wait()
-    finally:
-        process.kill()
-        process.wait()
-        _end_what_it_left(home)
-    if process.returncode != 0:
-        raise _failure(
-            task,
-            command,
-            f"{_ended(process.returncode)}; what it said is in the log of the job",
-        )
-
-
-def _ended(exit_code: int) -> str:
-    if exit_code > 0:
-        return f"ended with exit code {exit_code}"
-    name = signal.Signals(-exit_code).name
-    suspicion = ", most likely out of memory" if name == "SIGKILL" else ""
-    return f"was killed ({name}){suspicion}"
-
-
-def _end_what_it_left(home: Path) -> None:
-    """Kill what a command started and did not end: what still has its HOME in its environment.
-
-    Linux only; elsewhere it runs until the job ends.
-    """
-    mark = f"HOME={home}".encode()
-    for _ in range(100):
-        left = [entry for entry in Path("/proc").glob("[0-9]*") if mark in _environment(entry)]
-        if not left:
-            return
-        for entry in left:
-            with suppress(ProcessLookupError):
-                os.kill(int(entry.name), signal.SIGKILL)
-        time.sleep(0.01)
-
-
-def _environment(entry: Path) -> list[bytes]:
-    """Return the environment of a process; empty when it is not ours or is gone."""
-    try:
-        return (entry / "environ").read_bytes().split(b"\0")
-    except OSError:
-        return []
-
-
-@contextmanager
-def _refusing(task: str, command: tuple[str, ...]) -> Iterator[None]:
-    """Turn what is wrong with a command's files into an error that names the command."""
-    try:
-        yield
-    except ValueError as error:
-        raise _failure(task, command, str(error)) from error
-
-
-def _failure(task: str, command: tuple[str, ...], text: str) -> TrainingError:
-    return TrainingError(f"training.commands.{task} ({' '.join(command)}): {text}")

@@ -28,7 +28,7 @@ from include.retraining.training.command_model import ExternalModel, TrainingTas
 from include.retraining.training.estimator import Estimator
 from include.retraining.training.metric_needs import require_answers
 from include.retraining.training.prediction_checks import check_answers_differ, check_predictions
-from include.retraining.training.predictions import predict
+from include.retraining.training.predictions import Predictions, predict
 from include.retraining.training.rows_used import RowsUsed, rows_used
 
 log = logging.getLogger(__name__)
@@ -49,6 +49,8 @@ class Fitted:
     train_seconds: float
     probe: pd.DataFrame
     """Some rows it was fitted on, to compare it with its saved self."""
+    answers: Predictions
+    """What it predicts for them."""
 
 
 def fit(store: Store, run: RunManifest, config: ModelConfig) -> Fitted:
@@ -90,7 +92,9 @@ def fit(store: Store, run: RunManifest, config: ModelConfig) -> Fitted:
         answers = predict(estimator, probe, config.problem)
     check_predictions(answers, where=where, classes=classes)
     check_answers_differ(answers, probe, where=where)
-    return Fitted(estimator, code.features, classes, split, used, len(rows), seconds, probe)
+    return Fitted(
+        estimator, code.features, classes, split, used, len(rows), seconds, probe, answers
+    )
 
 
 def _run_command(
@@ -115,7 +119,7 @@ def _run_command(
         seed=seed,
     )
     log.info("training on %s rows", f"{len(rows):,}")
-    return train_model(task, commands.train, commands.predict, read_scripts(config.name))
+    return train_model(task, commands, read_scripts(config.name))
 
 
 def _fit(

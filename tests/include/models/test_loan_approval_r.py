@@ -16,7 +16,8 @@ import pytest
 
 from include.local_airflow.demo.samples import land, loan_approval
 from include.retraining.config.model import ModelConfig, load_model
-from include.retraining.config.model_code import read_scripts
+from include.retraining.config.model_code import load_model_code, read_scripts
+from include.retraining.config.sections import Commands
 from include.retraining.gate.report import EvaluationReport
 from include.retraining.gate.rules import judge
 from include.retraining.gate.verdict import Answer, Verdict
@@ -33,6 +34,8 @@ from include.retraining.steps.validate import validate
 from include.retraining.store.layout import RunPaths
 from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store
+from include.retraining.training.command_model import TrainingTask, started, train_model
+from include.retraining.training.predictions import Predictions
 
 NAME = "loan_approval_r"
 MODELS = Path(__file__).parents[3] / "include" / "models"
@@ -187,6 +190,46 @@ def test_it_passes_and_fails_the_gates_of_the_model_in_python(store: Store):
         return {gate.gate: gate.answer for gate in verdict.gates if gate.gate != "latency"}
 
     assert answers(in_r) == answers(in_python)
+
+
+ANSWER = """
+answer <- function(data, predictions) {
+  task$data <- data
+  task$predictions <- predictions
+"""
+
+
+def in_format_2(loop: str) -> Predictions:
+    """What the model predicts for the applications when it is asked line by line."""
+    scripts = {name: data.decode() for name, data in read_scripts(NAME).items()}
+    scripts["task.R"] = scripts["task.R"].replace("task$format != 1", "task$format != 2")
+    head, tail = scripts["predict.R"].split("rows <- read_applications")
+    scripts["predict.R"] = f"{head}{ANSWER}rows <- read_applications{tail}}}\n{loop}"
+    frame = pd.read_csv(io.BytesIO(loan_approval()))
+    code = load_model_code(changed())
+    task = TrainingTask(
+        problem="binary",
+        rows=frame[list(code.features)],
+        label="approve",
+        labels=frame["approve"].to_numpy(),
+        classes=(0, 1),
+        positive=1,
+        seed=1,
+    )
+    commands = Commands(train=("Rscript", "train.R"), predict=("Rscript", "predict.R"), format=2)
+    model = train_model(task, commands, {name: text.encode() for name, text in scripts.items()})
+    with started(model) as running:
+        running.predict(frame.head(10))
+        return running.predictions(frame)
+
+
+def test_the_loop_in_the_document_answers():
+    """The lines that the document shows in R are a command that answers in format 2."""
+    text = (MODELS.parents[1] / "docs" / "any-language.md").read_text(encoding="utf-8")
+    (loop,) = re.findall(r"```r\n(.*?)```", text, re.DOTALL)
+    found = in_format_2(loop)
+    assert found.probabilities.shape == (1989, 2)
+    assert (found.probabilities.argmax(axis=1) == found.values).all()
 
 
 READ_TASK = """

@@ -166,9 +166,11 @@ def follow(
 
 def job_environment(address: StoreAddress, compute: LocalCompute) -> dict[str, str]:
     """Return the whole environment of a job: what it needs, and no secret but the store's."""
+    from include.retraining.runs.machine_environment import machine_environment
     from include.retraining.store.object_store import OPTIONS_VARIABLE, URI_VARIABLE
 
     environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    environment |= machine_environment(os.environ)
     return environment | {
         **thread_limits(compute),
         "PYTHONUNBUFFERED": "1",

@@ -30,6 +30,7 @@ from include.retraining.store.object_store import Store
 from include.retraining.training.command_model import ExternalModel
 from tests.support.toy_commands import (
     PREDICT,
+    PREDICT_2,
     TRAIN,
     commands,
     make_external,
@@ -89,6 +90,43 @@ def test_each_kind_of_problem_is_trained_judged_and_reproduced(make_toy: MakeToy
     found = reproduce(toy.store, job.paths)
     assert found.is_same
     assert found.rows_that_differ == 0
+
+
+def counted(text: str, name: str, starts: Path) -> str:
+    """A script that notes that it was started."""
+    return f"open({str(starts)!r}, 'a').write({name!r})\n{text}"
+
+
+@pytest.mark.parametrize(("number", "starts"), [(1, "tpp" + "pppp"), (2, "tpp" + "p")])
+def test_how_often_a_run_starts_its_commands(toy: Toy, tmp_path: Path, number: int, starts: str):
+    """Once to train and twice to see that it answers as trained; to score, once in format 2."""
+    started = tmp_path / "starts"
+    predict = PREDICT if number == 1 else PREDICT_2
+    make_external(
+        toy,
+        train=counted(TRAIN, "t", started),
+        predict=counted(predict, "p", started),
+        format=number,
+    )
+    toy.run()
+    assert started.read_text() == starts
+
+
+def test_both_formats_give_the_same_predictions(make_toy: MakeToy):
+    """What a version predicts does not depend on how it is asked, and each is judged as it is."""
+    toy = make_toy()
+    make_external(toy)
+    toy.promote(*toy.run())
+    make_external(toy, format=2)
+    job, report = toy.run()
+    assert report.champion.error is None
+    assert report.champion.serving.version != report.challenger.version
+    table = predictions(toy, job)
+    assert table["champion_probability"] == table["challenger_probability"]
+    version = read_version(toy.store, toy.name, report.challenger.version)
+    assert (version.predicts_by.format, version.predicts_by.tables) == (2, "csv")
+    found = reproduce(toy.store, job.paths)
+    assert found.is_same
 
 
 def test_it_works_on_any_store(make_toy: MakeToy, any_store: Store):
@@ -287,8 +325,8 @@ def test_a_command_of_another_format_is_not_asked(toy: Toy):
     """A version made for another interface says which."""
     version = trained(toy)
     assert version.predicts_by is not None
-    newer = version.predicts_by.model_copy(update={"format": 2})
-    with pytest.raises(ArtifactError, match="asked in format 2, here is 1"):
+    newer = version.predicts_by.model_copy(update={"format": 3})
+    with pytest.raises(ArtifactError, match="asked in format 3, here are 1 and 2"):
         load_estimator(toy.store, version.model_copy(update={"predicts_by": newer}), ("command",))
 
 

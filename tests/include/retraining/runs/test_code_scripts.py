@@ -106,6 +106,17 @@ def test_without_a_folder_the_digest_is_that_of_the_file(make_toy: MakeToy):
     assert read_scripts(toy.name) == {}
 
 
+def test_names_of_format_1_are_free_in_format_2(toy: Toy, folder: Path):
+    """There, what a command is given lies in one folder of its own."""
+    make_external(toy, format=2)
+    (folder / "train.csv").write_text("x")
+    load_model_code(toy.config)
+    (folder / "data").mkdir()
+    (folder / "data" / "x").write_text("x")
+    with pytest.raises(ConfigError, match=r"data/x: data, model, task\.json are names"):
+        load_model_code(toy.config)
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
@@ -298,6 +309,12 @@ def errors(toy: Toy, training: object) -> str:
         ({"seed": 1, "commands": {"train": [""], "predict": ["x"]}}, "training.commands.train.0: "),
         ({"seed": 1, "commands": {"trian": ["x"]}}, "is not a field (did you mean 'train'?)"),
         ({"seed": 1, "entry_point": ""}, "training.entry_point: "),
+        (
+            {"seed": 1, "commands": commands(tables="arrow")},
+            "training.commands: `tables: arrow` needs `format: 2`; format 1 is CSV",
+        ),
+        ({"seed": 1, "commands": commands(format=3)}, "training.commands.format: "),
+        ({"seed": 1, "commands": commands(format=2, tables="feather")}, "commands.tables: "),
     ],
 )
 def test_a_training_that_says_too_much_or_too_little_is_refused(

@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from include.retraining.training.command_files import read_predictions, write_table, write_task
+from include.retraining.training.command_files import read_predictions, write_task
+from include.retraining.training.command_tables import write_table
 from include.retraining.training.predictions import Predictions
 
 
 def test_a_task_is_flat_json_with_its_format(tmp_path: Path):
     """A script in any language finds the version of the interface, and text as it is."""
-    write_task(tmp_path, {"task": "train", "features": ["é", "b"]})
+    write_task(tmp_path, 1, {"task": "train", "features": ["é", "b"]})
     text = (tmp_path / "task.json").read_text(encoding="utf-8")
     assert json.loads(text) == {"format": 1, "task": "train", "features": ["é", "b"]}
     assert "é" in text

@@ -15,9 +15,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from include.retraining.config.sections import Commands
 from include.retraining.exceptions import TrainingError
-from include.retraining.training import command_model as external
 from include.retraining.training.command_model import ExternalModel, TrainingTask, train_model
+from include.retraining.training.command_process import PASSED_ON
 from tests.support.toy_commands import PREDICT, TRAIN, commands, script
 from tests.support.toy_models import make_frame
 
@@ -31,7 +32,7 @@ TASK = TrainingTask(
     positive=1,
     seed=7,
 )
-COMMANDS = commands()
+COMMANDS = Commands.model_validate(commands())
 TRAIN_TASK: dict[str, Any] = {
     "format": 1,
     "task": "train",
@@ -60,16 +61,19 @@ PREDICT_TASK: dict[str, Any] = {
 # What differs from one model to the next.
 OURS = {"features": [], "label": "", "seed": 0}
 
+# Where a machine's libraries and GPUs are.
+MACHINE = {
+    "LD_LIBRARY_PATH": "/usr/local/cuda/lib64",
+    "CUDA_VISIBLE_DEVICES": "0",
+    "NVIDIA_VISIBLE_DEVICES": "all",
+    "NVIDIA_DRIVER_CAPABILITIES": "compute,utility",
+}
+
 
 def train(more: str = "", *, predict: str = PREDICT, **scripts: str) -> ExternalModel:
     """Train with a script that does something more."""
     files = {"train.py": script(TRAIN, more), "predict.py": predict, **scripts}
-    return train_model(
-        TASK,
-        tuple(COMMANDS["train"]),
-        tuple(COMMANDS["predict"]),
-        {name: text.encode() for name, text in files.items()},
-    )
+    return train_model(TASK, COMMANDS, {name: text.encode() for name, text in files.items()})
 
 
 def kept(model: ExternalModel, name: str) -> str:
@@ -152,7 +156,7 @@ def test_predictions_belong_to_their_rows():
 
 @pytest.mark.fault("C10", "L07")
 def test_no_secret_of_ours_is_in_a_commands_environment(monkeypatch: pytest.MonkeyPatch):
-    """It gets the way to programs, limits on threads, and what is the same everywhere."""
+    """It gets the way to programs, libraries and GPUs, limits on threads, and constants."""
     canaries = {
         "RETRAINING_STORE": "s3://canary",
         "RETRAINING_STORE_OPTIONS": '{"aws_secret_access_key": "canary"}',
@@ -165,10 +169,13 @@ def test_no_secret_of_ours_is_in_a_commands_environment(monkeypatch: pytest.Monk
         "HOME": "/canary",
         "TZ": "Asia/Canary",
         "LC_ALL": "canary",
+        "NVIDIA_API_KEY": "canary",
     }
     for name, value in canaries.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    for name, value in MACHINE.items():
+        monkeypatch.setenv(name, value)
     found = train("""
         import os
         pathlib.Path(task["model"], "environ.json").write_text(json.dumps(dict(os.environ)))
@@ -176,10 +183,11 @@ def test_no_secret_of_ours_is_in_a_commands_environment(monkeypatch: pytest.Monk
     """)
     seen = json.loads(kept(found, "environ.json"))
     # What the interpreter itself adds in a C locale is no secret.
-    allowed = {"PATH", "HOME", "TMPDIR", "LANG", "TZ", *external.PASSED_ON, "LC_CTYPE"}
+    allowed = {"PATH", "HOME", "TMPDIR", "LANG", "TZ", *PASSED_ON, *MACHINE, "LC_CTYPE"}
     assert set(seen) <= allowed
     assert "anary" not in json.dumps(seen)
     assert (seen["TZ"], seen["LANG"], seen["OMP_NUM_THREADS"]) == ("UTC", "C.UTF-8", "3")
+    assert MACHINE.items() <= seen.items()
     assert kept(found, "home.txt") == "[]"
 
 
@@ -215,7 +223,7 @@ def test_a_command_that_fails_is_named_with_how_it_ended(more: str, message: str
 def test_a_program_that_is_not_there_is_told():
     """The error names the program, and where it must be."""
     with pytest.raises(TrainingError, match="'no-such-program' must be installed where this step"):
-        train_model(TASK, ("no-such-program", "x"), ("x",), {})
+        train_model(TASK, Commands(train=("no-such-program", "x"), predict=("x",)), {})
 
 
 @pytest.mark.fault("C06")
@@ -291,7 +299,7 @@ def test_a_binary_problem_needs_two_classes():
         seed=1,
     )
     with pytest.raises(TrainingError, match="rows of two classes"):
-        train_model(one, ("x",), ("x",), {})
+        train_model(one, COMMANDS, {})
 
 
 def is_running(pid: int) -> bool:
@@ -338,7 +346,7 @@ def test_a_command_ends_with_its_job_and_so_do_its_children(tmp_path: Path):
         from tests.include.retraining.training import test_command_model as module
         from include.retraining.training.command_model import train_model
         script = pathlib.Path({str(tmp_path)!r}, "train.py").read_bytes()
-        train_model(module.TASK, tuple(module.COMMANDS["train"]), ("x",), {{"train.py": script}})
+        train_model(module.TASK, module.COMMANDS, {{"train.py": script}})
     """
     job = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(program)],

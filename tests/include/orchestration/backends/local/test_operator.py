@@ -102,8 +102,12 @@ def test_the_jobs_environment_is_an_allow_list(
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN",
         "AIRFLOW_CONN_OTHER",
         "AWS_SECRET_ACCESS_KEY",
+        "NVIDIA_API_KEY",
     ):
         monkeypatch.setenv(name, "canary")
+    machine = {"LD_LIBRARY_PATH": "/opt/lib", "CUDA_VISIBLE_DEVICES": "1", "NVIDIA_GPUS": "all"}
+    for name, value in machine.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("TZ", "Europe/Paris")
     monkeypatch.setenv("SEEN", str(tmp_path / "seen.json"))  # must not arrive either
     stub_python(f"json.dump(dict(os.environ), open({str(tmp_path / 'seen.json')!r}, 'w'))")
@@ -113,7 +117,9 @@ def test_the_jobs_environment_is_an_allow_list(
     seen.pop("LC_CTYPE", None)  # Python's own, set at start
     threads = {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LOKY_MAX_CPU_COUNT"}
     allowed = {"PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV", "PYTHONUNBUFFERED"}
-    assert set(seen) <= allowed | threads | {"RETRAINING_STORE", "RETRAINING_STORE_OPTIONS"}
+    options = {"RETRAINING_STORE", "RETRAINING_STORE_OPTIONS"}
+    assert set(seen) <= allowed | threads | set(machine) | options
+    assert machine.items() <= seen.items()
     assert {seen[name] for name in threads} == {"2"}
     assert seen["TZ"] == "Europe/Paris"
     assert seen["RETRAINING_STORE"] == store.uri
