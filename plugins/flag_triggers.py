@@ -16,12 +16,15 @@ import os
 import time
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterable
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
+from flag_watcher import WATCHER
+from prefix_listing import bucket_listing, seconds_to_next_look
 from trigger_support import AwsClients, first_line, refusal
 
 QUIET_SECONDS = 60.0
@@ -139,24 +142,36 @@ class FlagTrigger(BaseTrigger):
             Refused: when waiting is pointless.
         """
 
+    def seconds_to_next_look(self) -> float:
+        """Return how long to pause when nothing wakes it."""
+        return self.poke_seconds
+
+    def waking(self) -> AbstractContextManager[asyncio.Event]:
+        """Return what yields an event that ends a pause between two looks; here none ever does."""
+        return nullcontext(asyncio.Event())
+
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Poll until the deadline."""
+        """Poll until the deadline, and look at once when something wakes it."""
+        with self.waking() as woken:
+            yield TriggerEvent(await self._payload(woken))
+
+    async def _payload(self, woken: asyncio.Event) -> dict[str, str]:
         while (left := self.deadline - time.time()) > 0:
+            woken.clear()
             try:
                 seen = await self.look()
             except Refused as refused:
-                yield TriggerEvent({"refused": str(refused)})
-                return
+                return {"refused": str(refused)}
             except Exception as error:  # noqa: BLE001 an outage must not end the wait
                 self._log_line(f"cannot read {self.flag} now, trying again: {first_line(error)}")
             else:
                 if self._is_news(seen):
                     self.log.info("%s or its delivery changed: checking it", self.flag)
-                    yield TriggerEvent({})
-                    return
+                    return {}
                 self._log_line(f"waiting: {self.reason}")
-            await asyncio.sleep(min(self.poke_seconds, left))
-        yield TriggerEvent({})
+            with suppress(TimeoutError):
+                await asyncio.wait_for(woken.wait(), min(self.seconds_to_next_look(), left))
+        return {}
 
     def _is_news(self, now: Observation) -> bool:
         return now.flag is not None and now.flag != self.ignored_flag and now.digest != self.seen
@@ -172,6 +187,10 @@ class FlagTrigger(BaseTrigger):
 class FileFlagTrigger(FlagTrigger):
     """Watches a flag on a disk that the triggerer sees; addresses are paths."""
 
+    def waking(self) -> AbstractContextManager[asyncio.Event]:
+        """Be woken by the flag's own folder; where that reports nothing, the poll remains."""
+        return WATCHER.waking(self.flag)
+
     async def look(self) -> Observation:
         """Observe the disk, in a thread: a network disk may be slow."""
         return await asyncio.to_thread(observe_folder, self.flag, self.folder)
@@ -180,34 +199,50 @@ class FileFlagTrigger(FlagTrigger):
 class S3FlagTrigger(FlagTrigger):
     """Watches a flag on S3 through the Airflow connection `store`; addresses are s3:// ones."""
 
-    async def look(self) -> Observation:
-        """Observe the bucket."""
-        from botocore.exceptions import ClientError
+    def seconds_to_next_look(self) -> float:
+        """Return how long to pause: all that poll as often look at the same moments."""
+        return seconds_to_next_look(self.poke_seconds)
 
+    async def look(self) -> Observation:
+        """Observe the bucket, by one listing for all triggers that ask at this moment."""
         bucket, key = _split(self.flag)
         folder_bucket, prefix = _split(self.folder)
-        prefix = prefix.rstrip("/") + "/"
+        try:
+            flags, files = await asyncio.gather(
+                bucket_listing(bucket).objects(key),
+                bucket_listing(folder_bucket).objects(f"{prefix.rstrip('/')}/"),
+            )
+        except Exception as error:
+            # What all flags have in common may be closed to us while this flag is not.
+            if refusal(error) is None:
+                raise
+            flags, files = await self._listed_alone()
+        flag = object_identity(flags[0]["ETag"], flags[0]["LastModified"]) if flags else None
+        return observation(flag, [_file(item) for item in files])
+
+    async def _listed_alone(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """Return flag and files by requests for this delivery alone."""
+        bucket, key = _split(self.flag)
+        folder_bucket, prefix = _split(self.folder)
         try:
             async with AwsClients() as clients:
                 hook, client = await clients.store()
                 head = await hook.get_head_object_async(client, key, bucket)
                 pages = client.get_paginator("list_objects_v2").paginate(
-                    Bucket=folder_bucket, Prefix=prefix, Delimiter="/"
+                    Bucket=folder_bucket, Prefix=f"{prefix.rstrip('/')}/", Delimiter="/"
                 )
-                files = [
-                    (
-                        item["Key"].removeprefix(prefix),
-                        item["Size"],
-                        object_identity(item["ETag"], item["LastModified"]),
-                    )
-                    async for page in pages
-                    for item in page.get("Contents", [])
-                ]
-        except ClientError as error:
+                files = [item async for page in pages for item in page.get("Contents", [])]
+        except Exception as error:
             if (reason := refusal(error)) is not None:
                 raise Refused(f"{self.flag}: {reason}") from error
             raise
-        return observation(head and object_identity(head["ETag"], head["LastModified"]), files)
+        return [head] if head else [], [item for item in files if not item["Key"].endswith("/")]
+
+
+def _file(item: dict[str, Any]) -> tuple[str, int, str]:
+    """Return name, size and version of an object that was listed."""
+    version = object_identity(item["ETag"], item["LastModified"])
+    return item["Key"].rpartition("/")[2], item["Size"], version
 
 
 def _split(uri: str) -> tuple[str, str]:

@@ -46,7 +46,8 @@ class Trigger(Section):
     may hold `{date}`; without it, a flag starts one decision and must be written again for the
     next. A name that ends in `.json` is a manifest that lists the delivery's files."""
     poke_seconds: Annotated[float, Field(ge=0.2, le=3600)] = 5
-    """Seconds between two checks of the flag."""
+    """Seconds between two checks of the flag. One on a disk that reports changes is noticed at
+    once."""
     timeout_seconds: Annotated[float, Field(ge=1, le=7 * 86400)] = 600
     """Seconds to wait for the delivery in all."""
 
