@@ -1,7 +1,8 @@
 """docs/faults.md: what may break, what holds all the same, and what the last run said of it.
 
-`python -m tests.faults.page` writes it from what `make test-faults` left in `.local/faults.json`.
-Of a case that the run left out (`FAULTS=quick`), the page keeps what an earlier run said, and when.
+`python -m tests.faults.page` writes it: who proves what from the marks of today's tests, results
+from what `make test-faults` left in `.local/faults.json`, where that is newer than the page. Of a
+case that the run left out (`FAULTS=quick`), the page keeps what an earlier run said, and when.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.faults.catalogue import AREAS, MOST_DANGEROUS, Case, catalogue
 
@@ -137,13 +140,52 @@ def merged(
     return {**before, **{name: said for name, said in run.items() if name not in left_out}}
 
 
+def kept(page: str) -> dict[str, Any]:
+    """Return the run that a page is of, with its results as they stand."""
+    header = re.search(r"^The run: (.*), commit (\w+), Python (.*)\.$", page, re.MULTILINE)
+    if header is None:
+        return {"ran_at": "", "commit": "unknown", "python": "unknown", "cases": {}}
+    ran_at, commit, python = header.groups()
+    suffix = f" at {commit}"
+    cases = {
+        name: {**case, "result": case["result"].removesuffix(suffix)}
+        for name, case in earlier(page).items()
+    }
+    return {"ran_at": ran_at, "commit": commit, "python": python, "cases": cases}
+
+
+def newest(page: str, last: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the run to show: the last one, or the page's own where there is none newer."""
+    shown = kept(page)
+    if last is None or last["ran_at"] <= shown["ran_at"]:
+        return shown
+    return {**last, "cases": merged(last["cases"], earlier(page))}
+
+
+def collected() -> dict[str, list[str]]:
+    """Return the ids of each case's tests, as the files have them now.
+
+    Raises:
+        SystemExit: when a test file cannot be imported.
+    """
+    configs: list[pytest.Config] = []
+
+    class KeepConfig:
+        def pytest_configure(self, config: pytest.Config) -> None:
+            configs.append(config)
+
+    code = pytest.main(["--collect-only", "-qq", "--no-header", "tests"], plugins=[KeepConfig()])
+    if code != pytest.ExitCode.OK:
+        sys.exit("the tests cannot be collected; see above")
+    from tests.faults.plugin import TESTS  # pytest wants to be the first who imports it
+
+    return configs[0].stash[TESTS]
+
+
 def main() -> None:
     """Write the page."""
-    if not RUN.exists():
-        sys.exit(f"{RUN} is not there: run `make test-faults` first, whole")
-    run = json.loads(RUN.read_text())
-    cases = merged(run["cases"], earlier(PAGE.read_text()))
-    PAGE.write_text(render(run["tests"], {**run, "cases": cases}))
+    last = json.loads(RUN.read_text()) if RUN.exists() else None
+    PAGE.write_text(render(collected(), newest(PAGE.read_text(), last)))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,15 @@ import pytest
 
 from tests.faults import plugin
 from tests.faults.catalogue import catalogue
-from tests.faults.page import PAGE, earlier, merged, names_of, render, without_results
+from tests.faults.page import (
+    PAGE,
+    earlier,
+    merged,
+    names_of,
+    newest,
+    render,
+    without_results,
+)
 
 RUN: dict[str, Any] = {
     "ran_at": "2026-11-27 04:00 UTC",
@@ -61,6 +69,17 @@ def test_a_quick_run_keeps_what_an_earlier_one_said() -> None:
     assert merged(broken, before)["A07"]["result"] == "failed"
 
 
+def test_a_page_without_a_newer_run_keeps_its_results() -> None:
+    """Only who proves what follows the tests; a newer run replaces the results."""
+    said = {**RUN, "cases": {**RUN["cases"], "A07": {"result": "passed at 123abcd", "seconds": 9}}}
+    page = render({"G01": ["tests/test_x.py::test_one_wins"]}, said)
+    moved = {"G01": ["tests/test_y.py::test_one_wins"]}
+    for last in (None, {**RUN, "cases": {}}):
+        assert render(moved, newest(page, last)) == render(moved, said)
+    later = {**RUN, "ran_at": "2026-11-28 04:00 UTC", "commit": "def5678", "cases": {}}
+    assert earlier(render(moved, newest(page, later)))["G01"]["result"] == "passed at abc1234"
+
+
 def test_parameters_are_no_part_of_a_name() -> None:
     """A test that runs on two stores is one test."""
     assert names_of(["a.py::b[x]", "a.py::b[y]", "a.py::c"]) == ["a.py::b", "a.py::c"]
@@ -72,5 +91,5 @@ def test_the_page_is_in_step(pytestconfig: pytest.Config) -> None:
         pytest.skip("which tests prove a case is known when all of tests/ is collected")
     tests = pytestconfig.stash[plugin.TESTS]
     assert without_results(PAGE.read_text()) == without_results(render(tests, RUN)), (
-        "docs/faults.md is not in step: `make test-faults`, then python -m tests.faults.page"
+        "docs/faults.md is not in step: `python -m tests.faults.page` writes it"
     )

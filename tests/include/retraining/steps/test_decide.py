@@ -105,7 +105,6 @@ def test_an_evaluation_of_another_version_decides_nothing(store: Store) -> None:
         decide.check_quality(store, run)
 
 
-@pytest.mark.fault("G01", "N03")
 def test_another_report_than_the_callers_is_not_judged(store: Store) -> None:
     """No verdict is written; with the digest of the report that is there, it is judged."""
     run = plant_run(store, 1)
@@ -116,6 +115,7 @@ def test_another_report_than_the_callers_is_not_judged(store: Store) -> None:
     assert decide.check_quality(store, run, report_sha256=stored).report_digest == stored
 
 
+@pytest.mark.fault("G01", "N03")
 def test_eight_deployers_of_eight_runs(store: Store) -> None:
     """Of eight runs that deploy at once one is promoted and seven are recorded as superseded."""
     runs = [plant_run(store, day) for day in range(1, 9)]
