@@ -12,7 +12,19 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import backends, fleet, gate, history, large, margins, parse, small, ui, validate
+from benchmarks import (
+    backends,
+    fleet,
+    gate,
+    history,
+    large,
+    margins,
+    parse,
+    small,
+    ui,
+    validate,
+    watch,
+)
 from benchmarks.measuring import Row
 
 PARTS = {
@@ -22,6 +34,7 @@ PARTS = {
     "small": small.measure,
     "backends": backends.measure,
     "ui": ui.measure,
+    "watch": watch.measure,
     "large": large.measure,
     "margins": margins.measure,
     "fleet": fleet.measure,

@@ -15,6 +15,8 @@ another:
 ## Triage
 
 - **Red at "Resend notices"**: Slack is not well; nothing is lost. See `docs/runbooks/outbox.md`.
+- **A warning that some were not begun**: there are more models than one pass can check in its time;
+  the next one begins with them.
 - **Red elsewhere**: the log's first error is one sentence. The next run tries again by itself; a
   single red run needs nothing.
 - To silence it for a model for a while, pause that model's DAG, never this one.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,9 +12,7 @@ from airflow.sdk import DAG, DeadlineAlert
 from airflow.serialization.serialized_objects import DagSerialization
 
 from include.orchestration.parsing.schedule import due_times, run_deadline
-from include.orchestration.watch.tasks import _each
 from include.retraining.config.model import ModelConfig, load_model
-from include.retraining.exceptions import RetrainingError
 from tests.support.repository_copy import REPOSITORY
 
 # Airflow's own use of a library.
@@ -47,24 +44,6 @@ def test_no_task_stops_another_and_the_heartbeat_is_written_after_all(dag: DAG) 
     assert heartbeat.upstream_task_ids == looks
     assert heartbeat.trigger_rule == "all_done"
     assert all(dag.task_dict[name].upstream_task_ids == set() for name in looks)
-
-
-def test_one_that_fails_holds_no_other_back() -> None:
-    """The rest is done, and the task fails at the end with what went wrong."""
-    done = []
-
-    def act(item: str) -> str:
-        if item == "b":
-            raise ValueError("no")
-        done.append(item)
-        return item.upper()
-
-    found: Iterator[tuple[str, str]] = _each(["a", "b", "c"], act)
-    assert next(found) == ("a", "A")
-    assert next(found) == ("c", "C")
-    with pytest.raises(RetrainingError, match="ValueError: no"):
-        next(found)
-    assert done == ["a", "c"]
 
 
 def config(**changes: Any) -> ModelConfig:

@@ -24,10 +24,16 @@ from include.retraining.notifications import outbox
 from include.retraining.notifications.notice import Notice
 from include.retraining.registry.promotion_log import PromotionLog
 from include.retraining.registry.versions import load_estimator, read_version
+from include.retraining.runs.journal import follow_jobs, open_runs, record_run_start
 from include.retraining.runs.reference import RunRef
 from include.retraining.steps.decide import check_quality, deploy
 from include.retraining.steps.runner import run_steps
-from include.retraining.store.layout import RunPaths, promotion_key, version_manifest_key
+from include.retraining.store.layout import (
+    OPEN_JOBS,
+    RunPaths,
+    promotion_key,
+    version_manifest_key,
+)
 from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import OPTIONS_VARIABLE
 from include.retraining.watch import heartbeat
@@ -82,6 +88,10 @@ def test_each_role_can_do_its_part(
     notice = Notice(key="k", event="e", model=NAME, text="hello", created_at=manifest.run_after)
     assert outbox.deliver(promoter, notice, lambda _: None)
     heartbeat.write_heartbeat(promoter, [])
+    record_run_start(promoter, run, airflow="http://here")
+    follow_jobs(promoter, run.paths, 0)
+    for marker in (*open_runs(promoter), *open_runs(promoter, OPEN_JOBS)):
+        roles.remove("promoter", marker.key)
 
     becomes("reader")
     monkeypatch.setenv("RETRAINING_STORE", roles.uri)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow.sdk import Context
@@ -13,14 +12,15 @@ from airflow.sdk import Context
 from include.orchestration.backends.remote_step import RUN_ENDED
 from include.orchestration.backends.stop import stop_jobs
 from include.orchestration.callbacks.send import deliver_notice, links_of
-from include.orchestration.runtime.dag_runs import ENDED, find_run, newest_runs
-from include.orchestration.runtime.run_reference import DAG_PREFIX, reference_to
+from include.orchestration.runtime.dag_runs import ENDED, find_run
+from include.orchestration.runtime.run_reference import reference_to
 from include.orchestration.runtime.urls import airflow_url, repository_url, run_url
 from include.retraining.exceptions import InfrastructureError
 from include.retraining.formatting.text import default_title
 
 if TYPE_CHECKING:
     from include.retraining.notifications.notice import Notice
+    from include.retraining.runs.journal import KnownRun
     from include.retraining.runs.reference import RunRef
     from include.retraining.store.object_store import Store
 
@@ -28,7 +28,6 @@ log = logging.getLogger(__name__)
 
 GRACE = timedelta(seconds=60)
 """How long its own callbacks have precedence after a run ended."""
-WITH_LOGICAL_DATE = 5
 DELETED = "deleted"
 # How often a run was cleared is unknown once Airflow has deleted it.
 EVERY_CLEAR = 10**6
@@ -42,26 +41,19 @@ class EndedRun(NamedTuple):
     """`success`, `failed`, or `deleted`."""
 
 
-def ended_runs(store: Store, model: str, *, now: datetime | None = None) -> Iterator[EndedRun]:
-    """Yield a model's runs that have ended and may have left something behind.
+def ended_run(known: KnownRun, before: datetime) -> EndedRun | None:
+    """Return a run of the store as Airflow has it, None while it goes on, or another has it.
 
-    Those that began are known from the store; one that was ended before it began, from Airflow.
+    Args:
+        known: the run.
+        before: one that ended after this is still left to its own callbacks.
     """
-    from include.retraining.runs.journal import runs_to_check
-
-    before = (now or datetime.now(UTC)) - GRACE
-    seen = set()
-    for run, airflow in runs_to_check(store, model):
-        seen.add(run.run_id)
-        found = find_run(run.dag_id, run.run_id)
-        if found is not None and _has_ended(found, before):
-            yield EndedRun(reference_to(run.dag_id, found), _word(found.state))
-        elif found is None and airflow == airflow_url():  # another Airflow may share the store
-            yield EndedRun(run, DELETED)
-    dag_id = DAG_PREFIX + model
-    for found in newest_runs(dag_id, WITH_LOGICAL_DATE):
-        if found.run_id not in seen and _has_ended(found, before):
-            yield EndedRun(reference_to(dag_id, found), _word(found.state))
+    found = find_run(known.run.dag_id, known.run.run_id)
+    if found is not None:
+        reference = reference_to(known.run.dag_id, found)
+        return EndedRun(reference, word(found.state)) if has_ended(found, before) else None
+    is_ours = known.airflow == airflow_url()  # another Airflow may share the store
+    return EndedRun(known.run, DELETED) if is_ours else None
 
 
 def close_dead_run(store: Store, ended: EndedRun, context: Context) -> bool:
@@ -161,9 +153,11 @@ def _lost_jobs_notice(ended: EndedRun, names: list[str], context: Context) -> No
     )
 
 
-def _has_ended(found: Any, before: datetime) -> bool:
-    return _word(found.state) in ENDED and (found.end_date is None or found.end_date < before)
+def has_ended(found: Any, before: datetime) -> bool:
+    """Return whether a run has ended in Airflow, before a time."""
+    return word(found.state) in ENDED and (found.end_date is None or found.end_date < before)
 
 
-def _word(state: Any) -> str:
+def word(state: Any) -> str:
+    """Return a state of Airflow's as text."""
     return str(getattr(state, "value", state))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from airflow.sdk import Context
 
@@ -14,22 +15,143 @@ from include.orchestration.parsing.schedule import due_times, timetable
 from include.orchestration.runtime.dag_runs import is_paused, newest_runs
 from include.orchestration.runtime.run_reference import DAG_PREFIX, reference_to
 from include.orchestration.runtime.urls import dag_url, repository_url
+from include.orchestration.watch.side_by_side import going_on, in_turn
 from include.retraining.config.deadline import TimeOfDay, parse_deadline
 from include.retraining.config.model import ModelConfig, load_model
-from include.retraining.exceptions import ConfigError, RegistryError
+from include.retraining.exceptions import ConfigError, RegistryError, RetrainingError
 
 if TYPE_CHECKING:
+    from include.retraining.decisions.record import DecisionRecord
     from include.retraining.notifications.notice import Links
+    from include.retraining.runs.journal import OpenRun
     from include.retraining.store.object_store import Store
     from include.retraining.watch.conditions import ModelObservation, RunSummary
+    from include.retraining.watch.progress import CheckedModel, ModelRuns
 
 
-def check_model(store: Store, name: str, context: Context) -> list[str]:
-    """Raise a model's alarms, close those that are over, and return the raised ones as text.
+class Checked(NamedTuple):
+    """What a check of a model found."""
+
+    raised: list[str]
+    """The alarms that are raised, as text."""
+    seen: CheckedModel | None
+    """What the next check compares with; None when not all could be checked."""
+
+
+def check_models(store: Store, context: Context, models: Sequence[str]) -> list[str]:
+    """Check all models, those first that the last pass did not get to; return what is wrong.
+
+    A model of which nothing is new costs three requests: is there an entry behind the newest one,
+    and are that entry and the newest record as they were. Any other, and each once a day, is
+    checked in full.
+
+    Raises:
+        RetrainingError: at the end, with all that failed.
+    """
+    from include.retraining.runs.journal import open_runs
+    from include.retraining.store.layout import CHECKED_MODELS
+    from include.retraining.watch.progress import CheckedModels, read_checked, read_runs
+
+    # The markers first: one that is removed meanwhile is in what is known by then.
+    marked: dict[str, list[OpenRun]] = {}
+    for marker in open_runs(store):
+        marked.setdefault(marker.model, []).append(marker)
+    runs, before = read_runs(store).models, read_checked(store)
+
+    def check(name: str) -> Checked:
+        newest = newest_record(store, marked.get(name, ()), runs.get(name))
+        return check_model(store, name, context, before=before.models.get(name), newest=newest)
+
+    seen = {name: one for name, one in before.models.items() if name in models}
+    raised: list[str] = []
+    problems: list[str] = []
+    for name, checked in going_on(in_turn(store, "check_models", models, check), problems):
+        raised += [f"{name}: {problem}" for problem in checked.raised]
+        seen.pop(name, None)
+        if checked.seen is not None:
+            seen[name] = checked.seen
+    after = CheckedModels(models=dict(sorted(seen.items())))
+    if after != before:
+        store.write(CHECKED_MODELS, after.to_bytes())
+    if problems:
+        raise RetrainingError("; ".join(problems))
+    return raised
+
+
+def newest_record(store: Store, markers: Iterable[OpenRun], known: ModelRuns | None) -> str | None:
+    """Return the key of the decision record of the run due last, as far as the watch knows it."""
+    decided = (marker.paths.decision(marker.clear) for marker in markers)
+    keys = {key for key in decided if store.exists(key)}
+    if known is not None and known.newest is not None:
+        keys.add(known.newest)
+    return max(keys, default=None)
+
+
+def check_model(
+    store: Store,
+    name: str,
+    context: Context,
+    *,
+    before: CheckedModel | None = None,
+    newest: str | None = None,
+) -> Checked:
+    """Raise a model's alarms and close those that are over.
+
+    Args:
+        store: the store.
+        name: the model's name.
+        context: of the task.
+        before: what the last check saw; None when this is the first.
+        newest: the key of the record of the run due last, as far as it is known.
 
     Raises:
         RetrainingError: when the model cannot be checked.
     """
+    now = datetime.now(UTC)
+    if before is not None and _is_nothing_new(store, name, before, newest, now):
+        return Checked([], before)
+    return _check_in_full(store, name, context, now)
+
+
+def _is_nothing_new(
+    store: Store, name: str, before: CheckedModel, newest: str | None, now: datetime
+) -> bool:
+    """Return whether a model is as its last full check found it, and nothing became wrong since."""
+    from include.retraining.watch.conditions import DUES, ModelObservation, problems
+    from include.retraining.watch.newest_seen import champion_if_same, is_as_seen
+    from include.retraining.watch.progress import is_full_check_due
+
+    if before.has_problems or is_full_check_due(name, before.checked_at, now):
+        return False
+    known = "" if before.record is None else before.record.key
+    if newest is not None and newest > known:
+        return False
+    try:
+        config = _usable(name)
+    except ConfigError:
+        return False
+    is_same, champion = champion_if_same(store, name, before.head)
+    if not is_same or not is_as_seen(store, before.record):
+        return False
+    return not problems(
+        ModelObservation(
+            config=config,
+            now=now,
+            # Whatever may be wrong is checked in full, by what it depends on besides.
+            watched_since=datetime.min.replace(tzinfo=UTC),
+            is_paused=is_paused(config.dag_id),
+            dues=due_times(config, now, DUES),
+            due_for_deadline=_due_for_deadline(config, now),
+            decided=before.decided,
+            run=None,
+            champion=champion,
+            serving="",
+        )
+    )
+
+
+def _check_in_full(store: Store, name: str, context: Context, now: datetime) -> Checked:
+    from include.retraining.decisions.records import decisions
     from include.retraining.notifications.notice import Links
     from include.retraining.watch.alarms import update_alarms
     from include.retraining.watch.conditions import (
@@ -42,16 +164,18 @@ def check_model(store: Store, name: str, context: Context) -> list[str]:
         wrong_configuration,
     )
 
-    now = datetime.now(UTC)
     links = Links(run=dag_url(dag_id_of(name)), repository=repository_url(context))
     checked: tuple[str, ...] = tuple(CONDITIONS)
+    seen: CheckedModel | None = None
     try:
         config = _usable(name)
-        observation = observe(store, config, links, now)
-        lost = _compare(store, observation)
+        newest = next(decisions(store, config.name, limit=1), None)
+        observation = observe(store, config, newest, links, now)
+        lost = _compare(store, observation, newest)
         found = problems(observation)
         if lost is not None:
             found.append(damaged_record(config, lost, observation.serving, links))
+        seen = _as_checked(store, observation, newest, has_problems=bool(found))
     except ConfigError as error:
         serving = _serving(store, name)
         found = [wrong_configuration(name, str(error), links, serving=serving)]
@@ -67,7 +191,7 @@ def check_model(store: Store, name: str, context: Context) -> list[str]:
         now=now,
         links=links,
     )
-    return [f"{alarm.condition}: {alarm.why}" for alarm in found]
+    return Checked([f"{alarm.condition}: {alarm.why}" for alarm in found], seen)
 
 
 def _usable(name: str) -> ModelConfig:
@@ -93,28 +217,67 @@ def _serving(store: Store, name: str) -> str:
         return "unknown"
 
 
-def _compare(store: Store, observation: ModelObservation) -> str | None:
-    """Compare what the last check saw of the log and the records with what is stored."""
+def _record_key(model: str, newest: DecisionRecord) -> str:
     from include.retraining.store.layout import RunPaths
+
+    return RunPaths(model, newest.run).decision(newest.clear)
+
+
+def _compare(
+    store: Store, observation: ModelObservation, newest: DecisionRecord | None
+) -> str | None:
+    """Compare what the last check saw of the log and the records with what is stored."""
     from include.retraining.watch.newest_seen import check_and_record_newest
 
-    newest = observation.newest
-    key = None
-    if newest is not None:
-        key = RunPaths(newest.model, newest.run).decision(newest.clear)
     return check_and_record_newest(
         store,
         observation.config.name,
         champion=observation.champion,
-        newest=key,
+        newest=None if newest is None else _record_key(observation.config.name, newest),
         now=observation.now,
     )
 
 
-def observe(store: Store, config: ModelConfig, links: Links, now: datetime) -> ModelObservation:
-    """Return one observation of a model."""
+def _as_checked(
+    store: Store,
+    observation: ModelObservation,
+    newest: DecisionRecord | None,
+    *,
+    has_problems: bool,
+) -> CheckedModel:
+    """Return what the next check compares with."""
+    from include.retraining.decisions.chain import as_seen
+    from include.retraining.store.layout import promotion_key
+    from include.retraining.watch.progress import CheckedModel
+
+    champion, model = observation.champion, observation.config.name
+    head = None if champion is None else promotion_key(model, champion.generation)
+    return CheckedModel(
+        head=None if head is None else as_seen(store, head),
+        record=None if newest is None else as_seen(store, _record_key(model, newest)),
+        decided=observation.decided,
+        has_problems=has_problems,
+        checked_at=observation.now,
+    )
+
+
+def observe(
+    store: Store,
+    config: ModelConfig,
+    newest: DecisionRecord | None,
+    links: Links,
+    now: datetime,
+) -> ModelObservation:
+    """Return one observation of a model.
+
+    Args:
+        store: the store.
+        config: the model's.
+        newest: the decision of the run that was due last.
+        links: where to look.
+        now: the time.
+    """
     from include.retraining.decisions.alarm_state import read_alarm_state
-    from include.retraining.decisions.records import decisions
     from include.retraining.notifications.notice import serving_now
     from include.retraining.registry.promotion_log import PromotionLog
     from include.retraining.watch.conditions import DUES, ModelObservation
@@ -128,7 +291,7 @@ def observe(store: Store, config: ModelConfig, links: Links, now: datetime) -> M
         is_paused=is_paused(config.dag_id),
         dues=due_times(config, now, DUES),
         due_for_deadline=_due_for_deadline(config, now),
-        newest=next(decisions(store, config.name, limit=1), None),
+        decided=None if newest is None else max(newest.run_after, newest.decided_at),
         run=_newest_run(store, config.dag_id),
         champion=champion,
         serving=serving_now(log, champion),

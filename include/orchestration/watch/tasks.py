@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import get_current_context
 
@@ -15,12 +13,7 @@ from include.retraining.config.model import model_names
 from include.retraining.exceptions import RetrainingError
 
 if TYPE_CHECKING:
-    from include.orchestration.watch.ended_runs import EndedRun
     from include.retraining.store.object_store import Store
-
-log = logging.getLogger(__name__)
-Item = TypeVar("Item")
-Found = TypeVar("Found")
 
 
 def resend_notices() -> int:
@@ -42,35 +35,29 @@ def resend_notices() -> int:
 
 def close_dead_runs() -> list[str]:
     """Record runs that ended without a record, and notify; return their ids."""
-    from include.orchestration.watch.ended_runs import close_dead_run
+    from include.orchestration.watch import follow_runs
 
     context = get_current_context()
     with fail_permanent_errors():
-        store = _open()
-        closed = _each(_ended_runs(store), lambda ended: close_dead_run(store, ended, context))
-        return [ended.run.run_id for ended, is_closed in closed if is_closed]
+        return follow_runs.close_dead_runs(_open(), context, model_names())
 
 
 def stop_lost_jobs() -> list[str]:
     """End jobs elsewhere whose run has ended; return their names."""
-    from include.orchestration.watch.ended_runs import stop_lost_jobs as stop
+    from include.orchestration.watch import follow_jobs
 
     context = get_current_context()
     with fail_permanent_errors():
-        store = _open()
-        stopped = _each(_ended_runs(store), lambda ended: stop(store, ended, context))
-        return [name for _, names in stopped for name in names]
+        return follow_jobs.stop_lost_jobs(_open(), context)
 
 
 def check_models() -> list[str]:
     """Raise what is wrong with models although no run reports it; return it as text."""
-    from include.orchestration.watch.models import check_model
+    from include.orchestration.watch import models
 
     context = get_current_context()
     with fail_permanent_errors():
-        store = _open()
-        checked = _each(model_names(), lambda name: check_model(store, name, context))
-        return [f"{name}: {problem}" for name, problems in checked for problem in problems]
+        return models.check_models(_open(), context, model_names())
 
 
 def write_heartbeat() -> None:
@@ -91,29 +78,3 @@ def write_heartbeat() -> None:
 def _open() -> Store:
     assert_own_bundle(get_current_context())
     return open_store()
-
-
-def _ended_runs(store: Store) -> Iterator[EndedRun]:
-    from include.orchestration.watch.ended_runs import ended_runs
-
-    for _, runs in _each(model_names(), lambda name: list(ended_runs(store, name))):
-        yield from runs
-
-
-def _each(items: Iterable[Item], act: Callable[[Item], Found]) -> Iterator[tuple[Item, Found]]:
-    """Yield what was done with each item; go on past one that fails, and fail at the end.
-
-    Raises:
-        RetrainingError: with all that failed.
-    """
-    problems: list[str] = []
-    for item in items:
-        try:
-            found = act(item)
-        except Exception as error:  # the next item must be handled after any error
-            problems.append(f"{type(error).__name__}: {error}")
-            log.exception("it failed for %s", item)
-        else:
-            yield item, found
-    if problems:
-        raise RetrainingError("; ".join(problems))

@@ -22,6 +22,7 @@ from typing import Any
 from include.retraining.config.step_names import JobStep
 from include.retraining.documents import Document, sha256_of
 from include.retraining.exceptions import EvidenceError, StepFailed
+from include.retraining.runs.journal import follow_jobs
 from include.retraining.runs.manifest import RunManifest
 from include.retraining.runs.results import StepFailure, read_failure
 from include.retraining.store.layout import RunPaths
@@ -260,6 +261,7 @@ class JobClaims:
             compute=compute,
             claimed_at=datetime.now(UTC),
         )
+        follow_jobs(self.store, self.paths, clear)  # so that no claim is ever unknown to the watch
         return claim if self.store.create(self.paths.job(number), claim.to_bytes()) else None
 
     def _name(self, number: int, step: JobStep) -> str:

@@ -1,7 +1,9 @@
 """The journal of started runs, so that one that vanishes is noticed.
 
 When a run's processes are killed, or someone marks the whole run failed, Airflow calls no callback.
-Runs that started and have no decision record are those that the watch asks Airflow about.
+Runs that started and have no decision record are those that the watch asks Airflow about. Each has
+a marker below `watch/`, written before anything else of that clear of the run and removed by the
+watch: so it finds them without a listing of all runs that ever were, however old they are.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from include.retraining.store.object_store import Store
 
 NEWEST = 10
 """How many runs of a model are checked although they have a record: they may be cleared."""
+_MARKER = re.compile(r"(?P<model>[^.]+)\.(?P<run>.+)\.(?P<clear>[0-9]{3,})\.json")
 _GOES_ON = re.compile(r"(?P<run>.+)\.cleared-(?P<clear>[0-9]{3,})\.json")
 
 
@@ -43,6 +46,50 @@ class KnownRun(NamedTuple):
     """As `RunStart.airflow`: no other Airflow can know that the run is gone."""
 
 
+class OpenRun(NamedTuple):
+    """A clear of a run that the watch follows, as its marker's name says."""
+
+    key: str
+    """The marker's."""
+    model: str
+    run: str
+    """The run's own name."""
+    clear: int
+
+    @property
+    def paths(self) -> RunPaths:
+        """The keys of the run's first plan."""
+        return RunPaths(self.model, self.run)
+
+
+def open_runs(store: Store, folder: str = layout.OPEN_RUNS) -> list[OpenRun]:
+    """Return the runs that have a marker, by model and time.
+
+    Args:
+        store: the store.
+        folder: `layout.OPEN_RUNS`, or `layout.OPEN_JOBS` for those with jobs elsewhere.
+    """
+    found = ((info.key, info.key.removeprefix(f"{folder}/")) for info in store.children(folder)[1])
+    return [
+        OpenRun(key, match["model"], match["run"], int(match["clear"]))
+        for key, name in found
+        if (match := _MARKER.fullmatch(name))
+    ]
+
+
+def follow_run(store: Store, known: KnownRun) -> None:
+    """Put the marker of a run, so that the watch follows it until it has its record."""
+    run = known.run
+    key = layout.open_key(layout.OPEN_RUNS, run.model, run.paths.first_plan, run.clear)
+    store.create(key, _start_of(run, known.airflow).to_bytes())
+
+
+def follow_jobs(store: Store, paths: RunPaths, clear: int) -> None:
+    """Put the marker of a run with jobs elsewhere. Before the first of them is claimed."""
+    key = layout.open_key(layout.OPEN_JOBS, paths.model, paths.first_plan, clear)
+    store.create(key, b"{}\n")
+
+
 def record_run_start(store: Store, run: RunRef, *, airflow: str) -> None:
     """Record that a run started, or that it continues after a clear, unless it is recorded already.
 
@@ -54,16 +101,34 @@ def record_run_start(store: Store, run: RunRef, *, airflow: str) -> None:
     Raises:
         StorageError: when the store refuses or does not answer.
     """
-    begun = RunStart(
+    follow_run(store, KnownRun(run, airflow))
+    begun = _start_of(run, airflow).to_bytes()
+    store.create(run.paths.begun, begun)
+    if run.clear > 0:
+        store.create(run.paths.goes_on(run.clear), begun)
+
+
+def _start_of(run: RunRef, airflow: str | None) -> RunStart:
+    return RunStart(
         dag_id=run.dag_id,
         run_id=run.run_id,
         run_after=run.run_after,
         cause=run.cause,
         airflow=airflow,
     )
-    store.create(run.paths.begun, begun.to_bytes())
-    if run.clear > 0:
-        store.create(run.paths.goes_on(run.clear), begun.to_bytes())
+
+
+def find_known_run(store: Store, marker: OpenRun) -> KnownRun | None:
+    """Return the run of a marker, read from the marker, or from what else the run left.
+
+    None for one that left nothing that can be read.
+    """
+    data = store.read_if_present(marker.key)
+    try:
+        begun = RunStart.from_bytes(data or b"", where=marker.key)
+    except EvidenceError:
+        return _begun(store, marker.paths, clear=marker.clear)
+    return _known(marker.model, begun, marker.clear)
 
 
 def runs_to_check(store: Store, model: str, *, newest: int = NEWEST) -> Iterator[KnownRun]:
@@ -110,10 +175,12 @@ def _begun(store: Store, paths: RunPaths, *, clear: int) -> KnownRun | None:
             begun = _planned(store, paths)
     except EvidenceError:
         return None  # `verify` reports the damage; the other runs are still checked
-    if begun is None:
-        return None
+    return None if begun is None else _known(paths.model, begun, clear)
+
+
+def _known(model: str, begun: RunStart, clear: int) -> KnownRun:
     run = RunRef(
-        model=paths.model,
+        model=model,
         dag_id=begun.dag_id,
         run_id=begun.run_id,
         run_after=begun.run_after,

@@ -22,6 +22,11 @@ models/NAME/decisions/RUN.CLEAR.json              the decision record
 outbox/KEY.json, KEY.claim-N.json, KEY.sent.json  notices
 watch/NAME.json, watch/airflow.json               the alarms of a model, and of Airflow
 watch/last.json                                   the heartbeat of `watch_models`
+watch/runs.json                                   how far `watch_models` got with each model's runs
+watch/checked.json                                each model as `watch_models` checked it last
+watch/open/NAME.RUN.CLEAR.json                    a run that began, until its record was seen
+watch/jobs/NAME.RUN.CLEAR.json                    a run with jobs elsewhere, until they were ended
+watch/resume/TASK.json                            where a pass ran out of time
 
 RUN starts with the time the run was due, so that a listing is in time order. A run that was cleared
 after its data, code or rules were corrected is planned again in its own folder, RUN.2,
@@ -42,11 +47,32 @@ from include.retraining.exceptions import ConfigError
 STORE_MARKER = "store.json"
 OUTBOX = "outbox"
 LAST_WATCH = "watch/last.json"
+WATCHED_RUNS = "watch/runs.json"
+CHECKED_MODELS = "watch/checked.json"
+OPEN_RUNS = "watch/open"
+OPEN_JOBS = "watch/jobs"
 
 
 def watch_key(place: str) -> str:
     """Return the key of what is raised of a place: `models/NAME`, or `airflow`."""
     return f"watch/{place}.json"
+
+
+def resume_key(task: str) -> str:
+    """Return the key of where a task of the watch goes on."""
+    return f"watch/resume/{task}.json"
+
+
+def open_key(folder: str, model: str, run: str, clear: int) -> str:
+    """Return the key of a marker of a run that the watch follows.
+
+    Args:
+        folder: `OPEN_RUNS` or `OPEN_JOBS`.
+        model: whose.
+        run: the run's own name.
+        clear: which clear of the run.
+    """
+    return f"{folder}/{model}.{run}.{clear:03d}.json"
 
 
 def run_key(run_id: str, run_after: datetime) -> str:

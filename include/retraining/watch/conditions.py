@@ -8,7 +8,6 @@ from datetime import UTC, date, datetime
 
 from include.retraining.config.deadline import TimeOfDay, parse_deadline
 from include.retraining.config.model import ModelConfig
-from include.retraining.decisions.record import DecisionRecord
 from include.retraining.formatting.text import default_title
 from include.retraining.formatting.times import utc_minute
 from include.retraining.notifications.notice import Links
@@ -53,8 +52,8 @@ class ModelObservation:
     """The last `DUES` times that a run was due, the newest first; none when triggered manually."""
     due_for_deadline: datetime | None
     """The last time a run was due before the deadline that passed last; None without one."""
-    newest: DecisionRecord | None
-    """The decision of the run that was due last."""
+    decided: datetime | None
+    """When the newest run that has decided was due, or decided if that was later; None of none."""
     run: RunSummary | None
     champion: PromotionEntry | None
     serving: str
@@ -155,7 +154,7 @@ class _Found:
 
 def _paused(seen: ModelObservation) -> Iterator[_Found]:
     # A model without any decision has not been switched on yet.
-    in_use = seen.newest is not None or seen.champion is not None
+    in_use = seen.decided is not None or seen.champion is not None
     if seen.is_paused and in_use and seen.config.trigger.schedule is not None:
         yield _Found(
             "paused",
@@ -170,7 +169,7 @@ def _no_decision(seen: ModelObservation) -> Iterator[_Found]:
     if seen.is_paused or len(seen.dues) < DUES or _waits(seen):
         return  # a pause is an alarm of its own
     since = seen.dues[-1]
-    if seen.watched_since <= since and not _decided_since(seen.newest, since):
+    if seen.watched_since <= since and not _decided_since(seen.decided, since):
         yield _Found(
             "no_decision",
             "nothing was decided for two intervals",
@@ -204,7 +203,7 @@ def _late(seen: ModelObservation) -> Iterator[_Found]:
     if due is None or not isinstance(deadline, TimeOfDay) or _waits(seen):
         return
     by = deadline.after(due)
-    if seen.watched_since <= due and by <= seen.now and not _decided_since(seen.newest, due):
+    if seen.watched_since <= due and by <= seen.now and not _decided_since(seen.decided, due):
         yield _Found(
             "late",
             f"no decision by {deadline.at:%H:%M} {deadline.zone.key}",
@@ -216,8 +215,8 @@ def _late(seen: ModelObservation) -> Iterator[_Found]:
         )
 
 
-def _decided_since(newest: DecisionRecord | None, since: datetime) -> bool:
-    return newest is not None and max(newest.run_after, newest.decided_at) >= since
+def _decided_since(decided: datetime | None, since: datetime) -> bool:
+    return decided is not None and decided >= since
 
 
 def _waits(seen: ModelObservation) -> bool:

@@ -30,12 +30,12 @@ def look(
     monkeypatch.setattr(models, "load_model", partial(load_model, folder=tmp_path))
     # What Airflow would say of a model that can be read; nothing is wrong with it.
     monkeypatch.setattr("include.retraining.watch.conditions.problems", lambda _: [])
-    monkeypatch.setattr(models, "observe", lambda *_: None)
-    monkeypatch.setattr(models, "_compare", lambda *_: None)
+    monkeypatch.setattr(models, "is_paused", lambda dag_id: False)
+    monkeypatch.setattr(models, "newest_runs", lambda dag_id, limit: iter(()))
 
     def once(yaml: bytes) -> list[str]:
         (tmp_path / f"{MODEL}.yaml").write_bytes(yaml)
-        return models.check_model(store, MODEL, context())
+        return models.check_model(store, MODEL, context()).raised
 
     return once
 

@@ -8,9 +8,7 @@ from typing import Any
 
 import pytest
 
-from include.retraining.decisions.record import DecisionRecord, Outcome
 from include.retraining.registry.promotion_log import PromotionLog
-from include.retraining.steps.close_run import close_run
 from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store
 from include.retraining.watch.alarms import NOWHERE
@@ -21,7 +19,7 @@ from include.retraining.watch.conditions import (
     damaged_log,
     problems,
 )
-from tests.support.run_factory import CONFIG, MODEL, decide, plant_run, run_ref
+from tests.support.run_factory import CONFIG, MODEL, decide, plant_run
 
 NOW = datetime(2026, 1, 10, 8, tzinfo=UTC)
 DUES = tuple(NOW.replace(hour=6) - timedelta(days=days) for days in range(3))
@@ -34,11 +32,8 @@ def store(folder_store: Store) -> Store:
     return initialise(folder_store.uri, {})
 
 
-@pytest.fixture
-def decided(store: Store) -> DecisionRecord:
-    """The decision of a run that was due on 2 January and decided then."""
-    record = close_run(store, run_ref(1), Outcome.NO_CHANGE, "nothing changed")
-    return record.model_copy(update={"decided_at": record.run_after})
+DECIDED = datetime(2026, 1, 2, 6, tzinfo=UTC)
+"""When a run was due and decided that is older than two intervals."""
 
 
 def observation(**changes: Any) -> ModelObservation:
@@ -52,7 +47,7 @@ def observation(**changes: Any) -> ModelObservation:
             is_paused=False,
             dues=(),
             due_for_deadline=None,
-            newest=None,
+            decided=None,
             run=None,
             champion=None,
             serving="version abc",
@@ -71,24 +66,22 @@ def run(state: str = "running", *, waits_for_person: bool = False) -> RunSummary
     return RunSummary("scheduled__x", DUES[0], state, waits_for_person)
 
 
-def test_a_model_that_is_well_raises_nothing(decided: DecisionRecord) -> None:
+def test_a_model_that_is_well_raises_nothing() -> None:
     """Decided at each time it was due."""
-    newest = decided.model_copy(update={"run_after": DUES[0], "decided_at": DUES[0]})
-    assert found(dues=DUES, newest=newest, due_for_deadline=DUES[0]) == []
+    assert found(dues=DUES, decided=DUES[0], due_for_deadline=DUES[0]) == []
 
 
-def test_a_pause_is_told_of_a_model_that_was_in_use(decided: DecisionRecord) -> None:
+def test_a_pause_is_told_of_a_model_that_was_in_use() -> None:
     """A model that nobody ever switched on is nobody's worry."""
-    assert found(is_paused=True, newest=decided) == ["paused"]
+    assert found(is_paused=True, decided=DECIDED) == ["paused"]
     assert found(is_paused=True) == []
 
 
-def test_two_intervals_without_a_decision_are_told(decided: DecisionRecord) -> None:
+def test_two_intervals_without_a_decision_are_told() -> None:
     """The last decision is of before the third last time that a run was due."""
-    assert found(dues=DUES, newest=decided) == ["no_decision"]
-    between = decided.model_copy(update={"decided_at": DUES[2] + timedelta(hours=1)})
-    assert found(dues=DUES, newest=between) == []
-    (alarm,) = problems(observation(dues=DUES, newest=decided, run=run("queued")))
+    assert found(dues=DUES, decided=DECIDED) == ["no_decision"]
+    assert found(dues=DUES, decided=DUES[2] + timedelta(hours=1)) == []
+    (alarm,) = problems(observation(dues=DUES, decided=DECIDED, run=run("queued")))
     assert "is queued" in alarm.why
 
 
@@ -126,12 +119,12 @@ def test_late_by_the_clock_needs_no_run(changes: dict[str, Any], words: str) -> 
     assert words in alarm.why
 
 
-def test_a_decision_before_the_deadline_is_not_late(decided: DecisionRecord) -> None:
+def test_a_decision_before_the_deadline_is_not_late() -> None:
     """Of the run that was due, or of one by hand since then."""
     late = {"config": {"deadline": "07:00 UTC"}, "due_for_deadline": DUES[0]}
-    for update in ({"run_after": DUES[0]}, {"decided_at": DUES[0] + timedelta(minutes=5)}):
-        assert found(**late, newest=decided.model_copy(update=update)) == []
-    assert found(**late, newest=decided) == ["late"]
+    for decided in (DUES[0], DUES[0] + timedelta(minutes=5)):
+        assert found(**late, decided=decided) == []
+    assert found(**late, decided=DECIDED) == ["late"]
 
 
 def test_the_age_of_what_serves_is_that_of_its_data(store: Store) -> None:
