@@ -303,13 +303,19 @@ class Stage:
         return parent
 
     def job_process(self, model: str, run_id: str, task_id: str) -> psutil.Process:
-        """Wait for a running task's job and return the job's process."""
-        task = self.task_process(model, run_id, task_id)
+        """Wait for a running task's job and return the job's process.
+
+        It is no child of the task where it was forked from a warm parent.
+        """
+        self.task_process(model, run_id, task_id)
+        step = task_id.partition("_")[0]  # as in `train_model`
+        words = f"-m include.retraining {step} --run {self.store.uri}/models/{model}/runs/"
 
         def look() -> psutil.Process | None:
-            for child in task.children(recursive=True):
-                if "include.retraining" in " ".join(child.cmdline()):
-                    return child
+            for process in psutil.process_iter():
+                with suppress(psutil.Error):
+                    if words in " ".join(process.cmdline()):
+                        return process
             return None
 
         return self.wait_for(look, f"job of {task_id}", 60, pause_seconds=0.05)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, Context
 
+from include.orchestration.backends.local.environment import job_environment
 from include.orchestration.backends.local.limits import memory_limit
-from include.orchestration.backends.local.operator import follow, job_environment
+from include.orchestration.backends.local.operator import follow
 from include.orchestration.backends.local.process import ChildProcess
 from include.orchestration.operators.rollback_tasks import read_plan
 from include.orchestration.runtime.bundle import assert_own_bundle

@@ -10,8 +10,9 @@ from typing import Any
 from airflow.sdk import BaseOperator, Connection, Context
 from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSkipException
 
+from include.orchestration.backends.local.environment import PASSED_ON
 from include.orchestration.backends.local.limits import memory_limit
-from include.orchestration.backends.local.operator import PASSED_ON, follow
+from include.orchestration.backends.local.operator import follow
 from include.orchestration.backends.local.process import ChildProcess
 from include.orchestration.runtime.bundle import assert_own_bundle
 from include.orchestration.runtime.errors import fail_permanent_errors

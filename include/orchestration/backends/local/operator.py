@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Mapping
@@ -12,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import Context
 
 from include.orchestration.backends.failure import failure_reason, record_failure
+from include.orchestration.backends.local.environment import job_environment
 from include.orchestration.backends.local.limits import limited, log_limit, memory_limit
 from include.orchestration.backends.local.process import ChildProcess, Orphaned
-from include.orchestration.backends.thread_limits import thread_limits
+from include.orchestration.backends.local.warm_start import start_job
 from include.orchestration.backends.training_elsewhere import WaitsForOtherTraining
 from include.orchestration.runtime.bundle import assert_own_bundle
 from include.orchestration.runtime.errors import fail_permanent_errors
@@ -27,9 +27,6 @@ from include.retraining.exceptions import JobKilled
 if TYPE_CHECKING:
     from include.retraining.config.step_names import JobStep
     from include.retraining.runs.results import StepFailure
-
-# All that a job gets of our environment. AIRFLOW__* and AIRFLOW_CONN_* hold every secret there is.
-PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV")
 
 
 class LocalJobOperator(WaitsForOtherTraining):
@@ -109,6 +106,7 @@ class LocalJobOperator(WaitsForOtherTraining):
             environment=job_environment(address, compute),
             timeout_seconds=compute.timeout_seconds,
             memory_bytes=memory_limit(compute.memory_mib),
+            start=start_job,
         )
         self.log.info("process %d: %s", child.pid, " ".join(command[1:]))
         return follow(child, self.step, self.log, options=address.options)
@@ -162,18 +160,3 @@ def follow(
     if child.exit_code < 0:
         raise JobKilled(f"{what}: {child.cause_of_death()}")
     return child.exit_code, line
-
-
-def job_environment(address: StoreAddress, compute: LocalCompute) -> dict[str, str]:
-    """Return the whole environment of a job: what it needs, and no secret but the store's."""
-    from include.retraining.runs.machine_environment import machine_environment
-    from include.retraining.store.object_store import OPTIONS_VARIABLE, URI_VARIABLE
-
-    environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    environment |= machine_environment(os.environ)
-    return environment | {
-        **thread_limits(compute),
-        "PYTHONUNBUFFERED": "1",
-        URI_VARIABLE: address.uri,
-        OPTIONS_VARIABLE: json.dumps(address.options),
-    }

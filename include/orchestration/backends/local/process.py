@@ -13,6 +13,7 @@ import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import IO, Protocol
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +26,66 @@ MAX_LINE_BYTES = 16_384
 
 class Orphaned(Exception):
     """The process that started this one is gone: nothing waits for the result."""
+
+
+class Process(Protocol):
+    """A process that was started: what is used of `subprocess.Popen`, and two things more."""
+
+    pid: int
+    """Its id, which is also its group's."""
+    stdin: IO[bytes] | None
+    stdout: IO[bytes] | None
+    returncode: int | None
+    lost_because: str | None
+    """Why nobody knows how it went; None when it is known."""
+
+    def poll(self) -> int | None:
+        """Return the exit code, or None while it runs."""
+
+    def wait(self) -> int:
+        """Wait for the end and return the exit code; minus the number of a signal."""
+
+    def peak_memory_bytes(self) -> int:
+        """Return the greatest resident set of it and of what it waited for. Only after its end."""
+
+
+class Spawned(subprocess.Popen[bytes]):
+    """A process that was started from scratch."""
+
+    lost_because: str | None = None
+
+    def peak_memory_bytes(self) -> int:
+        """Return the greatest resident set of all that this process started and that ended."""
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
+
+
+class Start(Protocol):
+    """Starts a command with pipes as its standard input and output, in a session of its own."""
+
+    def __call__(
+        self, command: Sequence[str], *, folder: Path, environment: Mapping[str, str]
+    ) -> Process:
+        """Start it in a folder, with a whole environment."""
+
+
+def spawn(command: Sequence[str], *, folder: Path, environment: Mapping[str, str]) -> Process:
+    """Start a command from scratch.
+
+    Args:
+        command: program and arguments; no shell takes part.
+        folder: its working directory.
+        environment: its whole environment.
+    """
+    return Spawned(
+        list(command),
+        cwd=folder,
+        env=dict(environment),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
 
 
 class ChildProcess:
@@ -42,6 +103,7 @@ class ChildProcess:
         environment: Mapping[str, str],
         timeout_seconds: float,
         memory_bytes: int | None = None,
+        start: Start = spawn,
     ) -> None:
         """Start the command.
 
@@ -52,6 +114,7 @@ class ChildProcess:
             timeout_seconds: seconds after which it is ended.
             memory_bytes: limit of its own memory, for each process of it: what it allocates, not
                 what it only maps or reserves; None for none.
+            start: how.
         """
         self.stopped_because: str | None = None
         self._timeout_seconds = timeout_seconds
@@ -59,15 +122,7 @@ class ChildProcess:
         self._parent = os.getppid()
         self._started = time.monotonic()
         self._kill_at = float("inf")
-        self._process = subprocess.Popen(  # noqa: S603 our own program, no shell
-            list(command),
-            cwd=folder,
-            env=dict(environment),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        self._process = start(command, folder=folder, environment=environment)
         if memory_bytes is not None:
             self._limit_memory(memory_bytes)
 
@@ -79,7 +134,8 @@ class ChildProcess:
     @property
     def exit_code(self) -> int:
         """The exit code; minus the signal's number when a signal ended it. Only after `end`."""
-        return int(self._process.returncode)
+        assert self._process.returncode is not None  # noqa: S101 it has ended
+        return self._process.returncode
 
     def lines(self) -> Iterator[str]:
         """Yield the output line by line as it comes, until the child has ended.
@@ -119,6 +175,8 @@ class ChildProcess:
         """Kill what is left of the child and of all it started, and wait for it."""
         self._signal_group(signal.SIGKILL)
         self._process.wait()
+        if self.stopped_because is None:
+            self.stopped_because = self._process.lost_because
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 pipe.close()
@@ -126,8 +184,7 @@ class ChildProcess:
     def cause_of_death(self) -> str:
         """Return the likely reason why a signal ended the child. Only after `end`."""
         name = signal.Signals(-self.exit_code).name
-        unit = 1 if sys.platform == "darwin" else 1024
-        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
+        peak = self._process.peak_memory_bytes()
         # A library that is refused memory may also give up by itself, or run into nothing.
         is_limited = self._memory_bytes is not None
         signs = {"SIGKILL", "SIGABRT", "SIGSEGV"} if is_limited else {"SIGKILL"}

@@ -14,6 +14,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
 from include.orchestration.backends.local.operator import LocalJobOperator
+from include.orchestration.backends.local.warm_start import SWITCH
 from include.orchestration.backends.training_elsewhere import MAX_SILENT_POLLS
 from include.orchestration.runtime.run_reference import run_reference
 from include.retraining.config.step_compute import LocalCompute
@@ -62,6 +63,7 @@ def no_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     )
     stub.chmod(stub.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setattr(sys, "executable", str(stub))
+    monkeypatch.setenv(SWITCH, "off")
     return mark
 
 

@@ -16,6 +16,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from include.orchestration.backends.local.operator import LocalJobOperator
+from include.orchestration.backends.local.warm_start import SWITCH
 from include.orchestration.runtime.run_reference import run_reference
 from include.retraining.config.step_compute import LocalCompute
 from include.retraining.exceptions import JobKilled, StepFailed
@@ -46,6 +47,7 @@ def stub_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StubPython:
         stub.write_text(f"#!{sys.executable}\n{preface}{textwrap.dedent(program)}")
         stub.chmod(stub.stat().st_mode | stat.S_IXUSR)
         monkeypatch.setattr(sys, "executable", str(stub))
+        monkeypatch.setenv(SWITCH, "off")
 
     return install
 
@@ -55,10 +57,17 @@ def job(**compute: Any) -> LocalJobOperator:
     return LocalJobOperator(task_id="train_model", step="train", compute=LocalCompute(**compute))
 
 
+@pytest.mark.parametrize("switch", ["", "off"], ids=["warm", "from scratch"])
 def test_a_step_leaves_evidence(
-    store: Store, planned: dict[str, Any], capsys: pytest.CaptureFixture[str]
+    store: Store,
+    planned: dict[str, Any],
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    switch: str,
 ) -> None:
     """The real validation runs as a child, shows what it does, and its result verifies."""
+    monkeypatch.setenv(SWITCH, switch)
     LocalJobOperator(task_id="validate_data", step="validate", compute=LocalCompute()).execute(
         planned
     )
@@ -66,6 +75,7 @@ def test_a_step_leaves_evidence(
     result = read_result(store, paths, read_manifest(store, paths), "validate")
     assert result.rows == 442
     assert "include.retraining validate --run" in capsys.readouterr().out
+    assert caplog.text.count(f"the job starts from scratch: {SWITCH} is off") == bool(switch)
 
 
 @pytest.mark.fault("C06")

@@ -8,26 +8,37 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
 
-from include.orchestration.backends.local.process import GRACE_SECONDS, ChildProcess
+from include.orchestration.backends.local.process import GRACE_SECONDS, ChildProcess, Start, spawn
+from tests.support.warm_jobs import start_bare
 
 ROOT = Path(__file__).resolve().parents[5]
+StartProgram = Callable[..., ChildProcess]
 
 
-def start(program: str, folder: Path, **options: float | int | None) -> ChildProcess:
-    """Run a Python program."""
-    settings = {"timeout_seconds": 60, **options}
-    return ChildProcess(
-        [sys.executable, "-c", textwrap.dedent(program)],
-        folder=folder,
-        environment={"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1"},
-        **settings,  # type: ignore[arg-type]
-    )
+@pytest.fixture(params=[spawn, start_bare], ids=["from scratch", "warm"])
+def start(request: pytest.FixtureRequest, tmp_path: Path) -> StartProgram:
+    """Run a Python program as a child process, once from scratch and once from a warm parent."""
+    how: Start = request.param
+
+    def run(program: str, **options: float | int | None) -> ChildProcess:
+        settings = {"timeout_seconds": 60, **options}
+        (tmp_path / "program.py").write_text(textwrap.dedent(program))
+        return ChildProcess(
+            [sys.executable, "-m", "program"],
+            folder=tmp_path,
+            environment={"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1"},
+            start=how,
+            **settings,  # type: ignore[arg-type]
+        )
+
+    return run
 
 
 def wait_until(is_so: Callable[[], bool], seconds: float = 60) -> None:
@@ -46,7 +57,7 @@ def is_gone(pid: int) -> bool:
         return True
 
 
-def test_lines_come_while_the_child_still_runs(tmp_path: Path) -> None:
+def test_lines_come_while_the_child_still_runs(start: StartProgram, tmp_path: Path) -> None:
     """A line is yielded before the child writes the next one."""
     child = start(
         """
@@ -56,7 +67,6 @@ def test_lines_come_while_the_child_still_runs(tmp_path: Path) -> None:
         print("second", file=sys.stderr)
         sys.stdout.write("no newline")
         """,
-        tmp_path,
     )
     lines = child.lines()
     assert next(lines) == "first"
@@ -66,9 +76,9 @@ def test_lines_come_while_the_child_still_runs(tmp_path: Path) -> None:
     assert child.exit_code == 0
 
 
-def test_exit_code_is_the_childs(tmp_path: Path) -> None:
+def test_exit_code_is_the_childs(start: StartProgram) -> None:
     """The exit code is handed on."""
-    child = start("raise SystemExit(75)", tmp_path)
+    child = start("raise SystemExit(75)")
     assert list(child.lines()) == []
     child.end()
     assert child.exit_code == 75
@@ -76,7 +86,7 @@ def test_exit_code_is_the_childs(tmp_path: Path) -> None:
 
 @pytest.mark.fault("C08")
 def test_a_child_that_ignores_sigterm_and_its_children_are_killed_at_the_timeout(
-    tmp_path: Path,
+    start: StartProgram,
 ) -> None:
     """Nothing of the group is left after the timeout, though all of it ignores SIGTERM."""
     child = start(
@@ -92,7 +102,6 @@ def test_a_child_that_ignores_sigterm_and_its_children_are_killed_at_the_timeout
         print(grandchild.pid)
         time.sleep(600)
         """,
-        tmp_path,
         timeout_seconds=1.5,
     )
     started = time.monotonic()
@@ -105,14 +114,13 @@ def test_a_child_that_ignores_sigterm_and_its_children_are_killed_at_the_timeout
     wait_until(lambda: is_gone(grandchild))
 
 
-def test_a_grandchild_left_behind_is_killed(tmp_path: Path) -> None:
+def test_a_grandchild_left_behind_is_killed(start: StartProgram) -> None:
     """What the child leaves running does not keep us waiting and is gone after `end`."""
     child = start(
         """
         import subprocess, sys
         print(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]).pid)
         """,
-        tmp_path,
     )
     (line,) = child.lines()
     child.end()
@@ -120,7 +128,7 @@ def test_a_grandchild_left_behind_is_killed(tmp_path: Path) -> None:
     wait_until(lambda: is_gone(int(line)))
 
 
-def test_stop_lets_the_child_end_by_itself(tmp_path: Path) -> None:
+def test_stop_lets_the_child_end_by_itself(start: StartProgram) -> None:
     """SIGTERM comes first, so that a child may tidy up."""
     child = start(
         """
@@ -129,7 +137,6 @@ def test_stop_lets_the_child_end_by_itself(tmp_path: Path) -> None:
         print("ready")
         time.sleep(600)
         """,
-        tmp_path,
     )
     lines = child.lines()
     assert next(lines) == "ready"
@@ -140,9 +147,9 @@ def test_stop_lets_the_child_end_by_itself(tmp_path: Path) -> None:
 
 
 @pytest.mark.fault("C02")
-def test_a_kill_names_memory_as_the_likely_cause(tmp_path: Path) -> None:
+def test_a_kill_names_memory_as_the_likely_cause(start: StartProgram) -> None:
     """SIGKILL is what the out-of-memory killer sends, and the peak is said with it."""
-    child = start("import os; print(os.getpid()); input()", tmp_path, memory_bytes=4 * 2**30)
+    child = start("import os; print(os.getpid()); input()", memory_bytes=4 * 2**30)
     lines = child.lines()
     os.kill(int(next(lines)), signal.SIGKILL)
     assert list(lines) == []
@@ -154,7 +161,7 @@ def test_a_kill_names_memory_as_the_likely_cause(tmp_path: Path) -> None:
 
 @pytest.mark.fault("M03")
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits a process that runs")
-def test_memory_is_limited(tmp_path: Path) -> None:
+def test_memory_is_limited(start: StartProgram) -> None:
     """A child that asks for more than its limit is refused it."""
     child = start(
         """
@@ -163,7 +170,6 @@ def test_memory_is_limited(tmp_path: Path) -> None:
         import time; time.sleep(0.2)
         bytearray(2_000_000_000)
         """,
-        tmp_path,
         memory_bytes=1_000_000_000,
     )
     lines = list(child.lines())
@@ -175,11 +181,14 @@ def test_memory_is_limited(tmp_path: Path) -> None:
 PARENT = """
 import os, sys
 from pathlib import Path
-from include.orchestration.backends.local.process import ChildProcess, Orphaned
+from include.orchestration.backends.local.process import ChildProcess, Orphaned, spawn
+from tests.support.warm_jobs import start_bare
 
+folder = Path(sys.argv[0]).parent
+(folder / "program.py").write_text("import time; print('working', flush=True); time.sleep(600)")
 child = ChildProcess(
-    [sys.executable, "-c", "import time; print('working', flush=True); time.sleep(600)"],
-    folder=Path.cwd(), environment={}, timeout_seconds=600,
+    [sys.executable, "-m", "program"],
+    folder=folder, environment={}, timeout_seconds=600, start=START,
 )
 print(child.pid, flush=True)
 try:
@@ -199,17 +208,12 @@ time.sleep(600)
 """
 
 
-@pytest.mark.fault("C04")
-def test_an_orphaned_worker_ends_its_child(tmp_path: Path) -> None:
-    """When the supervisor is killed, the worker notices and takes the job with it (E6)."""
-    (tmp_path / "worker.py").write_text(PARENT)
+@contextmanager
+def working(folder: Path, how: str) -> Iterator[tuple[subprocess.Popen[str], int, int]]:
+    """Run a supervisor, its worker and the worker's job; give the first, and the ids of both."""
+    (folder / "worker.py").write_text(PARENT.replace("START", how))
     supervisor = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            SUPERVISOR,
-            str(tmp_path / "worker.py"),
-        ],
+        [sys.executable, "-c", SUPERVISOR, str(folder / "worker.py")],
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -219,7 +223,25 @@ def test_an_orphaned_worker_ends_its_child(tmp_path: Path) -> None:
         worker = int(supervisor.stdout.readline())
         job = int(supervisor.stdout.readline())
         assert supervisor.stdout.readline() == "working\n"
+        yield supervisor, worker, job
+        supervisor.kill()
+        supervisor.wait()
+
+
+@pytest.mark.fault("C04")
+@pytest.mark.parametrize("how", ["spawn", "start_bare"])
+def test_an_orphaned_worker_ends_its_child(tmp_path: Path, how: str) -> None:
+    """When the supervisor is killed, the worker notices and takes the job with it (E6)."""
+    with working(tmp_path, how) as (supervisor, worker, job):
         supervisor.kill()
         supervisor.wait()
         wait_until(lambda: is_gone(job))
         wait_until(lambda: is_gone(worker))
+
+
+@pytest.mark.fault("C01")
+def test_a_warm_job_ends_when_its_task_is_killed(tmp_path: Path) -> None:
+    """Even a job that does not watch its standard input."""
+    with working(tmp_path, "start_bare") as (_, worker, job):
+        os.kill(worker, signal.SIGKILL)
+        wait_until(lambda: is_gone(job))
