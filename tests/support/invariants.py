@@ -35,7 +35,12 @@ from include.retraining.registry.promotion import Registry
 from include.retraining.registry.promotion_log import PromotionLog
 from include.retraining.registry.versions import read_version, verify_version
 from include.retraining.runs.reference import RunRef
-from include.retraining.store.layout import OUTBOX, decisions_folder, version_manifest_key
+from include.retraining.store.layout import (
+    OUTBOX,
+    OUTBOX_SENT,
+    decisions_folder,
+    version_manifest_key,
+)
 from include.retraining.store.object_store import Store
 
 
@@ -159,7 +164,11 @@ def check_told(store: Store, model: str, messages: Iterable[str]) -> None:
         if record.outcome is not Outcome.NO_CHANGE:
             start = f"{record.model}.{record.run}.{record.clear:03d}."
             assert any(key.startswith(start) for key in told), f"V7: {start} was never told"
-    notes = [info.key.removeprefix(f"{OUTBOX}/") for info in store.children(OUTBOX)[1]]
+    notes = [
+        info.key.rpartition("/")[2]
+        for folder in (OUTBOX, OUTBOX_SENT)
+        for info in store.children(folder)[1]
+    ]
     for key, count in told.items():
         if key.startswith(f"{model}."):
             senders = sum(note.startswith(f"{key}.claim-") for note in notes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import get_current_context
@@ -9,11 +10,15 @@ from airflow.sdk import get_current_context
 from include.orchestration.runtime.bundle import assert_own_bundle
 from include.orchestration.runtime.errors import fail_permanent_errors
 from include.orchestration.runtime.store import open_store
+from include.orchestration.watch.side_by_side import each
 from include.retraining.config.model import model_names
 from include.retraining.exceptions import RetrainingError
 
 if TYPE_CHECKING:
     from include.retraining.store.object_store import Store
+
+MOVING_SECONDS = 60.0
+"""How long sent notices may be moved in one pass."""
 
 
 def resend_notices() -> int:
@@ -30,7 +35,20 @@ def resend_notices() -> int:
     with fail_permanent_errors():
         store = _open()
         links_of = links_without_log(store, repository_url(context))
-        return deliver_waiting(store, send_notice, links_of=links_of)
+        try:
+            return deliver_waiting(store, send_notice, links_of=links_of)
+        finally:
+            _move_sent(store)
+
+
+def _move_sent(store: Store) -> None:
+    """Move what was sent out of the way; what is left when the time is up is moved next time."""
+    from include.retraining.notifications.sent_notices import movable, move_sent
+
+    until = time.monotonic() + MOVING_SECONDS
+    found = movable(store).items()
+    for _ in each(found, lambda item: move_sent(store, *item), until=until):
+        pass
 
 
 def close_dead_runs() -> list[str]:

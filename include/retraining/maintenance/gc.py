@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from include.retraining.exceptions import EvidenceError
-from include.retraining.notifications.outbox import sent_before
+from include.retraining.notifications.sent_notices import sent_before
 from include.retraining.registry.promotion_log import PromotionLog
 from include.retraining.registry.removal import mark_for_removal
 from include.retraining.registry.versions import VersionManifest
@@ -80,8 +80,7 @@ def find_garbage(
 def find_sent_notices(store: Store, *, now: datetime | None = None) -> list[Garbage]:
     """Return what may be removed of the messages that were sent long ago, in this order.
 
-    The outbox is listed at each check of the watch. A notice that is raised again after that time,
-    because its alarm still lasts, is sent again.
+    A notice that is raised again after that time, because its alarm still lasts, is sent again.
     """
     cutoff = (now or datetime.now(UTC)) - SENT_FOR
     return [

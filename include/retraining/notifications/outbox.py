@@ -5,6 +5,9 @@ when to try again. A claim that is old and has neither mark nor note belongs to 
 and the next sender may claim again. So a message arrives at least once, and twice only when a
 sender was killed, or gave up waiting, between the answer of the other side and the mark; both then
 carry the same event id.
+
+A notice that was sent is moved out of the way later (`sent_notices`): its mark lies in one of two
+places, and for a moment in both, so whoever looks in the first place first never misses it.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from include.retraining.exceptions import EvidenceError, NotSent, StorageError
 from include.retraining.formatting.text import truncate
 from include.retraining.notifications.announcing import LinksOf, spoken
 from include.retraining.notifications.notice import Links, Notice, NoticeKind, alert
-from include.retraining.store.layout import OUTBOX
+from include.retraining.store.layout import OUTBOX, OUTBOX_SENT
 from include.retraining.store.object_store import ObjectInfo, Store
 from include.retraining.store.redaction import redact
 
@@ -33,9 +36,8 @@ MAX_PAUSE_SECONDS = 15 * 60.0
 MAX_RETRY_AFTER_SECONDS = 3600.0
 """A wish of Slack's beyond this is taken for a mistake: a message must not wait for ever."""
 PROBLEM_LENGTH = 300
-_NOTICE_NAME = re.compile(
-    r"(?P<key>.+?)(?:\.(?:claim|retry)-(?P<number>[0-9]+)|\.(?P<sent>sent))?\.json"
-)
+SENT = "sent"
+_NOTICE_NAME = re.compile(r"(?P<key>.+?)(?:\.(?P<piece>(?:claim|retry)-[0-9]+|sent))?\.json")
 
 
 class Claim(Document):
@@ -71,7 +73,9 @@ def deliver(store: Store, notice: Notice, send: Callable[[Notice], None]) -> boo
         Exception: what ``send`` raised.
     """
     try:
-        store.create(_key(notice.key), notice.to_bytes())
+        if is_sent(store, notice.key):
+            return False
+        store.create(piece_key(notice.key), notice.to_bytes())
         number = _claim(store, notice.key)
     except StorageError:
         send(notice)
@@ -93,7 +97,7 @@ def post(store: Store, notice: Notice) -> None:
     Raises:
         StorageError: when the store refuses or does not answer.
     """
-    store.create(_key(notice.key), notice.to_bytes())
+    store.create(piece_key(notice.key), notice.to_bytes())
 
 
 def deliver_waiting(
@@ -130,6 +134,8 @@ def deliver_waiting(
             left += 1
             continue
         try:
+            if is_moved(store, key):
+                continue  # its sender came too late, and another had sent it
             notice = _stored(store, key, links_of)
             if notice is None:
                 _mark(store, key)
@@ -147,38 +153,42 @@ def deliver_waiting(
 def waiting(store: Store) -> Iterator[Notice]:
     """Yield the notices in the outbox that are to be sent and not marked as sent, by name."""
     for key in _unmarked(store):
-        notice = _stored(store, key)
+        notice = None if is_moved(store, key) else _stored(store, key)
         if notice is not None and not notice.is_announcement:
             yield notice
 
 
-def _unmarked(store: Store) -> list[str]:
-    names = [info.key.removeprefix(f"{OUTBOX}/") for info in store.children(OUTBOX)[1]]
-    found = [match for name in names if (match := _NOTICE_NAME.fullmatch(name))]
-    sent = {match["key"] for match in found if match["sent"]}
-    return [
-        match["key"]
-        for match in found
-        if match["number"] is None and match["sent"] is None and match["key"] not in sent
-    ]
+def pieces(store: Store, folder: str = OUTBOX) -> dict[str, dict[str, ObjectInfo]]:
+    """Return what lies in the outbox, or where sent notices go, of each notice by its key.
 
-
-def sent_before(store: Store, before: datetime) -> Iterator[ObjectInfo]:
-    """Yield all that is left of the notices that were sent before a time, each one's mark last.
-
-    Until its mark is gone, a notice is not sent again by any process.
+    A notice's pieces are named by what follows its key: nothing for the notice, `claim-1`, `sent` …
     """
-    kept: dict[str, list[ObjectInfo]] = {}
-    marks: dict[str, ObjectInfo] = {}
-    for info in store.children(OUTBOX)[1]:
-        match = _NOTICE_NAME.fullmatch(info.key.removeprefix(f"{OUTBOX}/"))
-        if match is not None and match["sent"]:
-            marks[match["key"]] = info
-        elif match is not None:
-            kept.setdefault(match["key"], []).append(info)
-    for key, mark in marks.items():
-        if mark.last_modified < before:
-            yield from (*kept.get(key, []), mark)
+    found: dict[str, dict[str, ObjectInfo]] = {}
+    for info in store.children(folder)[1]:
+        match = _NOTICE_NAME.fullmatch(info.key.removeprefix(f"{folder}/"))
+        if match is not None:
+            found.setdefault(match["key"], {})[match["piece"] or ""] = info
+    return found
+
+
+def piece_key(key: str, piece: str = "", *, folder: str = OUTBOX) -> str:
+    """Return where a piece of a notice lies in the outbox, or where sent notices go."""
+    return f"{folder}/{key}{'.' if piece else ''}{piece}.json"
+
+
+def is_moved(store: Store, key: str) -> bool:
+    """Return whether a notice was sent and is moved out of the way, or is being moved."""
+    return store.exists(piece_key(key, SENT, folder=OUTBOX_SENT))
+
+
+def is_sent(store: Store, key: str) -> bool:
+    """Return whether a notice was sent, or must not be sent any more."""
+    # In this order: its mark is put into the other place before it is removed from this one.
+    return store.exists(piece_key(key, SENT)) or is_moved(store, key)
+
+
+def _unmarked(store: Store) -> list[str]:
+    return [key for key, found in pieces(store).items() if "" in found and SENT not in found]
 
 
 def last_problem(store: Store, key: str) -> Retry | None:
@@ -189,7 +199,7 @@ def last_problem(store: Store, key: str) -> Retry | None:
 def _stored(store: Store, key: str, links_of: LinksOf | None = None) -> Notice | None:
     """Return a notice as `announcing.spoken` does."""
     try:
-        notice = Notice.from_bytes(store.read(_key(key)), where=_key(key))
+        notice = Notice.from_bytes(store.read(piece_key(key)), where=piece_key(key))
         return spoken(store, notice, links_of)
     except EvidenceError as error:  # one damaged notice must not hold the others back
         notice = alert(
@@ -210,24 +220,25 @@ def _stored(store: Store, key: str, links_of: LinksOf | None = None) -> Notice |
 
 
 def _claim(store: Store, key: str) -> int | None:
-    """Take the right to send a notice and return the try's number; None when it is not free."""
-    if store.exists(_key(key, "sent")):
-        return None
+    """Take the right to send a notice and return the try's number; None when it is not free.
+
+    Whether it was sent is asked last: another sender may have marked it meanwhile, and all of it,
+    the claims too, may have been moved since.
+    """
     tries = _tries(store, key)
     mine = Claim(nonce=uuid.uuid4().hex, claimed_at=datetime.now(UTC))
     if tries and mine.claimed_at < _free_at(store, key, tries):
         return None
     number = tries + 1
-    if not store.create(_key(key, f"claim-{number}"), mine.to_bytes()):
+    if not store.create(piece_key(key, f"claim-{number}"), mine.to_bytes()):
         return None
-    # The sender before may have marked it while this one claimed.
-    return None if tries and store.exists(_key(key, "sent")) else number
+    return None if is_sent(store, key) else number
 
 
 def _tries(store: Store, key: str) -> int:
     """Return how many times a notice was claimed."""
     number = 0
-    while store.exists(_key(key, f"claim-{number + 1}")):
+    while store.exists(piece_key(key, f"claim-{number + 1}")):
         number += 1
     return number
 
@@ -238,7 +249,7 @@ def _free_at(store: Store, key: str, number: int) -> datetime:
     if noted is not None:
         return noted.again_at
     try:
-        where = _key(key, f"claim-{number}")
+        where = piece_key(key, f"claim-{number}")
         claimed_at = Claim.from_bytes(store.read(where), where=where).claimed_at
     except EvidenceError:
         return datetime.min.replace(tzinfo=UTC)  # an unreadable claim does not block
@@ -246,7 +257,7 @@ def _free_at(store: Store, key: str, number: int) -> datetime:
 
 
 def _last_retry(store: Store, key: str, number: int) -> Retry | None:
-    where = _key(key, f"retry-{number}")
+    where = piece_key(key, f"retry-{number}")
     data = store.read_if_present(where)
     try:
         return None if data is None else Retry.from_bytes(data, where=where)
@@ -262,7 +273,7 @@ def _record_retry(store: Store, key: str, number: int, problem: Exception) -> No
     again_at = now + timedelta(seconds=pause)
     retry = Retry(problem=_words(problem), failed_at=now, again_at=again_at)
     try:
-        store.create(_key(key, f"retry-{number}"), retry.to_bytes())
+        store.create(piece_key(key, f"retry-{number}"), retry.to_bytes())
     except StorageError:
         return
 
@@ -276,7 +287,7 @@ def _mark(store: Store, key: str) -> None:
     """Mark a notice as sent. That this fails costs a duplicate, never a message."""
     try:
         mark = Claim(nonce=uuid.uuid4().hex, claimed_at=datetime.now(UTC))
-        store.create(_key(key, "sent"), mark.to_bytes())
+        store.create(piece_key(key, SENT), mark.to_bytes())
     except StorageError:
         return
 
@@ -284,7 +295,3 @@ def _mark(store: Store, key: str) -> None:
 def _words(problem: Exception) -> str:
     text = str(problem) if isinstance(problem, NotSent) else f"{type(problem).__name__}: {problem}"
     return truncate(redact(text), PROBLEM_LENGTH)
-
-
-def _key(key: str, suffix: str = "") -> str:
-    return f"{OUTBOX}/{key}{'.' if suffix else ''}{suffix}.json"

@@ -20,6 +20,7 @@ models/NAME/runs/RUN/approval-CLEAR.json          the answer to a manual approva
 models/NAME/runs/RUN/card/…                       the model card and its plots
 models/NAME/decisions/RUN.CLEAR.json              the decision record
 outbox/KEY.json, KEY.claim-N.json, KEY.sent.json  notices
+outbox/sent/KEY.json …                            the same of those that were sent, moved there
 watch/NAME.json, watch/airflow.json               the alarms of a model, and of Airflow
 watch/last.json                                   the heartbeat of `watch_models`
 watch/runs.json                                   how far `watch_models` got with each model's runs
@@ -46,6 +47,7 @@ from include.retraining.exceptions import ConfigError
 
 STORE_MARKER = "store.json"
 OUTBOX = "outbox"
+OUTBOX_SENT = "outbox/sent"
 LAST_WATCH = "watch/last.json"
 WATCHED_RUNS = "watch/runs.json"
 CHECKED_MODELS = "watch/checked.json"
