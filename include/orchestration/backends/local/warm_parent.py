@@ -57,7 +57,8 @@ class WarmParent:
             groups: modules to import, with commas between; each group while nobody waits.
         """
         self._listener = listener
-        self._address = address
+        self._address = Path(address)
+        self._inode = self._address.stat().st_ino
         self._code = code
         self._groups = list(groups)
         self._workers: dict[int, int] = {}
@@ -69,7 +70,7 @@ class WarmParent:
     def serve(self) -> Order | None:
         """Fork jobs while that is wanted; return an order in the process that carries it out."""
         self._import_group()
-        while self._is_wanted():
+        while self.is_wanted():
             ready = self._wait()
             if self._listener.fileno() in ready:
                 order = self._answer()
@@ -98,12 +99,23 @@ class WarmParent:
                 os.close(self._workers.pop(pid))
         return ready
 
-    def _is_wanted(self) -> bool:
+    def is_wanted(self) -> bool:
+        """Return whether a task may still come, and find what it needs here."""
         is_alone = self._had_worker and not self._workers
         is_idle = time.monotonic() - self._used > IDLE_SECONDS
         if is_alone or is_idle or self._is_refusing:
             return False
-        return Path(self._address).exists() and deployed(ROOT) == self._code
+        return self._has_socket() and deployed(ROOT) == self._code
+
+    def remove_socket(self) -> None:
+        """Remove the socket, if it is still this parent's."""
+        if self._has_socket():
+            self._address.unlink(missing_ok=True)
+
+    def _has_socket(self) -> bool:
+        with suppress(FileNotFoundError):
+            return self._address.stat().st_ino == self._inode
+        return False
 
     def _answer(self) -> Order | None:
         """Fork an attendant for who connected; return what its job is to do, in the job."""
@@ -166,10 +178,10 @@ def main() -> Order | None:
     atexit.register(skip_teardown)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # attendants leave no zombies
     address, code, *groups = sys.argv[1:]
-    order = WarmParent(listener, address, code, groups).serve()
+    parent = WarmParent(listener, address, code, groups)
+    order = parent.serve()
     if order is None:
-        with suppress(FileNotFoundError):
-            Path(address).unlink()
+        parent.remove_socket()
     return order
 
 
