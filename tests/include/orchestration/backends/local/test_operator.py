@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import stat
-import sys
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
+from include.orchestration.backends.local import operator
 from include.orchestration.backends.local.operator import LocalJobOperator
 from include.orchestration.backends.local.warm_start import SWITCH
 from include.orchestration.runtime.run_reference import run_reference
@@ -25,7 +24,7 @@ from include.retraining.runs.results import StepFailure, read_result
 from include.retraining.store import marker as store_marker
 from include.retraining.store.object_store import Store
 
-StubPython = Callable[[str], None]
+StubJob = Callable[[str], None]
 
 
 @pytest.fixture
@@ -35,19 +34,21 @@ def store(folder_store: Store, store_is: Callable[..., None]) -> Store:
     return store_marker.initialise(folder_store.uri)
 
 
-@pytest.fixture
-def stub_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StubPython:
-    """Put a program in the place of the interpreter that runs the job."""
+@pytest.fixture(params=["", "off"], ids=["warm", "from scratch"])
+def stub_job(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> StubJob:
+    """Put a program in the place of what a job runs, forked from a warm parent and from scratch."""
+    monkeypatch.setenv(SWITCH, request.param)
 
     def install(program: str) -> None:
-        stub = tmp_path / "python"
+        package = tmp_path / "bundle/include/retraining"
+        package.mkdir(parents=True)
         preface = (
             "import json, os, signal, sys, time\nRUN = sys.argv[sys.argv.index('--run') + 1]\n"
         )
-        stub.write_text(f"#!{sys.executable}\n{preface}{textwrap.dedent(program)}")
-        stub.chmod(stub.stat().st_mode | stat.S_IXUSR)
-        monkeypatch.setattr(sys, "executable", str(stub))
-        monkeypatch.setenv(SWITCH, "off")
+        (package / "__main__.py").write_text(preface + textwrap.dedent(program))
+        monkeypatch.setattr(operator, "assert_own_bundle", lambda _context: tmp_path / "bundle")
 
     return install
 
@@ -79,19 +80,19 @@ def test_a_step_leaves_evidence(
 
 
 @pytest.mark.fault("C06")
-def test_exit_0_is_no_evidence(planned: dict[str, Any], stub_python: StubPython) -> None:
+def test_exit_0_is_no_evidence(planned: dict[str, Any], stub_job: StubJob) -> None:
     """A job that ends well and leaves nothing fails the task, without a retry (C06)."""
-    stub_python("print('all is well')")
+    stub_job("print('all is well')")
     with pytest.raises(AirflowFailException, match="'train' left no result"):
         job().execute(planned)
 
 
 @pytest.mark.fault("C06")
 def test_anothers_result_is_no_evidence(
-    store: Store, planned: dict[str, Any], stub_python: StubPython
+    store: Store, planned: dict[str, Any], stub_job: StubJob
 ) -> None:
     """A result of another run fails the task."""
-    stub_python("")
+    stub_job("")
     LocalJobOperator(task_id="validate_data", step="validate", compute=LocalCompute())
     key = run_reference(planned).paths.result("train")
     store.write(key, b'{"step": "train"}')
@@ -103,7 +104,7 @@ def test_anothers_result_is_no_evidence(
 def test_the_jobs_environment_is_an_allow_list(
     store: Store,
     planned: dict[str, Any],
-    stub_python: StubPython,
+    stub_job: StubJob,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
@@ -120,7 +121,7 @@ def test_the_jobs_environment_is_an_allow_list(
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("TZ", "Europe/Paris")
     monkeypatch.setenv("SEEN", str(tmp_path / "seen.json"))  # must not arrive either
-    stub_python(f"json.dump(dict(os.environ), open({str(tmp_path / 'seen.json')!r}, 'w'))")
+    stub_job(f"json.dump(dict(os.environ), open({str(tmp_path / 'seen.json')!r}, 'w'))")
     with pytest.raises(AirflowFailException):
         job(cpu=2).execute(planned)
     seen = json.loads((tmp_path / "seen.json").read_text())
@@ -138,10 +139,10 @@ def test_the_jobs_environment_is_an_allow_list(
 
 @pytest.mark.fault("L01")
 def test_what_a_job_prints_of_its_secrets_is_masked(
-    planned: dict[str, Any], stub_python: StubPython, capsys: pytest.CaptureFixture[str]
+    planned: dict[str, Any], stub_job: StubJob, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Before it is logged: Airflow's services repeat a task's log without masking it."""
-    stub_python("print('max_tokens=4096', os.environ['RETRAINING_STORE_OPTIONS'])")
+    stub_job("print('max_tokens=4096', os.environ['RETRAINING_STORE_OPTIONS'])")
     with pytest.raises(AirflowFailException):
         job().execute(planned)
     said = capsys.readouterr().out
@@ -157,48 +158,42 @@ raise SystemExit({exit_code})
 """
 
 
-def test_a_permanent_failure_is_not_retried(
-    planned: dict[str, Any], stub_python: StubPython
-) -> None:
+def test_a_permanent_failure_is_not_retried(planned: dict[str, Any], stub_job: StubJob) -> None:
     """What the step said is the error, and Airflow does not try again."""
-    stub_python(FAIL.format(attempt="0-1", kind="training", is_permanent=True, exit_code=1))
+    stub_job(FAIL.format(attempt="0-1", kind="training", is_permanent=True, exit_code=1))
     with pytest.raises(AirflowFailException, match=r"^train: the model said no$"):
         job().execute(planned)
 
 
-def test_an_infrastructure_failure_is_retried(
-    planned: dict[str, Any], stub_python: StubPython
-) -> None:
+def test_an_infrastructure_failure_is_retried(planned: dict[str, Any], stub_job: StubJob) -> None:
     """The error is one that Airflow tries again."""
-    stub_python(FAIL.format(attempt="0-1", kind="storage", is_permanent=False, exit_code=75))
+    stub_job(FAIL.format(attempt="0-1", kind="storage", is_permanent=False, exit_code=75))
     with pytest.raises(StepFailed, match=r"^train: the model said no$") as error:
         job().execute(planned)
     assert error.value.kind == "storage"
 
 
 def test_an_older_attempts_word_is_not_this_ones(
-    planned: dict[str, Any], stub_python: StubPython
+    planned: dict[str, Any], stub_job: StubJob
 ) -> None:
     """What another attempt left behind is not taken for this one's reason."""
-    stub_python(FAIL.format(attempt="0-0", kind="training", is_permanent=True, exit_code=75))
+    stub_job(FAIL.format(attempt="0-0", kind="training", is_permanent=True, exit_code=75))
     with pytest.raises(StepFailed, match="ended with exit code 75"):
         job().execute(planned)
 
 
 def test_a_job_that_could_not_open_the_store_says_why_in_its_last_line(
-    planned: dict[str, Any], stub_python: StubPython
+    planned: dict[str, Any], stub_job: StubJob
 ) -> None:
     """The line that a job prints when it fails is used when the store has nothing."""
-    stub_python("print('train failed (code_changed): other code than planned'); sys.exit(1)")
+    stub_job("print('train failed (code_changed): other code than planned'); sys.exit(1)")
     with pytest.raises(AirflowFailException, match=r"^train: other code than planned$"):
         job().execute(planned)
 
 
-def test_any_other_last_line_stays_in_the_log(
-    planned: dict[str, Any], stub_python: StubPython
-) -> None:
+def test_any_other_last_line_stays_in_the_log(planned: dict[str, Any], stub_job: StubJob) -> None:
     """A traceback may hold values of the data: it is not repeated where people are told."""
-    stub_python("raise ValueError('patient 17')")
+    stub_job("raise ValueError('patient 17')")
     with pytest.raises(AirflowFailException, match="ended with exit code 1; the end of") as error:
         job().execute(planned)
     assert "patient" not in str(error.value)
@@ -206,10 +201,10 @@ def test_any_other_last_line_stays_in_the_log(
 
 @pytest.mark.fault("C02")
 def test_a_killed_job_is_retried_and_leaves_word(
-    store: Store, planned: dict[str, Any], stub_python: StubPython
+    store: Store, planned: dict[str, Any], stub_job: StubJob
 ) -> None:
     """SIGKILL: the error names memory, and so does what the run's callback will read (C01, C02)."""
-    stub_python("os.kill(os.getpid(), signal.SIGKILL)")
+    stub_job("os.kill(os.getpid(), signal.SIGKILL)")
     with pytest.raises(JobKilled, match="most likely out of memory"):
         job(memory="8GiB").execute(planned)
     key = run_reference(planned).paths.failure("train")
@@ -220,11 +215,11 @@ def test_a_killed_job_is_retried_and_leaves_word(
 
 @pytest.mark.fault("C11")
 def test_a_long_output_is_cut_and_its_last_line_still_says_why(
-    planned: dict[str, Any], stub_python: StubPython, monkeypatch: pytest.MonkeyPatch
+    planned: dict[str, Any], stub_job: StubJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The log takes what the setting allows, and the end of the output counts as before."""
     monkeypatch.setenv("RETRAINING_JOB_LOG_MIB", "1")
-    stub_python(
+    stub_job(
         "for _ in range(300): print('x' * 10_000)\nprint('train failed (config): no seed')\nexit(1)"
     )
     with pytest.raises(AirflowFailException, match="train: no seed"):
@@ -232,20 +227,20 @@ def test_a_long_output_is_cut_and_its_last_line_still_says_why(
 
 
 @pytest.mark.fault("C08")
-def test_an_endless_job_is_ended(planned: dict[str, Any], stub_python: StubPython) -> None:
+def test_an_endless_job_is_ended(planned: dict[str, Any], stub_job: StubJob) -> None:
     """The time limit is the model's, and the error says it (C08)."""
-    stub_python("time.sleep(600)")
+    stub_job("time.sleep(600)")
     with pytest.raises(JobKilled, match="train: took longer than 1 s"):
         job(timeout_seconds=1).execute(planned)
 
 
 @pytest.mark.fault("C03")
-def test_sigterm_never_ends_as_a_success(planned: dict[str, Any], stub_python: StubPython) -> None:
+def test_sigterm_never_ends_as_a_success(planned: dict[str, Any], stub_job: StubJob) -> None:
     """A job that ends with 0 because it was told to leaves a failed task (E3, C03)."""
-    stub_python(
-        """
+    stub_job(
+        f"""
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-        os.kill(os.getppid(), signal.SIGUSR1)
+        os.kill({os.getpid()}, signal.SIGUSR1)
         time.sleep(600)
         """
     )
