@@ -1,4 +1,5 @@
-# Two images: `training`, what a job needs and no Airflow, and `airflow`, Airflow with all of this.
+# Three images: `training`, what a job needs and no Airflow; `lambda`, the same for AWS Lambda; and
+# `airflow`, Airflow with all of this.
 
 # Any image with Airflow 3.3.2, a user of its own and AIRFLOW_HOME; see docs/deployment/compose.md.
 ARG AIRFLOW_BASE=apache/airflow:3.3.2-python3.12
@@ -46,6 +47,21 @@ USER 10001:10001
 # wherever it ends, so it ends at once, and no platform waits half a minute for it.
 STOPSIGNAL SIGKILL
 ENTRYPOINT ["python", "-m", "include.retraining"]
+
+# ---- lambda -------------------------------------------------------------------------------------
+# The training image with a handler: AWS's client asks Lambda for events and gives them to it.
+#
+#   docker build --target lambda --build-arg GIT_SHA=$(git rev-parse HEAD) -t training-lambda .
+
+FROM training AS lambda
+
+USER root
+COPY deploy/lambda/requirements.txt /opt/lambda/requirements.txt
+RUN pip install --no-cache-dir --disable-pip-version-check --root-user-action ignore \
+        --require-hashes --only-binary :all: -r /opt/lambda/requirements.txt
+USER 10001:10001
+ENTRYPOINT ["python", "-m", "awslambdaric"]
+CMD ["include.retraining.steps.lambda_handler.handle"]
 
 # ---- airflow ------------------------------------------------------------------------------------
 # Every service of Airflow, with the DAGs, plugins and `include` of one commit baked in.

@@ -134,6 +134,8 @@ lock: $(UV)  ## Resolve the dependencies of pyproject.toml anew, with hashes
 		--group pyproject.toml:training -c requirements.txt -o include/retraining/training/requirements.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 		--group pyproject.toml:judging -c requirements.txt -o include/retraining/evaluation/requirements.txt
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+		--group pyproject.toml:lambda -c requirements-dev.txt -o deploy/lambda/requirements.txt
 
 clean:  ## Remove the environment, the local Airflow and its store
 	rm -rf $(VENV) $(PRIVATE) .*_cache .hypothesis .coverage .import_linter_cache

@@ -70,15 +70,6 @@ def log_url(job: dict[str, Any], *, region: str, partition: str) -> str | None:
     )
 
 
-def batch_refusal(error: Exception) -> str | None:
-    """Return what waiting does not change, missing keys included; None for any other error."""
-    from botocore.exceptions import NoCredentialsError, NoRegionError
-
-    if isinstance(error, NoCredentialsError | NoRegionError):
-        return first_line(error)
-    return refusal(error)
-
-
 class BatchJobTrigger(BaseTrigger):
     """Fires when a job has ended, when its step's result is there, or when it gets no machine.
 
@@ -142,7 +133,7 @@ class BatchJobTrigger(BaseTrigger):
                 async with AwsClients(self.connection) as clients:
                     payload = await self._watch(clients, log)
             except Exception as error:  # noqa: BLE001 the job runs on after any error
-                if (reason := batch_refusal(error)) is not None:
+                if (reason := refusal(error)) is not None:
                     payload = {"status": "refused", "reason": reason}
                 else:
                     self._log_line(f"cannot read the job now, trying again: {first_line(error)}")
@@ -266,7 +257,7 @@ class _JobLog:
             if isinstance(error, ClientError):
                 if error.response["Error"]["Code"] == "ResourceNotFoundException":
                     return  # the host has not sent a line yet
-                self._is_refused = batch_refusal(error) is not None
+                self._is_refused = refusal(error) is not None
             self._trigger.warn_once(f"cannot read the job's log: {first_line(error)}")
 
     async def _show_news(self, stream: tuple[str, str], client: Any) -> None:

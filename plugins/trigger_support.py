@@ -35,9 +35,11 @@ REFUSALS = frozenset({
 
 
 def refusal(error: Exception) -> str | None:
-    """Return what AWS answers that waiting does not change; None for any other error."""
-    from botocore.exceptions import ClientError
+    """Return what waiting does not change, missing keys included; None for any other error."""
+    from botocore.exceptions import ClientError, NoCredentialsError, NoRegionError
 
+    if isinstance(error, NoCredentialsError | NoRegionError):
+        return first_line(error)
     if isinstance(error, ClientError) and error.response["Error"]["Code"] in REFUSALS:
         return first_line(error)
     return None
@@ -94,3 +96,17 @@ async def object_is_there(uri: str, clients: AwsClients) -> bool:
     hook, client = await clients.store()
     key = parts.path.lstrip("/")
     return await hook.get_head_object_async(client, key, parts.netloc) is not None
+
+
+async def read_object(uri: str, clients: AwsClients) -> bytes | None:
+    """Return what an object holds, None when it is not there; an address as `object_is_there`."""
+    if not await object_is_there(uri, clients):
+        return None
+    parts = urlsplit(uri)
+    if parts.scheme == "file":
+        return await asyncio.to_thread(Path(unquote(parts.path)).read_bytes)
+    _, client = await clients.store()
+    answer = await client.get_object(Bucket=parts.netloc, Key=parts.path.lstrip("/"))
+    async with answer["Body"] as body:
+        content: bytes = await body.read()
+    return content

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from include.orchestration.runtime.connections import BackendAnswer, query_backends
 from include.orchestration.runtime.store import STORE_CONNECTION, store_address
 from include.orchestration.runtime.weak_secrets import weak_fields
-from include.retraining.config.batch_compute import BatchCompute
+from include.retraining.config.compute import RemoteCompute
 from include.retraining.config.kubernetes_compute import KubernetesCompute
 from include.retraining.config.model import MODELS_FOLDER, ModelConfig, load_model, model_names
 from include.retraining.config.sections import DEFAULT_CONNECTION
@@ -76,8 +76,8 @@ def _needs_of(config: ModelConfig, file: Path) -> Iterator[RequiredConnection]:
     for kind, conn_id in config.alerts.by_kind.items():
         yield RequiredConnection(conn_id, "slackwebhook", f"{where}: alerts.by_kind.{kind.value}")
     for step, compute in config.compute:
-        if isinstance(compute, BatchCompute | KubernetesCompute):
-            kind_of = "aws" if isinstance(compute, BatchCompute) else "kubernetes"
+        if isinstance(compute, RemoteCompute):
+            kind_of = "kubernetes" if isinstance(compute, KubernetesCompute) else "aws"
             yield RequiredConnection(
                 compute.connection, kind_of, f"{where}: compute.{step}.connection"
             )
@@ -140,7 +140,7 @@ def _unreachable(uri: str, folder: Path) -> list[str]:
         f"include/models/{name}.yaml: compute.{step}"
         for name in model_names(folder)
         for step, compute in load_model(name, folder).compute
-        if isinstance(compute, BatchCompute | KubernetesCompute)
+        if isinstance(compute, RemoteCompute)
     ]
     if not fields:
         return []

@@ -44,7 +44,7 @@ What is trained depends on `problem`, `training` and, in `data`, on `key`, `labe
 `protected`, `never_features` and `split`; and on `python` where the training runs in an image. A
 change of anything else trains nothing: under other gates, the version that is there is judged anew.
 
-The metrics are [at the end](#metrics). The examples are of two invented models, whose whole YAML is
+The metrics are [at the end](#metrics). The examples are of three invented models, with YAML in
 [every_field.yaml](example/every_field.yaml).
 """
 

@@ -10,6 +10,7 @@ import yaml
 from include.retraining.config.base import Section
 from include.retraining.config.batch_compute import BatchCompute
 from include.retraining.config.kubernetes_compute import KubernetesCompute
+from include.retraining.config.lambda_compute import LambdaCompute
 from include.retraining.config.model import parse_model
 from tests.docs.configuration import EXAMPLES, MODEL, PAGE, definitions, places, render, shown
 from tests.docs.markdown_files import ROOT
@@ -40,7 +41,12 @@ def test_every_field_has_an_example() -> None:
 
 
 @pytest.mark.parametrize(
-    ("heading", "section"), [("AWS Batch", BatchCompute), ("Kubernetes", KubernetesCompute)]
+    ("heading", "section"),
+    [
+        ("AWS Batch", BatchCompute),
+        ("Kubernetes", KubernetesCompute),
+        ("AWS Lambda", LambdaCompute),
+    ],
 )
 def test_the_page_on_compute_says_the_same(heading: str, section: type[Section]) -> None:
     """The shorter tables of docs/compute.md name fields that are there, with their defaults."""

@@ -21,6 +21,7 @@ from tests.support.backend_models import (
     job_prefix,
     on_batch,
     on_kubernetes,
+    on_lambda,
     platforms,
 )
 from tests.support.kubernetes_pods import Script
@@ -29,7 +30,11 @@ from tests.support.scenes import PROMOTED, check_task_states, patients, waiting_
 
 pytestmark = [pytest.mark.airflow, pytest.mark.rare]
 
-BACKENDS = {"batch": everywhere(on_batch()), "kubernetes": everywhere(on_kubernetes())}
+BACKENDS = {
+    "batch": everywhere(on_batch()),
+    "kubernetes": everywhere(on_kubernetes()),
+    "lambda": everywhere(on_lambda(timeout_seconds=300)),
+}
 FAULTS = ("triggerer", "worker", "marked", "cleared", "one_job")
 
 
@@ -41,7 +46,7 @@ def switches(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory, switches: Path) -> Iterator[Platforms]:
-    """Airflow with both platforms and a model for each fault on each of them."""
+    """Airflow with all platforms and a model for each fault on each of them."""
     root = copy_repository(tmp_path_factory.mktemp("repository"))
     for backend, values in BACKENDS.items():
         for fault in FAULTS:
@@ -101,6 +106,7 @@ def check_broken(here: Platforms, model: str, run_id: str) -> None:
     [
         pytest.param("batch", marks=pytest.mark.fault("D01")),
         pytest.param("kubernetes", marks=pytest.mark.fault("K02")),
+        pytest.param("lambda", marks=pytest.mark.fault("D01")),
     ],
 )
 def test_a_killed_worker_submits_once(here: Platforms, switches: Path, backend: str) -> None:
@@ -122,9 +128,10 @@ def test_a_killed_worker_submits_once(here: Platforms, switches: Path, backend: 
 
 def hold_training(here: Platforms, model: str, backend: str) -> Callable[[], None]:
     """Let the job that trains be accepted without an answer; return what lets the answer go."""
-    if backend == "batch":
-        fault = Fault("SubmitJob", "hold", after=1)  # the check of the data comes first
-        here.batch.faults.append(fault)
+    if backend != "kubernetes":
+        operation = "SubmitJob" if backend == "batch" else "Invoke"
+        fault = Fault(operation, "hold", after=1)  # the check of the data comes first
+        (here.batch if backend == "batch" else here.functions).faults.append(fault)
         return fault.let_go.set
     here.kubernetes.scripts.append(Script("hold", pods=f"{job_prefix(model)}train-*", times=1))
     return here.kubernetes.release
@@ -181,7 +188,7 @@ def test_clearing_a_waiting_task_never_runs_two_jobs(
     check_one_version(here, model, run_id, clear=1)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", ["batch", "kubernetes"])
 def test_a_shared_job_lets_each_task_end_with_its_own_step(
     here: Platforms, switches: Path, backend: str
 ) -> None:

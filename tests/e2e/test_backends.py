@@ -1,6 +1,6 @@
 """Conformance: the same model on the same delivery comes out the same on every backend.
 
-Three models with the same code, one on each backend, and two more whose steps share one start.
+Models with the same code, one on each backend, and one on each whose steps share one start.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from tests.support.backend_models import (
     job_prefix,
     on_batch,
     on_kubernetes,
+    on_lambda,
     platforms,
 )
 from tests.support.repository_copy import add_model, copy_repository
@@ -35,15 +36,19 @@ MODELS: dict[str, dict[str, Any]] = {
     "on_worker": {},
     "on_batch": everywhere(on_batch()),
     "on_kubernetes": everywhere(on_kubernetes()),
+    "on_lambda": everywhere(on_lambda()),
     "one_batch_job": everywhere(on_batch(), one_job=True),
     "one_pod": everywhere(on_kubernetes(), one_job=True),
+    "one_invocation": everywhere(on_lambda(timeout_seconds=300), one_job=True),
 }
 JOBS = {
     "on_worker": [],
     "on_batch": ["validate", "train", "evaluate", "card"],
     "on_kubernetes": ["validate", "train", "evaluate", "card"],
+    "on_lambda": ["validate", "train", "evaluate", "card"],
     "one_batch_job": ["validate", "card"],
     "one_pod": ["validate", "card"],
+    "one_invocation": ["validate", "card"],
 }
 # What must differ between two runs: names, times, and the digests of what holds them.
 OWN = {
@@ -78,7 +83,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def here(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platforms]:
-    """Airflow with both platforms."""
+    """Airflow with all platforms."""
     with platforms(tmp_path_factory.mktemp("stage"), repository) as running:
         yield running
 
@@ -135,7 +140,13 @@ def test_every_backend_leaves_the_same_record(records: dict[str, DecisionRecord]
 def test_the_record_says_where_each_step_ran(records: dict[str, DecisionRecord]) -> None:
     """Backend, image, what was given, what was used and how many jobs it took."""
     for model, record in records.items():
-        backend = {"on_worker": "local", "on_batch": "batch", "one_batch_job": "batch"}
+        backend = {
+            "on_worker": "local",
+            "on_batch": "batch",
+            "one_batch_job": "batch",
+            "on_lambda": "lambda",
+            "one_invocation": "lambda",
+        }
         steps = record.compute
         assert set(steps) == {"validate", "train", "evaluate"}
         for used in steps.values():
@@ -177,12 +188,20 @@ def test_what_a_job_writes_is_in_the_tasks_log(
         assert "fitting Pipeline on 298 rows" in log, log
 
 
+def test_a_functions_log_is_linked(here: Platforms, records: dict[str, DecisionRecord]) -> None:
+    """What a function writes stays on CloudWatch: the task's log says where, by the request."""
+    (training,) = [job for job in here.functions.jobs if "-on-lambda-train-" in job.name]
+    log = here.airflow.log("on_lambda", records["on_lambda"].run_id, "train_model")
+    assert f"/log-events$3FfilterPattern$3D$2522{training.request_id}$2522" in log, log
+    assert "fitting Pipeline on 298 rows" in "".join(training.lines)
+
+
 @pytest.mark.fault("K05")
 def test_a_cleared_training_is_not_done_again(
     here: Platforms, records: dict[str, DecisionRecord]
 ) -> None:
     """K05: clearing a successful step starts no job; its log says that the result was verified."""
-    for model in ("on_batch", "on_kubernetes", "one_pod"):
+    for model in ("on_batch", "on_kubernetes", "one_pod", "on_lambda"):
         before = len(here.submissions(model))
         run_id = records[model].run_id
         here.airflow.clear(model, run_id, "train_model")

@@ -286,7 +286,8 @@ def _matches(name: str, wanted: str) -> bool:
     return name.startswith(wanted[:-1]) if wanted.endswith("*") else name == wanted
 
 
-def _refuse_as_scripted(action: object) -> None:
+def refuse_as_scripted(action: object) -> None:
+    """Raise the refusal that a fault asks for, if it asks for one."""
     if isinstance(action, tuple):
         raise Refusal("scripted", status=action[0], code=action[1])
 
@@ -320,7 +321,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         status, code = 200, None
         try:
-            _refuse_as_scripted(action)
+            refuse_as_scripted(action)
             answer = api.answer(operation, body)
         except Refusal as refusal:
             status, code = refusal.status, refusal.code

@@ -1,7 +1,7 @@
 """Models that run on each backend, on platforms that stand in for the real ones on loopback.
 
-A job on Batch and a pod are child processes of the test's own process; the real clients, operators
-and triggers talk to them over HTTP.
+A job on Batch, a pod and a function's environment are child processes of the test's own process;
+the real clients, operators and triggers talk to them over HTTP.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 from include.retraining.store.object_store import Store
 from tests.support.airflow_harness import Stage, stage
 from tests.support.aws_batch_api import BatchApi, batch_api
+from tests.support.aws_lambda_api import LambdaApi, lambda_api
 from tests.support.invariants import Work, check_one_live_job
 from tests.support.kubernetes_api import KubernetesApi, kubernetes_api
 
@@ -31,34 +32,45 @@ SHARED_DATA = {
 
 @dataclass
 class Platforms:
-    """A running Airflow with both platforms beside it."""
+    """A running Airflow with all platforms beside it."""
 
     airflow: Stage
     batch: BatchApi
     kubernetes: KubernetesApi
+    functions: LambdaApi
 
     def submissions(self, model: str) -> list[str]:
-        """Return the names of the jobs and pods of a model, oldest first."""
+        """Return the names of the jobs, pods and invocations of a model, oldest first."""
         prefix = job_prefix(model)
         jobs = [request["jobName"] for request in self.batch.submissions(prefix)]
         pods = [name for name in self.kubernetes.submissions() if name.startswith(prefix)]
-        return jobs + pods
+        invocations = [payload["name"] for payload in self.functions.submissions(prefix)]
+        return jobs + pods + invocations
 
     def process_of(self, name: str) -> int:
-        """Wait until a job or a pod runs and return its process id."""
+        """Wait until a job runs, on any platform, and return its process id."""
         return self.airflow.wait_for(lambda: self._pid(name), f"process of {name}")
 
     def lose_host(self, name: str) -> None:
-        """Let the machine under a running job or pod be gone."""
+        """Let the machine under a running job be gone."""
         for job in self.batch.jobs:
             if job.name == name:
                 return self.batch.lose_host(job)
+        for invocation in self.functions.jobs:
+            if invocation.name == name:
+                return self.functions.lose_host(invocation)
         return self.kubernetes.vanish(name)
 
     def check_one_live_job(self) -> None:
-        """Assert V5, for all that ever worked on a step on either platform."""
+        """Assert V5, for all that ever worked on a step on any platform."""
         jobs = [(job.name, job.started, job.stopped) for job in self.batch.jobs]
-        worked = [*jobs, *self.kubernetes.node.worked]
+        executions = [
+            (job.name, one.started, one.ended)
+            for job in self.functions.jobs
+            for one in job.executions
+            if one.has_worked
+        ]
+        worked = [*jobs, *self.kubernetes.node.worked, *executions]
         check_one_live_job(
             # The last part of a name numbers the jobs of one step of one plan.
             Work(name.rpartition("-")[0], started, ended)
@@ -70,6 +82,9 @@ class Platforms:
         for job in self.batch.jobs:
             if job.name == name:
                 return job.pid
+        for invocation in self.functions.jobs:
+            if invocation.name == name:
+                return invocation.pid
         return self.kubernetes.process(name).pid if name in self.kubernetes.names() else None
 
 
@@ -107,6 +122,20 @@ def on_kubernetes(**changes: Any) -> dict[str, Any]:
     }
 
 
+def on_lambda(**changes: Any) -> dict[str, Any]:
+    """The compute of a step on AWS Lambda."""
+    return {
+        "backend": "lambda",
+        "image": IMAGE,
+        "python": f"{sys.version_info.major}.{sys.version_info.minor}",
+        "connection": "aws_functions",
+        "function": "training:1",
+        "memory": "2GiB",
+        "poll_seconds": 0.5,
+        **changes,
+    }
+
+
 def everywhere(compute: Mapping[str, Any], **more: Any) -> dict[str, Any]:
     """YAML values that put every step on the same compute."""
     return {"compute": {**{step: dict(compute) for step in STEPS}, **more}}
@@ -122,12 +151,12 @@ def platforms(
     environment: Mapping[str, str] | None = None,
     store: Store | None = None,
 ) -> Iterator[Platforms]:
-    """Start both platforms and an Airflow that knows them, check V5, and end all of it again.
+    """Start all platforms and an Airflow that knows them, check V5, and end all of it again.
 
     Args:
         folder: an empty folder.
         root: the copy of the repository that Airflow and the jobs run.
-        command: what stands in for the image's entry point.
+        command: what stands in for the image's entry point on Batch and Kubernetes.
         role: what the platforms give to every job.
         environment: more environment variables for Airflow.
         store: an initialised store; a folder's when it is not given.
@@ -137,14 +166,17 @@ def platforms(
     with (
         batch_api(prefix=command, folder=root, environment=given) as batch,
         kubernetes_api(root, command=command, environment=given) as kubernetes,
+        lambda_api(folder=root, environment=given) as functions,
     ):
         batch.define("training", image=IMAGE)
+        functions.define("training", image=IMAGE)
         connections = {
             "AIRFLOW_CONN_AWS_DEFAULT": batch.connection,
+            "AIRFLOW_CONN_AWS_FUNCTIONS": functions.connection,
             "AIRFLOW_CONN_KUBERNETES_DEFAULT": kubernetes.connection(),
             **(environment or {}),
         }
         with stage(folder, root=root, environment=connections, store=store) as airflow:
-            here = Platforms(airflow, batch, kubernetes)
+            here = Platforms(airflow, batch, kubernetes, functions)
             yield here
             here.check_one_live_job()

@@ -18,10 +18,20 @@ _VERBS = {"POST": "create", "PATCH": "patch", "DELETE": "delete", "PUT": "update
 
 def check_batch(operations: Iterable[str]) -> None:
     """Assert that `deploy/iam/submitter.json` allows these operations of AWS Batch and of logs."""
-    policy = json.loads((DEPLOY / "iam" / "submitter.json").read_text())
+    _check_actions(operations, "submitter.json")
+
+
+def check_lambda(operations: Iterable[str]) -> None:
+    """Assert that `deploy/iam/invoker.json` allows these operations of AWS Lambda."""
+    names = {"Invoke": "InvokeFunction"}
+    _check_actions((names.get(one, one) for one in operations), "invoker.json")
+
+
+def _check_actions(operations: Iterable[str], file: str) -> None:
+    policy = json.loads((DEPLOY / "iam" / file).read_text())
     allowed = {action.split(":")[1] for one in policy["Statement"] for action in one["Action"]}
     unknown = set(operations) - allowed
-    assert not unknown, f"deploy/iam/submitter.json does not allow {sorted(unknown)}"
+    assert not unknown, f"deploy/iam/{file} does not allow {sorted(unknown)}"
 
 
 def check_kubernetes(requests: Iterable[tuple[str, str, Mapping[str, str]]]) -> None:

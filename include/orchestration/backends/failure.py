@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from include.retraining.exceptions import StorageError
+from include.retraining.exceptions import InfrastructureError, StorageError
 from include.retraining.formatting.text import truncate
 from include.retraining.runs.exit_protocol import EXIT_RETRY, read_last_line
 
@@ -20,6 +20,12 @@ log = logging.getLogger(__name__)
 
 MAX_LENGTH = 500
 """Characters of a platform's words that a message repeats."""
+
+
+class SubmissionLost(InfrastructureError):
+    """A job was submitted or not: no answer, and no sign of it."""
+
+    kind = "submission_lost"
 
 
 def failure_reason(

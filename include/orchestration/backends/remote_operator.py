@@ -1,4 +1,4 @@
-"""The operator of a step whose job runs on a platform: what Batch and Kubernetes have in common."""
+"""The operator of a step whose job runs on a platform: what all platforms have in common."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ from airflow.sdk import Context
 from include.orchestration.backends.remote_step import RemoteStep, open_step
 from include.orchestration.backends.training_elsewhere import WaitsForOtherTraining
 from include.orchestration.runtime.errors import fail_permanent_errors
-from include.retraining.config.batch_compute import BatchCompute
-from include.retraining.config.compute import resolve
-from include.retraining.config.kubernetes_compute import KubernetesCompute
+from include.retraining.config.compute import RemoteCompute, resolve
 from include.retraining.exceptions import RetrainingError
 
 if TYPE_CHECKING:
@@ -33,14 +31,14 @@ class RemoteJobOperator(WaitsForOtherTraining):
     database while the task waits: it must not change.
     """
 
-    compute: BatchCompute | KubernetesCompute
+    compute: RemoteCompute
 
     def __init__(
         self,
         *,
         step: JobStep,
         together: Sequence[JobStep] | None = None,
-        compute: BatchCompute | KubernetesCompute,
+        compute: RemoteCompute,
         **kwargs: Any,
     ) -> None:
         """Run one step.

@@ -7,12 +7,13 @@ that comes before the triggerer has taken the task up, or when the whole run too
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from include.retraining.exceptions import EvidenceError
 
 if TYPE_CHECKING:
-    from include.retraining.runs.claims import JobClaim
+    from include.retraining.runs.claims import JobClaim, JobClaims, JobStart
     from include.retraining.runs.manifest import RunManifest
     from include.retraining.store.layout import RunPaths
     from include.retraining.store.object_store import Store
@@ -55,7 +56,7 @@ def stop_jobs(store: Store, paths: RunPaths, reason: str, *, clear: int) -> Stop
             continue
         try:
             start = attempts.void(claim)
-            if _stop(claim, reason, started=None if start is None else start.job):
+            if _stop(attempts, claim, reason, start):
                 log.info("ended %s: %s", claim.name, reason)
                 stopped.ended.append(claim.name)
         except Exception as error:  # noqa: BLE001 no platform may stop the others
@@ -76,14 +77,35 @@ def _is_done(store: Store, paths: RunPaths, manifest: RunManifest, claim: JobCla
         return False
 
 
-def _stop(claim: JobClaim, reason: str, *, started: str | None) -> bool:
-    """End a job if it has not ended; return whether it had not."""
+def _stop(attempts: JobClaims, claim: JobClaim, reason: str, start: JobStart | None) -> bool:
+    """End a job if it has not ended; return whether it had not.
+
+    Args:
+        attempts: of the plan.
+        claim: the job's, which is void if it has not started.
+        reason: why.
+        start: who runs the job, None when it has not started.
+    """
+    if claim.compute["backend"] == "lambda":
+        return start is not None and _request_stop(attempts, start, reason)
     if claim.compute["backend"] == "batch":
         from include.orchestration.backends.batch.client import BatchClient
         from include.retraining.config.batch_compute import BatchCompute
 
         client = BatchClient(BatchCompute.model_validate(claim.compute))
-        return client.stop(claim.name, reason, started=started)
+        return client.stop(claim.name, reason, started=None if start is None else start.job)
     from include.orchestration.backends.kubernetes.pod import delete_unended_pod
 
     return delete_unended_pod(claim)
+
+
+def _request_stop(attempts: JobClaims, start: JobStart, reason: str) -> bool:
+    """Ask a job that nothing but itself can end to do so; return whether it had not ended."""
+    from include.retraining.runs.job_end import JobEnds
+
+    ends = JobEnds(attempts.store, attempts.paths)
+    is_over = start.ends_by is not None and start.ends_by < datetime.now(UTC)
+    if is_over or ends.find(start.number) is not None:
+        return False
+    ends.request_stop(start.number, reason)
+    return True

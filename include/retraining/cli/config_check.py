@@ -31,7 +31,7 @@ from include.retraining.store.object_store import URI_VARIABLE
 if TYPE_CHECKING:
     import pandera.pandas as pa
 
-REMOTE = ("batch", "kubernetes")
+REMOTE = ("batch", "kubernetes", "lambda")
 
 
 @dataclass(frozen=True)

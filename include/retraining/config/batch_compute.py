@@ -16,7 +16,7 @@ from include.retraining.config.sizes import (
     min_mib,
     whole_cpus,
 )
-from include.retraining.config.step_compute import MAX_SECONDS, ImageCompute
+from include.retraining.config.step_compute import MAX_SECONDS, SizedCompute
 
 # AWS Batch takes no timeout under a minute, and no container of less memory.
 BATCH_MIN_SECONDS = 60
@@ -27,7 +27,7 @@ _QUEUE = r"^(arn:aws[a-z-]*:batch:[a-z0-9:-]+/)?[A-Za-z0-9][A-Za-z0-9_-]{0,127}$
 _TAG_TEXT = r"^[A-Za-z0-9 +=._:/@-]{1,128}$"
 
 
-class BatchCompute(ImageCompute):
+class BatchCompute(SizedCompute):
     """A job on AWS Batch."""
 
     backend: Literal["batch"]

@@ -17,6 +17,7 @@ from include.retraining.config.base import Section
 from include.retraining.config.batch_compute import BatchCompute
 from include.retraining.config.fargate import fargate_size
 from include.retraining.config.kubernetes_compute import KubernetesCompute
+from include.retraining.config.lambda_compute import LAMBDA_MAX_SECONDS, LambdaCompute
 from include.retraining.config.sizes import (
     BYTES_PER_GIB,
     cpus_for,
@@ -29,7 +30,7 @@ from include.retraining.config.step_compute import (
 )
 from include.retraining.config.step_names import STEPS, JobStep
 
-BACKENDS = ("local", "batch", "kubernetes")
+BACKENDS = ("local", "batch", "kubernetes", "lambda")
 
 
 def _backend(value: Any) -> str:
@@ -49,14 +50,17 @@ def backend_problem(value: Any) -> str:
 Compute = Annotated[
     Annotated[LocalCompute, Tag("local")]
     | Annotated[BatchCompute, Tag("batch")]
-    | Annotated[KubernetesCompute, Tag("kubernetes")],
+    | Annotated[KubernetesCompute, Tag("kubernetes")]
+    | Annotated[LambdaCompute, Tag("lambda")],
     Discriminator(
         _backend,
         custom_error_type="unknown_backend",
         custom_error_message="is not a known backend",
     ),
 ]
-AnyCompute = LocalCompute | BatchCompute | KubernetesCompute
+RemoteCompute = BatchCompute | KubernetesCompute | LambdaCompute
+"""Of a job that runs outside of Airflow's workers."""
+AnyCompute = LocalCompute | RemoteCompute
 ComputeT = TypeVar("ComputeT", bound=StepCompute)
 
 
@@ -77,9 +81,17 @@ class ComputeBySteps(Section):
     def _one_job_is_possible(self) -> ComputeBySteps:
         if self.one_job and not any(len(self.together(step)) > 1 for step in STEPS):
             raise ValueError(
-                "one_job: no two steps that follow each other name the same backend (batch or "
-                "kubernetes), image and resources"
+                "one_job: no two steps that follow each other name the same backend (batch, "
+                "kubernetes or lambda), image and resources"
             )
+        for steps in map(self.together, STEPS):
+            seconds = self.timeout_seconds(steps)
+            if isinstance(self.of(steps[0]), LambdaCompute) and seconds > LAMBDA_MAX_SECONDS:
+                raise ValueError(
+                    f"one_job: {' and '.join(steps)} together may take {seconds:g} s "
+                    f"(timeout_seconds), a function on AWS Lambda at most {LAMBDA_MAX_SECONDS} s: "
+                    "lower them, or leave one_job out"
+                )
         return self
 
     def of(self, step: JobStep) -> AnyCompute:
@@ -121,7 +133,9 @@ def resolve(compute: ComputeT, total_bytes: int) -> ComputeT:
     cpu, memory = compute.cpu, compute.memory
     number = None if cpu is None else cpus_for(cpu, gib)
     mib = None if memory is None else mib_for(memory, gib)
-    if isinstance(compute, BatchCompute) and compute.platform == "fargate":
+    if isinstance(compute, LambdaCompute):
+        number = compute.cpu_of_memory
+    elif isinstance(compute, BatchCompute) and compute.platform == "fargate":
         number, mib = fargate_size(number or 0, mib or 0)
     elif number is not None and not isinstance(compute, KubernetesCompute):
         number = float(math.ceil(number))

@@ -14,7 +14,7 @@ from include.retraining.config.sizes import (
     max_cpus,
     max_mib,
 )
-from include.retraining.config.step_compute import MAX_SECONDS, ImageCompute
+from include.retraining.config.step_compute import MAX_SECONDS, SizedCompute
 
 _LABEL = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 _SUBDOMAIN = r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$"
@@ -54,7 +54,7 @@ class PodSecret(Section):
     """The key in it."""
 
 
-class KubernetesCompute(ImageCompute):
+class KubernetesCompute(SizedCompute):
     """A pod on Kubernetes."""
 
     backend: Literal["kubernetes"]

@@ -88,12 +88,6 @@ class ImageCompute(StepCompute):
     python: Annotated[str, Field(pattern=r"^3\.\d{1,2}$")] = "3.12"
     """The minor version of Python in the image; that of the training is part of what names a
     version."""
-    gpu: Annotated[int, Field(ge=0, le=64, strict=True)] = 0
-    """GPUs; a model that needs them names its own image."""
-    cpu: Cpu
-    """CPUs to ask for, or how they grow with the data."""
-    memory: Memory
-    """Memory to ask for, such as `4GiB`, or how it grows with the data."""
 
     @model_validator(mode="after")
     def _image_is_pinned(self) -> ImageCompute:
@@ -107,3 +101,14 @@ class ImageCompute(StepCompute):
                 "allowed: NAME@sha256:… with 64 hex digits (while developing: allow_tag: true)"
             )
         return self
+
+
+class SizedCompute(ImageCompute):
+    """A job in an image that asks its platform for CPUs, memory and GPUs."""
+
+    gpu: Annotated[int, Field(ge=0, le=64, strict=True)] = 0
+    """GPUs; a model that needs them names its own image."""
+    cpu: Cpu
+    """CPUs to ask for, or how they grow with the data."""
+    memory: Memory
+    """Memory to ask for, such as `4GiB`, or how it grows with the data."""

@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 SETTLE_SECONDS = 15.0
 """How old a claim must be before a job that the platform does not list was never submitted."""
 POLL_SECONDS = 1.0
+IDENTITY_VARIABLE = "RETRAINING_JOB_ID"
+"""Names the job to a process that another one began it for."""
 
 
 class JobState(StrEnum):
@@ -74,6 +76,10 @@ class JobStart(Document):
     job: str | None
     """Who runs it; None when the claim is void."""
     at: datetime
+    ends_by: datetime | None = None
+    """When it has ended at the latest; None where its platform can be asked."""
+    log: str | None = None
+    """Where its log is, `GROUP:STREAM` of CloudWatch; None where its platform says that."""
 
 
 class JobReport(Document):
@@ -181,11 +187,26 @@ class JobClaims:
 
     def void(self, claim: JobClaim) -> JobStart | None:
         """Forbid a claimed job to start; return its start if it was faster, else None."""
-        start = self._start(claim.number, None)
+        start = self._start(JobStart(number=claim.number, job=None, at=datetime.now(UTC)))
         return None if start.job is None else start
 
-    def begin(self, number: int, step: JobStep) -> None:
+    def begin(
+        self,
+        number: int,
+        step: JobStep,
+        *,
+        identity: str | None = None,
+        ends_by: datetime | None = None,
+        log: str | None = None,
+    ) -> None:
         """Record that this process is the claimed job. The first thing that a job does.
+
+        Args:
+            number: the claim's.
+            step: that the job runs.
+            identity: of the job; this process's if it is not given.
+            ends_by: as `JobStart.ends_by`.
+            log: as `JobStart.log`.
 
         Raises:
             EvidenceError: when there is no such claim, or it is another's or void.
@@ -194,17 +215,18 @@ class JobClaims:
         data = self.store.read_if_present(key)
         if data is None or step not in JobClaim.from_bytes(data, where=key).steps:
             raise EvidenceError(f"{self.store.uri}/{key}: claims no job for {step!r}")
-        identity = job_identity()
-        start = self._start(number, identity)
+        identity = identity or job_identity()
+        start = self._start(
+            JobStart(number=number, job=identity, at=datetime.now(UTC), ends_by=ends_by, log=log)
+        )
         if start.job is None:
             raise EvidenceError(f"{key}: this job came too late: its claim is void; nothing done")
         if start.job != identity:
             raise EvidenceError(f"{key}: {start.job} runs under this claim already; nothing done")
 
-    def _start(self, number: int, job: str | None) -> JobStart:
+    def _start(self, start: JobStart) -> JobStart:
         """Record who runs a job, or that its claim is void, and return what is stored now."""
-        key = self.paths.job_started(number)
-        start = JobStart(number=number, job=job, at=datetime.now(UTC))
+        key = self.paths.job_started(start.number)
         if self.store.create(key, start.to_bytes()):
             return start
         return JobStart.from_bytes(self.store.read(key), where=key)
@@ -276,5 +298,5 @@ class JobClaims:
 
 def job_identity() -> str:
     """Return this job's identity: the same when its platform starts it again."""
-    batch_job = os.environ.get("AWS_BATCH_JOB_ID")
-    return batch_job or f"{os.environ.get('HOSTNAME') or socket.gethostname()}:{os.getpid()}"
+    named = os.environ.get(IDENTITY_VARIABLE) or os.environ.get("AWS_BATCH_JOB_ID")
+    return named or f"{os.environ.get('HOSTNAME') or socket.gethostname()}:{os.getpid()}"

@@ -12,7 +12,7 @@ models/NAME/runs/RUN/begun.json                   that the run began, before it 
 models/NAME/runs/RUN.cleared-CLEAR.json           that it was cleared and goes on
 models/NAME/runs/RUN/manifest.json                what the run pinned
 models/NAME/runs/RUN/validate.json …              each step's result, with its failures beside it
-models/NAME/runs/RUN/jobs/001.json …              the jobs elsewhere: claimed, started, reported
+models/NAME/runs/RUN/jobs/001.json …              jobs elsewhere: claim, start, end, report
 models/NAME/runs/RUN/evaluation.json              the evaluation report
 models/NAME/runs/RUN/predictions.parquet          what each version predicted on the holdout
 models/NAME/runs/RUN/verdict-CLEAR.json           the gate's answer
@@ -197,6 +197,14 @@ class RunPaths:
     def job_started(self, number: int) -> str:
         """Who runs a claimed job, or that its claim is void."""
         return f"{self.folder}/jobs/{number:03d}.started.json"
+
+    def job_stop(self, number: int) -> str:
+        """That a job is to end which its platform cannot end."""
+        return f"{self.folder}/jobs/{number:03d}.stop.json"
+
+    def job_ended(self, number: int) -> str:
+        """How a job ended whose platform does not say it."""
+        return f"{self.folder}/jobs/{number:03d}.ended.json"
 
     def jobs_ended(self, clear: int) -> str:
         """Every job of a clear of the run that has ended was asked to end."""

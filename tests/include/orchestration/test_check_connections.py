@@ -14,7 +14,7 @@ import pytest
 
 from include.orchestration.check_connections import needs, report
 from tests.support.airflow_settings import Settings, secrets_manager
-from tests.support.backend_models import everywhere, on_batch, on_kubernetes
+from tests.support.backend_models import everywhere, on_batch, on_kubernetes, on_lambda
 from tests.support.repository_copy import add_model, copy_repository
 from tests.support.vault_server import vault_server
 
@@ -34,6 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     channel = {"alerts": {"by_kind": {"broken": "slack_urgent"}}}
     add_model(root, "on_batch", values={**everywhere(on_batch(connection="batch")), **channel})
     add_model(root, "in_a_pod", values=everywhere(on_kubernetes()))
+    add_model(root, "in_a_function", values=everywhere(on_lambda(connection="batch")))
     return models
 
 
@@ -55,6 +56,7 @@ def test_what_is_needed_is_read_from_the_models(folder: Path) -> None:
     places = {conn_id: [one.place for one in found] for conn_id, found in needs(folder).items()}
     assert list(places)[:2] == ["store", "slack_alerts"]
     assert set(places) == {"store", "slack_alerts", "slack_urgent", "kubernetes_default", "batch"}
+    assert "include/models/in_a_function.yaml: compute.train_model.connection" in places["batch"]
     assert places["slack_urgent"] == ["include/models/on_batch.yaml: alerts.by_kind.broken"]
     assert "include/models/on_batch.yaml: compute.train_model.connection" in places["batch"]
 

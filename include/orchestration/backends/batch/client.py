@@ -1,7 +1,7 @@
 """What we ask of AWS Batch, through an Airflow connection and the provider's hook.
 
-The one file that imports the Amazon provider and botocore at module level. It is imported when a
-task executes and never by a DAG file.
+It imports the Amazon provider and botocore at module level: it is imported when a task executes and
+never by a DAG file.
 """
 
 from __future__ import annotations
@@ -9,18 +9,17 @@ from __future__ import annotations
 import logging
 import math
 import time
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.hooks.batch_client import BatchClientHook
 from airflow.providers.amazon.aws.hooks.logs import AwsLogsHook
 from airflow.providers.amazon.aws.links.batch import BatchJobDetailsLink
-from batch_triggers import ENDED, batch_refusal, log_stream, log_url  # type: ignore[import-not-found]
-from botocore.config import Config  # type: ignore[import-untyped]
+from batch_triggers import ENDED, log_stream, log_url  # type: ignore[import-not-found]
 from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
 
+from include.orchestration.backends.aws_service import POLL_SECONDS, AwsService, is_throttled
 from include.orchestration.backends.batch.failure import HOST_LOST
-from include.orchestration.backends.failure import one_line
+from include.orchestration.backends.failure import SubmissionLost
 from include.orchestration.backends.remote_step import RemoteStep, job_command
 from include.orchestration.backends.thread_limits import thread_limits
 from include.retraining.config.batch_compute import BatchCompute
@@ -33,17 +32,6 @@ log = logging.getLogger(__name__)
 
 SETTLE_SECONDS = 60.0
 """How long to search for a job after the answer to its submission was lost."""
-POLL_SECONDS = 1.0
-"""Between two checks, or two tries."""
-THROTTLED = frozenset({"TooManyRequestsException", "ThrottlingException", "Throttling"})
-TRIES = 3
-"""How often to ask a question that AWS does not answer."""
-
-
-class SubmissionLost(InfrastructureError):
-    """A job was submitted or not: no answer, and no job of that name."""
-
-    kind = "submission_lost"
 
 
 class BatchClient:
@@ -57,7 +45,7 @@ class BatchClient:
     def __init__(self, compute: BatchCompute) -> None:
         """Use the connection and the queue of a step's compute."""
         self.compute = compute
-        self._hook = BatchClientHook(aws_conn_id=compute.connection)
+        self._aws = AwsService("AWS Batch", BatchClientHook(aws_conn_id=compute.connection))
 
     def check_definition(self) -> None:
         """Make sure that the pinned job definition runs the image that the model names (D11).
@@ -66,9 +54,9 @@ class BatchClient:
             ConfigError: when it does not exist, is not active, or runs another image.
         """
         name, image = self.compute.job_definition, self.compute.image
-        found = self._call("describe_job_definitions", jobDefinitions=[name])["jobDefinitions"]
+        found = self._aws.ask("describe_job_definitions", jobDefinitions=[name])["jobDefinitions"]
         if not found:
-            raise ConfigError(f"AWS Batch has no job definition {name} {self._where()}")
+            raise ConfigError(f"AWS Batch has no job definition {name} {self._aws.where}")
         if found[0].get("status") != "ACTIVE":
             raise ConfigError(
                 f"the job definition {name} is {found[0].get('status')}: name an active revision"
@@ -94,12 +82,12 @@ class BatchClient:
         deadline = time.monotonic() + SETTLE_SECONDS
         while True:
             try:
-                return str(self._client.submit_job(**request)["jobId"])
+                return str(self._aws.client.submit_job(**request)["jobId"])
             except (BotoCoreError, ClientError) as error:
-                core_error = self._core_error(error)
+                core_error = self._aws.core_error(error)
                 if core_error.is_permanent:
                     raise core_error from error
-                if not _is_throttled(error):
+                if not is_throttled(error):
                     return self._confirm_submission(claim, core_error, deadline)
                 if time.monotonic() > deadline:
                     raise core_error from error
@@ -107,7 +95,7 @@ class BatchClient:
 
     def find(self, name: str) -> dict[str, Any] | None:
         """Return the DescribeJobs entry of the job with that name; None when none is listed."""
-        answer = self._call(
+        answer = self._aws.ask(
             "list_jobs",
             jobQueue=self.compute.queue,
             filters=[{"name": "JOB_NAME", "values": [name]}],
@@ -120,12 +108,12 @@ class BatchClient:
 
     def describe(self, job_id: str) -> dict[str, Any] | None:
         """Return the DescribeJobs entry of a job; None when Batch does not know it (any more)."""
-        jobs = self._call("describe_jobs", jobs=[job_id])["jobs"]
+        jobs = self._aws.ask("describe_jobs", jobs=[job_id])["jobs"]
         return jobs[0] if jobs else None
 
     def terminate(self, job_id: str, reason: str) -> None:
         """End a job in any state."""
-        self._call("terminate_job", jobId=job_id, reason=reason)
+        self._aws.ask("terminate_job", jobId=job_id, reason=reason)
 
     def stop(self, name: str, reason: str, *, started: str | None) -> bool:
         """End the job with that name if it has not ended; return whether it had not.
@@ -160,7 +148,7 @@ class BatchClient:
 
     def links(self, job: dict[str, Any]) -> tuple[str, str | None]:
         """Return the pages of a job and of its log in AWS's console."""
-        region, partition = self._client.meta.region_name, self._client.meta.partition
+        region, partition = self._aws.client.meta.region_name, self._aws.client.meta.partition
         page = BatchJobDetailsLink()
         return (
             page.format_link(
@@ -186,41 +174,6 @@ class BatchClient:
                     f"job: {lost}"
                 )
             time.sleep(POLL_SECONDS)
-
-    @cached_property
-    def _client(self) -> Any:
-        # Merged, so that proxies and the like from the connection stay. Tried once: boto's own
-        # retries would submit a job twice.
-        config = self._hook.config.merge(
-            Config(connect_timeout=10, read_timeout=30, retries={"total_max_attempts": 1})
-        )
-        try:
-            return self._hook.get_client_type(region_name=self._hook.region_name, config=config)
-        except BotoCoreError as error:
-            raise self._core_error(error) from error
-
-    def _call(self, operation: str, **request: Any) -> Any:
-        """Ask what may be asked twice."""
-        for left in reversed(range(TRIES)):
-            try:
-                return getattr(self._client, operation)(**request)
-            except (BotoCoreError, ClientError) as error:
-                core_error = self._core_error(error)
-                if core_error.is_permanent or not left:
-                    raise core_error from error
-                time.sleep(POLL_SECONDS)
-        raise AssertionError("the last try returns or raises")
-
-    def _core_error(self, error: Exception) -> RetrainingError:
-        """Return the core's error for one of AWS: permanent, or worth another try."""
-        text = f"AWS Batch {self._where()}: {one_line(error)}"
-        is_answer = isinstance(error, ClientError) and _status(error) < 500
-        if batch_refusal(error) is not None or (is_answer and not _is_throttled(error)):
-            return ConfigError(text)
-        return InfrastructureError(text)
-
-    def _where(self) -> str:
-        return f"(connection {self.compute.connection}, region {self._hook.region_name})"
 
 
 def job_request(step: RemoteStep, claim: JobClaim, compute: BatchCompute) -> dict[str, Any]:
@@ -260,13 +213,3 @@ def job_request(step: RemoteStep, claim: JobClaim, compute: BatchCompute) -> dic
         },
         "propagateTags": True,
     }
-
-
-def _status(error: ClientError) -> int:
-    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500))
-
-
-def _is_throttled(error: Exception) -> bool:
-    return isinstance(error, ClientError) and (
-        error.response["Error"]["Code"] in THROTTLED or _status(error) == 429
-    )

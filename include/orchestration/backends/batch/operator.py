@@ -161,7 +161,7 @@ class BatchJobOperator(RemoteJobOperator):
         Raises:
             RetrainingError: when Batch refuses it, or its fate is unknown. The claim is void then.
         """
-        from include.orchestration.backends.batch.client import SubmissionLost
+        from include.orchestration.backends.failure import SubmissionLost
 
         client = self._client_of(claim)
         try:

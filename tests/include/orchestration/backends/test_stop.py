@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -9,13 +10,17 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
 
+from include.orchestration.backends.aws_lambda.operator import LambdaJobOperator
 from include.orchestration.backends.batch.operator import BatchJobOperator
 from include.orchestration.backends.kubernetes.operator import KubernetesJobOperator
 from include.orchestration.backends.remote_step import RUN_ENDED
 from include.retraining.config.batch_compute import BatchCompute
+from include.retraining.config.lambda_compute import LambdaCompute
 from include.retraining.store.object_store import Store
 from tests.support import run_callbacks
 from tests.support.aws_batch_api import BatchApi, Fault, Plan, batch_api
+from tests.support.aws_lambda_api import LambdaApi, lambda_api
+from tests.support.aws_lambda_api import Plan as LambdaPlan
 from tests.support.kubernetes_api import KubernetesApi
 from tests.support.pod_tasks import IMAGE, ROOT, compute
 
@@ -29,6 +34,25 @@ def batch(monkeypatch: pytest.MonkeyPatch) -> Iterator[BatchApi]:
         running.plans.append(Plan("*", hold="RUNNABLE"))
         monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", running.connection)
         yield running
+
+
+@pytest.fixture
+def functions(monkeypatch: pytest.MonkeyPatch) -> Iterator[LambdaApi]:
+    """AWS Lambda with a function that runs our image."""
+    given = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    with lambda_api(folder=ROOT, environment=given) as running:
+        running.define("training", image=IMAGE)
+        monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", running.connection)
+        yield running
+
+
+def invoke_function(context: dict[str, Any]) -> None:
+    """Invoke a function for a step, and wait for it no longer."""
+    on_lambda = LambdaCompute(backend="lambda", image=IMAGE, function="training:1", memory="2GiB")
+    with pytest.raises(TaskDeferred):
+        LambdaJobOperator(task_id="validate_data", step="validate", compute=on_lambda).execute(
+            context
+        )
 
 
 def submit_job(context: dict[str, Any]) -> None:
@@ -79,6 +103,32 @@ def test_a_run_that_ended_deletes_its_pod(planned: dict[str, Any], api: Kubernet
     end_run(planned)
     assert [request.path.rsplit("/", 1)[1] for request in api.calls("DELETE")] == [name]
     api.wait_for(lambda: api.pod(name) is None)
+
+
+@pytest.mark.fault("D04", "K11")
+def test_a_run_that_ended_ends_what_its_function_does(
+    planned: dict[str, Any], functions: LambdaApi
+) -> None:
+    """Lambda ends nothing: the function ends the steps because the store asks it to (D04, K11)."""
+    invoke_function(planned)
+    (job,) = functions.jobs
+    functions.wait(lambda: job.pid is not None)
+    end_run(planned)
+    job.wait()
+    assert job.executions[0].answer == {"started": True, "how": "stopped", "exit_code": -9}
+    assert f"this job is to end: {RUN_ENDED}" in job.lines
+
+
+def test_an_event_that_is_delivered_after_the_end_of_its_run_does_nothing(
+    planned: dict[str, Any], functions: LambdaApi
+) -> None:
+    """It was still in Lambda's queue: its claim is void."""
+    functions.plans.append(held := LambdaPlan("*", is_held=True))
+    invoke_function(planned)
+    end_run(planned)
+    functions.release(held)
+    functions.jobs[0].wait()
+    assert any("its claim is void" in line for line in functions.jobs[0].lines)
 
 
 def test_a_job_that_is_listed_late_may_not_start(

@@ -12,6 +12,7 @@ from include.retraining.config.batch_compute import BatchCompute
 from include.retraining.config.compute import ComputeBySteps, resolve
 from include.retraining.config.fargate import FARGATE_SIZES, fargate_size
 from include.retraining.config.kubernetes_compute import KubernetesCompute
+from include.retraining.config.lambda_compute import LambdaCompute
 from include.retraining.config.model import MODELS_FOLDER, parse_model
 from include.retraining.config.step_compute import LocalCompute
 from include.retraining.exceptions import ConfigError
@@ -30,6 +31,12 @@ def kubernetes(**changes: Any) -> dict[str, Any]:
     """A step on Kubernetes."""
     values = {"backend": "kubernetes", "image": DIGEST, "namespace": "ml"}
     return {**values, "cpu": 2, "memory": "4GiB", **changes}
+
+
+def on_lambda(**changes: Any) -> dict[str, Any]:
+    """A step on AWS Lambda."""
+    values = {"backend": "lambda", "image": DIGEST, "function": "train:3", "memory": "4GiB"}
+    return {**values, **changes}
 
 
 def parsed(compute: Any) -> ComputeBySteps:
@@ -114,6 +121,25 @@ REFUSED = [
         kubernetes(secrets=[{"env": "A", "secret": "s", "key": "k"}] * 2),
         ": secrets: an environment variable is named twice",
     ),
+    (without(on_lambda(), "function"), ".function: is missing"),
+    (without(on_lambda(), "memory"), ".memory: is missing"),
+    (on_lambda(function="train"), ".function: 'train' names no published version, so it may run"),
+    (on_lambda(function="train:$LATEST"), ".function: 'train:$LATEST' names no published version"),
+    (on_lambda(function="train:0"), ".function: 'train:0' names no published version"),
+    (on_lambda(image="train:latest"), ": image: 'train:latest' names no digest, so it may be an"),
+    (on_lambda(memory="127MiB"), ".memory: '127MiB' is no size of a function on AWS Lambda; all"),
+    (on_lambda(memory="10241MiB"), ".memory: '10241MiB' is no size of a function on AWS Lambda;"),
+    (
+        on_lambda(memory={"per_gib_of_data": 4, "min_gib": 2, "max_gib": 8}),
+        ".memory: {'max_gib': 8, 'min_gib': 2, 'per_gib_of_data': 4} is no amount of memory; allo",
+    ),
+    (on_lambda(cpu=2), ": cpu: on AWS Lambda it follows the memory, 4GiB come with 2.32 CPUs: lea"),
+    (on_lambda(gpu=1), ".gpu: is not a field"),
+    (on_lambda(timeout_seconds=901), ".timeout_seconds: Input should be less than or equal to 900"),
+    (
+        on_lambda(startup_timeout_seconds=21_601),
+        ".startup_timeout_seconds: Input should be less than or equal to 21600",
+    ),
 ]
 
 
@@ -177,6 +203,34 @@ def test_every_size_of_fargate_is_its_own_answer() -> None:
         fargate_size(16, 122_881)
 
 
+@pytest.mark.parametrize(("memory", "cpu"), [("128MiB", 0.07), ("1769MiB", 1), ("10GiB", 5.79)])
+def test_the_cpus_of_a_function_follow_its_memory(memory: str, cpu: float) -> None:
+    """They are part of what a plan pins and a record says, and the resolved values are valid."""
+    resolved = resolve(parsed({"train_model": on_lambda(memory=memory)}).train_model, GIB)
+    assert resolved.cpu == cpu
+    assert LambdaCompute.model_validate(resolved.model_dump(mode="json")) == resolved
+
+
+def test_a_function_is_a_name_and_a_version() -> None:
+    """By its name or its ARN; the version is what an invocation is qualified with."""
+    arn = "arn:aws:lambda:eu-west-1:123456789012:function:train"
+    for name in ("train", arn):
+        compute = parsed({"train_model": on_lambda(function=f"{name}:12")}).train_model
+        assert isinstance(compute, LambdaCompute)
+        assert (compute.function_name, compute.version) == (name, "12")
+
+
+def test_one_job_fits_into_the_time_of_a_function() -> None:
+    """Steps of one invocation share its 900 s; more is refused when the YAML is read."""
+    steps = ("validate_data", "train_model", "evaluate_model")
+    fits = {step: on_lambda(timeout_seconds=300) for step in steps}
+    compute = parsed({**fits, "one_job": True})
+    assert compute.timeout_seconds(compute.together("validate")) == 900
+    says = "validate and train and evaluate together may take 901 s .*at most 900 s"
+    with pytest.raises(ConfigError, match=says):
+        parsed({**fits, "train_model": on_lambda(timeout_seconds=301), "one_job": True})
+
+
 def test_steps_with_the_same_compute_can_be_one_job() -> None:
     """Steps that follow each other share a start; a task starts only its own step and the next."""
     compute = parsed({
@@ -224,7 +278,9 @@ def test_how_long_a_step_may_take_counts_the_wait_for_a_machine() -> None:
     compute = parsed({
         "train_model": batch(timeout_seconds=600, runnable_timeout_seconds=300, spot_retries=2),
         "evaluate_model": kubernetes(timeout_seconds=600, startup_timeout_seconds=100),
+        "validate_data": on_lambda(timeout_seconds=600, startup_timeout_seconds=50),
     })
+    assert compute.validate_data.max_seconds == 650
     assert compute.train_model.max_seconds == 2700
     assert compute.evaluate_model.max_seconds == 700
     assert isinstance(compute.train_model, BatchCompute)
