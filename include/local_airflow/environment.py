@@ -111,14 +111,14 @@ def read_secrets(home: Path) -> dict[str, str]:
     file = home / "secrets.json"
     if not file.exists():
         home.mkdir(parents=True, exist_ok=True)
-        made = {
+        generated = {
             "password": secrets.token_urlsafe(12),
             "jwt_secret": secrets.token_hex(64),
             "api_secret_key": secrets.token_hex(32),
             "fernet_key": _fernet_key(),
         }
-        _write_private(home / "passwords.json", json.dumps({USERNAME: made["password"]}))
-        _write_private(file, json.dumps(made))
+        _write_private(home / "passwords.json", json.dumps({USERNAME: generated["password"]}))
+        _write_private(file, json.dumps(generated))
     return dict(json.loads(file.read_text(encoding="utf-8")))
 
 

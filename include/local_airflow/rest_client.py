@@ -109,9 +109,9 @@ class AirflowSession(AirflowApi):
     def tasks(self, dag_id: str, run_id: str) -> dict[str, dict[str, Any]]:
         """Return the task instances of a run by task id, in the order in which they started."""
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances"
-        found = self.request("GET", path, params={"limit": PAGE})["task_instances"]
-        found.sort(key=lambda item: (item["start_date"] is None, item["start_date"] or ""))
-        return {item["task_id"]: item for item in found}
+        instances = self.request("GET", path, params={"limit": PAGE})["task_instances"]
+        instances.sort(key=lambda item: (item["start_date"] is None, item["start_date"] or ""))
+        return {item["task_id"]: item for item in instances}
 
     def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value") -> Any:
         """Return what a task handed over under a key, or None."""

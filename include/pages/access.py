@@ -25,12 +25,12 @@ def readable(user: BaseUser, dag_ids: Iterable[str]) -> set[str]:
     by_team: defaultdict[str | None, set[str]] = defaultdict(set)
     for name in names:
         by_team[teams.get(name)].add(name)
-    found: set[str] = set()
+    allowed: set[str] = set()
     for team, of_team in by_team.items():
-        found |= get_auth_manager().filter_authorized_dag_ids(
+        allowed |= get_auth_manager().filter_authorized_dag_ids(
             dag_ids=of_team, user=user, method="GET", team_name=team
         )
-    return found
+    return allowed
 
 
 def may_trigger(user: BaseUser, dag_id: str) -> bool:

@@ -48,7 +48,7 @@ def model_dag_ids() -> set[str]:
 
 def read_dags(dag_ids: Collection[str]) -> dict[str, DagSummary]:
     """Return what Airflow knows of some DAGs, by their ids."""
-    found = {dag_id: DagSummary(dag_id, is_there=False) for dag_id in dag_ids}
+    summaries = {dag_id: DagSummary(dag_id, is_there=False) for dag_id in dag_ids}
     with create_session() as session:
         dags = session.execute(
             select(DagModel.dag_id, DagModel.is_paused, DagModel.next_dagrun_create_after).where(
@@ -76,7 +76,7 @@ def read_dags(dag_ids: Collection[str]) -> dict[str, DagSummary]:
     running = {run.dag_id: run.run_id for run in runs}
     waiting = {run.dag_id: run.run_id for run in asked}
     for dag_id, is_paused, next_run in dags:
-        found[dag_id] = DagSummary(
+        summaries[dag_id] = DagSummary(
             dag_id,
             is_there=True,
             is_paused=is_paused,
@@ -84,13 +84,13 @@ def read_dags(dag_ids: Collection[str]) -> dict[str, DagSummary]:
             running=running.get(dag_id),
             waits_for_person=waiting.get(dag_id),
         )
-    return found
+    return summaries
 
 
 def due(dag_id: str, run_id: str) -> datetime | None:
     """Return when a run was due; None when Airflow does not know the run any more."""
     with create_session() as session:
-        found: datetime | None = session.scalar(
+        run_after: datetime | None = session.scalar(
             select(DagRun.run_after).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id)
         )
-        return found
+        return run_after

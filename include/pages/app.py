@@ -129,11 +129,11 @@ def card_picture(user: GetUserDep, model: str, run: str, picture: str) -> Respon
 @app.get("/static/{file}")
 def static_file(file: str) -> Response:
     """Return the style sheet or a script."""
-    found = {path.name: path for path in rendering.STATIC.iterdir()}.get(file)
-    if found is None or found.suffix not in KINDS:
+    static_path = {path.name: path for path in rendering.STATIC.iterdir()}.get(file)
+    if static_path is None or static_path.suffix not in KINDS:
         raise NotFound(f"there is no file {file!r}")
-    kind = KINDS[found.suffix]
-    return Response(found.read_bytes(), media_type=kind, headers={"Cache-Control": CACHED})
+    kind = KINDS[static_path.suffix]
+    return Response(static_path.read_bytes(), media_type=kind, headers={"Cache-Control": CACHED})
 
 
 @app.exception_handler(RetrainingError)

@@ -53,16 +53,16 @@ def needs(seen: ModelSummary, dag: DagSummary, unsent: int) -> list[Need]:
         dag: what Airflow says.
         unsent: how many messages about the model are not delivered.
     """
-    found = [*_of_store(seen), *_of_airflow(dag)]
+    model_needs = [*_of_store(seen), *_of_airflow(dag)]
     if unsent:
         words = "1 message is" if unsent == 1 else f"{unsent} messages are"
-        found.append(Need(Urgency.UNSENT, f"{words} not delivered", "outbox"))
-    return sorted(found, key=lambda need: need.urgency)
+        model_needs.append(Need(Urgency.UNSENT, f"{words} not delivered", "outbox"))
+    return sorted(model_needs, key=lambda need: need.urgency)
 
 
-def urgency(found: list[Need]) -> Urgency:
+def urgency(model_needs: list[Need]) -> Urgency:
     """Return the most urgent of a model's needs."""
-    return min((need.urgency for need in found), default=Urgency.NOTHING)
+    return min((need.urgency for need in model_needs), default=Urgency.NOTHING)
 
 
 def _of_store(seen: ModelSummary) -> Iterator[Need]:

@@ -89,7 +89,7 @@ def model_page(
     decisions, older = recent_decisions(store, model, limit=DECISIONS, before=key)
     records = [one for one in decisions if isinstance(one, DecisionRecord)]
     of_metric = judged(records)
-    found = points(of_metric)
+    trend_points = points(of_metric)
     metric = of_metric[-1].report.metric if of_metric and of_metric[-1].report else ""
     entries, problems = _entries(store, model, seen.entries, seen.problems)
     return ModelPage(
@@ -101,9 +101,9 @@ def model_page(
         decisions=decisions,
         older=None if older is None else older.rpartition("/")[2].removesuffix(".json"),
         is_first=before is None,
-        points=found,
+        points=trend_points,
         metric=metric_name(metric),
-        chart=_chart(found, metric_name(metric), root),
+        chart=_chart(trend_points, metric_name(metric), root),
         slices=_with_lines(slices(of_metric)),
         fairness=_with_lines(fairness(of_metric)),
         uses=step_uses(records),
@@ -131,7 +131,7 @@ def _entries(
     return readable[::-1][:ENTRIES], wrong
 
 
-def _chart(found: Sequence[Point], metric: str, root: str) -> Markup:
+def _chart(trend_points: Sequence[Point], metric: str, root: str) -> Markup:
     def marks(field: str, *, has_interval: bool = False) -> list[Mark]:
         return [
             Mark(
@@ -143,7 +143,7 @@ def _chart(found: Sequence[Point], metric: str, root: str) -> Markup:
                 upper=point.upper if has_interval else None,
                 link=run_path(point.record, root) if has_interval else None,
             )
-            for place, point in enumerate(found)
+            for place, point in enumerate(trend_points)
             if (value := getattr(point, field)) is not None
         ]
 
@@ -152,12 +152,12 @@ def _chart(found: Sequence[Point], metric: str, root: str) -> Markup:
         Line("champion", marks("champion"), has_dots=False),
         Line("challenger", marks("challenger", has_interval=True)),
     ]
-    labels = [f"{point.record.run_after:%d %b}" for point in found]
+    labels = [f"{point.record.run_after:%d %b}" for point in trend_points]
     title = f"{metric} of challenger and champion, and the limit, by run; the table has the numbers"
     return chart(lines, labels, title)
 
 
-def _with_lines(found: Sequence[Series]) -> list[tuple[Series, Markup]]:
+def _with_lines(all_series: Sequence[Series]) -> list[tuple[Series, Markup]]:
     return [
         (
             series,
@@ -167,5 +167,5 @@ def _with_lines(found: Sequence[Series]) -> list[tuple[Series, Markup]]:
                 + ", ".join(number(value) for value in series.values if value is not None),
             ),
         )
-        for series in found
+        for series in all_series
     ]

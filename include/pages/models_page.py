@@ -125,8 +125,8 @@ def row(seen: ModelSummary, dag: DagSummary, unsent: int, now: datetime) -> Row:
 
 def title_of(seen: ModelSummary, config: ModelConfig | None) -> str:
     """Return a model's title."""
-    told = (config and config.title) or (seen.newest and seen.newest.title)
-    return told or default_title(seen.model)
+    title = (config and config.title) or (seen.newest and seen.newest.title)
+    return title or default_title(seen.model)
 
 
 def metric_words(entry: PromotionEntry | None) -> str:

@@ -26,14 +26,14 @@ _UNITS = ((86400 * 2, 86400, "d"), (3600 * 2, 3600, "h"), (60 * 2, 60, "min"))
 @cache
 def environment() -> Environment:
     """Return the templates' environment, made once."""
-    made = Environment(
+    templates = Environment(
         loader=FileSystemLoader(HERE / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {
+    templates.filters |= {
         "when": when,
         "ago": ago,
         "plain": plain,
@@ -45,13 +45,13 @@ def environment() -> Environment:
         "metric_name": metric_name,
         "signed": signed,
     }
-    made.globals |= {
+    templates.globals |= {
         "links": urls,
         "metric_value": metric_value,
         "nothing": NOTHING,
         "static_mark": static_mark(),
     }
-    return made
+    return templates
 
 
 def render(template: str, **values: Any) -> str:

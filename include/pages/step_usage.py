@@ -40,12 +40,12 @@ class StepUse:
 
 def step_uses(records: Iterable[DecisionRecord]) -> list[StepUse]:
     """Return what each step used, from the decisions, the newest first."""
-    found = list(records)
+    newest_first = list(records)
     uses = []
     for step in STEPS:
         ran = [
             (record, record.compute[step])
-            for record in found
+            for record in newest_first
             if step in record.compute and record.compute[step].seconds is not None
         ]
         if ran:

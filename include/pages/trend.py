@@ -53,10 +53,10 @@ class Series:
 
 def judged(records: Iterable[DecisionRecord]) -> list[DecisionRecord]:
     """Return the records that hold an evaluation by the newest one's metric, oldest first."""
-    found = [record for record in records if record.report is not None]
-    metric = next((record.report.metric for record in found if record.report), None)
+    evaluated = [record for record in records if record.report is not None]
+    metric = next((record.report.metric for record in evaluated if record.report), None)
     return [
-        record for record in reversed(found) if record.report and record.report.metric == metric
+        record for record in reversed(evaluated) if record.report and record.report.metric == metric
     ]
 
 
@@ -94,7 +94,7 @@ def fairness(records: Sequence[DecisionRecord]) -> list[Series]:
     newest = records[-1] if records else None
     if newest is None or newest.report is None:
         return []
-    found = []
+    series = []
     for item in newest.report.fairness:
         for field, word, rule in (
             ("disparate_impact", "disparate impact", Rule.DISPARATE_IMPACT),
@@ -108,23 +108,25 @@ def fairness(records: Sequence[DecisionRecord]) -> list[Series]:
             limit = _limit(newest.verdict, Gate(rule, (item.attribute,)), "")
             if any(value is not None for value in values):
                 name = f"{item.attribute}: {word}"
-                found.append(Series(name, values, limit, is_judged=values[-1] is not None))
-    return found
+                series.append(Series(name, values, limit, is_judged=values[-1] is not None))
+    return series
 
 
 def _point(record: DecisionRecord, report: EvaluationReport) -> Point:
     metric = report.metric
     challenger = report.challenger.metrics.get(metric)
     opponent = report.champion
-    theirs = opponent.scores.metrics.get(metric) if opponent and opponent.scores else None
+    champion = opponent.scores.metrics.get(metric) if opponent and opponent.scores else None
     ends: list[float] = []
-    if opponent and opponent.comparison and theirs is not None:
+    if opponent and opponent.comparison and champion is not None:
         between = opponent.comparison
-        ends = sorted(metric_value(metric, theirs + end) for end in (between.lower, between.upper))
+        ends = sorted(
+            metric_value(metric, champion + end) for end in (between.lower, between.upper)
+        )
     return Point(
         record=record,
         challenger=_shown(metric, challenger),
-        champion=_shown(metric, theirs),
+        champion=_shown(metric, champion),
         lower=ends[0] if ends else None,
         upper=ends[1] if ends else None,
         limit=_least(record.verdict, metric),
@@ -157,8 +159,8 @@ def _slice(report: EvaluationReport | None, column: str, value: str) -> float | 
 def _fairness(report: EvaluationReport | None, attribute: str, field: str) -> float | None:
     for item in report.fairness if report else ():
         if item.attribute == attribute:
-            found: float | None = getattr(item, field)
-            return found
+            value: float | None = getattr(item, field)
+            return value
     return None
 
 

@@ -58,10 +58,10 @@ def code_link(sha: str, path: str) -> str | None:
     `RETRAINING_REPOSITORY_URL` names a branch, `https://github.com/org/repo/blob/main`: the commit
     takes its place.
     """
-    found = _BLOB.fullmatch(os.environ.get(REPOSITORY_VARIABLE, "").rstrip("/"))
-    if found is None or not re.fullmatch(r"[0-9a-f]{7,64}", sha):
+    match = _BLOB.fullmatch(os.environ.get(REPOSITORY_VARIABLE, "").rstrip("/"))
+    if match is None or not re.fullmatch(r"[0-9a-f]{7,64}", sha):
         return None
-    return f"{found['head']}/{sha}/{path}"
+    return f"{match['head']}/{sha}/{path}"
 
 
 def runbook_link(page: str) -> str | None:

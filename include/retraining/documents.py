@@ -123,10 +123,10 @@ class Document(BaseModel):
         if declared is not None and declared.is_required():
             return  # it numbers something else
         newest = FIRST_FORMAT if declared is None else declared.default
-        found = value.get("format", newest)
-        if type(found) is not int or not FIRST_FORMAT <= found <= newest:
+        stored = value.get("format", newest)
+        if type(stored) is not int or not FIRST_FORMAT <= stored <= newest:
             known = f"{FIRST_FORMAT}" if newest == FIRST_FORMAT else f"{FIRST_FORMAT} to {newest}"
             raise EvidenceError(
-                f"{where}: format: found {json.dumps(found)[:20]}, known here is {known}: it was "
+                f"{where}: format: found {json.dumps(stored)[:20]}, known here is {known}: it was "
                 "written by another release; read it with that one, or update this one"
             )

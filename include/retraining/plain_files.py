@@ -21,7 +21,7 @@ def plain_files(folder: Path, *, skip: Callable[[str], bool] = lambda _: False) 
     Raises:
         ValueError: naming a link or a special file.
     """
-    found = []
+    paths = []
     for place, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not skip(name)]
         for name in [*folders, *(name for name in files if not skip(name))]:
@@ -31,5 +31,5 @@ def plain_files(folder: Path, *, skip: Callable[[str], bool] = lambda _: False) 
             if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
                 raise ValueError(f"{relative}: a link or a special file")
             if stat.S_ISREG(mode):
-                found.append(relative)
-    return sorted(found)
+                paths.append(relative)
+    return sorted(paths)

@@ -28,5 +28,5 @@ def _git(root: Path, *words: str) -> str | None:
     if git is None:
         return None
     command = [git, "-C", str(root), *words]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 ours
-    return found.stdout.strip() if found.returncode == 0 else None
+    completed = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 ours
+    return completed.stdout.strip() if completed.returncode == 0 else None

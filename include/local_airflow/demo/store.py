@@ -32,12 +32,12 @@ def store_options(uri: str, environment: Mapping[str, str] = os.environ) -> dict
     """
     if uri.startswith("file:"):
         return {}
-    found = {
+    options = {
         name: value
         for name, value in environment.items()
         if name.startswith(PREFIXES) and name not in NOT_OURS
     }
-    return found | dict(json.loads(environment.get(OPTIONS_VARIABLE, "{}")))
+    return options | dict(json.loads(environment.get(OPTIONS_VARIABLE, "{}")))
 
 
 def store_connection(uri: str, options: Mapping[str, str]) -> str:

@@ -78,8 +78,10 @@ def tell_late(dag_run: Mapping[str, Any], deadline: str) -> str:
 def _state_now(dag_id: str, run_id: str) -> str | None:
     """Return the run's state, or None when Airflow does not say it."""
     try:
-        found: Any = task_runner.SUPERVISOR_COMMS.send(GetDagRunState(dag_id=dag_id, run_id=run_id))
-        return str(getattr(found.state, "value", found.state))
+        response: Any = task_runner.SUPERVISOR_COMMS.send(
+            GetDagRunState(dag_id=dag_id, run_id=run_id)
+        )
+        return str(getattr(response.state, "value", response.state))
     except Exception as error:  # noqa: BLE001 then the state at the deadline counts
         log.warning("Airflow does not say how %s is: %s", run_id, error)
         return None

@@ -64,15 +64,15 @@ def _notify_of_failure(context: Context, notice_of: Callable[..., Notice]) -> No
     """Notify of what went wrong, once, unless the promotion log says that it was done after all."""
     config = _model_asked_for(context)
     key = f"{context['dag'].dag_id}.{context['run_id']}.failed"
-    told: dict[str, Any] = {"key": key, "config": config, "links": _links(context)}
+    fields: dict[str, Any] = {"key": key, "config": config, "links": _links(context)}
     why = _why(context)
     try:
         store = open_store()
     except RetrainingError as error:
-        _send_directly(notice_of(**told, serving=None, why=f"{why}; {error}"))
+        _send_directly(notice_of(**fields, serving=None, why=f"{why}; {error}"))
         return
     if config is None or not _was_done(store, context, config):
-        deliver_notice(store, notice_of(**told, serving=_serving(store, config), why=why))
+        deliver_notice(store, notice_of(**fields, serving=_serving(store, config), why=why))
 
 
 def _was_done(store: Store, context: Context, config: ModelConfig) -> bool:

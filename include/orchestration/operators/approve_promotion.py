@@ -129,8 +129,8 @@ class ApprovePromotionOperator(LeadsOn, HITLBranchOperator):
             kept = write_approval(store, evidence.paths, answer)
         self.log.info("%s", _words(kept))
         # What else a form held does not matter, and must not fail the task.
-        found = {**event, "chosen_options": [_option(kept)], "params_input": {NOTE: kept.note}}
-        return super().execute_complete(context, found)
+        kept_event = {**event, "chosen_options": [_option(kept)], "params_input": {NOTE: kept.note}}
+        return super().execute_complete(context, kept_event)
 
     @property
     def _patience(self) -> timedelta:

@@ -97,7 +97,7 @@ def check_quality(evaluated: object) -> bool:
         verdict = judge(store, run, report_sha256=_report_sha256(evaluated))
         manifest = read_manifest(store, current_plan(store, run.paths))
     version = f"{store.uri}/{version_folder(manifest.model, manifest.version)}"
-    report_lineage(taken=[manifest.delivery.location], made=[version])
+    report_lineage(inputs=[manifest.delivery.location], outputs=[version])
     log.info("%s: %s", verdict.answer, verdict.headline)
     for gate in verdict.gates:
         log.info("%s %s: %s", gate.answer, gate.gate, gate.reason)
@@ -138,7 +138,7 @@ def deploy_model(champion: Asset) -> dict[str, Any]:
         raise AirflowSkipException(record.reason)
     version = f"{store.uri}/{version_folder(record.model, record.serving.version)}"
     entry = f"{store.uri}/{promotion_key(record.model, record.serving.generation)}"
-    report_lineage(taken=[version], made=[entry.rpartition("/")[0]])
+    report_lineage(inputs=[version], outputs=[entry.rpartition("/")[0]])
     event: dict[str, Any] = {
         "version": record.serving.version,
         "generation": record.serving.generation,

@@ -92,19 +92,19 @@ class FlagSensor(FileSensor):
             assert_own_bundle(context)
             params = read_params(context, self.config.trigger.timezone)
             watched = WatchedDelivery.of(store_address().uri, self.config, params.date)
-            found = self._inspect(watched, params, context["run_id"])
-        if found.state.is_complete:
-            self.log.info("%s", found.state.reason)
+            inspection = self._inspect(watched, params, context["run_id"])
+        if inspection.state.is_complete:
+            self.log.info("%s", inspection.state.reason)
             return
         left = deadline - time.time()
         if left <= 0:
-            self._give_up(context, params, found.state)
-        self.log.info("waiting up to %.0f s more: %s", left, found.state.reason)
+            self._give_up(context, params, inspection.state)
+        self.log.info("waiting up to %.0f s more: %s", left, inspection.state.reason)
         self.defer(
             trigger=watched.trigger(
-                ignored_flag=found.ignored_flag,
-                seen=found.digest,
-                reason=found.state.reason,
+                ignored_flag=inspection.ignored_flag,
+                seen=inspection.digest,
+                reason=inspection.state.reason,
                 poke_seconds=self.config.trigger.poke_seconds,
                 deadline=deadline,
             ),
@@ -113,7 +113,7 @@ class FlagSensor(FileSensor):
             timeout=timedelta(seconds=left + NET_SECONDS),
         )
 
-    def _inspect(self, watched: WatchedDelivery, params: Params, run_id: str) -> _Found:
+    def _inspect(self, watched: WatchedDelivery, params: Params, run_id: str) -> _Inspection:
         """Check the delivery; an outage of the store is one more thing to wait for.
 
         Raises:
@@ -135,11 +135,13 @@ class FlagSensor(FileSensor):
             # An object that vanished while we looked is one that a producer is replacing.
             if error.is_permanent and not isinstance(error, MissingObject):
                 raise
-            return _Found(DeliveryState(is_complete=False, reason=str(error), flag=None))
+            return _Inspection(DeliveryState(is_complete=False, reason=str(error), flag=None))
         is_consumed = state.flag is not None and state.flag.identity == consumed
         if seen is None:
-            return _Found(state)
-        return _Found(state, digest=seen.digest, ignored_flag=seen.flag if is_consumed else None)
+            return _Inspection(state)
+        return _Inspection(
+            state, digest=seen.digest, ignored_flag=seen.flag if is_consumed else None
+        )
 
     def _give_up(self, context: Context, params: Params, state: DeliveryState) -> NoReturn:
         from include.retraining.decisions.record import Outcome
@@ -156,7 +158,7 @@ class FlagSensor(FileSensor):
 
 
 @dataclass(frozen=True)
-class _Found:
+class _Inspection:
     """What one look found, and what the trigger needs to know of it."""
 
     state: DeliveryState

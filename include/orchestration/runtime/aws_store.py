@@ -113,16 +113,16 @@ def _unused(extra: Mapping[str, Any]) -> Iterator[str]:
 
 def _part(extra: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
     """Return a mapping within an extra; an empty one where it is not given."""
-    found = extra
+    section = extra
     for name in path:
-        part = found.get(name) or {}
+        part = section.get(name) or {}
         if isinstance(part, dict):
-            found = part
+            section = part
         else:
             raise ConfigError(
                 f"the Airflow connection 'store': extra.{'.'.join(path)} must be a mapping"
             )
-    return found
+    return section
 
 
 def _credentials(connection: Connection, seconds: float) -> dict[str, str]:

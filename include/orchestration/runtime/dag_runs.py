@@ -37,19 +37,19 @@ def newest_runs(dag_id: str, limit: int) -> Iterator[DagRun]:
 
     before = datetime.now(UTC) + timedelta(days=1)
     for _ in range(limit):
-        found: Any = _request(GetPreviousDagRun(dag_id=dag_id, logical_date=before))
-        if found is None or found.dag_run is None:
+        response: Any = _request(GetPreviousDagRun(dag_id=dag_id, logical_date=before))
+        if response is None or response.dag_run is None:
             return
-        yield found.dag_run
-        before = found.dag_run.logical_date
+        yield response.dag_run
+        before = response.dag_run.logical_date
 
 
 def is_paused(dag_id: str) -> bool | None:
     """Return whether a DAG is paused, None when Airflow does not know it."""
     from airflow.sdk.execution_time.comms import GetDag
 
-    found: Any = _request(GetDag(dag_id=dag_id))
-    return None if found is None else bool(found.is_paused)
+    dag: Any = _request(GetDag(dag_id=dag_id))
+    return None if dag is None else bool(dag.is_paused)
 
 
 def _request(message: Any) -> Any:

@@ -15,19 +15,19 @@ from airflow.sdk import get_current_context
 from airflow.sdk.lineage import get_hook_lineage_collector
 
 
-def report_lineage(*, taken: Sequence[str], made: Sequence[str]) -> None:
-    """Report which data the running task took and which it made.
+def report_lineage(*, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+    """Report which data the running task read and which it wrote.
 
     Args:
-        taken: addresses of folders, in a store or where deliveries lie: what was read, judged or
+        inputs: addresses of folders, in a store or where deliveries lie: what was read, judged or
             promoted.
-        made: addresses of what came of it.
+        outputs: addresses of what came of it.
     """
     collector = get_hook_lineage_collector()
     reporter: Any = get_current_context()["ti"].task  # as a key only: who reported it
-    for address in taken:
+    for address in inputs:
         collector.add_input_asset(reporter, uri=_asset_uri(address))
-    for address in made:
+    for address in outputs:
         collector.add_output_asset(reporter, uri=_asset_uri(address))
 
 

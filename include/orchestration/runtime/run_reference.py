@@ -72,7 +72,7 @@ def attempt_id(context: Context) -> str:
 
 
 def _time_in(run_id: str) -> datetime:
-    found = re.search(r"__(\d{4}-\d\d-\d\dT[0-9:.]+(?:\+00:00|Z))", run_id)
-    if found is None:
+    match = re.search(r"__(\d{4}-\d\d-\d\dT[0-9:.]+(?:\+00:00|Z))", run_id)
+    if match is None:
         raise NotFound(f"run {run_id!r}: Airflow did not say when it was due")
-    return datetime.fromisoformat(found[1].replace("Z", "+00:00"))
+    return datetime.fromisoformat(match[1].replace("Z", "+00:00"))

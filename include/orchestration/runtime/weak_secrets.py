@@ -38,12 +38,12 @@ def weakness(secret: str) -> str | None:
 
 def weak_fields(connection: Any) -> list[str]:
     """Return what is wrong with the secrets of an Airflow connection, by field."""
-    found = [
+    problems = [
         (name, problem)
         for name, value in _secrets(connection)
         if (problem := weakness(value)) is not None
     ]
-    return [f"its {name} {problem}" for name, problem in found]
+    return [f"its {name} {problem}" for name, problem in problems]
 
 
 def _secrets(connection: Any) -> Iterator[tuple[str, str]]:

@@ -61,16 +61,16 @@ def refusal(reason: str) -> str | None:
     """
     refused = sorted(set(re.findall(rf"[{_REFUSED}]", reason)))
     if len(reason) > REASON_LENGTH:
-        found = f"this one has {len(reason)}"
+        problem = f"this one has {len(reason)}"
     elif looks_secret(reason):
-        found = NO_SECRETS
+        problem = NO_SECRETS
     elif not reason.isprintable():
-        found = "this one holds a line break or another character that cannot be seen"
+        problem = "this one holds a line break or another character that cannot be seen"
     elif refused:
-        found = f"this one holds {' '.join(refused)}"
+        problem = f"this one holds {' '.join(refused)}"
     else:
         return None
-    return f"{REASON_HINT[0].lower()}{REASON_HINT[1:]}; {found}"
+    return f"{REASON_HINT[0].lower()}{REASON_HINT[1:]}; {problem}"
 
 
 def looks_secret(text: str) -> bool:

@@ -68,10 +68,10 @@ def compare(before: Mapping[str, str], after: Mapping[str, str]) -> list[ModelDi
         before: the YAML of each model, by its name.
         after: the same, as it is going to be.
     """
-    found = (
+    diffs = (
         _compare(name, before.get(name), after.get(name)) for name in sorted({*before, *after})
     )
-    return [diff for diff in found if diff is not None]
+    return [diff for diff in diffs if diff is not None]
 
 
 def _compare(name: str, before: str | None, after: str | None) -> ModelDiff | None:

@@ -44,10 +44,10 @@ def judge_again(diff: ModelDiff, store_uri: str | None, *, limit: int) -> ModelR
     if store_uri is None:
         return ModelReport(diff, not_replayed="no store is known here (RETRAINING_STORE)")
     try:
-        found = replay(open_store(store_uri), diff.name, diff.gates, limit=limit)
+        replayed = replay(open_store(store_uri), diff.name, diff.gates, limit=limit)
     except RetrainingError as error:  # what changes is worth reading without this
         return ModelReport(diff, not_replayed=redact(str(error)))
-    return ModelReport(diff, tuple(found))
+    return ModelReport(diff, tuple(replayed))
 
 
 def markdown(reports: Sequence[ModelReport]) -> str:
@@ -99,12 +99,12 @@ def _value(value: str | None) -> str:
     return NOTHING if value is None else code(truncate(value, _VALUE_LENGTH))
 
 
-def _replayed(found: Sequence[Replayed]) -> Iterator[str]:
-    flips = [item for item in found if item.flips]
-    if not found:
+def _replayed(replayed: Sequence[Replayed]) -> Iterator[str]:
+    flips = [item for item in replayed if item.flips]
+    if not replayed:
         yield "There is no decision yet that the new gates could judge."
     else:
-        yield f"Under the new gates {len(flips)} of the last {len(found)} decisions would flip."
+        yield f"Under the new gates {len(flips)} of the last {len(replayed)} decisions would flip."
     yield ""
     if flips:
         columns = ("due", "run", "before", "after", "why")

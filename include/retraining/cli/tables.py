@@ -51,7 +51,7 @@ def champion_line(entry: PromotionEntry, promotion: PromotionEntry) -> str:
     return f"{line}; no run promotes until it is released" if entry.is_held else line
 
 
-def entries(found: Sequence[PromotionEntry]) -> Any:
+def entries(history: Sequence[PromotionEntry]) -> Any:
     """Return the promotion log as a table."""
     return _table(
         ("generation", "since", "kind", "version", "metric", "value", "data", "actor", "reason"),
@@ -67,7 +67,7 @@ def entries(found: Sequence[PromotionEntry]) -> Any:
                 entry.actor,
                 truncate(entry.reason, 120),
             )
-            for entry in found
+            for entry in history
         ],
     )
 
@@ -124,7 +124,7 @@ def run(state: DecisionRecord | RunManifest | None) -> Iterable[Any]:
         yield gates(state.verdict.gates)
 
 
-def gates(found: Sequence[GateResult]) -> Any:
+def gates(results: Sequence[GateResult]) -> Any:
     """Return each gate's answer, value and limit as a table."""
     return _table(
         ("gate", "answer", "value", "limit", "reason"),
@@ -136,28 +136,28 @@ def gates(found: Sequence[GateResult]) -> Any:
                 _number(gate.limit),
                 gate.reason,
             )
-            for gate in found
+            for gate in results
         ],
         has_markup=(1,),
     )
 
 
-def check(found: LogCheck) -> Iterable[str]:
+def check(result: LogCheck) -> Iterable[str]:
     """Yield what a check of the promotion log found."""
-    yield from found.problems
-    state = _count(len(found.problems), "problem") if found.problems else "sound"
+    yield from result.problems
+    state = _count(len(result.problems), "problem") if result.problems else "sound"
     records = "records not readable with these rights"
-    if found.records is not None:
-        records = _count(found.records, "record")
-    entries = _count(found.entries, "entry", "entries")
-    yield f"{found.model}: {entries}, {_count(found.versions, 'version')}, {records}: {state}"
+    if result.records is not None:
+        records = _count(result.records, "record")
+    entries = _count(result.entries, "entry", "entries")
+    yield f"{result.model}: {entries}, {_count(result.versions, 'version')}, {records}: {state}"
 
 
 def _count(number: int, one: str, many: str | None = None) -> str:
     return f"{number} {one if number == 1 else many or one + 's'}"
 
 
-def replayed(found: Sequence[Replayed]) -> Iterable[Any]:
+def replayed(judged_again: Sequence[Replayed]) -> Iterable[Any]:
     """Yield each run's old and new answer, and how many would flip."""
     yield _table(
         ("due", "before", "after", "flips", "headline"),
@@ -169,35 +169,35 @@ def replayed(found: Sequence[Replayed]) -> Iterable[Any]:
                 "yes" if item.flips else "",
                 item.headline,
             )
-            for item in found
+            for item in judged_again
         ],
     )
-    flips = sum(item.flips for item in found)
-    yield f"{flips} of {len(found)} decisions would flip"
+    flips = sum(item.flips for item in judged_again)
+    yield f"{flips} of {len(judged_again)} decisions would flip"
 
 
-def audit(found: Sequence[AuditRow]) -> str:
+def audit(audit_rows: Sequence[AuditRow]) -> str:
     """Return the rows of an audit as CSV."""
     from include.retraining.cli.safe_csv import csv_text
     from include.retraining.history.audit import AuditRow
 
-    rows = [row.model_dump(mode="json") for row in found]
+    rows = [row.model_dump(mode="json") for row in audit_rows]
     for row in rows:
         files = row["files"]
         row["files"] = "; ".join(f"{file['name']} sha256:{file['sha256']}" for file in files)
     return csv_text(list(AuditRow.model_fields), rows)
 
 
-def garbage(found: Sequence[Garbage], *, is_removed: bool) -> Iterable[Any]:
+def garbage(items: Sequence[Garbage], *, is_removed: bool) -> Iterable[Any]:
     """Yield what may go, or went."""
-    if found:
+    if items:
         yield _table(
             ("object", "bytes", "why"),
-            [(item.key, f"{item.size:,}", item.why) for item in found],
+            [(item.key, f"{item.size:,}", item.why) for item in items],
         )
     verb = "were removed" if is_removed else "may go; --delete removes them"
-    total = sum(item.size for item in found)
-    yield f"{len(found)} objects ({total / 1e6:,.1f} MB) {verb}"
+    total = sum(item.size for item in items)
+    yield f"{len(items)} objects ({total / 1e6:,.1f} MB) {verb}"
 
 
 def _table(

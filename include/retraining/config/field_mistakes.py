@@ -136,7 +136,7 @@ def _section_in(annotation: Any) -> type[Section] | None:
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return annotation
     for part in getattr(annotation, "__args__", ()):
-        found = _section_in(part)
-        if found is not None:
-            return found
+        section = _section_in(part)
+        if section is not None:
+            return section
     return None

@@ -48,8 +48,8 @@ def model_sources(model: str) -> dict[str, bytes]:
         ConfigError: for an import of what is not there, and for a link in a package.
     """
     path = model_file(model)
-    found = {f"{model}.py": path.read_bytes()}
-    waiting = list(_imported(found[f"{model}.py"], MODELS))
+    sources = {f"{model}.py": path.read_bytes()}
+    waiting = list(_imported(sources[f"{model}.py"], MODELS))
     seen = {f"{MODELS}.{model}"}
     while waiting:
         module = waiting.pop()
@@ -57,11 +57,11 @@ def model_sources(model: str) -> dict[str, bytes]:
             continue
         seen.add(module)
         added = _files_of(module)
-        found |= added
+        sources |= added
         for file, source in added.items():
             if file.endswith(".py"):
                 waiting += _imported(source, _package_of(file))
-    return found
+    return sources
 
 
 def core_rooms(sources: Mapping[str, bytes]) -> set[str]:

@@ -61,23 +61,23 @@ def arrow_type(dtype: Any) -> pa.DataType | None:
 
 
 def _of_pandas(kind: Any) -> pa.DataType | None:
-    found = None
+    equivalent = None
     match kind:
         case pd.StringDtype():
-            found = pa.string()
+            equivalent = pa.string()
         case pd.ArrowDtype():
-            found = kind.pyarrow_dtype
+            equivalent = kind.pyarrow_dtype
         case pd.DatetimeTZDtype():
-            found = pa.timestamp(kind.unit, str(kind.tz))
+            equivalent = pa.timestamp(kind.unit, str(kind.tz))
         case pd.CategoricalDtype():
             known = pa.array([] if kind.categories is None else kind.categories).type
-            found = pa.string() if pa.types.is_null(known) or is_text(known) else known
+            equivalent = pa.string() if pa.types.is_null(known) or is_text(known) else known
         case _:
             plain = getattr(kind, "numpy_dtype", kind)
             if isinstance(plain, np.dtype) and plain.kind in "iufbMm":
                 with suppress(pa.ArrowNotImplementedError):  # a long double
-                    found = pa.from_numpy_dtype(plain)
-    return found
+                    equivalent = pa.from_numpy_dtype(plain)
+    return equivalent
 
 
 def all_fitted(table: pa.Table, types: ColumnTypes) -> pa.Table:
@@ -97,49 +97,50 @@ def fitted(column: pa.ChunkedArray, dtype: Any) -> pa.ChunkedArray:
     if column.null_count == len(column) and column.type != wanted:
         # Nothing is in it, and writers give such a column any type.
         return pa.chunked_array([pa.nulls(len(column), wanted)])
-    found = column
-    if pa.types.is_dictionary(found.type):
-        found = found.cast(found.type.value_type)
+    decoded = column
+    if pa.types.is_dictionary(decoded.type):
+        decoded = decoded.cast(decoded.type.value_type)
     targets = [wanted]
-    if pa.types.is_timestamp(wanted) and pa.types.is_timestamp(found.type):
-        targets.append(pa.timestamp(found.type.unit, wanted.tz))  # the year 9999 has no nanoseconds
+    if pa.types.is_timestamp(wanted) and pa.types.is_timestamp(decoded.type):
+        # The year 9999 has no nanoseconds.
+        targets.append(pa.timestamp(decoded.type.unit, wanted.tz))
     for target in targets:
-        if found.type == target:
-            return found
-        if _may_become(found.type, target):
+        if decoded.type == target:
+            return decoded
+        if _may_become(decoded.type, target):
             try:
-                return found.cast(target)
+                return decoded.cast(target)
             except pa.ArrowInvalid:  # a value beyond what it can hold
                 continue
     return column
 
 
-def _may_become(found: pa.DataType, wanted: pa.DataType) -> bool:
+def _may_become(actual: pa.DataType, wanted: pa.DataType) -> bool:
     """Return whether a checked cast keeps every value."""
     types = pa.types
     is_time = types.is_timestamp(wanted)
-    if types.is_floating(found):
-        may = types.is_floating(wanted) and found.bit_width <= wanted.bit_width
-    elif types.is_integer(found):
+    if types.is_floating(actual):
+        may = types.is_floating(wanted) and actual.bit_width <= wanted.bit_width
+    elif types.is_integer(actual):
         may = types.is_integer(wanted) or types.is_floating(wanted)
-    elif types.is_timestamp(found):
-        may = is_time and _is_same_clock(found, wanted)
-    elif types.is_date(found):
+    elif types.is_timestamp(actual):
+        may = is_time and _is_same_clock(actual, wanted)
+    elif types.is_date(actual):
         may = types.is_date(wanted) or (is_time and wanted.tz is None)
-    elif types.is_decimal(found):
+    elif types.is_decimal(actual):
         may = types.is_decimal(wanted)
-    elif types.is_duration(found):
+    elif types.is_duration(actual):
         may = types.is_duration(wanted)
     else:
-        may = is_text(found) and is_text(wanted)
+        may = is_text(actual) and is_text(wanted)
     return bool(may)
 
 
-def _is_same_clock(found: pa.DataType, wanted: pa.DataType) -> bool:
+def _is_same_clock(actual: pa.DataType, wanted: pa.DataType) -> bool:
     """Return whether times mean the same: without a zone, they are taken as UTC."""
     if wanted.tz is None:
-        return found.tz in {None, "UTC", "Etc/UTC", "+00:00", "Z"}
-    return found.tz is not None
+        return actual.tz in {None, "UTC", "Etc/UTC", "+00:00", "Z"}
+    return actual.tz is not None
 
 
 def is_text(kind: pa.DataType) -> bool:

@@ -178,27 +178,29 @@ def find_violations(frame: pd.DataFrame, expected: Expectations) -> list[Violati
     Raises:
         ConfigError: when a check of the contract fails to run.
     """
-    found: list[Violation] = []
+    violations: list[Violation] = []
     twice = frame.columns.duplicated()
-    found += [Violation(str(name), DUPLICATE_COLUMN) for name in sorted(set(frame.columns[twice]))]
+    violations += [
+        Violation(str(name), DUPLICATE_COLUMN) for name in sorted(set(frame.columns[twice]))
+    ]
     frame = frame.loc[:, ~twice] if twice.any() else frame
     unmatched = unmatched_patterns(expected.schema, frame.columns)
-    found += [Violation(pattern, MATCHED) for pattern in unmatched]
+    violations += [Violation(pattern, MATCHED) for pattern in unmatched]
     expected = with_columns_of(expected, frame)
-    found += violated_columns(frame, expected)
+    violations += violated_columns(frame, expected)
     nested = nested_columns(frame, expected)
-    found += [Violation(name, SINGLE) for name in nested]
+    violations += [Violation(name, SINGLE) for name in nested]
     frame = frame.drop(columns=nested) if nested else frame
-    found += _violated_rows(frame, expected)
+    violations += _violated_rows(frame, expected)
     wrong = wrong_types(frame, expected.schema)
-    found += _violated_types(frame, expected, wrong)
-    found += _violated_checks(frame, expected, wrong)
-    found += violated_uniqueness(frame, expected)
-    found += violated_label(frame, expected)
-    found += violated_groups(frame, expected)
-    found += violated_volume(len(frame), expected)
-    found += violated_dates(frame, expected)
-    return found
+    violations += _violated_types(frame, expected, wrong)
+    violations += _violated_checks(frame, expected, wrong)
+    violations += violated_uniqueness(frame, expected)
+    violations += violated_label(frame, expected)
+    violations += violated_groups(frame, expected)
+    violations += violated_volume(len(frame), expected)
+    violations += violated_dates(frame, expected)
+    return violations
 
 
 def with_columns_of(expected: Expectations, frame: pd.DataFrame) -> Expectations:
@@ -253,13 +255,15 @@ def _violated_checks(
     except ConfigError as error:
         where = f"include/models/{expected.config.name}.py: Contract"
         raise ConfigError(f"{where}: {error}") from error.__cause__
-    for found in broken:
-        if found.failing is None:
-            yield Violation(found.column, found.rule)
+    for broken_check in broken:
+        if broken_check.failing is None:
+            yield Violation(broken_check.column, broken_check.rule)
         else:
-            violation = rows_breaking(frame, expected, found.column, found.rule, found.failing)
-            if found.column is not None:
-                hint = missing_hint(frame.loc[found.failing, found.column])
+            violation = rows_breaking(
+                frame, expected, broken_check.column, broken_check.rule, broken_check.failing
+            )
+            if broken_check.column is not None:
+                hint = missing_hint(frame.loc[broken_check.failing, broken_check.column])
                 violation = replace(violation, hint=hint)
             yield violation
 

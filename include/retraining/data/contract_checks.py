@@ -78,8 +78,8 @@ def broken_column_checks(
         for names, cells in blocks(frame, list(checks)):
             check = checks[names[0]]
             broken = list(_broken(pd.DataFrame({"": cells.ravel(order="F")}), "", check))
-            for found in broken:
-                yield from _by_column(found, names, len(frame), check_name(check))
+            for broken_check in broken:
+                yield from _by_column(broken_check, names, len(frame), check_name(check))
 
 
 def broken_frame_checks(frame: pd.DataFrame, checks: Sequence[pa.Check]) -> Iterator[BrokenCheck]:
@@ -157,11 +157,11 @@ def _broken(frame: pd.DataFrame, column: str | None, check: pa.Check) -> Iterato
 
 
 def _by_column(
-    found: BrokenCheck, names: Sequence[str], rows: int, rule: str
+    broken_check: BrokenCheck, names: Sequence[str], rows: int, rule: str
 ) -> Iterator[BrokenCheck]:
     """Divide what was found in columns one below the other."""
-    assert found.failing is not None  # noqa: S101 these checks judge each value
+    assert broken_check.failing is not None  # noqa: S101 these checks judge each value
     for number, name in enumerate(names):
-        failing = found.failing[number * rows : (number + 1) * rows]
+        failing = broken_check.failing[number * rows : (number + 1) * rows]
         if failing.any():
             yield BrokenCheck(name, rule, failing)

@@ -65,7 +65,7 @@ def read_csv(path: Path, name: str, reading: Reading, columns: Sequence[str] | N
         _converted(column, cells, reading)
         for column, cells in zip(names, table.columns, strict=True)
     ]
-    bad = [found for found in converted if isinstance(found, BadCells)]
+    bad = [cells for cells in converted if isinstance(cells, BadCells)]
     if bad:
         raise text.broken(bad)
     return pa.table(converted, names=names)

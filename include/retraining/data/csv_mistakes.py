@@ -166,13 +166,13 @@ class CsvText:
 
     def of_other_length(self) -> DataRejected:
         """Return the error for rows with more or fewer cells than the header."""
-        found, where, wide = 0, "", 0
+        differing, where, wide = 0, "", 0
         try:
             rows = self.rows()
             names = len(next(rows)[2])
             for first, last, cells in rows:
                 if len(cells) != names:
-                    found += 1
+                    differing += 1
                     wide += len(cells) > names
                     if not where:
                         s = "s" if len(cells) != 1 else ""
@@ -184,9 +184,13 @@ class CsvText:
                             where += ": is a quote not closed there?"
         except csv.Error:  # a cell too long for it
             where = where or "some rows have another number of cells than the header"
-        more = f" (and {found - 1:,} more row{'s' if found > 2 else ''})" if found > 1 else ""
+        more = (
+            f" (and {differing - 1:,} more row{'s' if differing > 2 else ''})"
+            if differing > 1
+            else ""
+        )
         hint = ""
-        if wide == found > 1 and self.dialect.separator == "," and self.dialect.decimal == ".":
+        if wide == differing > 1 and self.dialect.separator == "," and self.dialect.decimal == ".":
             hint = (
                 "; a decimal comma needs another data.csv.separator, a comma in a text needs quotes"
             )
@@ -246,8 +250,8 @@ class CsvText:
                 continue
             swallowed = pc.greater(breaks, MANY_BREAKS)
             if len(names) > 1:
-                found = pc.count_substring(column, self.dialect.separator)
-                is_rows = pc.equal(found, pc.multiply(breaks, len(names) - 1))
+                separators = pc.count_substring(column, self.dialect.separator)
+                is_rows = pc.equal(separators, pc.multiply(breaks, len(names) - 1))
                 swallowed = pc.or_(swallowed, pc.and_(pc.greater(breaks, 0), is_rows))
             first = pc.index(swallowed, True).as_py()
             if first < 0 and name == names[-1] and breaks[-1].as_py() and self._is_open_at_end():
@@ -268,13 +272,13 @@ class CsvText:
                 quotes += line.count(str(self.dialect.quote).encode())
         return quotes % 2 == 1
 
-    def broken(self, found: list[BadCells]) -> DataRejected:
+    def broken(self, bad_cells: list[BadCells]) -> DataRejected:
         """Return the error that lists all cells that break the contract."""
-        if not found:  # the parser knows better than we do why
+        if not bad_cells:  # the parser knows better than we do why
             return DataRejected(f"{self.name}: cells are not of the type the contract declares")
         violations = [
             f"{bad.column}: {self.name}: {bad.rows:,} {'cell' if bad.rows == 1 else 'cells'}, the "
             f"first in {self.line_of(bad.first)}, {bad.rule}"
-            for bad in found
+            for bad in bad_cells
         ]
         return refused(violations)

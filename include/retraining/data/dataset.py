@@ -132,8 +132,8 @@ def _downloaded(store: Store, key: str, path: Path, file: PinnedFile) -> tuple[i
     return size, sha256.hexdigest()
 
 
-def _compare(file: PinnedFile, found: tuple[int, str]) -> None:
-    size, sha256 = found
+def _compare(file: PinnedFile, actual: tuple[int, str]) -> None:
+    size, sha256 = actual
     if size != file.size:
         raise DataChanged(f"{_changed(file)}: it has {size:,} bytes, had {file.size:,} when pinned")
     if sha256 != file.sha256:
@@ -148,11 +148,11 @@ def _touched(status: os.stat_result) -> tuple[int, int, int]:
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def _refuse_other_columns(delivery: Delivery, found: list[list[str]], reading: Reading) -> None:
+def _refuse_other_columns(delivery: Delivery, headers: list[list[str]], reading: Reading) -> None:
     """Refuse files with different columns, naming those that the contract knows."""
-    for file, names in zip(delivery.files, found, strict=True):
+    for file, names in zip(delivery.files, headers, strict=True):
         first = delivery.files[0].name
-        lacking = {"it": set(found[0]) - set(names), first: set(names) - set(found[0])}
+        lacking = {"it": set(headers[0]) - set(names), first: set(names) - set(headers[0])}
         differences = [
             f"{who} lacks {_known(columns, reading)}" for who, columns in lacking.items() if columns
         ]

@@ -20,7 +20,7 @@ def declared_columns(schema: pa.DataFrameSchema, present: Iterable[str]) -> dict
         schema: the contract's.
         present: the columns of the delivery.
     """
-    found = {
+    declared = {
         name: _typed(column, schema) for name, column in schema.columns.items() if not column.regex
     }
     names = [str(name) for name in present]
@@ -28,8 +28,10 @@ def declared_columns(schema: pa.DataFrameSchema, present: Iterable[str]) -> dict
         if column.regex:
             typed, matches = _typed(column, schema), re.compile(pattern).match
             for name in filter(matches, names):
-                found[name] = _both(found[name], typed) if name in found else _named(typed, name)
-    return found
+                declared[name] = (
+                    _both(declared[name], typed) if name in declared else _named(typed, name)
+                )
+    return declared
 
 
 def is_declared(schema: pa.DataFrameSchema, name: str) -> bool:

@@ -54,7 +54,9 @@ def _renamed(missing: list[str], unknown: list[str], *, is_header: bool) -> dict
         return {}
     plain = {_plain(name): name for name in unknown}
     near = {name: get_close_matches(_plain(name), plain, n=1, cutoff=0.75) for name in missing}
-    return {name: f" (renamed to {plain[found[0]]!r}?)" for name, found in near.items() if found}
+    return {
+        name: f" (renamed to {plain[matches[0]]!r}?)" for name, matches in near.items() if matches
+    }
 
 
 def _plain(name: str) -> str:
@@ -73,9 +75,9 @@ def _listed_by_position(positions: list[int]) -> str:
 
 
 def _violated_order(frame: pd.DataFrame, expected: Expectations) -> Iterator[Violation]:
-    found = [name for name in frame.columns if name in expected.schema.columns]
+    present = [name for name in frame.columns if name in expected.schema.columns]
     wanted = [name for name in expected.schema.columns if name in frame.columns]
-    for after, (is_there, belongs) in enumerate(zip(found, wanted, strict=True)):
+    for after, (is_there, belongs) in enumerate(zip(present, wanted, strict=True)):
         if is_there != belongs:
             place = f"after {wanted[after - 1]!r}" if after else "first"
             yield Violation(belongs, f"columns {ORDERED}: it belongs {place}")
@@ -150,10 +152,10 @@ def _by_type(
     frame: pd.DataFrame, names: Sequence[str]
 ) -> Iterator[tuple[list[str], np.dtype[Any]]]:
     """Yield the columns of each plain type together, and all others as objects."""
-    found: dict[np.dtype[Any], list[str]] = {}
+    by_dtype: dict[np.dtype[Any], list[str]] = {}
     dtypes = dict(zip(frame.columns, frame.dtypes, strict=True))
     for name in names:
         dtype = dtypes[name]
         plain = dtype if isinstance(dtype, np.dtype) else np.dtype(object)
-        found.setdefault(plain, []).append(name)
-    yield from ((columns, dtype) for dtype, columns in found.items())
+        by_dtype.setdefault(plain, []).append(name)
+    yield from ((columns, dtype) for dtype, columns in by_dtype.items())

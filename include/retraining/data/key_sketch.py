@@ -103,18 +103,18 @@ def distinct(hashes: Hashes) -> Hashes:
     return ordered[is_new]
 
 
-def overlap(ours: KeySketch, theirs: KeySketch) -> Overlap:
-    """Return how many of our keys are among theirs."""
+def overlap(first: KeySketch, second: KeySketch) -> Overlap:
+    """Return how many of the first sketch's keys are among the second's."""
     import numpy as np
 
-    mine, other = _decoded(ours.hashes), _decoded(theirs.hashes)
-    if not theirs.is_whole:
-        mine = mine[mine <= other[-1]]  # beyond its last hash, a sketch says nothing
-    found = int(np.isin(mine, other).sum())
-    return Overlap(looked_up=len(mine), found=found, is_exact=len(mine) == ours.keys)
+    in_first, in_second = _decoded(first.hashes), _decoded(second.hashes)
+    if not second.is_whole:
+        in_first = in_first[in_first <= in_second[-1]]  # beyond its last hash, it says nothing
+    found = int(np.isin(in_first, in_second).sum())
+    return Overlap(looked_up=len(in_first), found=found, is_exact=len(in_first) == first.keys)
 
 
-def similarity(ours: KeySketch, theirs: KeySketch) -> float:
+def similarity(first: KeySketch, second: KeySketch) -> float:
     """Return the share of the keys of both sets together that are in both (Jaccard index).
 
     1 when they are the same keys, 0 when none is in both. Exact when both sets together have at
@@ -122,14 +122,14 @@ def similarity(ours: KeySketch, theirs: KeySketch) -> float:
     """
     import numpy as np
 
-    mine, other = _decoded(ours.hashes), _decoded(theirs.hashes)
-    together = np.union1d(mine, other)
+    in_first, in_second = _decoded(first.hashes), _decoded(second.hashes)
+    together = np.union1d(in_first, in_second)
     # Up to here both sketches are complete, so that what is in one only is in one set only.
-    ends = [side[-1] for side, one in ((mine, ours), (other, theirs)) if not one.is_whole]
+    ends = [side[-1] for side, one in ((in_first, first), (in_second, second)) if not one.is_whole]
     together = together[together <= min(ends)] if ends else together
     if len(together) == 0:
         return 1.0
-    return float((np.isin(together, mine) & np.isin(together, other)).mean())
+    return float((np.isin(together, in_first) & np.isin(together, in_second)).mean())
 
 
 def _decoded(text: str) -> Hashes:

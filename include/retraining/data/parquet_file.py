@@ -74,10 +74,10 @@ def _located(
         for column in columns:
             try:
                 parquet.read_row_group(group, columns=[column])
-            except (pa.ArrowException, OSError) as found:
-                _raise_unless_damage(found)
+            except (pa.ArrowException, OSError) as damage:
+                _raise_unless_damage(damage)
                 where = f"{name}: column {column!r}, rows {first + 1:,} to {first + rows:,}"
-                return DataRejected(f"{where}: is not readable as Parquet: {_cause(found)}")
+                return DataRejected(f"{where}: is not readable as Parquet: {_cause(damage)}")
         first += rows
     return DataRejected(f"{name}: is not readable as Parquet: {_cause(error)}")
 

@@ -64,21 +64,21 @@ def _is_whole_but_missing(values: pd.Series[Any]) -> bool:
 def type_rule(declared: Any, values: pd.Series[Any]) -> str:
     """Return in words what a column must be, and what it is."""
     arrow = _arrow(values)
-    found = str(values.dtype) if arrow is None else re.sub(r"\d+(?=\()", "", str(arrow))
-    return f"must be of type {type_word(declared)}, is {found}"
+    actual = str(values.dtype) if arrow is None else re.sub(r"\d+(?=\()", "", str(arrow))
+    return f"must be of type {type_word(declared)}, is {actual}"
 
 
 def type_hint(declared: Any, values: pd.Series[Any]) -> str:
     """Return what could be done about a column of another type, to be put behind the rule."""
-    arrow, found = _arrow(values), str(values.dtype)
+    arrow, dtype = _arrow(values), str(values.dtype)
     if arrow is not None and pa.types.is_decimal(arrow):
         return ": declare a decimal, or have the producer write a double"
     if type_word(declared).startswith("int") and _is_whole_but_missing(values):
         return " because cells are missing: declare pd.Int64Dtype or float"
     if isinstance(values.dtype, pd.DatetimeTZDtype):
         return ": declare a pd.DatetimeTZDtype where that is right"
-    if found in WORDS or found in {"bool", "str"} or found.startswith(("int", "uint", "float")):
-        return f": declare {type_word(found)} where that is right"
+    if dtype in WORDS or dtype in {"bool", "str"} or dtype.startswith(("int", "uint", "float")):
+        return f": declare {type_word(dtype)} where that is right"
     return ""
 
 

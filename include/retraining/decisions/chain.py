@@ -30,8 +30,8 @@ def newest_records(store: Store, model: str) -> list[Seen]:
     """Return the decision records, or corrections of one, that were written last, newest first."""
     listed = store.children(decisions_folder(model))[1]
     listed.sort(key=lambda info: (info.last_modified, info.key), reverse=True)
-    found = (as_seen(store, info.key) for info in listed[:HELD_BY_EACH])
-    return [one for one in found if one is not None]
+    records = (as_seen(store, info.key) for info in listed[:HELD_BY_EACH])
+    return [one for one in records if one is not None]
 
 
 def newest_entry(store: Store, model: str, records: Iterable[Seen]) -> Seen | None:

@@ -51,8 +51,8 @@ def judge_evidence(store: Store, run: RunRef) -> Evidence:
     report = EvaluationReport.from_bytes(
         store.read(evaluated.report.key), where=evaluated.report.key
     )
-    found = (report.model, report.run_id, report.fingerprint, report.challenger.version)
-    if found != (run.model, manifest.run_id, manifest.fingerprint, manifest.version):
+    reported = (report.model, report.run_id, report.fingerprint, report.challenger.version)
+    if reported != (run.model, manifest.run_id, manifest.fingerprint, manifest.version):
         raise EvidenceError(f"{evaluated.report.key}: is of another run or version than its result")
     try:
         policy = ModelConfig.model_validate(manifest.config).gates

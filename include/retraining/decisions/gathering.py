@@ -49,7 +49,7 @@ def gather(store: Store, run: RunRef, outcome: Outcome, reason: str) -> Decision
     elif outcome is Outcome.PROMOTED:
         raise EvidenceError(f"run {run.run_id}: the promotion log has no entry made by it")
     newest = newest_records(store, run.model)
-    found = {
+    fields = {
         "verdict": verdict,
         "report": None if verdict is None else _judged_report(store, paths, verdict),
         "previous": previous,
@@ -58,7 +58,7 @@ def gather(store: Store, run: RunRef, outcome: Outcome, reason: str) -> Decision
         "after": tuple(newest),
         "log_head": newest_entry(store, run.model, newest),
     }
-    record = _bare_record(run, outcome, reason).model_copy(update=found)
+    record = _bare_record(run, outcome, reason).model_copy(update=fields)
     manifest = _manifest(store, paths)
     return record if manifest is None else _with_pins(store, paths, record, manifest)
 

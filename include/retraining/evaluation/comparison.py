@@ -26,9 +26,9 @@ with heavy tails are trusted too much (`python -m benchmarks gate`)."""
 
 
 def compare(
-    metric: str, ours: Sample, theirs: Sample, *, holdout_digest: str, tail: float = TAIL
+    metric: str, challenger: Sample, opponent: Sample, *, holdout_digest: str, tail: float = TAIL
 ) -> Comparison | None:
-    """Return our metric minus theirs, with an interval.
+    """Return the challenger's metric minus the opponent's, with an interval.
 
     Accuracy: the score interval that belongs to McNemar's test (Tango, 1998). Any other metric: a
     t interval by the rows' influences on the difference (`influence.py`), which counts in what it
@@ -36,8 +36,8 @@ def compare(
 
     Args:
         metric: a scorer's name that `metric_ranges.METRICS` allows for the problem.
-        ours: labels and predictions of the one.
-        theirs: of the other, for the same rows in the same order.
+        challenger: its labels and predictions.
+        opponent: those of the other, for the same rows in the same order.
         holdout_digest: of those rows.
         tail: the chance that the truth lies below the lower end, and that it lies above the upper
             one; 0.025 is a 95 % interval.
@@ -45,19 +45,19 @@ def compare(
     Returns:
         The comparison, or None when the metric is not defined for one of the two.
     """
-    mine, other = compute(metric, ours), compute(metric, theirs)
-    if mine is None or other is None:
+    challenger_score, opponent_score = compute(metric, challenger), compute(metric, opponent)
+    if challenger_score is None or opponent_score is None:
         return None
-    difference = mine - other
+    difference = challenger_score - opponent_score
     if metric == "accuracy":
-        lower, upper, method = _mcnemar(ours, theirs, tail)
-        narrowest: float | None = paired_score_interval(0, 0, ours.rows, tail=tail)[1]
+        lower, upper, method = _mcnemar(challenger, opponent, tail)
+        narrowest: float | None = paired_score_interval(0, 0, challenger.rows, tail=tail)[1]
     else:
-        found = _spread(metric, ours, theirs)
-        reach = found.seen.reach(tail)
+        spread = _spread(metric, challenger, opponent)
+        reach = spread.seen.reach(tail)
         lower, upper = difference - reach, difference + reach
-        method = f"t interval by influence, {found.differing:,} of {ours.rows:,} rows differ"
-        narrowest = found.unseen.reach(tail) or None
+        method = f"t interval by influence, {spread.differing:,} of {challenger.rows:,} rows differ"
+        narrowest = spread.unseen.reach(tail) or None
     return Comparison(
         metric=metric,
         holdout_digest=holdout_digest,
@@ -65,11 +65,11 @@ def compare(
         lower=lower,
         upper=upper,
         method=method,
-        rows=ours.rows,
+        rows=challenger.rows,
         level=1 - 2 * tail,
         rarest=None
-        if ours.problem == "regression"
-        else int(np.unique(ours.labels, return_counts=True)[1].min()),
+        if challenger.problem == "regression"
+        else int(np.unique(challenger.labels, return_counts=True)[1].min()),
         narrowest=narrowest,
     )
 
@@ -109,17 +109,17 @@ class _Spread(NamedTuple):
     """The rows that move the two metrics differently."""
 
 
-def _spread(metric: str, ours: Sample, theirs: Sample) -> _Spread:
+def _spread(metric: str, challenger: Sample, opponent: Sample) -> _Spread:
     """Return the spread of a difference, with two rows more than were seen for each class.
 
-    In one of them only ours is right, in the other only theirs, as A. Agresti and Y. Min add them
-    for paired proportions (Statistics in Medicine 24, 2005). Without them, two versions that happen
-    to agree on ten positives would be known to agree on all. For a metric without classes they are
-    `BEYOND` times as large as the largest difference that was seen, and next to nothing where every
-    number is the same.
+    In one of them only the challenger is right, in the other only its opponent, as A. Agresti and
+    Y. Min add them for paired proportions (Statistics in Medicine 24, 2005). Without them, two
+    versions that happen to agree on ten positives would be known to agree on all. For a metric
+    without classes they are `BEYOND` times as large as the largest difference that was seen, and
+    next to nothing where every number is the same.
     """
-    a, b = influence(metric, ours), influence(metric, theirs)
-    moved = (a.rows - b.rows) * _small_sample(ours)
+    a, b = influence(metric, challenger), influence(metric, opponent)
+    moved = (a.rows - b.rows) * _small_sample(challenger)
     least = 1e-12 * max(1.0, float(np.abs(a.rows).max()))
     by_class = np.maximum(a.flips, b.flips)
     unseen = by_class
@@ -128,8 +128,10 @@ def _spread(metric: str, ours: Sample, theirs: Sample) -> _Spread:
         largest = np.abs(moved).max() or least
         unseen = np.append(by_class, BEYOND * largest)
     return _Spread(
-        seen=_Error.of(np.concatenate((moved, unseen, -unseen)), ours.rows),
-        unseen=_Error.of(np.concatenate((np.zeros(ours.rows), by_class, -by_class)), ours.rows),
+        seen=_Error.of(np.concatenate((moved, unseen, -unseen)), challenger.rows),
+        unseen=_Error.of(
+            np.concatenate((np.zeros(challenger.rows), by_class, -by_class)), challenger.rows
+        ),
         differing=int((np.abs(moved) > least).sum()),
     )
 
@@ -145,9 +147,10 @@ def _small_sample(sample: Sample) -> Numbers:
 
 
 def _mcnemar(challenger: Sample, opponent: Sample, tail: float) -> tuple[float, float, str]:
-    ours = challenger.values == challenger.labels
-    theirs = opponent.values == opponent.labels
-    better, worse = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
+    challenger_right = challenger.values == challenger.labels
+    opponent_right = opponent.values == opponent.labels
+    better = int((challenger_right & ~opponent_right).sum())
+    worse = int((opponent_right & ~challenger_right).sum())
     lower, upper = paired_score_interval(better, worse, challenger.rows, tail=tail)
     return (
         lower,

@@ -52,8 +52,8 @@ def group_names(frame: pd.DataFrame, attribute: ProtectedAttribute) -> Names:
     columns = attribute.one_hot or ()
     flags = {name: membership(frame[name], attribute.labels) for name in columns}
     patterns = pd.MultiIndex.from_frame(pd.DataFrame(flags))
-    codes, found = pd.factorize(patterns, use_na_sentinel=False)
-    words = [_set_columns(pattern, columns, attribute.labels) for pattern in found]
+    codes, distinct = pd.factorize(patterns, use_na_sentinel=False)
+    words = [_set_columns(pattern, columns, attribute.labels) for pattern in distinct]
     return np.array(words, dtype=object)[codes]
 
 

@@ -28,8 +28,8 @@ only. Ids of letters and digits, of which a few look like numbers, were text the
 
 def guessed_otherwise(manifest: VersionManifest, holdout: HoldoutRows) -> str | None:
     """Return why a version of before may have been trained on rows of a holdout, or None."""
-    theirs = manifest.split
-    if theirs.by != "key" or holdout.split.by != "key" or theirs.key_read is not None:
+    split = manifest.split
+    if split.by != "key" or holdout.split.by != "key" or split.key_read is not None:
         return None
     if not any(is_csv_name(file.name) for file in manifest.data):
         return None

@@ -192,11 +192,11 @@ def _median(error: Numbers) -> Numbers:
     The density at the median is taken from the order statistics a standard error of the rank away
     to both sides (Woodruff, Journal of the American Statistical Association 47, 1952).
     """
-    found = np.sort(np.abs(error))
-    rows, middle = len(found), np.median(found)
+    sizes = np.sort(np.abs(error))
+    rows, middle = len(sizes), np.median(sizes)
     step = max(1, int(np.sqrt(rows)))
     low, high = max(0, rows // 2 - step), min(rows - 1, rows // 2 + step)
-    width = (found[high] - found[low]) * rows / (high - low)
+    width = (sizes[high] - sizes[low]) * rows / (high - low)
     return np.asarray(-width * (np.sign(np.abs(error) - middle) / 2))
 
 

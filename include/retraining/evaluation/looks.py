@@ -84,8 +84,10 @@ def take_look(
 
 
 def _numbers(store: Store, model: str) -> list[int]:
-    found = (re.search(r"/(\d{8})\.json$", item.key) for item in store.objects(looks_folder(model)))
-    return [int(match[1]) for match in found if match]
+    matches = (
+        re.search(r"/(\d{8})\.json$", item.key) for item in store.objects(looks_folder(model))
+    )
+    return [int(match[1]) for match in matches if match]
 
 
 def _since(store: Store, model: str, numbers: list[int], generation: int) -> Iterator[Look]:
@@ -99,8 +101,8 @@ def _since(store: Store, model: str, numbers: list[int], generation: int) -> Ite
             yield look
 
 
-def _is_of_the_same_rows(ours: Look, theirs: Look) -> bool:
-    if ours.holdout_digest == theirs.holdout_digest:
+def _is_of_the_same_rows(look: Look, earlier: Look) -> bool:
+    if look.holdout_digest == earlier.holdout_digest:
         return True
-    share = overlap(ours.keys, theirs.keys).share
+    share = overlap(look.keys, earlier.keys).share
     return share is None or share >= SHARED

@@ -110,13 +110,13 @@ def why_undefined(metric: str, sample: Sample) -> str | None:
 
 def _too_little(metric: str, sample: Sample) -> str | None:
     is_one_class = len(np.unique(sample.labels)) < 2
-    found = None
+    reason = None
     if sample.problem == "regression":
         if metric in {"r2", "explained_variance"} and is_one_class:
-            found = f"all {sample.rows:,} labels are the same"
+            reason = f"all {sample.rows:,} labels are the same"
     elif sample.problem == "multiclass":
         if metric in {"matthews_corrcoef", "roc_auc_ovr"} and is_one_class:
-            found = f"{sample.rows:,} rows, all of one class"
+            reason = f"{sample.rows:,} rows, all of one class"
     else:
         positives, selected = int((sample.labels == 1).sum()), int((sample.values == 1).sum())
         if (
@@ -124,10 +124,10 @@ def _too_little(metric: str, sample: Sample) -> str | None:
             # Without a positive no model can score above 0, however good it is.
             or (metric in {"f1", "precision", "recall"} and positives == 0)
         ):
-            found = f"{sample.rows:,} rows, {positives:,} positive"
+            reason = f"{sample.rows:,} rows, {positives:,} positive"
         elif metric == "precision" and selected == 0:
-            found = f"none of {sample.rows:,} rows is predicted positive"
-    return found
+            reason = f"none of {sample.rows:,} rows is predicted positive"
+    return reason
 
 
 def compute(metric: str, sample: Sample) -> float | None:

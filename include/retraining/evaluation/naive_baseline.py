@@ -46,29 +46,29 @@ def naive_baseline(
     if problem == "regression":
         answer = "median" if metric in _OF_ABSOLUTE_ERRORS else "mean"
         number = DummyRegressor(strategy=answer).fit(np.zeros((len(labels), 1)), labels)
-        told = f"the {answer} of the training labels"
-        return Contender("baseline", predictions=predict(number, nothing, problem), answers=told)
+        answers = f"the {answer} of the training labels"
+        return Contender("baseline", predictions=predict(number, nothing, problem), answers=answers)
     # The classes with their counts as weights give the same fit as millions of rows.
     classes, counts = np.unique(labels, return_counts=True)
     shares = DummyClassifier(strategy="prior")
     shares.fit(np.zeros((len(classes), 1)), classes, sample_weight=counts)
-    found = predict(shares, nothing, problem)
+    predictions = predict(shares, nothing, problem)
     if metric in _OF_PROBABILITIES:
-        told = "the classes' shares in the training labels"
-        return Contender("baseline", predictions=found, answers=told)
+        answers = "the classes' shares in the training labels"
+        return Contender("baseline", predictions=predictions, answers=answers)
     if metric in _SHARED_OUT:
         mix = _best_mix(counts / counts.sum(), _SHARED_OUT[metric])
-        told = "the classes at random, each as often as is best without looking at the features"
+        answers = "the classes at random, each as often as is best without looking at the features"
         values = np.random.default_rng(0).choice(classes, rows, p=mix)
     else:
         # Of every other metric the commonest class is the best constant, or none is better.
         is_yes = is_class(classes, positive)
-        is_told_yes = metric in _OF_THE_POSITIVE and bool(is_yes.any())
-        told = "the positive class" if is_told_yes else "the most frequent training label"
-        best = is_yes if is_told_yes else [counts.argmax()]
+        is_positive_best = metric in _OF_THE_POSITIVE and bool(is_yes.any())
+        answers = "the positive class" if is_positive_best else "the most frequent training label"
+        best = is_yes if is_positive_best else [counts.argmax()]
         values = np.repeat(classes[best], rows)
-    constant = Predictions(values, found.probabilities, found.classes)
-    return Contender("baseline", predictions=constant, answers=told)
+    constant = Predictions(values, predictions.probabilities, predictions.classes)
+    return Contender("baseline", predictions=constant, answers=answers)
 
 
 def _best_mix(shares: Numbers, power: float) -> Numbers:

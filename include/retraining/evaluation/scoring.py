@@ -181,19 +181,19 @@ def _score(
 
 
 def _compare(
-    ours: Scored, theirs: Scored | None, metric: str, tail: float = TAIL
+    challenger: Scored, opponent: Scored | None, metric: str, tail: float = TAIL
 ) -> Comparison | None:
-    if theirs is None:
+    if opponent is None:
         return None
-    digest = ours.scores.holdout_digest
-    return compare(metric, ours.sample, theirs.sample, holdout_digest=digest, tail=tail)
+    digest = challenger.scores.holdout_digest
+    return compare(metric, challenger.sample, opponent.sample, holdout_digest=digest, tail=tail)
 
 
 def _score_slices(
     holdout: HoldoutRows, challenger: Sample, champion: Sample | None, config: ModelConfig
 ) -> tuple[SliceScores, ...]:
     """Return the decision metric for every value of the columns that the gate names."""
-    found = []
+    scores = []
     metric = config.gates.metric
     for column in dict.fromkeys(rule.column for rule in config.gates.slices):
         names = value_names(holdout.frame[column])
@@ -206,27 +206,27 @@ def _score_slices(
         judged = int((counts >= config.gates.min_group_rows).sum())
         for value, count in zip(values, counts, strict=True):
             chosen = names == value
-            ours = challenger.take(chosen)
-            theirs = None if champion is None else champion.take(chosen)
-            between = theirs and compare(
+            of_challenger = challenger.take(chosen)
+            of_champion = None if champion is None else champion.take(chosen)
+            between = of_champion and compare(
                 metric,
-                ours,
-                theirs,
+                of_challenger,
+                of_champion,
                 holdout_digest=holdout.digest,
                 tail=SLICES_TAIL / max(judged, 1),
             )
-            found.append(
+            scores.append(
                 SliceScores(
                     column=column,
                     value=str(value),
                     rows=int(count),
                     is_judged=bool(count >= config.gates.min_group_rows),
-                    challenger=compute(metric, ours),
-                    champion=None if theirs is None else compute(metric, theirs),
-                    undefined=why_undefined(metric, ours)
-                    or (None if theirs is None else why_undefined(metric, theirs)),
+                    challenger=compute(metric, of_challenger),
+                    champion=None if of_champion is None else compute(metric, of_champion),
+                    undefined=why_undefined(metric, of_challenger)
+                    or (None if of_champion is None else why_undefined(metric, of_champion)),
                     difference=between.difference if between else None,
                     upper=between.upper if between else None,
                 )
             )
-    return tuple(found)
+    return tuple(scores)

@@ -27,7 +27,7 @@ def standard_error(metric: str, sample: Sample) -> float | None:
     """
     if compute(metric, sample) is None:
         return None
-    found = influence(metric, sample)
-    every = np.concatenate((found.rows, found.flips))
+    effect = influence(metric, sample)
+    every = np.concatenate((effect.rows, effect.flips))
     error = math.sqrt(float((every**2).sum())) / sample.rows
     return error if math.isfinite(error) else None

@@ -171,13 +171,13 @@ def _files(parts: tuple[str, ...]) -> dict[str, bytes]:
 
     All that code may read counts; bytecode, hidden files and Markdown do not.
     """
-    found: dict[str, bytes] = {}
+    contents: dict[str, bytes] = {}
     for part in parts:
         place = CORE_FOLDER / part
         paths = [place] if place.suffix else sorted(place.rglob("*"))
         for path in filter(_counts, paths):
-            found[path.relative_to(CORE_FOLDER).as_posix()] = path.read_bytes()
-    return found
+            contents[path.relative_to(CORE_FOLDER).as_posix()] = path.read_bytes()
+    return contents
 
 
 def _counts(path: Path) -> bool:

@@ -24,7 +24,7 @@ def visible(text: str) -> str:
     Other invisible characters are dropped. Tabs and line ends stay.
     """
     text = _DROPPED.sub("", text.replace("\r\n", "\n"))
-    return _SHOWN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    return _SHOWN.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 def truncate(text: str, length: int) -> str:

@@ -39,16 +39,16 @@ JUDGED_NOBODY = (
 def judge_slices(report: EvaluationReport, policy: GatePolicy) -> Iterator[GateResult]:
     """Judge each slice of each column that the policy names."""
     for rule in policy.slices:
-        found = [scores for scores in report.slices if scores.column == rule.column]
-        if not found:
+        slices = [scores for scores in report.slices if scores.column == rule.column]
+        if not slices:
             text = "the evaluation has no scores for this column"
             gate = Gate(Rule.SLICE_COVERAGE, (rule.column,))
             yield result(gate, Answer.CANNOT_JUDGE, text)
             continue
-        answers = [one for scores in found for one in _judge_slice(scores, rule, report, policy)]
+        answers = [one for scores in slices for one in _judge_slice(scores, rule, report, policy)]
         yield from answers
         is_first = report.champion is None and any(
-            scores.rows >= policy.min_group_rows for scores in found
+            scores.rows >= policy.min_group_rows for scores in slices
         )  # what a drop is compared with comes with the first champion
         if not is_first:
             yield from _somebody_judged(answers, rule)
@@ -122,20 +122,20 @@ def _somebody_judged(answers: Iterable[GateResult], rule: SliceGate) -> Iterator
 def judge_fairness(report: EvaluationReport, policy: GatePolicy) -> Iterator[GateResult]:
     """Judge each protected attribute that the policy names."""
     for rule in policy.fairness:
-        found = [item for item in report.fairness if item.attribute == rule.attribute]
-        if len(found) != 1:
+        audits = [item for item in report.fairness if item.attribute == rule.attribute]
+        if len(audits) != 1:
             gate = Gate(Rule.FAIRNESS_COVERAGE, (rule.attribute,))
-            text = f"the evaluation has {len(found) or 'no'} entries for this attribute"
+            text = f"the evaluation has {len(audits) or 'no'} entries for this attribute"
             yield result(gate, Answer.CANNOT_JUDGE, text)
         else:
-            yield from _judge_attribute(found[0], rule, policy)
+            yield from _judge_attribute(audits[0], rule, policy)
 
 
 def _judge_attribute(
-    found: Fairness, rule: FairnessGate, policy: GatePolicy
+    audit: Fairness, rule: FairnessGate, policy: GatePolicy
 ) -> Iterator[GateResult]:
     subject = (rule.attribute,)
-    judged = [group for group in found.groups if group.rows >= policy.min_group_rows]
+    judged = [group for group in audit.groups if group.rows >= policy.min_group_rows]
     if len(judged) < 2:
         gate = Gate(Rule.FAIRNESS_COVERAGE, subject)
         text = f"fewer than two groups have {policy.min_group_rows} rows"
@@ -144,16 +144,16 @@ def _judge_attribute(
         else:
             yield result(gate, Answer.CANNOT_JUDGE, text + JUDGED_NOBODY, len(judged), 2)
         return
-    is_as_reported = judged == [group for group in found.groups if group.is_judged]
+    is_as_reported = judged == [group for group in audit.groups if group.is_judged]
     if rule.min_disparate_impact is not None:
-        ratio = found.disparate_impact if is_as_reported else disparate_impact(judged)
+        ratio = audit.disparate_impact if is_as_reported else disparate_impact(judged)
         gate = Gate(Rule.DISPARATE_IMPACT, subject)
         yield compare(gate, ratio, rule.min_disparate_impact, at_least, _impact_words)
     if rule.max_equalized_odds_difference is not None:
-        gap = found.equalized_odds_difference if is_as_reported else equalized_odds(judged)
+        gap = audit.equalized_odds_difference if is_as_reported else equalized_odds(judged)
         limit, gate = rule.max_equalized_odds_difference, Gate(Rule.EQUALIZED_ODDS, subject)
         yield compare(gate, gap, limit, at_most, _odds_words)
-    for group in found.groups:
+    for group in audit.groups:
         if group not in judged:
             yield _too_small(Gate(Rule.SMALL_GROUP, subject), group.rows, policy)
 

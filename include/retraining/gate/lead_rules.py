@@ -37,11 +37,11 @@ def judge_lead(report: EvaluationReport, policy: GatePolicy) -> Iterator[GateRes
     baseline = report.baseline.metrics.get(policy.metric)
 
     def explain(value: float, limit: float, must: str) -> str:
-        ours, theirs = distinguishable(
+        score_words, limit_words = distinguishable(
             *(metric_value(policy.metric, score) for score in (value, limit))
         )
-        bound = f"{better_direction(policy.metric)} the naive baseline's {theirs}"
-        return f"{metric_name(policy.metric)} is {ours}, {must}{bound}"
+        bound = f"{better_direction(policy.metric)} the naive baseline's {limit_words}"
+        return f"{metric_name(policy.metric)} is {score_words}, {must}{bound}"
 
     undefined = undefined_words(report.challenger, policy.metric) or undefined_words(
         report.baseline, policy.metric
@@ -59,10 +59,14 @@ def judge_lead(report: EvaluationReport, policy: GatePolicy) -> Iterator[GateRes
         yield result(BASELINE_GATE, Answer.CANNOT_JUDGE, text)
         return
     interval = f"95 % interval {signed(between.lower)} to {signed(between.upper)}"
-    found = f"{by_score.reason} by {number(between.difference)}, {interval}"
+    lead_words = f"{by_score.reason} by {number(between.difference)}, {interval}"
 
     def explain_lead(_value: float, _limit: float, must: str) -> str:
-        return f"{found}: that may be chance, the lower end must be above 0" if must else found
+        return (
+            f"{lead_words}: that may be chance, the lower end must be above 0"
+            if must
+            else lead_words
+        )
 
     # In the metric's own unit, as the score is: the pages draw the limit beside the scores.
     least = (finite(baseline) or 0.0) + between.lower
@@ -83,9 +87,9 @@ def _obstacle(
     if None in numbers or between.lower > between.upper:
         return "their difference or its interval is not a number"
     scores = (report.challenger.metrics, report.baseline.metrics)
-    ours, theirs = (finite(found.get(policy.metric)) or 0.0 for found in scores)
-    gap = abs(between.difference - (ours - theirs))
-    if gap > 1e-9 * max(1.0, abs(ours), abs(theirs)):
+    challenger, baseline = (finite(metrics.get(policy.metric)) or 0.0 for metrics in scores)
+    gap = abs(between.difference - (challenger - baseline))
+    if gap > 1e-9 * max(1.0, abs(challenger), abs(baseline)):
         return "the scores and their difference do not belong together"
     return None
 
@@ -110,7 +114,7 @@ def judge_data(report: EvaluationReport, policy: GatePolicy) -> Iterator[GateRes
         return
     value, baseline = now.metrics.get(policy.metric), report.baseline.metrics.get(policy.metric)
     numbers = (value, now.standard_error, baseline, then.value, then.standard_error, then.baseline)
-    known = [found for found in map(finite, numbers) if found is not None]
+    known = [item for item in map(finite, numbers) if item is not None]
     if len(known) < len(numbers):
         text = "a score of then or now, or how certain it is, is missing or not a number"
         yield result(DATA_GATE, Answer.CANNOT_JUDGE, text)
@@ -120,7 +124,7 @@ def judge_data(report: EvaluationReport, policy: GatePolicy) -> Iterator[GateRes
     lead, lead_then = score - naive, score_then - naive_then
     is_far = score_then - score > allowed and lead < KEPT * lead_then
     now_words, then_words = distinguishable(
-        *(metric_value(policy.metric, found) for found in (score, score_then))
+        *(metric_value(policy.metric, item) for item in (score, score_then))
     )
     text = (
         f"the champion's {metric_name(policy.metric)} is {now_words} here and was {then_words} ± "

@@ -38,11 +38,11 @@ def margin_against(opponent: Opponent, report: EvaluationReport, policy: GatePol
         return Margin(policy.champion.margin, is_default=False)
     scores = opponent.scores
     error = finite(scores.standard_error) if scores else None
-    theirs = finite(scores.metrics.get(policy.metric)) if scores else None
+    score = finite(scores.metrics.get(policy.metric)) if scores else None
     naive = finite(report.baseline.metrics.get(policy.metric))
-    if error is None or theirs is None or naive is None:
+    if error is None or score is None or naive is None:
         return Margin(0.0, is_default=True)
-    return Margin(max(0.0, min(ERRORS * error, MAX_LEAD_SHARE * (theirs - naive))), is_default=True)
+    return Margin(max(0.0, min(ERRORS * error, MAX_LEAD_SHARE * (score - naive))), is_default=True)
 
 
 def why_never_met(between: Comparison, margin: float) -> str | None:
@@ -68,16 +68,16 @@ def why_never_met(between: Comparison, margin: float) -> str | None:
         return None
     rarest = finite(between.rarest)
     few = "" if rarest is None else f", {rarest:,.0f} of the rarest class,"
-    found = (
+    why = (
         f"{who}: the interval is ± {number(half, 2)} with {rows:,.0f} "
         f"rows{few} and the margin is {number(margin, 2)}"
     )
     if margin <= 0:
-        return f"{found}, which asks to be better, not only not worse"
+        return f"{why}, which asks to be better, not only not worse"
     if half > 1000 * margin:
-        return f"{found}: no number of rows that anybody has would do"
+        return f"{why}: no number of rows that anybody has would do"
     # Intervals narrow with the square root of the rows.
-    return f"{found}: about {rounded_up(rows * (half / margin) ** 2):,} would do in the holdout"
+    return f"{why}: about {rounded_up(rows * (half / margin) ** 2):,} would do in the holdout"
 
 
 def rounded_up(rows: float) -> int:

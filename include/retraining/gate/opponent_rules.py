@@ -59,19 +59,21 @@ def _against(
         return result(gate, Answer.CANNOT_JUDGE, text)
 
     def explain(lower: float, limit: float, must: str) -> str:
-        ours, theirs = (number(metric_value(policy.metric, s)) for s in (pair.ours, pair.theirs))
-        found = (
-            f"{metric_name(policy.metric)} is {ours}, the {who}'s {theirs}: "
+        score, opponent_score = (
+            number(metric_value(policy.metric, value)) for value in (pair.challenger, pair.opponent)
+        )
+        comparison_words = (
+            f"{metric_name(policy.metric)} is {score}, the {who}'s {opponent_score}: "
             f"{signed(pair.difference)}, {level_words(pair.level)} interval {signed(lower)} to "
             f"{signed(pair.upper)}, plus is better{try_words(report.tried)}"
         )
         if not must:
-            return found
+            return comparison_words
         is_doubt = better_than(pair.difference, limit)
         doubt = "not enough evidence that it is not worse: " if is_doubt else ""
         never = opponent.comparison and why_never_met(opponent.comparison, margin.value)
         more = f" ({never})" if never else ""
-        return f"{doubt}{found}; the lower end must be above {signed(limit)}{more}"
+        return f"{doubt}{comparison_words}; the lower end must be above {signed(limit)}{more}"
 
     margin = margin_against(opponent, report, policy)
     return compare(gate, pair.lower, -margin.value, better_than, explain)
@@ -80,8 +82,8 @@ def _against(
 class _Pair(NamedTuple):
     """The numbers of a comparison, none of them missing."""
 
-    ours: float
-    theirs: float
+    challenger: float
+    opponent: float
     difference: float
     lower: float
     upper: float
@@ -94,16 +96,16 @@ def _pair(opponent: Opponent, report: EvaluationReport, policy: GatePolicy) -> _
     between = opponent.comparison
     scores = (report.challenger.metrics, opponent.scores.metrics)
     numbers = [finite(metrics.get(policy.metric)) for metrics in scores]
-    found = (between.difference, between.lower, between.upper, between.level)
-    numbers += [finite(number) for number in found]
+    interval = (between.difference, between.lower, between.upper, between.level)
+    numbers += [finite(number) for number in interval]
     known = [number for number in numbers if number is not None]
     return _Pair(*known) if len(known) == len(numbers) else None
 
 
 def _contradicts(pair: _Pair) -> bool:
     """Return whether a comparison is not one of these two scores."""
-    scale = max(1.0, abs(pair.ours), abs(pair.theirs))
-    gap = abs(pair.difference - (pair.ours - pair.theirs))
+    scale = max(1.0, abs(pair.challenger), abs(pair.opponent))
+    gap = abs(pair.difference - (pair.challenger - pair.opponent))
     return gap > scale * 1e-9 or pair.lower > pair.upper
 
 
@@ -150,25 +152,25 @@ def _other_try(between: Comparison, report: EvaluationReport) -> str | None:
         return "it is not known how many tries there were on these rows"
     else:
         number = tried.number
-    level, found = level_of(number), finite(between.level)
-    if found is None or found < level - 1e-12:
+    level, reported = level_of(number), finite(between.level)
+    if reported is None or reported < level - 1e-12:
         return f"the {ordinal(number)} try on these rows is held to a {level_words(level)} interval"
     return None
 
 
-def _other_split(theirs: SplitUsed, ours: SplitUsed) -> str | None:
+def _other_split(opponent_split: SplitUsed, split: SplitUsed) -> str | None:
     """Return why an opponent may have been trained on rows of this holdout, or None."""
     for field in ("by", "salt", "holdout_fraction", "column", "holdout_days"):
-        if getattr(theirs, field) != getattr(ours, field):
+        if getattr(opponent_split, field) != getattr(split, field):
             return f"its holdout was chosen by another rule ({field} differs)"
-    for field, told in (("key", "key"), ("key_read", "how the key is read")):
-        before, now = getattr(theirs, field), getattr(ours, field)
+    for field, words in (("key", "key"), ("key_read", "how the key is read")):
+        before, now = getattr(opponent_split, field), getattr(split, field)
         if None not in {before, now} and before != now:  # a document of before says neither
-            return f"its holdout was chosen by another rule ({told} differs)"
-    if ours.by == "time":
-        if theirs.train_until is None or ours.train_until is None:
+            return f"its holdout was chosen by another rule ({words} differs)"
+    if split.by == "time":
+        if opponent_split.train_until is None or split.train_until is None:
             return "it is not known until when it was trained"
-        if _aware(theirs.train_until) > _aware(ours.train_until):
+        if _aware(opponent_split.train_until) > _aware(split.train_until):
             return "it was trained on newer rows, so on rows of this holdout"
     return None
 

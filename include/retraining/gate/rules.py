@@ -83,15 +83,15 @@ def _headline(
 ) -> str:
     if answer is Answer.PASS:
         champion = report.champion.scores if report.champion else None
-        ours, theirs = (
+        challenger_score, opponent_score = (
             number(metric_value(policy.metric, finite(scores.metrics.get(policy.metric)) or 0.0))
             for scores in (report.challenger, champion or report.baseline)
         )
         who = "the champion's" if champion else "the naive baseline's"
         passed = sum(gate.answer is Answer.PASS for gate in gates)
         return (
-            f"{metric_name(policy.metric)} is {ours} against {who} {theirs}, and all {passed} "
-            "gates pass"
+            f"{metric_name(policy.metric)} is {challenger_score} against {who} {opponent_score}, "
+            f"and all {passed} gates pass"
         )
     refusals = [gate for gate in gates if gate.answer in REFUSALS]
     first = next((gate for gate in refusals if gate.answer is answer), None)
@@ -149,8 +149,8 @@ def _no_leak(report: EvaluationReport, _: GatePolicy) -> Iterator[GateResult]:
 
 
 def _leak_words(rows: float, most: float, must: str) -> str:
-    found = f"{rows:.0f} rows of the holdout are in the training data"
-    return f"{found}, {must}{most:.0f}" if must else found
+    text = f"{rows:.0f} rows of the holdout are in the training data"
+    return f"{text}, {must}{most:.0f}" if must else text
 
 
 def _new_version(report: EvaluationReport, _: GatePolicy) -> Iterator[GateResult]:

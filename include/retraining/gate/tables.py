@@ -38,14 +38,14 @@ def gates_table(verdict: Verdict) -> str:
 def scores_table(report: EvaluationReport) -> str:
     """Return every metric of challenger, champion, best champion of late and naive baseline."""
     contenders = _contenders(report)
-    scores = [found for _, found in contenders]
+    scores = [one for _, one in contenders]
     rows = []
     for metric in report.challenger.metrics:
         name = metric_name(metric)
-        values = [_value(metric, found.metrics.get(metric) if found else None) for found in scores]
+        values = [_value(metric, one.metrics.get(metric) if one else None) for one in scores]
         rows.append([f"**{name}** (decides)" if metric == report.metric else name, *values])
-    rows.append(["latency, 1,000 rows", *(_latency(found) for found in scores)])
-    rows.append(["size of the model", *(_size(found) for found in scores)])
+    rows.append(["latency, 1,000 rows", *(_latency(one) for one in scores)])
+    rows.append(["size of the model", *(_size(one) for one in scores)])
     return table(("Metric", *(name for name, _ in contenders)), rows)
 
 
@@ -114,22 +114,22 @@ def _value(metric: str, value: float | None) -> str:
 
 
 def _latency(scores: Scores | None) -> str:
-    found = scores.latency_ms_per_1000_rows if scores else None
-    return NOTHING if found is None else f"{number(found, 3)} ms"
+    milliseconds = scores.latency_ms_per_1000_rows if scores else None
+    return NOTHING if milliseconds is None else f"{number(milliseconds, 3)} ms"
 
 
 def _size(scores: Scores | None) -> str:
-    found = scores.model_bytes if scores else None
-    return NOTHING if found is None else f"{number(found / 1e6, 3)} MB"
+    size_bytes = scores.model_bytes if scores else None
+    return NOTHING if size_bytes is None else f"{number(size_bytes / 1e6, 3)} MB"
 
 
 def _against(name: str, opponent: Opponent, metric: str) -> str:
-    found = opponent.comparison
-    if found is None:
+    comparison = opponent.comparison
+    if comparison is None:
         why = f": {escaped(opponent.error)}" if opponent.error else ""
         return f"Against the {name} it could not be compared{why}."
     return (
         f"Against the {name}, by {metric_name(metric)}, greater is better: "
-        f"**{signed(found.difference)}**, {level_words(found.level)} between "
-        f"{signed(found.lower)} and {signed(found.upper)} ({escaped(found.method)})."
+        f"**{signed(comparison.difference)}**, {level_words(comparison.level)} between "
+        f"{signed(comparison.lower)} and {signed(comparison.upper)} ({escaped(comparison.method)})."
     )

@@ -27,19 +27,19 @@ def find_run(store: Store, run: str, model: str | None = None) -> RunPaths:
         NotFound: when there is no such run, or more than one.
     """
     suffix = "-" + hashlib.sha256(run.encode()).hexdigest()[:8]
-    found = [
+    matches = [
         RunPaths(name, folder)
         for name in ([model] if model else store.children("models")[0])
         for folder in sorted(_runs(store, name))
         if folder == run or folder.endswith(suffix)
     ]
-    if not found:
+    if not matches:
         where = f"of {model}" if model else f"in {store.uri}"
         raise NotFound(f"no run {run!r} {where}; `decisions NAME` lists those that have ended")
-    if len(found) > 1:
-        names = ", ".join(paths.model for paths in found)
+    if len(matches) > 1:
+        names = ", ".join(paths.model for paths in matches)
         raise NotFound(f"runs of several models are called {run!r}: add --model, one of {names}")
-    return current_plan(store, found[0]) if found[0].run != run else found[0]
+    return current_plan(store, matches[0]) if matches[0].run != run else matches[0]
 
 
 def run_state(store: Store, paths: RunPaths) -> DecisionRecord | RunManifest | None:

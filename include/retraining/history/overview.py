@@ -148,8 +148,8 @@ def recent_decisions(
     """
     keys = [key for key in decision_keys(store, model) if before is None or key < before]
     shown = keys[:limit]
-    found = read_all(lambda key: read_decision(store, key), shown)
-    return found, shown[-1] if len(keys) > limit else None
+    decisions = read_all(lambda key: read_decision(store, key), shown)
+    return decisions, shown[-1] if len(keys) > limit else None
 
 
 def read_decision(store: Store, key: str) -> DecisionRecord | Unreadable:
@@ -190,10 +190,10 @@ def _of_log(
     """Return the newest entries, the one that put the champion in service, and the hold."""
     try:
         log = PromotionLog(store, model)
-        found = tuple(islice(log.newest_first(), entries))
-        if not found:
+        newest = tuple(islice(log.newest_first(), entries))
+        if not newest:
             return (), None, None
-        return found, log.promotion_of(found[0]), log.hold() if found[0].is_held else None
+        return newest, log.promotion_of(newest[0]), log.hold() if newest[0].is_held else None
     except RetrainingError as error:
         problems.append(sentence_of(error))
         return (), None, None
@@ -201,10 +201,10 @@ def _of_log(
 
 def _newest(store: Store, model: str) -> DecisionRecord | None:
     key = next(iter(decision_keys(store, model)), None)
-    found = None if key is None else read_decision(store, key)
-    if isinstance(found, Unreadable):
-        raise EvidenceError(f"{found.key}: {found.why}")
-    return found
+    record = None if key is None else read_decision(store, key)
+    if isinstance(record, Unreadable):
+        raise EvidenceError(f"{record.key}: {record.why}")
+    return record
 
 
 def _raised(store: Store, model: str) -> dict[str, RaisedAlarm]:

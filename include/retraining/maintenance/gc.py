@@ -99,20 +99,20 @@ def remove(store: Store, garbage: list[Garbage]) -> list[Garbage]:
     Raises:
         RegistryError: when a promotion log is not sound any more: nothing of that model goes.
     """
-    found = dict.fromkeys(item.version for item in garbage if item.version is not None)
-    for model, version in found:
+    versions = dict.fromkeys(item.version for item in garbage if item.version is not None)
+    for model, version in versions:
         mark_for_removal(store, model, version)
-    if found:
+    if versions:
         time.sleep(SETTLE_SECONDS)
     wanted = {
         (model, entry.version)
-        for model in {model for model, _ in found}
+        for model in {model for model, _ in versions}
         for entry in PromotionLog(store, model).history()
     }
     removed = [item for item in garbage if item.version not in wanted]
     for item in removed:
         _remove(store, item.key)
-    for model, version in found:
+    for model, version in versions:
         store.delete(layout.removal_key(model, version))
     return removed
 

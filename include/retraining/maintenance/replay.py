@@ -40,13 +40,13 @@ def replay(store: Store, model: str, policy: GatePolicy, *, limit: int = 20) -> 
         policy: the rules to try.
         limit: how many judged runs to look back.
     """
-    found: list[Replayed] = []
+    replayed: list[Replayed] = []
     for record in decisions(store, model):
         if record.verdict is None or record.report is None:
             continue
         verdict = judge(record.report, policy, report_digest=record.verdict.report_digest)
         before, after = record.verdict.answer, verdict.answer
-        found.append(Replayed(record.run, record.run_after, before, after, verdict.headline))
-        if len(found) == limit:
+        replayed.append(Replayed(record.run, record.run_after, before, after, verdict.headline))
+        if len(replayed) == limit:
             break
-    return found
+    return replayed

@@ -127,11 +127,11 @@ def reproduce(store: Store, paths: RunPaths) -> Reproduction:
         seed=run.seed,
         only_run=run.run_id if run.params.force_retrain else None,
     )
-    made, digest, seconds = _train_and_predict(store, run, config)
+    predictions, digest, seconds = _train_and_predict(store, run, config)
     is_same_holdout = digest == report.holdout.digest
     differing, apart, relative = 0, None, None
     if is_same_holdout:
-        new = prediction_columns("challenger", made, config.problem, config.data.positive)
+        new = prediction_columns("challenger", predictions, config.problem, config.data.positive)
         old = _stored_predictions(store, evaluated.predictions.key, new)
         differing, apart, relative = _compare(new, old, is_number=config.problem == "regression")
     fields = ("training_digest", "python")
@@ -146,7 +146,7 @@ def reproduce(store: Store, paths: RunPaths) -> Reproduction:
             if getattr(code, name) != getattr(run.code, name)
         ),
         is_same_holdout=is_same_holdout,
-        holdout_rows=len(made.values),
+        holdout_rows=len(predictions.values),
         rows_that_differ=differing,
         greatest_difference=apart,
         relative_difference=relative,
@@ -185,8 +185,8 @@ def _train_and_predict(
     fitted = fit(store, run, config)
     estimator = _saved_and_loaded(fitted, config.training.trusted_types)
     holdout = read_holdout(store, run, config, load_model_code(config))
-    made = predict(estimator, holdout.frame[list(fitted.features)], config.problem)
-    return made, holdout.digest, fitted.train_seconds
+    predictions = predict(estimator, holdout.frame[list(fitted.features)], config.problem)
+    return predictions, holdout.digest, fitted.train_seconds
 
 
 def _saved_and_loaded(fitted: Fitted, trusted: tuple[str, ...]) -> Estimator:

@@ -154,8 +154,10 @@ def _margins_too_narrow(content: Content) -> Iterator[str]:
 
 
 def _minor_version(version: VersionManifest, name: str) -> str:
-    found = {library.name: library.version for library in version.libraries}.get(name, "unknown")
-    return ".".join(found.split(".")[:2])
+    installed = {library.name: library.version for library in version.libraries}.get(
+        name, "unknown"
+    )
+    return ".".join(installed.split(".")[:2])
 
 
 def _files(files: Sequence[PinnedFile]) -> Markdown:

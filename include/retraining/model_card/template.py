@@ -38,7 +38,7 @@ def render_markdown(template: Path, **values: Any) -> str:
 
 @cache
 def _environment(folder: Path) -> Environment:
-    made = Environment(
+    environment = Environment(
         loader=FileSystemLoader(folder),
         autoescape=False,  # noqa: S701 that would be HTML; `finalize` escapes for Markdown
         finalize=_shown,
@@ -46,14 +46,14 @@ def _environment(folder: Path) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {
+    environment.filters |= {
         "code": lambda text: Markdown(markdown.code(text)),
         "thousands": lambda count: f"{count:,}",
         "three_digits": lambda value: number(value, 3),
         "literal": Markdown,
         "utc": utc_minute,
     }
-    return made
+    return environment
 
 
 def _shown(value: object) -> str:

@@ -72,10 +72,10 @@ def spoken(store: Store, notice: Notice, links_of: LinksOf | None = None) -> Not
         return notice
     address = f"{store.uri}/{notice.record}"
     links = Links(record=address) if links_of is None else links_of(record)
-    told = notice_for(with_title_and_owner(record), links)
-    if told is None or told.key != notice.key:
+    with_text = notice_for(with_title_and_owner(record), links)
+    if with_text is None or with_text.key != notice.key:
         return notice if notice.event == event_of(Outcome.PROMOTED) else None
-    return told.model_copy(update={"created_at": notice.created_at})
+    return with_text.model_copy(update={"created_at": notice.created_at})
 
 
 def with_title_and_owner(record: DecisionRecord) -> DecisionRecord:

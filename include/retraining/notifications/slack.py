@@ -127,8 +127,10 @@ def _within(end: float, post: Callable[[], WebhookResponse]) -> WebhookResponse:
 def _retry_after(status: int, headers: Mapping[str, Any]) -> float | None:
     if status != _TOO_MANY:
         return None
-    told = next((value for name, value in headers.items() if name.lower() == "retry-after"), None)
+    retry_after = next(
+        (value for name, value in headers.items() if name.lower() == "retry-after"), None
+    )
     try:
-        return max(0.0, float(str(told)))
+        return max(0.0, float(str(retry_after)))
     except ValueError:
         return None

@@ -147,8 +147,8 @@ class Registry:
         if seen is not None and champion.generation != seen:
             return self._manual_entry_or_raise(seen, request)
         if champion.version == version:
-            made = (champion.kind, champion.actor, champion.reason)
-            if made == (PromotionKind.ROLLBACK, actor, reason):
+            last_change = (champion.kind, champion.actor, champion.reason)
+            if last_change == (PromotionKind.ROLLBACK, actor, reason):
                 return champion
             raise RegistryError(f"{self.model}: version {version} serves already")
         earlier = self.log.served(version)
@@ -179,8 +179,8 @@ class Registry:
         reason = checked_reason(actor, reason)
         champion = self._require_champion()
         if not champion.is_held:
-            made = (champion.kind, champion.actor, champion.reason)
-            if made == (PromotionKind.RELEASE, actor, reason):
+            last_change = (champion.kind, champion.actor, champion.reason)
+            if last_change == (PromotionKind.RELEASE, actor, reason):
                 return champion
             raise RegistryError(f"{self.model}: nothing is on hold, runs may promote")
         changes = {
@@ -334,8 +334,8 @@ class Registry:
             Superseded: when it is another's.
         """
         entry = self.log.entry(verdict.judged_against + 1)
-        ours = (manifest.run_id, manifest.version, verdict.content_digest)
-        if (entry.run_id, entry.version, entry.verdict_digest) == ours:
+        expected = (manifest.run_id, manifest.version, verdict.content_digest)
+        if (entry.run_id, entry.version, entry.verdict_digest) == expected:
             return entry
         raise Superseded(
             f"version {entry.version} became generation {entry.generation} ({entry.kind.value} by "

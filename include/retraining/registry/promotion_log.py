@@ -176,15 +176,15 @@ class PromotionLog:
 
     def names(self) -> list[str]:
         """Return the names of all objects in the log's folder."""
-        found = self.store.objects(self.folder)
-        return [info.key.removeprefix(f"{self.folder}/") for info in found]
+        objects = self.store.objects(self.folder)
+        return [info.key.removeprefix(f"{self.folder}/") for info in objects]
 
     def _numbers(self) -> list[int]:
         """Return the numbers of the entries, in order."""
-        found = [int(match[1]) for name in self.names() if (match := ENTRY_NAME.fullmatch(name))]
-        if not found:
+        numbers = [int(match[1]) for name in self.names() if (match := ENTRY_NAME.fullmatch(name))]
+        if not numbers:
             require_initialised(self.store)
-        return sorted(found)
+        return sorted(numbers)
 
     def _breaks(self, numbers: list[int]) -> list[str]:
         """Say where the numbering is broken."""

@@ -38,7 +38,7 @@ def require_evidence(manifest: RunManifest, verdict: Verdict, report: Evaluation
         raise RegistryError(f"the gate did not pass this challenger: {verdict.headline}")
     run = (manifest.run_id, manifest.fingerprint)
     generation = report.champion.serving.generation if report.champion else 0
-    for what, found, expected in (
+    for what, actual, expected in (
         ("the verdict is of another run", (verdict.run_id, verdict.fingerprint), run),
         ("the evaluation is of another run", (report.run_id, report.fingerprint), run),
         ("the evaluation is of another model", report.model, manifest.model),
@@ -47,7 +47,7 @@ def require_evidence(manifest: RunManifest, verdict: Verdict, report: Evaluation
         ("the verdict is by other rules", verdict.policy_digest, manifest.policy_digest),
         ("the verdict is against another champion", verdict.judged_against, generation),
     ):
-        if found != expected:
+        if actual != expected:
             raise RegistryError(f"run {manifest.run_id}: nothing was promoted, because {what}")
 
 
@@ -63,6 +63,6 @@ def checked_version(
     if not _VERSION_NAME.fullmatch(version):
         raise NotFound(f"{model}: {version!r} is not the name of a version")
     manifest = read_version(store, model, version, digest=digest)
-    found = sha256_of(store.read(version_manifest_key(model, version)))
+    manifest_digest = sha256_of(store.read(version_manifest_key(model, version)))
     verify_version(store, manifest)
-    return manifest, found
+    return manifest, manifest_digest

@@ -66,9 +66,9 @@ def plan_rollback(
     """
     log = PromotionLog(store, model)
     if request is not None and since is not None:
-        made = log.entry_for_request(request, since)
-        if made is not None:
-            return plan_behind(log, made)
+        entry = log.entry_for_request(request, since)
+        if entry is not None:
+            return plan_behind(log, entry)
     champion = log.champion()
     if champion is None:
         raise RegistryError(f"{model}: nothing serves yet, so there is nothing to roll back")
@@ -89,9 +89,9 @@ def plan_rollback(
     return _plan(log, champion, target)
 
 
-def plan_behind(log: PromotionLog, made: PromotionEntry) -> RollbackPlan:
+def plan_behind(log: PromotionLog, entry: PromotionEntry) -> RollbackPlan:
     """Return the plan that led to a rollback's entry."""
-    return _plan(log, log.entry(made.generation - 1), made)
+    return _plan(log, log.entry(entry.generation - 1), entry)
 
 
 def champion_before(log: PromotionLog) -> PromotionEntry:

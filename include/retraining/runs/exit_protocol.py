@@ -38,5 +38,5 @@ def exit_code(*, is_permanent: bool) -> int:
 
 def read_last_line(line: str, step: str) -> LastLine | None:
     """Return what a step's job says in its last line, or None where it is any other line."""
-    found = _LAST_LINE.match(line)
-    return LastLine(**found.groupdict()) if found and found["step"] == step else None
+    match = _LAST_LINE.match(line)
+    return LastLine(**match.groupdict()) if match and match["step"] == step else None

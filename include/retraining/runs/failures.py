@@ -48,7 +48,7 @@ def first_cause(store: Store, paths: RunPaths, *, clear: int) -> StepFailure | N
 
 def _failures(store: Store, paths: RunPaths, step: Step, clear: int) -> list[StepFailure]:
     """Return the failures of a step's attempts in one clear of the run, oldest first."""
-    found: dict[str, tuple[float, int, StepFailure]] = {}
+    by_attempt: dict[str, tuple[float, int, StepFailure]] = {}
     for info in store.children(paths.folder)[1]:
         if not re.match(rf".*/{step}\.failed[.-]", info.key):
             continue
@@ -65,11 +65,11 @@ def _failures(store: Store, paths: RunPaths, step: Step, clear: int) -> list[Ste
         if attempt is None or _clear_of(store, paths, attempt) != clear:
             continue
         number = int(attempt["number"] or attempt["job"])
-        before = found.get(failure.attempt)
+        before = by_attempt.get(failure.attempt)
         at = info.last_modified.timestamp()
         if before is None or at < before[0]:
-            found[failure.attempt] = (at, number, failure)
-    return [failure for _, _, failure in sorted(found.values(), key=lambda item: item[:2])]
+            by_attempt[failure.attempt] = (at, number, failure)
+    return [failure for _, _, failure in sorted(by_attempt.values(), key=lambda item: item[:2])]
 
 
 def _clear_of(store: Store, paths: RunPaths, attempt: re.Match[str]) -> int | None:

@@ -69,8 +69,8 @@ def _own_file(filename: str) -> str | None:
 
 def _short(filename: str) -> str:
     """Return a library's file from its package on, any other by its name alone."""
-    _, found, inside = Path(filename).as_posix().rpartition("/site-packages/")
-    return inside if found else Path(filename).name
+    _, separator, inside = Path(filename).as_posix().rpartition("/site-packages/")
+    return inside if separator else Path(filename).name
 
 
 @contextmanager

@@ -215,8 +215,8 @@ def _outputs(result: AnyResult) -> tuple[StoredObject, ...]:
 
 def _check_output(store: Store, output: StoredObject, where: str) -> None:
     try:
-        found = store.digest(output.key)
+        actual = store.digest(output.key)
     except MissingObject:
         raise EvidenceError(f"{where}: names {output.key}, which is missing") from None
-    if found != (output.size, output.sha256):
+    if actual != (output.size, output.sha256):
         raise EvidenceError(f"{where}: names {output.key}, which was altered since")

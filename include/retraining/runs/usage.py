@@ -38,14 +38,14 @@ def compute_used(store: Store, paths: RunPaths, manifest: RunManifest) -> dict[s
         claims = JobClaims(store, paths, manifest).claims()
     except EvidenceError:
         claims = []
-    found: dict[str, ComputeUsed] = {}
+    used: dict[str, ComputeUsed] = {}
     for step in STEPS:
-        ours = [claim for claim in claims if step in claim.steps]
-        given = ours[-1].compute if ours else manifest.compute.get(step)
+        step_claims = [claim for claim in claims if step in claim.steps]
+        given = step_claims[-1].compute if step_claims else manifest.compute.get(step)
         if given is not None:
             result = _result(store, paths, manifest, step)
-            found[step] = _used(given, len(ours), result)
-    return found
+            used[step] = _used(given, len(step_claims), result)
+    return used
 
 
 def _used(given: dict[str, Any], jobs: int, result: AnyResult | None) -> ComputeUsed:

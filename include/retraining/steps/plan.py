@@ -214,12 +214,12 @@ def changed_since(manifest: RunManifest) -> str | None:
 
 def last_peaks(store: Store, model: str) -> dict[str, int]:
     """Return, by step, the peak memory in bytes of the newest run that got so far."""
-    found: dict[str, int] = {}
+    peaks: dict[str, int] = {}
     for record in decisions(store, model, limit=RECORDS_FOR_PEAKS):
         for step, used in record.compute.items():
             if used.peak_memory_bytes is not None:
-                found.setdefault(step, used.peak_memory_bytes)
-    return found
+                peaks.setdefault(step, used.peak_memory_bytes)
+    return peaks
 
 
 def _code(config: ModelConfig, *, git_sha: str | None, image: str | None) -> Code:

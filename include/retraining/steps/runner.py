@@ -106,14 +106,14 @@ def _do(step: JobStep, job: Job) -> None:
 
 def _newest_verdict(store: Store, paths: RunPaths) -> Verdict:
     """Return the verdict of the run's last clear: the one that the card shows."""
-    found = {}
+    verdicts = {}
     for info in store.children(paths.folder)[1]:
         match = re.search(r"/verdict-(\d+)\.json$", info.key)
         if match:
-            found[int(match[1])] = info.key
-    if not found:
+            verdicts[int(match[1])] = info.key
+    if not verdicts:
         raise EvidenceError(f"{store.uri}/{paths.folder}: has no verdict: there is nothing to show")
-    key = found[max(found)]
+    key = verdicts[max(verdicts)]
     return Verdict.from_bytes(store.read(key), where=key)
 
 

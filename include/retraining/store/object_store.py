@@ -270,8 +270,8 @@ class Store:
         """
         with self._explained(prefix):
             pages = self._objects.list(prefix.rstrip("/") or None, offset=after)
-            found = [_info(meta) for page in pages for meta in page]
-        return sorted(found, key=lambda info: info.key)
+            infos = [_info(meta) for page in pages for meta in page]
+        return sorted(infos, key=lambda info: info.key)
 
     def children(self, prefix: str = "") -> tuple[list[str], list[ObjectInfo]]:
         """Return the names of the folders directly in a folder, and the objects directly in it."""

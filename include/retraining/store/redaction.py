@@ -56,7 +56,7 @@ def redact(text: str, options: Mapping[str, str] | None = None) -> str:
     text = mask_own(visible(text), options or {})
     for shape in _SHAPES:
         text = shape.sub(MASK, text)
-    text = _BASIC.sub(lambda found: MASK if _is_login(found[0]) else found[0], text)
+    text = _BASIC.sub(lambda match: MASK if _is_login(match[0]) else match[0], text)
     return _NAMED.sub(rf"\1\2{MASK}", text)
 
 

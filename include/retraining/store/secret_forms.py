@@ -41,7 +41,7 @@ def _encoded(secret: str) -> set[str]:
     data = secret.encode()
     by_address = {quote(secret, safe=""), quote(secret), quote_plus(secret)}
     forms = {data.hex(), data.hex().upper(), *by_address}
-    forms |= {re.sub("%..", lambda found: found[0].lower(), form) for form in by_address}
+    forms |= {re.sub("%..", lambda match: match[0].lower(), form) for form in by_address}
     for before in range(3):
         # Base64 writes three bytes as four letters: the letters that others share are left off.
         text = b64encode(b"\0" * before + data).decode()

@@ -76,10 +76,10 @@ class Sample:
         Raises:
             ValueError: when there are neither.
         """
-        found = self.scores if self.probabilities is None else self.probabilities
-        if found is None:
+        ranking = self.scores if self.probabilities is None else self.probabilities
+        if ranking is None:
             raise ValueError("the model gives neither probabilities nor decision_function()")
-        return found
+        return ranking
 
     def take(self, chosen: RowMask | Positions) -> Sample:
         """Return some of the rows, by position or by a mask."""
@@ -149,34 +149,36 @@ def prediction_columns(
     return columns
 
 
-def greatest_difference(ours: Predictions, theirs: Predictions) -> float:
+def greatest_difference(first: Predictions, second: Predictions) -> float:
     """Return how far two versions' predictions for the same rows lie apart; 0 when they are equal.
 
     Numbers by their distance relative to the greatest of them, probabilities by their distance
     (NaN where only one of them is a number), two different classes are 1 apart.
     """
-    if ours.classes is not None and (ours.values != theirs.values).any():
+    if first.classes is not None and (first.values != second.values).any():
         return 1.0
-    pairs = [] if ours.classes is not None else [(ours.values, theirs.values)]
-    if ours.probabilities is not None and theirs.probabilities is not None:
-        pairs.append((ours.probabilities, theirs.probabilities))
+    pairs = [] if first.classes is not None else [(first.values, second.values)]
+    if first.probabilities is not None and second.probabilities is not None:
+        pairs.append((first.probabilities, second.probabilities))
     return max((relative_distance(a, b) for a, b in pairs), default=0.0)
 
 
-def relative_distance(ours: Column, theirs: Column) -> float:
+def relative_distance(first: Column, second: Column) -> float:
     """Return the greatest distance between two arrays of one shape, relative to the greatest size.
 
     Sizes below 1 count as 1, so that probabilities are compared as they are. Two NaN are equal.
     """
-    apart = number_distance(ours, theirs)
-    sizes = np.abs(np.concatenate([np.ravel(ours), np.ravel(theirs)]))
+    apart = number_distance(first, second)
+    sizes = np.abs(np.concatenate([np.ravel(first), np.ravel(second)]))
     return apart / float(max(np.nanmax(sizes[np.isfinite(sizes)], initial=1.0), 1.0))
 
 
-def number_distance(ours: Column, theirs: Column) -> float:
+def number_distance(first: Column, second: Column) -> float:
     """Return the greatest distance between two arrays of one shape; two NaN are equal."""
     with np.errstate(invalid="ignore"):
-        apart = np.where((ours == theirs) | (np.isnan(ours) & np.isnan(theirs)), 0.0, ours - theirs)
+        apart = np.where(
+            (first == second) | (np.isnan(first) & np.isnan(second)), 0.0, first - second
+        )
     return float(np.abs(apart).max(initial=0.0))
 
 

@@ -181,13 +181,13 @@ class TrainingClaims:
         self.store.create(self._key(number, "ended"), end.to_bytes())
 
     def _newest(self) -> TrainingClaim | None:
-        found: TrainingClaim | None = None
+        newest: TrainingClaim | None = None
         while True:
-            key = self._key(1 if found is None else found.number + 1)
+            key = self._key(1 if newest is None else newest.number + 1)
             data = self.store.read_if_present(key)
             if data is None:
-                return found
-            found = TrainingClaim.from_bytes(data, where=key)
+                return newest
+            newest = TrainingClaim.from_bytes(data, where=key)
 
     def _key(self, number: int, what: str | None = None) -> str:
         return version_claim_key(self.model, self.version, number, what)

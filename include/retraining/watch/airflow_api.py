@@ -72,9 +72,9 @@ class AirflowApi:
     def health(self) -> dict[str, str]:
         """Return each part's state: `healthy`, `unhealthy`, or `not there`."""
         with _understood("/monitor/health"):
-            found = self._get("/monitor/health")
+            answer = self._get("/monitor/health")
             return {
-                part: str((found.get(part) or {}).get("status") or "not there")
+                part: str((answer.get(part) or {}).get("status") or "not there")
                 for part in ("metadatabase", "scheduler", "dag_processor", "triggerer")
             }
 
@@ -94,8 +94,8 @@ class AirflowApi:
     def paused(self, tag: str) -> list[str]:
         """Return the ids of the DAGs with a tag that are paused."""
         with _understood("/dags"):
-            found = self._get("/dags", tags=tag, paused=True)
-            return [str(item["dag_id"]) for item in found["dags"]]
+            answer = self._get("/dags", tags=tag, paused=True)
+            return [str(item["dag_id"]) for item in answer["dags"]]
 
     def queued_runs(self, before: datetime) -> list[Waiting]:
         """Return the runs queued since before a time although no other run of their DAG runs."""

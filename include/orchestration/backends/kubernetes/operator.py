@@ -215,10 +215,10 @@ def _why_no_pod(claim: JobClaim, error: Exception) -> RetrainingError:
             f"the pod {claim.name} is gone, and the job left neither a result nor a failure: it "
             "was deleted, or its node was lost"
         )
-    told = _first_line(error)
-    is_full = status == 403 and "exceeded quota" in told
+    message = _first_line(error)
+    is_full = status == 403 and "exceeded quota" in message
     return StepFailed(
-        f"Kubernetes refused the pod: {told}",
+        f"Kubernetes refused the pod: {message}",
         kind="no_capacity" if is_full else "refused",
         # 4xx: the request itself, or our rights; the rest may pass.
         is_permanent=not is_full and 400 <= int(status) < 500 and status != 429,
@@ -229,8 +229,8 @@ def _first_line(error: Exception) -> str:
     """Return an error's message on one line: for a refusal, the cluster's own sentence."""
     body = getattr(error, "body", None)
     try:
-        told = json.loads(body)["message"] if body else None
+        message = json.loads(body)["message"] if body else None
     except (TypeError, ValueError, KeyError):
-        told = None
-    text = str(told or error).strip() or type(error).__name__
+        message = None
+    text = str(message or error).strip() or type(error).__name__
     return text.splitlines()[0][:500]

@@ -45,7 +45,7 @@ def worker_memory_bytes(
     groups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")
 ) -> int:
     """Return the memory of the host, or of the container this runs in where that has less."""
-    found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     names = ["memory.max", "memory/memory.limit_in_bytes"]  # version 2, version 1
     try:
         place = own.read_text().rpartition("::")[2].strip().strip("/")
@@ -54,10 +54,10 @@ def worker_memory_bytes(
     folders = [groups, *(groups / part for part in _paths(place))]
     for file in (folder / name for folder in folders for name in names):
         try:
-            found.append(int(file.read_text()))
+            limits.append(int(file.read_text()))
         except (OSError, ValueError):  # there is none here, or it says "max"
             continue
-    return min(found)
+    return min(limits)
 
 
 def limited(lines: Iterable[str], max_bytes: int) -> Iterator[str]:

@@ -44,9 +44,9 @@ def rollback(
 
     log, actor = open_log(store, name), user()
     reason = checked_reason(actor, reason)
-    made = log.champion()
-    if made is not None and _is_this_rollback(made, actor, reason, to):
-        return _repeat_rollback(log, made, is_dry_run=dry_run, as_json=as_json)
+    champion = log.champion()
+    if champion is not None and _is_this_rollback(champion, actor, reason, to):
+        return _repeat_rollback(log, champion, is_dry_run=dry_run, as_json=as_json)
     plan = plan_rollback(log.store, name, to, seen=generation)
     tried = smoke_test_version(log.store, load_model(name), plan.target.version)
     if dry_run:
@@ -57,8 +57,8 @@ def rollback(
         plan.target.version, actor=actor, reason=reason, seen=plan.serving.generation
     )
     lines = [tables.champion(log, entry), f"Tried: {tried}.", _no_event(name)]
-    told = _notify(log, entry, rolled_back, plan=plan, tried=tried)
-    return _print_change(entry, lines, told, as_json=as_json)
+    notice = _notify(log, entry, rolled_back, plan=plan, tried=tried)
+    return _print_change(entry, lines, notice, as_json=as_json)
 
 
 def try_version(
@@ -91,8 +91,8 @@ def release(name: Name, reason: Reason, store: StoreUri = None, as_json: AsJson 
     log = open_log(store, name)
     entry = Registry(log.store, log.model).release(actor=user(), reason=reason)
     since = log.promotion_of(entry).created_at
-    told = _notify(log, entry, released, serving_since=since)
-    return _print_change(entry, [tables.champion(log, entry)], told, as_json=as_json)
+    notice = _notify(log, entry, released, serving_since=since)
+    return _print_change(entry, [tables.champion(log, entry)], notice, as_json=as_json)
 
 
 def promote(
@@ -131,23 +131,23 @@ def _is_this_rollback(entry: PromotionEntry, actor: str, reason: str, to: str | 
 
 
 def _repeat_rollback(
-    log: PromotionLog, made: PromotionEntry, *, is_dry_run: bool, as_json: bool
+    log: PromotionLog, entry: PromotionEntry, *, is_dry_run: bool, as_json: bool
 ) -> int:
     """Answer a rollback that was typed again after a lost connection: one step, one message."""
     from include.retraining.rollback.messages import rolled_back
     from include.retraining.rollback.plan import plan_behind
 
-    lines = ["This was done already.", tables.champion(log, made)]
+    lines = ["This was done already.", tables.champion(log, entry)]
     if is_dry_run:
-        return print_answer(made, lambda: lines, as_json=as_json)
-    told = _notify(log, made, rolled_back, plan=plan_behind(log, made), tried="")
-    return _print_change(made, lines, told, as_json=as_json)
+        return print_answer(entry, lambda: lines, as_json=as_json)
+    notice = _notify(log, entry, rolled_back, plan=plan_behind(log, entry), tried="")
+    return _print_change(entry, lines, notice, as_json=as_json)
 
 
-def _print_change(entry: PromotionEntry, lines: list[str], told: str, *, as_json: bool) -> int:
+def _print_change(entry: PromotionEntry, lines: list[str], notice: str, *, as_json: bool) -> int:
     """Print an entry that was made, and who hears of it."""
-    value = {**entry.model_dump(mode="json"), "told": told}
-    return print_answer(value, lambda: [*lines, told], as_json=as_json)
+    value = {**entry.model_dump(mode="json"), "notice": notice}
+    return print_answer(value, lambda: [*lines, notice], as_json=as_json)
 
 
 def _no_event(model: str) -> str:

@@ -38,7 +38,7 @@ def test_the_event_names_a_folder_as_the_standard_does(
     collector: HookLineageCollector, context: MakeContext, address: str, namespace: str, name: str
 ) -> None:
     """OpenLineage's other integrations name it so too, and graphs meet."""
-    run_in(context(), report_lineage, taken=[address], made=["s3://b/c"])
+    run_in(context(), report_lineage, inputs=[address], outputs=["s3://b/c"])
     event: Any = ExtractorManager().get_hook_lineage()
     assert [(item.namespace, item.name) for item in event.inputs] == [(namespace, name)]
     assert [(item.namespace, item.name) for item in event.outputs] == [("s3://b", "c")]
@@ -49,5 +49,5 @@ def test_other_stores_are_named_in_no_event(
     collector: HookLineageCollector, context: MakeContext, scheme: str
 ) -> None:
     """Airflow's provider has no name for them; the task goes on."""
-    run_in(context(), report_lineage, taken=[f"{scheme}://bucket/a"], made=[])
+    run_in(context(), report_lineage, inputs=[f"{scheme}://bucket/a"], outputs=[])
     assert ExtractorManager().get_hook_lineage() is None

@@ -258,19 +258,19 @@ MUTANTS = (
     Mutant(
         "another split is compared",
         "gate.opponent_rules",
-        "if getattr(theirs, field) != getattr(ours, field):",
+        "if getattr(opponent_split, field) != getattr(split, field):",
         "if False:",
     ),
     Mutant(
         "a champion that was trained on the holdout is compared",
         "gate.opponent_rules",
-        "if _aware(theirs.train_until) > _aware(ours.train_until):",
+        "if _aware(opponent_split.train_until) > _aware(split.train_until):",
         "if False:",
     ),
     Mutant(
         "a try is forgotten",
         "gate.opponent_rules",
-        "if found is None or found < level - 1e-12:",
+        "if reported is None or reported < level - 1e-12:",
         "if False:",
     ),
     Mutant(
@@ -361,14 +361,14 @@ MUTANTS = (
     Mutant(
         "a comparison with another baseline counts",
         "gate.lead_rules",
-        "if gap > 1e-9 * max(1.0, abs(ours), abs(theirs)):",
+        "if gap > 1e-9 * max(1.0, abs(challenger), abs(baseline)):",
         "if False:",
     ),
     Mutant(
         "a champion of another key is compared",
         "gate.opponent_rules",
-        'for field, told in (("key", "key"), ',
-        "for field, told in (",
+        'for field, words in (("key", "key"), ',
+        "for field, words in (",
     ),
     Mutant(
         "how a key is read does not matter",
@@ -446,14 +446,14 @@ MUTANTS = (
     Mutant(
         "the margin may take more than the lead",
         "gate.margin",
-        "min(ERRORS * error, MAX_LEAD_SHARE * (theirs - naive))",
+        "min(ERRORS * error, MAX_LEAD_SHARE * (score - naive))",
         "ERRORS * error",
     ),
     Mutant(
         "the margin does not narrow with the error",
         "gate.margin",
-        "min(ERRORS * error, MAX_LEAD_SHARE * (theirs - naive))",
-        "MAX_LEAD_SHARE * (theirs - naive)",
+        "min(ERRORS * error, MAX_LEAD_SHARE * (score - naive))",
+        "MAX_LEAD_SHARE * (score - naive)",
     ),
     Mutant(
         "the margin is half as wide again",
@@ -478,8 +478,8 @@ MUTANTS = (
     Mutant(
         "only the first slice",
         "gate.group_rules",
-        "for scores in found for",
-        "for scores in found[:1] for"
+        "for scores in slices for",
+        "for scores in slices[:1] for"
     ),
     Mutant(
         "a slice's minimum is skipped",
@@ -556,8 +556,8 @@ MUTANTS = (
     Mutant(
         "the ratio of the labels is judged",
         "gate.group_rules",
-        "ratio = found.disparate_impact if",
-        "ratio = found.label_disparate_impact if",
+        "ratio = audit.disparate_impact if",
+        "ratio = audit.label_disparate_impact if",
     ),
     Mutant(
         "a missing rate is left out of the ratio",
@@ -668,7 +668,7 @@ MUTANTS = (
     Mutant(
         "the registry takes any verdict",
         "registry.promotion_rules",
-        "if found != expected:",
+        "if actual != expected:",
         "if False:",
     ),
     Mutant(
@@ -747,7 +747,7 @@ MUTANTS = (
     Mutant(
         "another's entry is taken for one's own",
         "registry.promotion",
-        "if (entry.run_id, entry.version, entry.verdict_digest) == ours:",
+        "if (entry.run_id, entry.version, entry.verdict_digest) == expected:",
         "if True:",
     ),
     Mutant(

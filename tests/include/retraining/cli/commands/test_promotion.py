@@ -170,7 +170,7 @@ def test_a_release_that_nobody_can_be_told_of(store: Store, run: Run) -> None:
     assert f"No notice was sent: no model '{MODEL}'" in out
     Registry(store, MODEL).rollback(version_name(2), actor="ada", reason="complaints")
     answer = json.loads(run("release", MODEL, "--reason", "labels repaired", "--json")[1])
-    assert answer["told"].startswith("No notice was sent: no model")
+    assert answer["notice"].startswith("No notice was sent: no model")
     assert (answer["generation"], answer["kind"]) == (6, "release")
     assert PromotionLog(store, MODEL).hold() is None
 
