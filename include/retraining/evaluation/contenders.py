@@ -155,9 +155,9 @@ def _unfit(manifest: VersionManifest, holdout: HoldoutRows, problem: str) -> str
     return has_seen(used, keys, rows, holdout.labels)
 
 
-def _is_same_split(theirs: SplitUsed, ours: SplitUsed) -> bool:
+def _is_same_split(other: SplitUsed, split: SplitUsed) -> bool:
     """Return whether two splits by key put a key on the same side, as far as they say."""
-    return ours.by == "key" and theirs == ours
+    return split.by == "key" and other == split
 
 
 def _unknown_classes(manifest: VersionManifest, holdout: HoldoutRows) -> str | None:

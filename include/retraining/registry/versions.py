@@ -150,7 +150,7 @@ def check_provenance(version: VersionManifest, run: RunManifest) -> None:
         "the data": (version.data, run.delivery.files),
         "the code": (trained_with, pinned),
     }
-    differing = [name for name, (ours, theirs) in pairs.items() if ours != theirs]
+    differing = [name for name, (trained, planned) in pairs.items() if trained != planned]
     if differing:
         raise ArtifactError(
             f"{version_manifest_key(version.model, version.version)}: {' and '.join(differing)} "
@@ -300,11 +300,11 @@ def _check_listing(store: Store, manifest: VersionManifest) -> None:
     if manifest.predicts_by is None and MODEL_FILE not in names:
         raise ArtifactError(f"{manifest.folder}: the manifest names no {MODEL_FILE}")
     prefix = f"{manifest.folder}/"
-    found = {info.key.removeprefix(prefix) for info in store.objects(manifest.folder)}
+    listed = {info.key.removeprefix(prefix) for info in store.objects(manifest.folder)}
     local = store.local_path(manifest.folder)
     if local is not None and local.is_dir():
-        found |= _plain_files(local)
-    for name in sorted(set(names) ^ found):
+        listed |= _plain_files(local)
+    for name in sorted(set(names) ^ listed):
         problem = "missing" if name in names else "not named in the manifest"
         raise ArtifactError(f"{prefix}{name}: {problem}")
 
