@@ -104,16 +104,18 @@ async def list_places(client: Any, bucket: str, places: Iterable[str]) -> dict[s
         while not _is_behind(position, place):
             position = max(position, _just_before(place))
             page = await client.list_objects_v2(Bucket=bucket, Prefix=prefix, StartAfter=position)
-            found = page.get("Contents", [])
-            _sort_in(found, listed)
-            position = found[-1]["Key"] if page.get("IsTruncated") and found else LAST_CHARACTER
+            contents = page.get("Contents", [])
+            _sort_in(contents, listed)
+            position = (
+                contents[-1]["Key"] if page.get("IsTruncated") and contents else LAST_CHARACTER
+            )
             position = _behind_inner_folder(position, place, ordered)
     return listed
 
 
-def _sort_in(found: Iterable[Listed], listed: dict[str, list[Listed]]) -> None:
+def _sort_in(contents: Iterable[Listed], listed: dict[str, list[Listed]]) -> None:
     """Add each object to the places that wanted it."""
-    for item in found:
+    for item in contents:
         key = item["Key"]
         folder = key[: key.rfind("/") + 1]
         # A key that ends in a slash is the mark of an empty folder, and no object in it.

@@ -48,10 +48,10 @@ def ended_run(known: KnownRun, before: datetime) -> EndedRun | None:
         known: the run.
         before: one that ended after this is still left to its own callbacks.
     """
-    found = find_run(known.run.dag_id, known.run.run_id)
-    if found is not None:
-        reference = reference_to(known.run.dag_id, found)
-        return EndedRun(reference, word(found.state)) if has_ended(found, before) else None
+    dag_run = find_run(known.run.dag_id, known.run.run_id)
+    if dag_run is not None:
+        reference = reference_to(known.run.dag_id, dag_run)
+        return EndedRun(reference, word(dag_run.state)) if has_ended(dag_run, before) else None
     is_ours = known.airflow == airflow_url()  # another Airflow may share the store
     return EndedRun(known.run, DELETED) if is_ours else None
 
@@ -153,9 +153,9 @@ def _lost_jobs_notice(ended: EndedRun, names: list[str], context: Context) -> No
     )
 
 
-def has_ended(found: Any, before: datetime) -> bool:
+def has_ended(dag_run: Any, before: datetime) -> bool:
     """Return whether a run has ended in Airflow, before a time."""
-    return word(found.state) in ENDED and (found.end_date is None or found.end_date < before)
+    return word(dag_run.state) in ENDED and (dag_run.end_date is None or dag_run.end_date < before)
 
 
 def word(state: Any) -> str:

@@ -103,8 +103,8 @@ class _Pass:
             marked = _marked(self.store, markers[key], self.now)
             return marked, marked.ended is not None and self._close(marked.ended)
 
-        found = in_turn(self.store, "open_runs", markers, close)
-        for key, (marked, is_closed) in going_on(found, self.problems):
+        closed = in_turn(self.store, "open_runs", markers, close)
+        for key, (marked, is_closed) in going_on(closed, self.problems):
             if marked.ended is None and marked.record is None:
                 continue
             record = marked.record
@@ -124,15 +124,15 @@ class _Pass:
             return _unmarked(self.store, model, self.known[model], self.now)
 
         checked = in_turn(self.store, "models", models, check)
-        found = dict(going_on(checked, self.problems))
-        lacking = [(model, run) for model, one in found.items() for run in one.ended]
+        unmarked = dict(going_on(checked, self.problems))
+        lacking = [(model, run) for model, one in unmarked.items() for run in one.ended]
         done: set[tuple[str, EndedRun]] = set()
         closed = each(lacking, lambda item: self._close(item[1]))
         for item, is_closed in going_on(closed, self.problems):
             done.add(item)
             if is_closed:
                 yield item[1].run
-        for model, one in found.items():
+        for model, one in unmarked.items():
             if all((model, run) in done for run in one.ended):
                 self.known[model] = one.progress
 
@@ -156,15 +156,15 @@ def _unmarked(store: Store, model: str, known: ModelRuns, now: datetime) -> Unma
     dag_id, before = DAG_PREFIX + model, now - GRACE
     ended: dict[str, EndedRun] = {}
     progress, goes_on = known, False
-    for number, found in enumerate(newest_runs(dag_id, WITH_LOGICAL_DATE)):
-        clear = found.clear_number or 0
-        if (found.run_id, clear) == (known.run_id, known.clear):
+    for number, dag_run in enumerate(newest_runs(dag_id, WITH_LOGICAL_DATE)):
+        clear = dag_run.clear_number or 0
+        if (dag_run.run_id, clear) == (known.run_id, known.clear):
             break
         if number == 0:
-            changes = {"run_id": found.run_id, "clear": clear}
+            changes = {"run_id": dag_run.run_id, "clear": clear}
             progress = known.model_copy(update=changes)
-        if has_ended(found, before):
-            ended[found.run_id] = EndedRun(reference_to(dag_id, found), word(found.state))
+        if has_ended(dag_run, before):
+            ended[dag_run.run_id] = EndedRun(reference_to(dag_id, dag_run), word(dag_run.state))
         else:
             goes_on = True
     if goes_on:
@@ -188,9 +188,9 @@ def _check_all(
     from include.retraining.runs.journal import follow_jobs, follow_run, plans_of, runs_to_check
 
     for known in runs_to_check(store, model):
-        found, run = ended_run(known, now - GRACE), known.run
-        if found is not None:
-            ended.setdefault(run.run_id, found)
+        newly_ended, run = ended_run(known, now - GRACE), known.run
+        if newly_ended is not None:
+            ended.setdefault(run.run_id, newly_ended)
         elif not store.exists(run.paths.decision(run.clear)):
             follow_run(store, known)
         for plan in plans_of(store, run):

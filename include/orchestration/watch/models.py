@@ -172,26 +172,26 @@ def _check_in_full(store: Store, name: str, context: Context, now: datetime) -> 
         newest = next(decisions(store, config.name, limit=1), None)
         observation = observe(store, config, newest, links, now)
         lost = _compare(store, observation, newest)
-        found = problems(observation)
+        alarms = problems(observation)
         if lost is not None:
-            found.append(damaged_record(config, lost, observation.serving, links))
-        seen = _as_checked(store, observation, newest, has_problems=bool(found))
+            alarms.append(damaged_record(config, lost, observation.serving, links))
+        seen = _as_checked(store, observation, newest, has_problems=bool(alarms))
     except ConfigError as error:
         serving = _serving(store, name)
-        found = [wrong_configuration(name, str(error), links, serving=serving)]
+        alarms = [wrong_configuration(name, str(error), links, serving=serving)]
         checked = (CONFIGURATION,)
     except RegistryError as error:
-        found, checked = [damaged_log(config, str(error), links)], (DAMAGED,)
+        alarms, checked = [damaged_log(config, str(error), links)], (DAMAGED,)
     update_alarms(
         store,
         f"models/{dag_id_of(name).removeprefix(DAG_PREFIX)}",
-        found,
+        alarms,
         lambda notice: deliver_notice(store, notice),
         checked=checked,
         now=now,
         links=links,
     )
-    return Checked([f"{alarm.condition}: {alarm.why}" for alarm in found], seen)
+    return Checked([f"{alarm.condition}: {alarm.why}" for alarm in alarms], seen)
 
 
 def _usable(name: str) -> ModelConfig:
@@ -311,12 +311,12 @@ def _newest_run(store: Store, dag_id: str) -> RunSummary | None:
     from include.retraining.watch.conditions import RunSummary
     from include.retraining.watch.late import waits_for_person
 
-    found = next(newest_runs(dag_id, 1), None)
-    if found is None:
+    dag_run = next(newest_runs(dag_id, 1), None)
+    if dag_run is None:
         return None
     return RunSummary(
-        run_id=found.run_id,
-        run_after=found.run_after,
-        state=str(getattr(found.state, "value", found.state)),
-        waits_for_person=waits_for_person(store, reference_to(dag_id, found).paths),
+        run_id=dag_run.run_id,
+        run_after=dag_run.run_after,
+        state=str(getattr(dag_run.state, "value", dag_run.state)),
+        waits_for_person=waits_for_person(store, reference_to(dag_id, dag_run).paths),
     )

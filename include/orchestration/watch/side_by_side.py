@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 Item = TypeVar("Item")
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 AT_ONCE = 16
 """How many are handled at once: a bucket answers late, and to many at a time."""
@@ -26,11 +26,11 @@ _NOT_BEGUN = object()
 
 def each(
     items: Iterable[Item],
-    act: Callable[[Item], Found],
+    act: Callable[[Item], Result],
     *,
     until: float | None = None,
     left: list[Item] | None = None,
-) -> Iterator[tuple[Item, Found]]:
+) -> Iterator[tuple[Item, Result]]:
     """Yield what was done with each item, in their order; go on past one that fails.
 
     Args:
@@ -43,7 +43,7 @@ def each(
         RetrainingError: at the end, with all that failed.
     """
 
-    def begin(item: Item) -> Found | object:
+    def begin(item: Item) -> Result | object:
         return _NOT_BEGUN if until is not None and time.monotonic() >= until else act(item)
 
     problems: list[str] = []
@@ -51,13 +51,13 @@ def each(
     try:
         for item, future in [(item, pool.submit(begin, item)) for item in items]:
             try:
-                found = future.result()
+                result = future.result()
             except Exception as error:  # the next item must be handled after any error
                 problems.append(f"{type(error).__name__}: {error}")
                 log.exception("it failed for %s", item)
                 continue
-            if found is not _NOT_BEGUN:
-                yield item, found  # type: ignore[misc]
+            if result is not _NOT_BEGUN:
+                yield item, result  # type: ignore[misc]
             elif left is not None:
                 left.append(item)
     finally:
@@ -70,10 +70,10 @@ def in_turn(
     store: Store,
     task: str,
     names: Iterable[str],
-    act: Callable[[str], Found],
+    act: Callable[[str], Result],
     *,
     seconds: float = SECONDS,
-) -> Iterator[tuple[str, Found]]:
+) -> Iterator[tuple[str, Result]]:
     """Do as `each`, beginning with what the last pass did not get to in its time.
 
     Args:
@@ -102,9 +102,9 @@ def in_turn(
             write_resume(store, task, None)
 
 
-def going_on(found: Iterator[Found], problems: list[str]) -> Iterator[Found]:
-    """Yield all that is found; what fails at the end is added to the problems, and not raised."""
+def going_on(results: Iterator[Result], problems: list[str]) -> Iterator[Result]:
+    """Yield all results; what fails at the end is added to the problems, and not raised."""
     try:
-        yield from found
+        yield from results
     except RetrainingError as error:
         problems.append(str(error))

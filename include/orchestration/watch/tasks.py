@@ -46,8 +46,8 @@ def _move_sent(store: Store) -> None:
     from include.retraining.notifications.sent_notices import movable, move_sent
 
     until = time.monotonic() + MOVING_SECONDS
-    found = movable(store).items()
-    for _ in each(found, lambda item: move_sent(store, *item), until=until):
+    notices = movable(store).items()
+    for _ in each(notices, lambda item: move_sent(store, *item), until=until):
         pass
 
 

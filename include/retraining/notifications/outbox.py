@@ -163,12 +163,12 @@ def pieces(store: Store, folder: str = OUTBOX) -> dict[str, dict[str, ObjectInfo
 
     A notice's pieces are named by what follows its key: nothing for the notice, `claim-1`, `sent` …
     """
-    found: dict[str, dict[str, ObjectInfo]] = {}
+    by_key: dict[str, dict[str, ObjectInfo]] = {}
     for info in store.children(folder)[1]:
         match = _NOTICE_NAME.fullmatch(info.key.removeprefix(f"{folder}/"))
         if match is not None:
-            found.setdefault(match["key"], {})[match["piece"] or ""] = info
-    return found
+            by_key.setdefault(match["key"], {})[match["piece"] or ""] = info
+    return by_key
 
 
 def piece_key(key: str, piece: str = "", *, folder: str = OUTBOX) -> str:
@@ -188,7 +188,7 @@ def is_sent(store: Store, key: str) -> bool:
 
 
 def _unmarked(store: Store) -> list[str]:
-    return [key for key, found in pieces(store).items() if "" in found and SENT not in found]
+    return [key for key, by_name in pieces(store).items() if "" in by_name and SENT not in by_name]
 
 
 def last_problem(store: Store, key: str) -> Retry | None:

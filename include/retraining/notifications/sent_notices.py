@@ -28,30 +28,30 @@ def movable(store: Store, *, now: datetime | None = None) -> dict[str, list[str]
     """
     before = (now or datetime.now(UTC)) - MOVE_AFTER
     return {
-        key: list(found)
-        for key, found in pieces(store).items()
-        if SENT not in found or found[SENT].last_modified < before
+        key: list(by_name)
+        for key, by_name in pieces(store).items()
+        if SENT not in by_name or by_name[SENT].last_modified < before
     }
 
 
-def move_sent(store: Store, key: str, found: Collection[str]) -> bool:
+def move_sent(store: Store, key: str, names: Collection[str]) -> bool:
     """Move what lies in the outbox of a notice that was sent; False when it was not.
 
     Args:
         store: with the outbox.
         key: the notice's.
-        found: its pieces there.
+        names: its pieces there.
 
     Raises:
         StorageError: when the store refuses or does not answer: call again.
     """
-    if SENT in found:
+    if SENT in names:
         mark = store.read_if_present(piece_key(key, SENT))
         if mark is not None:  # else another pass was faster
             store.create(piece_key(key, SENT, folder=OUTBOX_SENT), mark)
     if not is_moved(store, key):
         return False
-    for piece in sorted(found, key=SENT.__eq__):  # the mark comes last
+    for piece in sorted(names, key=SENT.__eq__):  # the mark comes last
         data = store.read_if_present(piece_key(key, piece))
         if data is not None:
             store.create(piece_key(key, piece, folder=OUTBOX_SENT), data)
@@ -70,7 +70,7 @@ def sent_before(store: Store, before: datetime) -> Iterator[ObjectInfo]:
     Until its mark is gone, a notice is not sent again by any process.
     """
     for folder in (OUTBOX, OUTBOX_SENT):
-        for found in pieces(store, folder).values():
-            mark = found.pop(SENT, None)
+        for by_name in pieces(store, folder).values():
+            mark = by_name.pop(SENT, None)
             if mark is not None and mark.last_modified < before:
-                yield from (*found.values(), mark)
+                yield from (*by_name.values(), mark)

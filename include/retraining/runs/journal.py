@@ -69,10 +69,10 @@ def open_runs(store: Store, folder: str = layout.OPEN_RUNS) -> list[OpenRun]:
         store: the store.
         folder: `layout.OPEN_RUNS`, or `layout.OPEN_JOBS` for those with jobs elsewhere.
     """
-    found = ((info.key, info.key.removeprefix(f"{folder}/")) for info in store.children(folder)[1])
+    names = ((info.key, info.key.removeprefix(f"{folder}/")) for info in store.children(folder)[1])
     return [
         OpenRun(key, match["model"], match["run"], int(match["clear"]))
-        for key, name in found
+        for key, name in names
         if (match := _MARKER.fullmatch(name))
     ]
 
@@ -152,9 +152,9 @@ def runs_to_check(store: Store, model: str, *, newest: int = NEWEST) -> Iterator
     }
     for number, run in enumerate(sorted(runs, reverse=True)):
         if number < newest or run not in recorded or run in going_on:
-            found = _begun(store, RunPaths(model, run), clear=going_on.get(run, 0))
-            if found is not None:
-                yield found
+            known = _begun(store, RunPaths(model, run), clear=going_on.get(run, 0))
+            if known is not None:
+                yield known
 
 
 def plans_of(store: Store, run: RunRef) -> list[RunPaths]:

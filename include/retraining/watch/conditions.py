@@ -65,19 +65,19 @@ def problems(seen: ModelObservation) -> list[Alarm]:
     """Return what is wrong with a model."""
     return [
         Alarm(
-            condition=found.condition,
+            condition=finding.condition,
             title=seen.config.title,
-            headline=found.headline,
-            why=found.why,
-            step=found.step,
-            over=found.over,
-            runbook=found.condition,
+            headline=finding.headline,
+            why=finding.why,
+            step=finding.step,
+            over=finding.over,
+            runbook=finding.condition,
             model=seen.config.name,
             owner=seen.config.owner,
             serving=seen.serving,
             links=seen.links,
         )
-        for found in (*_paused(seen), *_no_decision(seen), *_too_old(seen), *_late(seen))
+        for finding in (*_paused(seen), *_no_decision(seen), *_too_old(seen), *_late(seen))
     ]
 
 
@@ -144,7 +144,7 @@ def damaged_record(config: ModelConfig, why: str, serving: str, links: Links) ->
 
 
 @dataclass(frozen=True)
-class _Found:
+class _Finding:
     condition: str
     headline: str
     why: str
@@ -152,11 +152,11 @@ class _Found:
     over: str
 
 
-def _paused(seen: ModelObservation) -> Iterator[_Found]:
+def _paused(seen: ModelObservation) -> Iterator[_Finding]:
     # A model without any decision has not been switched on yet.
     in_use = seen.decided is not None or seen.champion is not None
     if seen.is_paused and in_use and seen.config.trigger.schedule is not None:
-        yield _Found(
+        yield _Finding(
             "paused",
             "it is not retrained any more: its DAG is paused",
             f"`{seen.config.dag_id}` has a schedule and is paused in Airflow: no run is created.",
@@ -165,12 +165,12 @@ def _paused(seen: ModelObservation) -> Iterator[_Found]:
         )
 
 
-def _no_decision(seen: ModelObservation) -> Iterator[_Found]:
+def _no_decision(seen: ModelObservation) -> Iterator[_Finding]:
     if seen.is_paused or len(seen.dues) < DUES or _waits(seen):
         return  # a pause is an alarm of its own
     since = seen.dues[-1]
     if seen.watched_since <= since and not _decided_since(seen.decided, since):
-        yield _Found(
+        yield _Finding(
             "no_decision",
             "nothing was decided for two intervals",
             f"Runs were due at {_times(seen.dues)}; {_run_words(seen)}.",
@@ -179,14 +179,14 @@ def _no_decision(seen: ModelObservation) -> Iterator[_Found]:
         )
 
 
-def _too_old(seen: ModelObservation) -> Iterator[_Found]:
+def _too_old(seen: ModelObservation) -> Iterator[_Finding]:
     limit = seen.config.max_champion_age_days
     if limit is None or seen.champion is None:
         return
     of = date.fromisoformat(seen.champion.data_date)
     age = seen.now - datetime(of.year, of.month, of.day, tzinfo=UTC)
     if age.total_seconds() > limit * 86400:
-        yield _Found(
+        yield _Finding(
             "too_old",
             "the champion is too old",
             f"It was trained on the data of {of.isoformat()}, {age.days} days ago; the limit is "
@@ -197,14 +197,14 @@ def _too_old(seen: ModelObservation) -> Iterator[_Found]:
         )
 
 
-def _late(seen: ModelObservation) -> Iterator[_Found]:
+def _late(seen: ModelObservation) -> Iterator[_Finding]:
     due, text = seen.due_for_deadline, seen.config.deadline
     deadline = None if text is None else parse_deadline(text)
     if due is None or not isinstance(deadline, TimeOfDay) or _waits(seen):
         return
     by = deadline.after(due)
     if seen.watched_since <= due and by <= seen.now and not _decided_since(seen.decided, due):
-        yield _Found(
+        yield _Finding(
             "late",
             f"no decision by {deadline.at:%H:%M} {deadline.zone.key}",
             f"A run was due at {_times((due,))} and must decide by {_times((by,))}; "
