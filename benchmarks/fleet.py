@@ -10,6 +10,7 @@ from pathlib import Path
 
 from benchmarks.many_models import Decided, many_models
 from benchmarks.measuring import Row
+from benchmarks.postgres import postgres
 
 SIZES = "BENCH_FLEET"
 DEFAULT_SIZES = "10,100,300"
@@ -33,7 +34,11 @@ def measure(folder: Path) -> list[Row]:
         rows += _rows(f"{size} models", decided, first)
     assert first is not None
     place = folder / f"beside-{idle}"
-    with many_models(place, busy=sizes[0], idle=idle) as fleet:
+    place.mkdir()
+    with (
+        postgres() as database,
+        many_models(place, busy=sizes[0], idle=idle, database=database) as fleet,
+    ):
         fleet.decide()  # warms up
         share = fleet.idle_cpu(IDLE_SECONDS)
         rows.append(Row("fleet", f"nothing to do, {idle} models: share of a core", f"{share:.2f}"))
@@ -43,7 +48,10 @@ def measure(folder: Path) -> list[Row]:
 
 def _decided(folder: Path, size: int) -> Decided:
     folder.mkdir()
-    with many_models(folder, busy=size) as fleet:
+    with (
+        postgres() as database,
+        many_models(folder, busy=size, database=database) as fleet,
+    ):
         return fleet.decide()
 
 

@@ -34,9 +34,10 @@ def measure(folder: Path) -> list[Row]:
         fleet.decide()  # warms up, and is what is planted
         before = _best(fleet)
         fleet.airflow.stop()
-        size = fleet.database.stat().st_size
-        plant_runs(fleet.database, fleet.dag_ids, count)
-        grown = fleet.database.stat().st_size - size
+        database = fleet.airflow.home / "airflow.db"
+        size = database.stat().st_size
+        plant_runs(database, fleet.dag_ids, count)
+        grown = database.stat().st_size - size
         fleet.airflow.start()
         fleet.decide()  # warms up again
         after = _best(fleet)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -11,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
+
+from sqlalchemy import create_engine, text
 
 from benchmarks.process_family import cpu_seconds, peak_memory
 from include.local_airflow.cluster import LocalAirflow
@@ -62,17 +63,16 @@ class Decided:
 class ManyModels:
     """A running Airflow with models that wait for their flags."""
 
-    def __init__(self, folder: Path, airflow: LocalAirflow, store: Store, busy: list[str]) -> None:
+    def __init__(self, airflow: LocalAirflow, store: Store, busy: list[str]) -> None:
         """Describe it.
 
         Args:
-            folder: Airflow's home.
-            airflow: running or about to.
+            airflow: that runs.
             store: where the models' data lie.
             busy: the names of the models that are delivered to.
         """
-        self.database = folder / "airflow.db"
         self.airflow = airflow
+        self._engine = create_engine(airflow.environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"])
         self._store = store
         self._busy = busy
         self._data = samples.diabetes_progression().decode().splitlines()
@@ -107,8 +107,8 @@ class ManyModels:
         promoted = self._count("dag_run", "success", run_id)
         if promoted != len(self._busy):
             raise RuntimeError(f"{len(self._busy) - promoted} of {len(self._busy)} runs failed")
-        ended = self.query("SELECT max(end_date) FROM dag_run WHERE run_id = ?", run_id)[0][0]
-        seconds = (datetime.fromisoformat(ended).replace(tzinfo=UTC) - started).total_seconds()
+        last = "SELECT max(end_date) FROM dag_run WHERE run_id = :run_id"
+        seconds = (_time(self.query(last, run_id=run_id)[0][0]) - started).total_seconds()
         return Decided(len(self._busy), seconds, used, peak.bytes, self._delays(run_id))
 
     def idle_cpu(self, seconds: float) -> float:
@@ -129,8 +129,8 @@ class ManyModels:
         )
 
     def _count(self, table: str, state: str, run_id: str) -> int:
-        query = f"SELECT count(*) FROM {table} WHERE run_id = ? AND state = ?"
-        return int(self.query(query, run_id, state)[0][0])
+        query = f"SELECT count(*) FROM {table} WHERE run_id = :run_id AND state = :state"
+        return int(self.query(query, run_id=run_id, state=state)[0][0])
 
     def _ended(self, run_id: str) -> int:
         return sum(self._count("dag_run", state, run_id) for state in ("success", "failed"))
@@ -138,28 +138,34 @@ class ManyModels:
     def _delays(self, run_id: str) -> list[float]:
         rows = self.query(
             "SELECT queued_dttm, start_date FROM task_instance "
-            "WHERE run_id = ? AND queued_dttm IS NOT NULL AND start_date >= queued_dttm",
-            run_id,
+            "WHERE run_id = :run_id AND queued_dttm IS NOT NULL AND start_date >= queued_dttm",
+            run_id=run_id,
         )
-        return [
-            (datetime.fromisoformat(start) - datetime.fromisoformat(queued)).total_seconds()
-            for queued, start in rows
-        ]
+        return [(_time(start) - _time(queued)).total_seconds() for queued, start in rows]
 
-    def query(self, query: str, *values: str) -> list[tuple[Any, ...]]:
+    def query(self, query: str, **values: str) -> list[Any]:
         """Return what Airflow's database answers."""
-        with sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=60) as database:
-            return database.execute(query, values).fetchall()
+        with self._engine.connect() as connection:
+            return list(connection.execute(text(query), values))
+
+
+def _time(value: Any) -> datetime:
+    """Read a time as SQLite or PostgreSQL gives it."""
+    found = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 @contextmanager
-def many_models(folder: Path, *, busy: int, idle: int = 0) -> Iterator[ManyModels]:
+def many_models(
+    folder: Path, *, busy: int, idle: int = 0, database: str | None = None
+) -> Iterator[ManyModels]:
     """Yield an Airflow that has parsed all models.
 
     Args:
         folder: empty.
         busy: how many models are delivered to.
         idle: how many more there are, unpaused, whose time has not come.
+        database: the address of Airflow's; an SQLite of its own when it is not given.
     """
     root = copy_repository(folder / "repository")
     names = [f"fleet_{number:04d}" for number in range(busy)]
@@ -169,20 +175,20 @@ def many_models(folder: Path, *, busy: int, idle: int = 0) -> Iterator[ManyModel
     for name in others:
         add_model(root, name, like=LIKE, values={"trigger": {"schedule": "0 0 1 1 *"}})
     store = store_marker.initialise((folder / "store").as_uri())
-    home = folder / "airflow"
     with ExitStack() as stack:
         slack = stack.enter_context(SlackReceiver(folder / "slack.jsonl"))
         airflow = LocalAirflow(
             root,
-            home,
+            folder / "airflow",
             port=free_port(),
             environment={
                 "AIRFLOW_CONN_STORE": store_connection(store.uri, {}),
                 "AIRFLOW_CONN_SLACK_ALERTS": slack.connection,
                 "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+                **({"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database} if database else {}),
             },
         )
-        fleet = ManyModels(home, stack.enter_context(airflow), store, names)
+        fleet = ManyModels(stack.enter_context(airflow), store, names)
         with AirflowSession(airflow.url, airflow.username, airflow.password) as api:
             apply_settings(root / "airflow_settings.yaml", api)
         _wait_for_dags(fleet, [*names, *others])

@@ -87,7 +87,9 @@ def airflow_settings(
         "AIRFLOW__CORE__FERNET_KEY": own["fernet_key"],
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USERNAME}:admin",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
+        # Writers wait for each other. After five seconds, the default, a component of a busy
+        # machine would end with "database is locked".
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=60",
         # For the DAG `upkeep`, which trims the database: Airflow hides the line above from tasks.
         "AIRFLOW_CONN_AIRFLOW_DB": json.dumps({
             "conn_type": "sqlite",

@@ -89,7 +89,7 @@ def database_url(connection: Connection) -> str:
     from sqlalchemy.engine import URL
 
     if connection.conn_type == "sqlite":
-        return f"sqlite:///{connection.host}"
+        return f"sqlite:///{connection.host}?timeout=60"  # seconds to wait for another writer
     # Airflow makes this word of an address that begins with `postgresql://`.
     kind = str(connection.conn_type)
     return URL.create(
