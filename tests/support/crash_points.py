@@ -1,7 +1,8 @@
 """Kill a process before and after each thing it does to the world.
 
 Every write to the store and every flush to disk is a numbered point. A flow is run once to count
-its points, then once per point in a process of its own that is killed right before or right after.
+its points, then once per point in a process of its own that is killed right before it, and once
+that is killed right after the last: after any other, the world is as it is before the next.
 """
 
 from __future__ import annotations

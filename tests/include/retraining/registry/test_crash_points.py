@@ -186,26 +186,25 @@ def test_killed_at_every_point(
     prepared = {info.key: store.read(info.key) for info in store.objects()}
     points = count_points(flow, store)
     assert points >= 1
-    for at in range(1, points + 1):
-        for is_after in (False, True):
-            store = make_store()
-            for key, data in prepared.items():
-                store.write(key, data)
-            kill_at(flow, store, at, is_after=is_after)
-            PromotionLog(store, MODEL).champion()  # a reader in between sees a whole entry (V9)
-            if not store.exists(run_ref(2).paths.decision(0)):  # the next run finds the flag new
-                assert consumed_flag(store, MODEL, FLAG_URI, for_run="next") == "identity 1"
-            for step in recovery:
-                step(store)
-            check_invariants(store, MODEL, ended=[run_ref(1), run_ref(2)])
-            where = f"{name}: killed {'after' if is_after else 'before'} point {at} of {points}"
-            record = close_run(store, run_ref(2), Outcome.CANCELLED, "only to read it")
-            assert record.outcome.value in outcomes, where
-            assert head in {None, PromotionLog(store, MODEL).head()}, where
-            expected = 2 if record.outcome is Outcome.PROMOTED else 1
-            assert head is not None or PromotionLog(store, MODEL).head() == expected, where
-            assert told_of(store, run_ref(2)) == [key_of(record)], where
-            assert told_of(store, run_ref(2)) == [], where
+    for at, is_after in [*((point, False) for point in range(1, points + 1)), (points, True)]:
+        store = make_store()
+        for key, data in prepared.items():
+            store.write(key, data)
+        kill_at(flow, store, at, is_after=is_after)
+        PromotionLog(store, MODEL).champion()  # a reader in between sees a whole entry (V9)
+        if not store.exists(run_ref(2).paths.decision(0)):  # the next run finds the flag new
+            assert consumed_flag(store, MODEL, FLAG_URI, for_run="next") == "identity 1"
+        for step in recovery:
+            step(store)
+        check_invariants(store, MODEL, ended=[run_ref(1), run_ref(2)])
+        where = f"{name}: killed {'after' if is_after else 'before'} point {at} of {points}"
+        record = close_run(store, run_ref(2), Outcome.CANCELLED, "only to read it")
+        assert record.outcome.value in outcomes, where
+        assert head in {None, PromotionLog(store, MODEL).head()}, where
+        expected = 2 if record.outcome is Outcome.PROMOTED else 1
+        assert head is not None or PromotionLog(store, MODEL).head() == expected, where
+        assert told_of(store, run_ref(2)) == [key_of(record)], where
+        assert told_of(store, run_ref(2)) == [], where
 
 
 @pytest.mark.fault("G13")

@@ -224,8 +224,14 @@ def _execute(context: dict[str, Any], environment: dict[str, str], points: Point
 
 @pytest.mark.slow
 @pytest.mark.fault("D02")
-@pytest.mark.parametrize("is_after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("point", [1, 2], ids=["the claim", "the submission"])
+@pytest.mark.parametrize(
+    ("point", "is_after"),
+    [
+        pytest.param(1, False, id="before the claim"),
+        pytest.param(2, False, id="between claim and submission"),
+        pytest.param(2, True, id="after the submission"),
+    ],
+)
 def test_a_worker_killed_at_a_point_leaves_one_job(
     planned: dict[str, Any], batch: BatchApi, point: int, is_after: bool
 ) -> None:
