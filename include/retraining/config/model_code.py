@@ -145,6 +145,11 @@ def _feature_problems(features: Any, config: ModelConfig) -> Iterator[str]:
 
 def training_columns(config: ModelConfig, code: ModelCode) -> list[str]:
     """Return the columns that training reads: no other column can leak into a model."""
+    return list(dict.fromkeys((*dividing_columns(config), *code.features)))
+
+
+def dividing_columns(config: ModelConfig) -> list[str]:
+    """Return key, label, and for a split by time its column: of every row, whatever its side."""
     data = config.data
     time_column = (data.split.column,) if isinstance(data.split, TimeSplit) else ()
-    return list(dict.fromkeys((data.key, data.label, *time_column, *code.features)))
+    return list(dict.fromkeys((data.key, data.label, *time_column)))

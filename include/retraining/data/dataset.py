@@ -1,8 +1,9 @@
-"""Reading a pinned delivery into one frame, proving that it is what was pinned.
+"""Reading a pinned delivery, proving that it is what was pinned.
 
 The bytes that are parsed are the bytes that were hashed: a remote file is hashed while it is
 downloaded, a local one before it is parsed, and must not have been touched until it is. Parquet is
-turned into a frame column by column, so that a delivery is never in memory twice.
+turned into pandas' columns a few at a time, so that a delivery is never in memory twice, and who
+keeps some of the rows only never has all of them.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any, Protocol
 
 import pandas as pd
 import pyarrow as pa
@@ -27,6 +29,9 @@ from include.retraining.exceptions import ConfigError, DataChanged, DataRejected
 from include.retraining.fingerprint.pinned import Delivery, PinnedFile
 from include.retraining.formatting.text import truncate
 from include.retraining.store.object_store import Store
+
+GROUP_CELLS = 20_000_000
+"""How many cells are read at once, about: of few rows all columns, of many a few columns."""
 
 
 def read_dataset(
@@ -47,23 +52,131 @@ def read_dataset(
         ConfigError: when the files are CSV and the contract gives a feature no type.
         StorageError: when the store refuses or does not answer.
     """
+    with open_dataset(store, delivery, reading, columns) as dataset:
+        return dataset.whole()
+
+
+@contextmanager
+def open_dataset(
+    store: Store, delivery: Delivery, reading: Reading, columns: Sequence[str] | None = None
+) -> Iterator[Dataset]:
+    """Open a delivery to read columns of it; what is wrong is raised by its end at the latest.
+
+    Args:
+        store: where relative addresses start.
+        delivery: as pinned.
+        reading: how the columns are read.
+        columns: which will be read; None for all.
+
+    Raises:
+        Error: as `read_dataset`.
+    """
     place, folder = open_location(store, delivery.location)
     is_csv = is_csv_name(delivery.files[0].name)
     if is_csv:
         _require_types(reading)
-    tables: list[pa.Table] = []
-    for file in delivery.files:
-        with _verified(place, folder, file) as path:
+    with ExitStack() as verified:
+        files: list[_File] = []
+        for file in delivery.files:
+            path = verified.enter_context(_verified(place, folder, file))
             if is_csv:
                 table = read_csv(path, file.name, reading, columns)
+                files.append(_CsvFile(all_fitted(table, reading.types)))
+                del table  # or its columns could not be freed once they are converted
             else:
-                parquet = open_parquet(path, file.name)
-                names = checked_columns(parquet.schema_arrow.names, columns, file.name)
-                table = read_columns(parquet, names, file.name)
-        tables.append(all_fitted(table, reading.types))
-    del table  # or its columns could not be freed while they are converted
-    _refuse_other_columns(delivery, [table.column_names for table in tables], reading)
-    return to_frame(_joined(tables, delivery), reading.types)
+                files.append(_ParquetFile(path, file.name, columns))
+        _refuse_other_columns(delivery, [file.names for file in files], reading)
+        yield Dataset(delivery, reading, files)
+
+
+class Dataset:
+    """An open delivery, of which columns are read, each with all rows and a fresh index."""
+
+    def __init__(self, delivery: Delivery, reading: Reading, files: Sequence[_File]) -> None:
+        """Read from these files."""
+        self._delivery, self._reading, self._files = delivery, reading, files
+        self.names = files[0].names
+        """The columns that may be read, in order."""
+        self.rows = sum(file.rows for file in files)
+
+    def frame(self, names: Sequence[str]) -> pd.DataFrame:
+        """Return some columns, which may be read again.
+
+        Raises:
+            DataRejected: when they cannot be read, or there are no rows.
+        """
+        tables = [all_fitted(file.read(names), self._reading.types) for file in self._files]
+        return to_frame(_joined(tables, self._delivery), self._reading.types)
+
+    def whole(self) -> pd.DataFrame:
+        """Return all columns; none may be read again.
+
+        Raises:
+            DataRejected: as above.
+        """
+        frames = list(self._groups(self.names))
+        return frames[0] if len(frames) == 1 else pd.concat(frames, axis=1)
+
+    def columns(self, names: Sequence[str]) -> Iterator[pd.Series[Any]]:
+        """Yield some columns, one after another, and keep none; they may not be read again.
+
+        Raises:
+            DataRejected: as above.
+        """
+        for frame in self._groups(names):
+            yield from (frame[name] for name in frame.columns)
+
+    def _groups(self, names: Sequence[str]) -> Iterator[pd.DataFrame]:
+        step = max(1, GROUP_CELLS // max(1, self.rows))
+        for start in range(0, len(names), step):
+            group = list(names[start : start + step])
+            frame = self.frame(group)
+            for file in self._files:
+                file.release(group)
+            yield frame
+
+
+class _File(Protocol):
+    """One verified file of a delivery."""
+
+    names: list[str]
+    rows: int
+
+    def read(self, names: Sequence[str]) -> pa.Table: ...
+
+    def release(self, names: Sequence[str]) -> None: ...
+
+
+class _ParquetFile:
+    """A Parquet file: columns are read when they are asked for, and nothing is kept open."""
+
+    def __init__(self, path: Path, name: str, columns: Sequence[str] | None) -> None:
+        self._path, self._name = path, name
+        with open_parquet(path, name) as parquet:
+            self.names = checked_columns(parquet.schema_arrow.names, columns, name)
+            self.rows = int(parquet.metadata.num_rows)
+
+    def read(self, names: Sequence[str]) -> pa.Table:
+        with open_parquet(self._path, self._name) as parquet:
+            return read_columns(parquet, names, self._name)
+
+    def release(self, names: Sequence[str]) -> None:
+        pass
+
+
+class _CsvFile:
+    """A CSV file: all of it is parsed at once."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self._table = table
+        self.names = table.column_names
+        self.rows = table.num_rows
+
+    def read(self, names: Sequence[str]) -> pa.Table:
+        return self._table.select(names)
+
+    def release(self, names: Sequence[str]) -> None:
+        self._table = self._table.drop_columns(list(names))
 
 
 def _joined(tables: list[pa.Table], delivery: Delivery) -> pa.Table:

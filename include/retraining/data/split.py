@@ -28,7 +28,8 @@ from include.retraining.data.arrays import Column, RowMask
 from include.retraining.data.split_record import SplitUsed
 from include.retraining.exceptions import DataRejected
 
-CHUNK_ROWS = 1_000_000
+CHUNK_ROWS = 65_536
+"""What is computed of so many rows fits into a processor's cache."""
 WHOLE_NUMBER = r"^(0|-?[1-9][0-9]{0,17})$"
 MAX_WHOLE = 10**18
 FNV_OFFSET = np.uint64(0xCBF29CE484222325)
@@ -98,7 +99,10 @@ def key_values(keys: Column) -> Column:
 
     The same keys get the same values, whether they come from CSV or from Parquet.
     """
-    texts = key_texts(pd.Series(keys))
+    series = pd.Series(keys)
+    if _is_whole(series) and _have_few_digits(keys):
+        return keys.astype(np.int64)
+    texts = key_texts(series)
     if pc.all(pc.match_substring_regex(texts, WHOLE_NUMBER)).as_py():
         texts = pc.cast(texts, pa.int64())
     values: Column = texts.to_numpy(zero_copy_only=False)
@@ -155,7 +159,7 @@ def _numbers(keys: pd.Series[Any]) -> Hashes:
     """Return the number that each key counts as."""
     if _is_whole(keys):
         values = keys.to_numpy()
-        if len(values) == 0 or (int(values.min()) > -MAX_WHOLE and int(values.max()) < MAX_WHOLE):
+        if _have_few_digits(values):
             return values.astype(np.int64).view(np.uint64)
     texts = key_texts(keys)
     is_whole = pc.match_substring_regex(texts, WHOLE_NUMBER).to_numpy(zero_copy_only=False)
@@ -168,6 +172,11 @@ def _numbers(keys: pd.Series[Any]) -> Hashes:
 
 def _is_whole(keys: pd.Series[Any]) -> bool:
     return pd.api.types.is_integer_dtype(keys.dtype) and not keys.hasnans
+
+
+def _have_few_digits(keys: Column) -> bool:
+    """Return whether whole numbers have at most as many digits as `WHOLE_NUMBER` allows."""
+    return len(keys) == 0 or (int(keys.min()) > -MAX_WHOLE and int(keys.max()) < MAX_WHOLE)
 
 
 def _texts(keys: pd.Series[Any]) -> list[str]:
@@ -195,6 +204,9 @@ def _fnv1a(texts: pa.LargeStringArray) -> Hashes:
 
 def mix(values: Hashes) -> Hashes:
     """Return the finalizer of SplitMix64: every bit of the input moves every bit of the output."""
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
+    mixed = values ^ (values >> np.uint64(30))
+    mixed *= np.uint64(0xBF58476D1CE4E5B9)
+    mixed ^= mixed >> np.uint64(27)
+    mixed *= np.uint64(0x94D049BB133111EB)
+    mixed ^= mixed >> np.uint64(31)
+    return mixed

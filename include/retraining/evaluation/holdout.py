@@ -11,9 +11,10 @@ from functools import cached_property
 import pandas as pd
 
 from include.retraining.config.model import ModelConfig, TimeSplit
-from include.retraining.config.model_code import ModelCode, training_columns
+from include.retraining.config.model_code import ModelCode, dividing_columns, training_columns
 from include.retraining.data.arrays import Column, Labels
-from include.retraining.data.dataset import read_dataset
+from include.retraining.data.dataset import open_dataset
+from include.retraining.data.kept_rows import KeptRows
 from include.retraining.data.labels import label_values
 from include.retraining.data.reading import Reading, reading_of
 from include.retraining.data.split import (
@@ -78,33 +79,39 @@ def read_holdout(
     columns = training_columns(config, code)
     columns += [rule.column for rule in config.gates.slices]
     columns += sorted(config.protected_columns)
-    frame = _read(store, run, reading_of(config, code), list(dict.fromkeys(columns)), sorted(also))
-    mask = holdout_mask(frame, config)
-    split = split_used(frame, mask, config)
-    labels = label_values(frame[config.data.label], config.problem)
-    in_training = keys_on_both_sides(frame[config.data.key], mask)
-    frame = frame[mask]
-    oldest = None
-    if isinstance(config.data.split, TimeSplit):
-        oldest = times(frame[config.data.split.column]).min().to_pydatetime(warn=False)
-    return HoldoutRows(
-        frame=frame,
-        keys=frame[config.data.key].to_numpy(),
-        labels=labels[mask],
-        split=split,
-        oldest=oldest,
-        rows_in_training=in_training,
-        train_labels=labels[~mask],
-    )
+    columns = list(dict.fromkeys(columns))
+    reading = reading_of(config, code)
+    more = [name for name in sorted(also) if name not in columns]
+    if more:
+        try:
+            return _read(store, run, config, reading.guessing(more), columns + more)
+        except DataRejected as error:
+            log.warning("the delivery lacks what an earlier version reads: %s", error)
+    return _read(store, run, config, reading, columns)
 
 
 def _read(
-    store: Store, run: RunManifest, reading: Reading, columns: list[str], also: list[str]
-) -> pd.DataFrame:
-    more = [name for name in also if name not in columns]
-    if more:
-        try:
-            return read_dataset(store, run.delivery, reading.guessing(more), columns + more)
-        except DataRejected as error:
-            log.warning("the delivery lacks what an earlier version reads: %s", error)
-    return read_dataset(store, run.delivery, reading, columns)
+    store: Store, run: RunManifest, config: ModelConfig, reading: Reading, columns: list[str]
+) -> HoldoutRows:
+    """Read column by column: only the rows of the holdout are ever together."""
+    data = config.data
+    with open_dataset(store, run.delivery, reading, columns) as dataset:
+        about = dataset.frame(dividing_columns(config))
+        mask = holdout_mask(about, config)
+        kept = KeptRows(mask, len(columns))
+        for column in dataset.columns(columns):
+            kept.add(column)
+    labels = label_values(about[data.label], config.problem)
+    frame = kept.frame()
+    oldest = None
+    if isinstance(data.split, TimeSplit):
+        oldest = times(frame[data.split.column]).min().to_pydatetime(warn=False)
+    return HoldoutRows(
+        frame=frame,
+        keys=frame[data.key].to_numpy(),
+        labels=labels[mask],
+        split=split_used(about, mask, config),
+        oldest=oldest,
+        rows_in_training=keys_on_both_sides(about[data.key], mask),
+        train_labels=labels[~mask],
+    )

@@ -13,9 +13,16 @@ import numpy as np
 import pandas as pd
 
 from include.retraining.config.model import ModelConfig
-from include.retraining.config.model_code import load_model_code, read_scripts, training_columns
+from include.retraining.config.model_code import (
+    ModelCode,
+    dividing_columns,
+    load_model_code,
+    read_scripts,
+    training_columns,
+)
 from include.retraining.data.arrays import Labels
-from include.retraining.data.dataset import read_dataset
+from include.retraining.data.dataset import open_dataset
+from include.retraining.data.kept_rows import KeptRows
 from include.retraining.data.labels import class_names, label_values
 from include.retraining.data.reading import reading_of
 from include.retraining.data.split import holdout_mask, split_used
@@ -29,7 +36,7 @@ from include.retraining.training.estimator import Estimator
 from include.retraining.training.metric_needs import require_answers
 from include.retraining.training.prediction_checks import check_answers_differ, check_predictions
 from include.retraining.training.predictions import Predictions, predict
-from include.retraining.training.rows_used import RowsUsed, rows_used
+from include.retraining.training.rows_used import ContentHashes, RowsUsed, rows_used
 
 log = logging.getLogger(__name__)
 
@@ -60,16 +67,8 @@ def fit(store: Store, run: RunManifest, config: ModelConfig) -> Fitted:
     predictions. Nothing is written to the store.
     """
     code = load_model_code(config)
-    reading = reading_of(config, code)
-    frame = read_dataset(store, run.delivery, reading, training_columns(config, code))
-    mask = holdout_mask(frame, config)
-    split = split_used(frame, mask, config)
-    labels = label_values(frame[config.data.label], config.problem)
-    # One copy of the training part; the whole delivery is released before the fit.
-    keys, rows = frame[config.data.key], frame[list(code.features)]
-    del frame
-    used = rows_used(keys, rows, labels, mask)
-    rows, labels = rows[~mask], labels[~mask]
+    data = _read_training_part(store, run, config, code)
+    rows, labels = data.rows, data.labels
     classes = None if config.problem == "regression" else class_names(np.unique(labels))
     started = time.perf_counter()
     if code.build_estimator is None:
@@ -93,7 +92,47 @@ def fit(store: Store, run: RunManifest, config: ModelConfig) -> Fitted:
     check_predictions(answers, where=where, classes=classes)
     check_answers_differ(answers, probe, where=where)
     return Fitted(
-        estimator, code.features, classes, split, used, len(rows), seconds, probe, answers
+        estimator=estimator,
+        features=code.features,
+        classes=classes,
+        split=data.split,
+        used=data.used,
+        train_rows=len(rows),
+        train_seconds=seconds,
+        probe=probe,
+        answers=answers,
+    )
+
+
+@dataclass(frozen=True)
+class _TrainingPart:
+    """The rows to fit on, and what is kept of the delivery."""
+
+    rows: pd.DataFrame
+    """The features, in order."""
+    labels: Labels
+    split: SplitUsed
+    used: RowsUsed
+
+
+def _read_training_part(
+    store: Store, run: RunManifest, config: ModelConfig, code: ModelCode
+) -> _TrainingPart:
+    """Read what is fitted on, column by column: only the rows to fit on are ever together."""
+    columns = training_columns(config, code)
+    with open_dataset(store, run.delivery, reading_of(config, code), columns) as dataset:
+        about = dataset.frame(dividing_columns(config))
+        mask = holdout_mask(about, config)
+        labels = label_values(about[config.data.label], config.problem)
+        kept, content = KeptRows(~mask, len(code.features)), ContentHashes(dataset.rows)
+        for column in dataset.columns(code.features):
+            content.add(column)
+            kept.add(column)
+    return _TrainingPart(
+        rows=kept.frame(),
+        labels=labels[~mask],
+        split=split_used(about, mask, config),
+        used=rows_used(about[config.data.key], content.finished(labels), mask),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast, runtime_checkable
 
@@ -20,6 +21,8 @@ from include.retraining.data.arrays import (
 )
 from include.retraining.data.labels import Class, class_names, is_class
 from include.retraining.training.estimator import Classifier, Estimator
+
+PIECE_ROWS = 500_000
 
 
 @dataclass(frozen=True)
@@ -95,11 +98,37 @@ class Sample:
 def predict(estimator: Estimator | Predictor, rows: pd.DataFrame, problem: str) -> Predictions:
     """Return what a fitted estimator, or a `Predictor`, predicts.
 
+    An estimator is asked for `PIECE_ROWS` at a time, as it may copy what it is given.
+
     Raises:
         ValueError: when it does not give one prediction per row.
     """
     if isinstance(estimator, Predictor):
         return estimator.predictions(rows)
+    starts = range(0, max(len(rows), 1), PIECE_ROWS)
+    return _joined([
+        _predict(estimator, rows.iloc[start : start + PIECE_ROWS], problem) for start in starts
+    ])
+
+
+def _joined(pieces: Sequence[Predictions]) -> Predictions:
+    """Return the predictions for one part of the rows after another."""
+    first = pieces[0]
+    if len(pieces) == 1:
+        return first
+    return Predictions(
+        values=np.concatenate([piece.values for piece in pieces]),
+        probabilities=None
+        if first.probabilities is None
+        else np.concatenate([cast("Probabilities", piece.probabilities) for piece in pieces]),
+        classes=first.classes,
+        scores=None
+        if first.scores is None
+        else np.concatenate([cast("Numbers", piece.scores) for piece in pieces]),
+    )
+
+
+def _predict(estimator: Estimator, rows: pd.DataFrame, problem: str) -> Predictions:
     values = np.asarray(estimator.predict(rows))
     if values.shape == (len(rows), 1):
         values = values[:, 0]

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from include.retraining.data.arrays import Labels, RowMask
     from include.retraining.data.key_sketch import Hashes
 
-CHUNK_ROWS = 1_000_000
+CHUNK_ROWS = 65_536
+"""What is computed of so many rows fits into a processor's cache."""
 GOLDEN = 0x9E3779B97F4A7C15
 """Added before each mixing, as SplitMix64 does, so that a cell of zeros counts."""
 MANY_ALIKE = 0.5
@@ -56,18 +57,14 @@ class RowsUsed(Document):
     """The share of different rows of the holdout that the training part has as well."""
 
 
-def rows_used(
-    keys: pd.Series[Any], features: pd.DataFrame, labels: Labels, mask: RowMask
-) -> RowsUsed:
+def rows_used(keys: pd.Series[Any], content: Hashes, mask: RowMask) -> RowsUsed:
     """Return the sketches of a delivery.
 
     Args:
         keys: of its rows.
-        features: what the model reads of them.
-        labels: their labels.
-        mask: which of them are the holdout.
+        content: a hash of each row's features and label, as `ContentHashes` makes them.
+        mask: which of the rows are the holdout.
     """
-    content = content_hashes(features, labels)
     training, holdout = distinct(content[~mask]), distinct(content[mask])
     return RowsUsed(
         training_keys=sketch_keys(keys[~mask]),
@@ -111,17 +108,36 @@ def has_seen(
 
 def content_hashes(features: pd.DataFrame, labels: Labels) -> Hashes:
     """Return a 64-bit hash of each row's cells, whichever file format they were read from."""
-    import numpy as np
-    import pandas as pd
+    hashes = ContentHashes(len(features))
+    for name in features.columns:
+        hashes.add(features[name])
+    return hashes.finished(labels)
 
-    from include.retraining.data.split import mix
 
-    hashes = np.zeros(len(features), dtype=np.uint64)
-    for column in (*(features[name] for name in features.columns), pd.Series(labels)):
+class ContentHashes:
+    """A 64-bit hash of each row's cells, made column by column."""
+
+    def __init__(self, rows: int) -> None:
+        """Begin with no column."""
+        import numpy as np
+
+        self._hashes = np.zeros(rows, dtype=np.uint64)
+
+    def add(self, column: pd.Series[Any]) -> None:
+        """Add the next feature, with all rows."""
+        from include.retraining.data.split import mix
+
+        hashes = self._hashes
         for start in range(0, len(hashes), CHUNK_ROWS):
             part = slice(start, start + CHUNK_ROWS)
             hashes[part] = mix(mix(hashes[part] + GOLDEN) ^ _cell_numbers(column.iloc[part]))
-    return hashes
+
+    def finished(self, labels: Labels) -> Hashes:
+        """Add the labels, and return the hashes."""
+        import pandas as pd
+
+        self.add(pd.Series(labels))
+        return self._hashes
 
 
 def _cell_numbers(column: pd.Series[Any]) -> Hashes:

@@ -83,13 +83,13 @@ def test_columns_that_nobody_needs_are_not_read(make_toy: MakeToy, monkeypatch: 
     """Training asks for key, label and features only, so nothing else can leak into a model."""
     toy = make_toy()
     job = toy.plan()
-    read, asked = training.read_dataset, []
+    open_dataset, asked = training.open_dataset, []
 
     def spy(store, delivery, reading, columns=None):
         asked.extend(columns)
-        return read(store, delivery, reading, columns)
+        return open_dataset(store, delivery, reading, columns)
 
-    monkeypatch.setattr(training, "read_dataset", spy)
+    monkeypatch.setattr(training, "open_dataset", spy)
     toy.train(job)
     assert asked == ["id", "y", "a", "b"]
 
@@ -173,6 +173,8 @@ def test_a_training_that_is_not_deterministic_says_so(
         fitted = fit(*arguments)
         if done:
             fitted.estimator.intercept_ += 1.0
+            answers = predict(fitted.estimator, fitted.probe, "binary")
+            fitted = replace(fitted, answers=answers)
         else:
             done.append("rival")
             train(replace(job, attempt="try-2"))

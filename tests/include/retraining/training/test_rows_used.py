@@ -27,7 +27,7 @@ def sides(frame: pd.DataFrame, share: float = 0.3, seed: int = 0) -> np.ndarray:
 
 def found(then: pd.DataFrame, was: np.ndarray, now: pd.DataFrame, is_now: np.ndarray) -> str:
     """What is said of a version of `then` on the holdout of `now`; empty where nothing is."""
-    used = rows_used(then["id"], then[FEATURES], then["y"].to_numpy(), was)
+    used = rows_used(then["id"], content_hashes(then[FEATURES], then["y"].to_numpy()), was)
     rows = now[is_now]
     return has_seen(used, rows["id"], rows[FEATURES], rows["y"].to_numpy()) or ""
 
