@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
+from log_streams import LogStream, LogStreams
 from trigger_support import AwsClients, first_line, object_is_there, refusal
 
 ENDED = ("SUCCEEDED", "FAILED")
@@ -224,56 +225,25 @@ class BatchJobTrigger(BaseTrigger):
 
 
 class _JobLog:
-    """Shows the lines of a job's log as they come; that it cannot is never the job's failure."""
+    """Shows the lines of a job's log, attempt by attempt."""
 
     def __init__(self, trigger: BatchJobTrigger) -> None:
         self._trigger = trigger
-        self._tokens: dict[tuple[str, str], str] = {}
-        """How far the stream of each attempt was shown."""
+        self._streams = LogStreams(trigger)
         self._newest: tuple[str, str] | None = None
-        self._is_refused = False
 
     async def follow(self, job: dict[str, Any], clients: AwsClients) -> None:
         """Show what is new; ``job`` is its DescribeJobs entry."""
         streams = log_streams(job)
         if self._newest in streams:  # those before it were shown to their end
             streams = streams[streams.index(self._newest) :]
-        for stream in streams:
-            await self._show(stream, clients)
+        for group, name in streams:
+            await self._streams.show(LogStream(group, name), clients)
         if streams and streams[-1] != self._newest:
             self._newest = streams[-1]
             meta = (await clients.batch()).meta
             url = log_url(job, region=meta.region_name, partition=meta.partition)
             self._trigger.log.info("log of the job: %s", url)
-
-    async def _show(self, stream: tuple[str, str], clients: AwsClients) -> None:
-        if self._is_refused:
-            return
-        try:
-            await self._show_news(stream, await clients.logs())
-        except Exception as error:  # noqa: BLE001 the job is what counts
-            from botocore.exceptions import ClientError
-
-            if isinstance(error, ClientError):
-                if error.response["Error"]["Code"] == "ResourceNotFoundException":
-                    return  # the host has not sent a line yet
-                self._is_refused = refusal(error) is not None
-            self._trigger.warn_once(f"cannot read the job's log: {first_line(error)}")
-
-    async def _show_news(self, stream: tuple[str, str], client: Any) -> None:
-        group, name = stream
-        while True:
-            token = self._tokens.get(stream)
-            more = {} if token is None else {"nextToken": token}
-            page = await client.get_log_events(
-                logGroupName=group, logStreamName=name, startFromHead=True, **more
-            )
-            for event in page["events"]:
-                self._trigger.log.info("%s", event["message"])
-            self._tokens[stream] = page["nextForwardToken"]
-            # An empty page is not the end; the same token again is.
-            if page["nextForwardToken"] == token:
-                return
 
 
 def _state(job: dict[str, Any]) -> str:

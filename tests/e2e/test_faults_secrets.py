@@ -20,8 +20,15 @@ from include.retraining.notifications import outbox
 from include.retraining.store import marker as store_marker
 from include.retraining.store.object_store import OPTIONS_VARIABLE
 from tests.conftest import S3_OPTIONS, new_bucket
-from tests.support import aws_batch_api, kubernetes_api
-from tests.support.backend_models import Platforms, everywhere, on_batch, on_kubernetes, platforms
+from tests.support import aws_batch_api, aws_lambda_api, kubernetes_api
+from tests.support.backend_models import (
+    Platforms,
+    everywhere,
+    on_batch,
+    on_kubernetes,
+    on_lambda,
+    platforms,
+)
 from tests.support.invariants import check_no_canary
 from tests.support.repository_copy import add_model, copy_repository
 from tests.support.scenes import patients, telling_secrets
@@ -33,10 +40,15 @@ MODELS = {
     "on_worker": {},
     "on_batch": everywhere(on_batch()),
     "on_kubernetes": everywhere(on_kubernetes()),
+    "on_lambda": everywhere(on_lambda()),
 }
 CANARIES = {
     name: f"canary-{name}-{uuid.uuid4().hex}" for name in ("login", "password", "session")
-} | {"batch": aws_batch_api.SECRET, "kubernetes": kubernetes_api.SECRET}
+} | {
+    "batch": aws_batch_api.SECRET,
+    "kubernetes": kubernetes_api.SECRET,
+    "lambda": aws_lambda_api.SECRET,
+}
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +62,7 @@ def vault() -> Iterator[Vault]:
 def here(
     tmp_path_factory: pytest.TempPathFactory, s3_endpoint: str, vault: Vault
 ) -> Iterator[Platforms]:
-    """Airflow with both platforms and a store on S3, and a secret in every connection.
+    """Airflow with all platforms and a store on S3, and a secret in every connection.
 
     That of the store is in Vault and nowhere else.
     """
@@ -109,6 +121,7 @@ def places(here: Platforms) -> Iterator[tuple[str, bytes]]:
     """Yield everything that was written or sent, with the name of its place."""
     yield from here.airflow.places()
     yield "batch", json.dumps([call.body for call in here.batch.calls]).encode()
+    yield "lambda", json.dumps([call.body for call in here.functions.calls]).encode()
     yield "kubernetes", json.dumps([one.body for one in here.kubernetes.requests]).encode()
 
 
@@ -116,7 +129,7 @@ def places(here: Platforms) -> Iterator[tuple[str, bytes]]:
 def test_no_secret_is_anywhere(
     here: Platforms, vault: Vault, records: list[DecisionRecord]
 ) -> None:
-    """Task logs, the services' output, the database, the store, Slack and both platforms."""
+    """Task logs, the services' output, the database, the store, Slack and all platforms."""
     tokens = {f"Vault's token {number}": one for number, one in enumerate(vault.tokens)}
     assert tokens, "the store's connection came from Vault"
     own = {"Vault's role": vault.role_id, "Vault's secret": vault.secret_id, **tokens}
@@ -130,5 +143,6 @@ def test_no_secret_is_anywhere(
     bodies = dict(places(here))
     assert b"retrain-on-batch-" in bodies["batch"]
     assert b"retrain-on-kubernetes-" in bodies["kubernetes"]
+    assert b"retrain-on-lambda-" in bodies["lambda"]
     logs = b"".join(content for place, content in places(here) if place.startswith("log"))
     assert logs.count(b"RETRAINING_STORE_OPTIONS") >= len(records), "environments were printed"

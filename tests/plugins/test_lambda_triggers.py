@@ -5,24 +5,45 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from lambda_triggers import LambdaJobTrigger
 
 from include.retraining.runs.claims import JobStart
+from include.retraining.runs.job_end import JobEnd
 from include.retraining.store.object_store import Store
+from tests.support.aws_lambda_api import lambda_api
 
+LOG = "/aws/lambda/training:stream"
 STARTED, ENDED, RESULT = "001.started.json", "001.ended.json", "a result.json"
 
 
 @pytest.fixture(autouse=True)
-def _no_grace(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Believe the clocks."""
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Believe the clocks, and search no keys where there is no connection to the log."""
     monkeypatch.setattr("lambda_triggers.GRACE_SECONDS", 0.0)
+    monkeypatch.setattr("lambda_triggers.LambdaJobTrigger.last_lines_seconds", 0.2)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+
+
+@pytest.fixture
+def stream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[int, str]]]:
+    """The events of the log stream that `start` names."""
+    with lambda_api(folder=tmp_path) as api:
+        api.define("training", image="training:1")
+        environment = SimpleNamespace(
+            function=api.functions[0], stream="stream", events=[], is_dead=True
+        )
+        api.environments.append(environment)  # type: ignore[arg-type]
+        monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", api.connection)
+        yield environment.events
 
 
 def trigger(uri: str, *, start_seconds: float = 60.0, **fields: Any) -> LambdaJobTrigger:
@@ -39,11 +60,17 @@ def trigger(uri: str, *, start_seconds: float = 60.0, **fields: Any) -> LambdaJo
     return LambdaJobTrigger(**settings)
 
 
+def end(exit_code: int) -> bytes:
+    """What a job puts down when it has ended."""
+    now = datetime.now(UTC)
+    return JobEnd(number=1, how="exited", exit_code=exit_code, last_line="", at=now).to_bytes()
+
+
 def start(*, seconds: float = 60.0, job: str | None = "request:1") -> bytes:
     """What a job puts down that ends in so many seconds at the latest."""
     now = datetime.now(UTC)
     ends_by = now + timedelta(seconds=seconds)
-    return JobStart(number=1, job=job, at=now, ends_by=ends_by, log="group:stream").to_bytes()
+    return JobStart(number=1, job=job, at=now, ends_by=ends_by, log=LOG).to_bytes()
 
 
 async def event_of(waiting: LambdaJobTrigger) -> Any:
@@ -66,14 +93,15 @@ def test_a_result_or_an_end_on_disk_ends_the_wait(tmp_path: Path, name: str, sta
     """Whichever comes first; the operator judges what it is worth."""
     (tmp_path / STARTED).write_bytes(start())
     waiting = trigger(tmp_path.as_uri())
-    assert asyncio.run(event_after(waiting, (tmp_path / name).touch)) == {"status": status}
+    change = partial((tmp_path / name).write_bytes, end(0))
+    assert asyncio.run(event_after(waiting, change)) == {"status": status}
 
 
 def test_a_result_that_is_no_evidence_is_not_waited_for(tmp_path: Path) -> None:
     """The operator has seen it: only the end counts."""
     (tmp_path / RESULT).touch()
     waiting = trigger(tmp_path.as_uri(), result=None)
-    event = asyncio.run(event_after(waiting, (tmp_path / ENDED).touch))
+    event = asyncio.run(event_after(waiting, partial((tmp_path / ENDED).write_bytes, end(0))))
     assert event == {"status": "ended"}
 
 
@@ -100,10 +128,33 @@ def test_an_end_on_s3_ends_the_wait(
         while "the function runs the job" not in said:
             await asyncio.sleep(0.02)
             said += capsys.readouterr().out
-        store.write(ENDED, b"{}")
+        store.write(ENDED, end(0))
         return await asyncio.wait_for(task, 60)
 
     assert asyncio.run(ended_later()) == {"status": "ended"}
+
+
+def test_the_lines_of_the_job_are_shown(
+    tmp_path: Path, stream: list[tuple[int, str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of the environment's log what came after the job's start, also what came a little late."""
+    stream += [(0, "another job"), (int(time.time() * 1000) + 1000, "a line of the job")]
+    (tmp_path / STARTED).write_bytes(start())
+    (tmp_path / ENDED).write_bytes(end(1))
+
+    async def late() -> Any:
+        task = asyncio.create_task(event_of(trigger(tmp_path.as_uri())))
+        said = ""
+        while "a line of the job" not in said:
+            await asyncio.sleep(0.01)
+            said += capsys.readouterr().out
+        stream.append((int(time.time() * 1000) + 1000, "the reason"))
+        return await task, said
+
+    event, said = asyncio.run(late())
+    assert event == {"status": "ended"}
+    assert "another job" not in said
+    assert "the reason" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("content", [None, start(job=None)], ids=["nothing", "a void claim"])

@@ -1,4 +1,4 @@
-"""A stand-in for AWS Lambda, on loopback, whose functions really run the handler.
+"""A stand-in for AWS Lambda and its logs, on loopback, whose functions really run the handler.
 
     with lambda_api(folder=ROOT) as aws:
         aws.define("training", image=IMAGE)                    # -> "training:1"
@@ -53,6 +53,7 @@ __all__ = ["Fault", "Job", "LambdaApi", "Plan", "lambda_api"]
 SECRET = "a-secret-key-of-lambda-on-loopback"
 """What the connection holds; it opens nothing."""
 REGION = "eu-west-1"
+NOT_FOUND = "ResourceNotFoundException"
 HANDLER = "include.retraining.steps.lambda_handler.handle"
 OPERATIONS = (
     ("POST", r"/2015-03-31/functions/(?P<name>[^/]+)/invocations", "Invoke"),
@@ -178,7 +179,8 @@ class Environment:
         """Start it; it handles one event at a time."""
         self.function = function
         self.stream = f"2026/11/24/[{function.version}]{uuid.uuid4().hex}"
-        self.lines: list[str] = []
+        self.events: list[tuple[int, str]] = []
+        """Its lines, with when they were written in milliseconds since 1970."""
         self.is_dead = False
         self._events: list[tuple[str, bytes, float]] = []
         self._answers: dict[str, tuple[str, bytes]] = {}
@@ -223,6 +225,11 @@ class Environment:
             self.kill()
         return json.loads(content) if kind == "response" else None
 
+    @property
+    def lines(self) -> list[str]:
+        """What it has said."""
+        return [text for _, text in self.events]
+
     def children(self) -> list[psutil.Process]:
         """Return the processes that the handler has started."""
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -260,7 +267,8 @@ class Environment:
         assert self._process.stdout is not None
         with self._process.stdout as output:
             for line in output:
-                self.lines.append(line.decode(errors="replace").rstrip("\n"))
+                text = line.decode(errors="replace").rstrip("\n")
+                self.events.append((int(time.time() * 1000), text))
 
 
 @dataclass
@@ -352,7 +360,7 @@ class LambdaApi:
         if function is None:
             raise Refusal(
                 f"Function not found: {name}:{version}",
-                code="ResourceNotFoundException",
+                code=NOT_FOUND,
                 status=404,
             )
         if operation == "GetFunction":
@@ -361,7 +369,7 @@ class LambdaApi:
             if function.retries is None:
                 raise Refusal(
                     f"The function {name} doesn't have an EventInvokeConfig",
-                    code="ResourceNotFoundException",
+                    code=NOT_FOUND,
                     status=404,
                 )
             return 200, {"MaximumRetryAttempts": function.retries}, str(uuid.uuid4())
@@ -394,6 +402,29 @@ class LambdaApi:
         check_lambda(call.operation for call in self.calls)
         for forgotten in (self.functions, self.plans, self.faults, self.calls, self.jobs):
             forgotten.clear()
+
+    def log_events(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Return a page of an environment's log.
+
+        Raises:
+            Refusal: when there is no such stream.
+        """
+        for environment in self.environments:
+            place = (environment.function.log_group, environment.stream)
+            if place == (body["logGroupName"], body["logStreamName"]):
+                break
+        else:
+            raise Refusal("The specified log stream does not exist.", code=NOT_FOUND)
+        start = int(body["nextToken"].partition("/")[2]) if "nextToken" in body else 0
+        events = list(environment.events)
+        page = [(at, text) for at, text in events[start:] if at >= body.get("startTime", 0)]
+        return {
+            "events": [
+                {"timestamp": at, "message": text, "ingestionTime": at} for at, text in page
+            ],
+            "nextForwardToken": f"f/{len(events)}",
+            "nextBackwardToken": f"b/{start}",
+        }
 
     def close(self) -> None:
         """End every environment, and wait for what used them."""
@@ -496,11 +527,7 @@ class _ApiHandler(_Handler):
 
     def _serve(self, method: str) -> None:
         api, parts, body = self.server.api, urlsplit(self.path), self.body()
-        operation, name = next(
-            (operation, unquote(found["name"]))
-            for verb, pattern, operation in OPERATIONS
-            if verb == method and (found := re.fullmatch(pattern, parts.path))
-        )
+        operation, name = _asked(method, parts.path)
         with api.changed:
             api.calls.append(Call(operation, json.loads(body or b"{}")))
             faults = [fault for fault in api.faults if fault.applies(operation)]
@@ -512,9 +539,12 @@ class _ApiHandler(_Handler):
         headers = {"Content-Type": "application/json"}
         try:
             refuse_as_scripted(action)
-            version = parse_qs(parts.query)["Qualifier"][0]
-            status, answer, request_id = api.answer(operation, name, version, body)
-            headers["x-amzn-RequestId"] = request_id
+            if operation == "GetLogEvents":
+                status, answer = 200, api.log_events(json.loads(body))
+            else:
+                version = parse_qs(parts.query)["Qualifier"][0]
+                status, answer, request_id = api.answer(operation, name, version, body)
+                headers["x-amzn-RequestId"] = request_id
         except Refusal as refusal:
             status, answer = refusal.status, {"Type": "User", "Message": str(refusal)}
             headers["x-amzn-ErrorType"] = refusal.code
@@ -524,6 +554,15 @@ class _ApiHandler(_Handler):
         if action == "hold":
             faults[0].let_go.wait()
         self.reply(status, b"" if status == 202 else json.dumps(answer).encode(), headers)
+
+
+def _asked(method: str, path: str) -> tuple[str, str]:
+    """Return what a request asks for, and of which function; logs are of none."""
+    for verb, pattern, operation in OPERATIONS:
+        if verb == method and (found := re.fullmatch(pattern, path)):
+            return operation, unquote(found["name"])
+    assert (method, path) == ("POST", "/"), f"{method} {path} is not known here"
+    return "GetLogEvents", ""
 
 
 class _RuntimeHandler(_Handler):

@@ -22,7 +22,7 @@ def check_batch(operations: Iterable[str]) -> None:
 
 
 def check_lambda(operations: Iterable[str]) -> None:
-    """Assert that `deploy/iam/invoker.json` allows these operations of AWS Lambda."""
+    """Assert that `deploy/iam/invoker.json` allows these operations of AWS Lambda and of logs."""
     names = {"Invoke": "InvokeFunction"}
     _check_actions((names.get(one, one) for one in operations), "invoker.json")
 
