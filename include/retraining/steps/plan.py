@@ -7,6 +7,7 @@ code, the rules or the champion changed meanwhile, the run gets a new plan in a 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -42,7 +43,8 @@ ANSWERS = frozenset({
     Outcome.NO_CHANGE,
     Outcome.APPROVAL_REJECTED,
 })
-RECORDS_FOR_PEAKS = 10
+RECENT_RECORDS = 10
+"""As many are read for what the steps used last, and for digests that need not be made again."""
 # What the heavy steps, the gate and the promotion read of a configuration. Who is alerted, when a
 # run starts and where a job runs may change under a plan.
 DECIDING_SECTIONS = ("problem", "data", "training", "gates", "approval")
@@ -72,7 +74,9 @@ def plan_run(
         StorageError: when the store refuses or does not answer.
     """
     delivery = pin_delivery(store, config, params.date)
-    code = _code(config, git_sha=git_sha, image=image)
+    recent = list(decisions(store, config.name, limit=RECENT_RECORDS))
+    known = next((record.code for record in recent if record.code is not None), None)
+    code = _code(config, known=known, git_sha=git_sha, image=image)
     only_run = run_id if params.force_retrain else None
     fingerprint = _fingerprint(config, delivery, code, only_run=only_run)
     paths = RunPaths(config.name, run_key(run_id, run_after))
@@ -91,7 +95,7 @@ def plan_run(
         config_digest=config.digest,
         policy_digest=config.gates.digest,
         compute=config.compute.resolved(delivery.total_bytes),
-        last_peak_memory_bytes=last_peaks(store, config.name),
+        last_peak_memory_bytes=last_peaks(recent),
         seed=config.training.seed,
         fingerprint=fingerprint,
         version=version_of(fingerprint),
@@ -212,19 +216,25 @@ def changed_since(manifest: RunManifest) -> str | None:
     return None
 
 
-def last_peaks(store: Store, model: str) -> dict[str, int]:
-    """Return, by step, the peak memory in bytes of the newest run that got so far."""
+def last_peaks(records: Iterable[DecisionRecord]) -> dict[str, int]:
+    """Return, by step, the peak memory in bytes of the newest run that got so far.
+
+    Args:
+        records: of a model, the newest first.
+    """
     peaks: dict[str, int] = {}
-    for record in decisions(store, model, limit=RECORDS_FOR_PEAKS):
+    for record in records:
         for step, used in record.compute.items():
             if used.peak_memory_bytes is not None:
                 peaks.setdefault(step, used.peak_memory_bytes)
     return peaks
 
 
-def _code(config: ModelConfig, *, git_sha: str | None, image: str | None) -> Code:
+def _code(
+    config: ModelConfig, *, known: Code | None, git_sha: str | None, image: str | None
+) -> Code:
     """Return the code of a run: ours, with the Python and the image that will train."""
-    code = current_code(config.name, git_sha=git_sha, image=image)
+    code = current_code(config.name, known=known, git_sha=git_sha, image=image)
     code = code.model_copy(update={"wiring_digest": wiring_digest()})
     trains_in = config.compute.train_model
     if isinstance(trains_in, ImageCompute):

@@ -21,6 +21,7 @@ def collector(monkeypatch: pytest.MonkeyPatch) -> HookLineageCollector:
     collector = HookLineageCollector()
     for module in (lineage, airflow_lineage):
         monkeypatch.setattr(module, "get_hook_lineage_collector", lambda: collector)
+    monkeypatch.setattr(lineage, "get_hook_lineage_readers_plugins", lambda: [object()])
     monkeypatch.setattr(
         "airflow.providers.common.compat.lineage.hook.get_hook_lineage_collector", lambda: collector
     )

@@ -95,6 +95,22 @@ def test_the_digests_follow_the_files(apples_file: Path):
     assert (current.git_sha, current.image) == ("abc", "training:1")
 
 
+def test_files_that_are_known_byte_for_byte_are_not_parsed_again(core: Path, apples_file: Path):
+    """Their digests of meaning are an earlier run's; with one byte more they are made anew."""
+    planned = current_code("apples")
+    known = planned.model_copy(update={"training_digest": "t" * 64, "judging_digest": "j" * 64})
+    same = current_code("apples", known=known)
+    assert (same.training_digest, same.judging_digest) == ("t" * 64, "j" * 64)
+    with (core / "gate" / "rules.py").open("a", encoding="utf-8") as file:
+        file.write("# a comment\n")
+    other = current_code("apples", known=known)
+    assert other.core_digest != known.core_digest
+    assert (other.training_digest, other.judging_digest) == (
+        planned.training_digest,
+        planned.judging_digest,
+    )
+
+
 def test_finding_a_models_file_does_not_run_it(apples_file: Path):
     """Planning reads the file, and imports nothing of it."""
     apples_file.write_text("raise SystemExit")

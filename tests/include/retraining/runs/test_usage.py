@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from include.retraining.decisions.record import Outcome
+from include.retraining.decisions.records import decisions
 from include.retraining.runs.claims import JobClaims, JobState
 from include.retraining.runs.manifest import TriggeredBy
 from include.retraining.runs.reference import RunRef
@@ -114,17 +115,17 @@ def test_damaged_claims_do_not_keep_a_run_from_being_closed(make_toy: Callable[.
 def test_a_plan_says_what_the_last_run_used(make_toy: Callable[..., Toy]) -> None:
     """The newest record that got so far, step by step."""
     toy = make_toy()
-    assert last_peaks(toy.store, toy.name) == {}
+    assert last_peaks(decisions(toy.store, toy.name)) == {}
     close(toy, 1)
     peaks = toy.plan().manifest.last_peak_memory_bytes
     assert set(peaks) == {"validate", "train"}
-    assert peaks == last_peaks(toy.store, toy.name)
+    assert peaks == last_peaks(decisions(toy.store, toy.name))
 
 
 def test_a_version_that_is_judged_again_measures_no_training(make_toy: Callable[..., Toy]) -> None:
     """What an adopted version took is no hint for the memory of the next training."""
     toy = make_toy()
     close(toy, 1)
-    trained = last_peaks(toy.store, toy.name)["train"]
+    trained = last_peaks(decisions(toy.store, toy.name))["train"]
     close(toy, 2)
-    assert last_peaks(toy.store, toy.name)["train"] == trained
+    assert last_peaks(decisions(toy.store, toy.name))["train"] == trained
