@@ -36,7 +36,7 @@ MADE := $(VENV)/.made-$(shell "$(PYTHON)" -c 'import sys; print("%d.%d" % sys.ve
 .PHONY: help run test test-slow test-faults test-batch test-compose test-ui screenshots
 .PHONY: coverage check lint fmt
 .PHONY: bench bench-small bench-backends bench-large bench-parse bench-ui bench-watch bench-validate bench-gate bench-margins
-.PHONY: bench-fleet bench-history
+.PHONY: bench-fleet bench-history bench-peers
 .PHONY: env up down logs lock clean python engine compose chromium
 .DELETE_ON_ERROR:
 
@@ -93,7 +93,7 @@ fmt: $(VENV)/.dev-installed  ## Repair what the linter and the formatter can rep
 bench: $(VENV)/.dev-installed  ## Measure everything and print one table (half an hour)
 	@exec $(BIN)/python -m benchmarks
 
-bench-small bench-backends bench-large bench-parse bench-ui bench-watch bench-validate bench-gate bench-margins bench-fleet bench-history: bench-%: $(VENV)/.dev-installed
+bench-small bench-backends bench-large bench-parse bench-ui bench-watch bench-validate bench-gate bench-margins bench-fleet bench-history bench-peers: bench-%: $(VENV)/.dev-installed
 	@exec $(BIN)/python -m benchmarks $*
 
 bench-small:  ## Measure only: from a flag on disk to a promotion
@@ -106,6 +106,7 @@ bench-gate:  ## Simulate only: how often the gate passes what is worse or refuse
 bench-margins:  ## Simulate only: margins, baselines and deliveries whose data changed
 bench-fleet:  ## Measure only: many small models at the same minute, and 1,000 idle beside them (two hours)
 bench-history:  ## Measure only: a run with 100,000 finished runs in Airflow's database (an hour)
+bench-peers:  ## Measure only: the job of bench-small on Metaflow, Prefect and Dagster (installs them in .local/peers)
 bench-validate:  ## Measure only: the contract's check by the shape of a delivery
 
 env:  ## Make .env with the secrets of docker-compose.yaml (PORT=8090 for another port)
