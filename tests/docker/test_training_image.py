@@ -25,7 +25,15 @@ from tests.support.container_engine import LOCKED_DOWN, REPOSITORY, docker
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1200)]  # the first one builds the image
 
 COPIED = ("include/__init__.py", "include/retraining", "include/models")
-SENT = (".airflowignore", "airflow_settings.yaml", "dags", "include", "plugins", "requirements.txt")
+SENT = (
+    ".airflowignore",
+    "airflow_settings.yaml",
+    "dags",
+    "deploy/lambda/requirements.txt",
+    "include",
+    "plugins",
+    "requirements.txt",
+)
 # What the base image brings along.
 INSTALLERS = {"pip", "setuptools", "wheel"}
 
@@ -69,7 +77,7 @@ def test_it_holds_the_code_of_the_jobs_and_no_other_file_of_the_repository(image
 
 
 def test_the_engine_is_sent_nothing_else_of_the_repository(image: str) -> None:
-    """Only what one of both images copies reaches the engine: no layer can hold a secret."""
+    """Only what one of the images copies reaches the engine: no layer can hold a secret."""
     name = f"{image}-context"
     docker("build", "--tag", name, "--file", "-", ".", stdin='FROM scratch\nCOPY . /\nCMD ["-"]\n')
     try:
@@ -105,6 +113,21 @@ def test_it_holds_what_the_lock_names_and_no_airflow(image: str) -> None:
     assert "scikit-learn" in {name.split("==")[0] for name in found}
     assert found <= locked
     assert "No module named 'airflow'" in python(image, "import airflow").stderr
+
+
+def test_the_image_for_lambda_is_that_with_a_client_and_a_handler(image: str) -> None:
+    """It starts AWS's runtime client with our handler, under the same user, and has both."""
+    name = f"{image}-lambda"
+    docker("build", "--target", "lambda", "--build-arg", f"GIT_SHA={GIT_SHA}", "--tag", name, ".")
+    try:
+        described = json.loads(docker("image", "inspect", name))[0]["Config"]
+        assert described["Entrypoint"] == ["python", "-m", "awslambdaric"]
+        assert described["User"] == "10001:10001"
+        module, _, function = described["Cmd"][0].rpartition(".")
+        ended = python(name, f"import awslambdaric\nfrom {module} import {function}")
+        assert ended.returncode == 0, ended.stderr
+    finally:
+        container_engine.remove_image(name)
 
 
 def test_it_runs_as_a_user_who_owns_nothing(image: str, described: dict[str, Any]) -> None:
