@@ -9,12 +9,12 @@ from datetime import datetime
 
 from include.pages.card_html import card_html
 from include.retraining.decisions.record import DecisionRecord
-from include.retraining.decisions.record_files import decision_keys
+from include.retraining.decisions.record_files import keys_of_run
 from include.retraining.exceptions import NotFound, RetrainingError
 from include.retraining.history.lookup import find_run
 from include.retraining.history.overview import Unreadable, read_decision, sentence_of
 from include.retraining.runs.manifest import RunManifest, current_plan, find_manifest
-from include.retraining.store.layout import RunPaths, decisions_folder, run_key
+from include.retraining.store.layout import RunPaths, run_key
 from include.retraining.store.object_store import Store
 
 RUN_NAME = re.compile(r"[A-Za-z0-9_.-]{1,160}")
@@ -57,9 +57,7 @@ def run_page(store: Store, model: str, run: str, root: str, *, is_known: bool = 
     if not RUN_NAME.fullmatch(run) or set(run) == {"."}:
         raise NotFound(f"{run!r} is not the name of a run")
     first = RunPaths(model, run).first_plan
-    prefix = f"{decisions_folder(model)}/{first}."
-    keys = [key for key in decision_keys(store, model) if key.startswith(prefix)]
-    decisions = [read_decision(store, key) for key in keys]
+    decisions = [read_decision(store, key) for key in keys_of_run(store, model, first)]
     problems: list[str] = []
     manifest, card = None, None
     try:

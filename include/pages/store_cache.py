@@ -48,6 +48,7 @@ class CachingStore(Store):
         self._memory = memory
         self._listed: dict[str, ObjectInfo] = {}
         self._objects_in: dict[str, list[ObjectInfo]] = {}
+        self._parts: dict[tuple[str, str | None, str | None], list[ObjectInfo]] = {}
         self._children_of: dict[str, tuple[list[str], list[ObjectInfo]]] = {}
 
     def objects(self, prefix: str = "", *, after: str | None = None) -> list[ObjectInfo]:
@@ -59,6 +60,23 @@ class CachingStore(Store):
             self._objects_in[folder] = super().objects(prefix)
             self._listed.update((info.key, info) for info in self._objects_in[folder])
         return self._objects_in[folder]
+
+    def between(
+        self, folder: str, *, after: str | None = None, before: str | None = None
+    ) -> list[ObjectInfo]:
+        """Return a part of a folder, listed once for the look."""
+        part = (folder, after, before)
+        if part not in self._parts:
+            self._parts[part] = super().between(folder, after=after, before=before)
+            self._listed.update((info.key, info) for info in self._parts[part])
+        return self._parts[part]
+
+    def _is_in_a_part(self, key: str, folder: str) -> bool:
+        """Return whether a part of its folder was listed in which a key would be."""
+        return any(
+            listed == folder and (after is None or key > after) and (before is None or key < before)
+            for listed, after, before in self._parts
+        )
 
     def children(self, prefix: str = "") -> tuple[list[str], list[ObjectInfo]]:
         """Return what is directly in a folder, listed once for the look."""
@@ -73,7 +91,8 @@ class CachingStore(Store):
         info = self._listed.get(key)
         if info is None:
             folder = key.rpartition("/")[0]
-            if folder in self._objects_in or folder in self._children_of:
+            is_listed = folder in self._objects_in or folder in self._children_of
+            if is_listed or self._is_in_a_part(key, folder):
                 raise MissingObject(f"{self.uri}/{key}: there is no such object")
             return super().read(key)
         data = self._memory.find(self.uri, info)

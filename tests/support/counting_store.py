@@ -61,6 +61,14 @@ class CountingStore(Store):
         self._count("LIST", max(1, -(-len(found) // PAGE)))
         return found
 
+    def between(
+        self, folder: str, *, after: str | None = None, before: str | None = None
+    ) -> list[ObjectInfo]:
+        """Count the pages of a listing."""
+        found = super().between(folder, after=after, before=before)
+        self._count("LIST", max(1, -(-len(found) // PAGE)))
+        return found
+
     def children(self, prefix: str = "") -> tuple[list[str], list[ObjectInfo]]:
         """Count the pages of a listing."""
         folders, found = super().children(prefix)

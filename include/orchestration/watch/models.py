@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from include.retraining.notifications.notice import Links
     from include.retraining.runs.journal import OpenRun
     from include.retraining.store.object_store import Store
+    from include.retraining.watch.alarms import Alarm
     from include.retraining.watch.conditions import ModelObservation, RunSummary
     from include.retraining.watch.progress import CheckedModel, ModelRuns
 
@@ -151,37 +152,11 @@ def _is_nothing_new(
 
 
 def _check_in_full(store: Store, name: str, context: Context, now: datetime) -> Checked:
-    from include.retraining.decisions.records import decisions
     from include.retraining.notifications.notice import Links
     from include.retraining.watch.alarms import update_alarms
-    from include.retraining.watch.conditions import (
-        CONDITIONS,
-        CONFIGURATION,
-        DAMAGED,
-        damaged_log,
-        damaged_record,
-        problems,
-        wrong_configuration,
-    )
 
     links = Links(run=dag_url(dag_id_of(name)), repository=repository_url(context))
-    checked: tuple[str, ...] = tuple(CONDITIONS)
-    seen: CheckedModel | None = None
-    try:
-        config = _usable(name)
-        newest = next(decisions(store, config.name, limit=1), None)
-        observation = observe(store, config, newest, links, now)
-        lost = _compare(store, observation, newest)
-        alarms = problems(observation)
-        if lost is not None:
-            alarms.append(damaged_record(config, lost, observation.serving, links))
-        seen = _as_checked(store, observation, newest, has_problems=bool(alarms))
-    except ConfigError as error:
-        serving = _serving(store, name)
-        alarms = [wrong_configuration(name, str(error), links, serving=serving)]
-        checked = (CONFIGURATION,)
-    except RegistryError as error:
-        alarms, checked = [damaged_log(config, str(error), links)], (DAMAGED,)
+    alarms, checked, seen = _examine(store, name, links, now)
     update_alarms(
         store,
         f"models/{dag_id_of(name).removeprefix(DAG_PREFIX)}",
@@ -192,6 +167,42 @@ def _check_in_full(store: Store, name: str, context: Context, now: datetime) -> 
         links=links,
     )
     return Checked([f"{alarm.condition}: {alarm.why}" for alarm in alarms], seen)
+
+
+def _examine(
+    store: Store, name: str, links: Links, now: datetime
+) -> tuple[list[Alarm], tuple[str, ...], CheckedModel | None]:
+    """Return what is wrong, which conditions could be checked, and what the next check needs."""
+    from include.retraining.decisions.records import decisions
+    from include.retraining.watch.conditions import (
+        CONDITIONS,
+        CONFIGURATION,
+        DAMAGED,
+        damaged_log,
+        damaged_record,
+        problems,
+        wrong_configuration,
+    )
+
+    try:
+        config = _usable(name)
+        newest = next(decisions(store, config.name, limit=1), None)
+        observation = observe(store, config, newest, links, now)
+        lost = _compare(store, observation, newest)
+    except ConfigError as error:
+        serving = _serving(store, name)
+        return (
+            [wrong_configuration(name, str(error), links, serving=serving)],
+            (CONFIGURATION,),
+            None,
+        )
+    except RegistryError as error:
+        return [damaged_log(config, str(error), links)], (DAMAGED,), None
+    alarms = problems(observation)
+    if lost is not None:
+        alarms.append(damaged_record(config, lost, observation.serving, links))
+    seen = _as_checked(store, observation, newest, has_problems=bool(alarms))
+    return alarms, tuple(CONDITIONS), seen
 
 
 def _usable(name: str) -> ModelConfig:

@@ -7,10 +7,16 @@ promoted.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
+from itertools import islice
 
 from include.retraining.decisions.gathering import REASON_LENGTH, promotion_by, served_before
 from include.retraining.decisions.record import FINISHED, DecisionRecord, Outcome
-from include.retraining.decisions.record_files import decision_keys, read_record
+from include.retraining.decisions.record_files import (
+    decision_keys,
+    newest_decision_keys,
+    read_record,
+)
 from include.retraining.formatting.text import truncate
 from include.retraining.gate.verdict import Verdict
 from include.retraining.registry.entry import PromotionEntry
@@ -25,13 +31,29 @@ def find_decision(store: Store, run: RunRef) -> DecisionRecord | None:
     return None if record is None else corrected_by_log(store, record)
 
 
-def decisions(store: Store, model: str, *, limit: int | None = None) -> Iterator[DecisionRecord]:
+def decisions(
+    store: Store,
+    model: str,
+    *,
+    limit: int | None = None,
+    written_since: datetime | None = None,
+) -> Iterator[DecisionRecord]:
     """Yield a model's decision records, that of the run due last first, read one by one.
+
+    Args:
+        store: with the records.
+        model: whose.
+        limit: at most so many.
+        written_since: leave out records that were written before this; all are listed for it.
 
     Raises:
         EvidenceError: for a record that cannot be read.
     """
-    for key in decision_keys(store, model)[:limit]:
+    if written_since is None:
+        keys = newest_decision_keys(store, model)
+    else:
+        keys = iter(decision_keys(store, model, written_since=written_since))
+    for key in islice(keys, limit):
         record = read_record(store, key)
         if record is not None:
             yield corrected_by_log(store, record)

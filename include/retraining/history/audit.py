@@ -2,25 +2,29 @@
 
 The facts are those of the promotion logs and the decision records of every model that ever left
 anything in the store. The log is authoritative: every entry of it is one row, even if the run's
-record is missing. What cannot be read is a row in every period, because its time is unknown.
+record is missing. Only what may be of the period is read: what was written since its start, of runs
+that were due before its end. What of that cannot be read is a row, because its time is unknown;
+`verify` reads everything.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from contextlib import suppress
+from datetime import UTC, datetime
+from itertools import takewhile
 from typing import Any
 
 from include.retraining.decisions.record import DecisionRecord, Outcome
-from include.retraining.decisions.record_files import decision_keys, read_record
-from include.retraining.documents import Document
+from include.retraining.decisions.record_files import keys_in, read_record
+from include.retraining.documents import Document, sha256_of
 from include.retraining.exceptions import ArtifactError, EvidenceError, NotFound, RegistryError
 from include.retraining.fingerprint.pinned import Code, PinnedFile
 from include.retraining.registry.entry import PromotionEntry, PromotionKind
-from include.retraining.registry.promotion_log import ENTRY_NAME, PromotionLog
+from include.retraining.registry.promotion_log import CLOCK_TOLERANCE, ENTRY_NAME, PromotionLog
 from include.retraining.registry.versions import find_version
-from include.retraining.store.layout import promotion_key
+from include.retraining.store.layout import decisions_folder, promotion_key
 from include.retraining.store.object_store import Store
 
 UNREADABLE = "unreadable"
@@ -92,6 +96,8 @@ class AuditRow(Document):
 def audit(store: Store, models: Iterable[str], start: datetime, end: datetime) -> list[AuditRow]:
     """Return what happened in a period, oldest first, and then what cannot be read.
 
+    An audit may begin where the last one ended: it costs what happened since, and a listing.
+
     Args:
         store: with the evidence.
         models: their names.
@@ -101,24 +107,25 @@ def audit(store: Store, models: Iterable[str], start: datetime, end: datetime) -
     Raises:
         StorageError: when the store refuses or does not answer: half an audit is none.
     """
-    rows = [row for model in models for row in _of_model(store, model)]
+    rows = [row for model in models for row in _of_model(store, model, start, end)]
     dated = [row for row in rows if row.at is not None and start <= row.at < end]
     dated.sort(key=lambda row: (row.at, row.model, row.generation or 0))
     return [*dated, *(row for row in rows if row.at is None)]
 
 
-def _of_model(store: Store, model: str) -> Iterator[AuditRow]:
+def _of_model(store: Store, model: str, start: datetime, end: datetime) -> Iterator[AuditRow]:
     try:
         log = PromotionLog(store, model)
     except NotFound as error:
         yield _unreadable(model, f"models/{model}", error)
         return
-    entries, damages = _entries(log)
+    entries, damages = _entries(log, start)
     yield from damages
+    entries = [entry for entry in entries if entry.created_at < end + CLOCK_TOLERANCE]
     promotions = {(entry.run_id, entry.clear): entry for entry in entries if _is_of_a_run(entry)}
     with ThreadPoolExecutor(max_workers=8) as pool:
         for key, record in zip(
-            keys := decision_keys(store, model),
+            keys := _keys(store, model, entries, start, end),
             pool.map(lambda key: _record(store, model, key), keys),
             strict=True,
         ):
@@ -126,19 +133,62 @@ def _of_model(store: Store, model: str) -> Iterator[AuditRow]:
                 yield record
                 continue
             entry = promotions.pop((record.run_id, record.clear), None)
+            if entry is None and record.outcome is Outcome.PROMOTED:
+                entry = _promotion_of(log, record)  # one that was recorded long after
             yield _decision(record, entry, key)
             if record.outcome is Outcome.PROMOTED and entry is None:
                 yield _unreadable(model, key, "is recorded as promoted, and not in the log")
     by_hand = [entry for entry in entries if not _is_of_a_run(entry)]
     for entry in [*promotions.values(), *by_hand]:
-        yield from _entry(store, entry)
+        if start <= entry.created_at < end:
+            yield from _entry(store, entry)
 
 
 def _is_of_a_run(entry: PromotionEntry) -> bool:
     return entry.kind is PromotionKind.PROMOTION
 
 
-def _entries(log: PromotionLog) -> tuple[list[PromotionEntry], list[AuditRow]]:
+def _promotion_of(log: PromotionLog, record: DecisionRecord) -> PromotionEntry | None:
+    entries, _ = log.examine()
+    own = (entry for entry in entries if _is_of_a_run(entry))
+    made_by = (record.run_id, record.clear)
+    return next((entry for entry in own if (entry.run_id, entry.clear) == made_by), None)
+
+
+def _keys(
+    store: Store, model: str, entries: Iterable[PromotionEntry], start: datetime, end: datetime
+) -> list[str]:
+    """Return the keys of the records that may be of a period, or of the runs of some entries."""
+    listed = store.children(decisions_folder(model))[1]
+    since = start - CLOCK_TOLERANCE
+    written = set(keys_in(info for info in listed if info.last_modified >= since))
+    last = (end + CLOCK_TOLERANCE).astimezone(UTC).strftime("%Y%m%dT%H%M%S")
+    # A record that the log contradicts may have been written before its entry.
+    promoted = tuple(
+        f"-{sha256_of(entry.run_id.encode())[:8]}.{entry.clear or 0:03d}.json"
+        for entry in entries
+        if entry.run_id is not None
+    )
+    return [
+        key
+        for key in keys_in(listed)
+        if (key in written and key.rpartition("/")[2] < last) or key.endswith(promoted)
+    ]
+
+
+def _entries(log: PromotionLog, start: datetime) -> tuple[list[PromotionEntry], list[AuditRow]]:
+    """Return the entries since a time, or more, and what is wrong with the log.
+
+    Where anything is wrong, all that can be read.
+    """
+    since = start - CLOCK_TOLERANCE
+    if all(ENTRY_NAME.fullmatch(name) for name in log.names()):
+        with suppress(RegistryError):
+            return list(takewhile(lambda one: one.created_at >= since, log.newest_first())), []
+    return _all_entries(log)
+
+
+def _all_entries(log: PromotionLog) -> tuple[list[PromotionEntry], list[AuditRow]]:
     """Return every entry that can be read, and what is wrong with the log."""
     entries: list[PromotionEntry] = []
     damages: list[AuditRow] = []

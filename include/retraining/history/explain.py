@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+from itertools import islice
 
 from include.retraining.decisions.phrases import decision_sentence
 from include.retraining.decisions.record import DecisionRecord, Outcome
-from include.retraining.decisions.records import decisions
+from include.retraining.decisions.record_files import newest_decision_keys, read_record
+from include.retraining.decisions.records import corrected_by_log, decisions
 from include.retraining.exceptions import NotFound
 from include.retraining.formatting.times import utc_minute
 from include.retraining.registry.entry import PromotionEntry, PromotionKind
 from include.retraining.registry.promotion_log import PromotionLog
 from include.retraining.store.object_store import Store
+
+_READERS = 16
+"""How many records are read at once."""
 
 
 def why(store: Store, model: str, day: date | None = None) -> str:
@@ -28,7 +34,10 @@ def why(store: Store, model: str, day: date | None = None) -> str:
         NotFound: when there is no decision for that day.
         RegistryError: when the promotion log cannot be read.
     """
-    record = next((item for item in decisions(store, model) if _is_of(item, day)), None)
+    if day is None:
+        record = next(decisions(store, model, limit=1), None)
+    else:
+        record = _newest_of(store, model, day)
     if record is None and day is not None:
         raise NotFound(f"{model}: no run for {day.isoformat()} has ended; see `decisions {model}`")
     log = PromotionLog(store, model)
@@ -42,9 +51,23 @@ def why(store: Store, model: str, day: date | None = None) -> str:
     return f"{first}{decision_sentence(record, with_reason=not is_said)}; {_serving(log)}."
 
 
-def _is_of(record: DecisionRecord, day: date | None) -> bool:
-    if day is None:
-        return True
+def _newest_of(store: Store, model: str, day: date) -> DecisionRecord | None:
+    """Return the newest decision on the data of a day or of a run that was due then.
+
+    A run is due on the day of its data or later, and reads no data of a later day than its own; a
+    day more, because that day's end depends on the place.
+    """
+    since = datetime(day.year, day.month, day.day, tzinfo=UTC) - timedelta(days=1)
+    keys = newest_decision_keys(store, model, since=since)
+    while batch := list(islice(keys, _READERS)):
+        with ThreadPoolExecutor(max_workers=_READERS) as pool:
+            for record in pool.map(lambda key: read_record(store, key), batch):
+                if record is not None and _is_of(record, day):
+                    return corrected_by_log(store, record)
+    return None
+
+
+def _is_of(record: DecisionRecord, day: date) -> bool:
     dates = {record.run_after.astimezone(UTC).date()}
     if record.params is not None:
         dates.add(record.params.date)

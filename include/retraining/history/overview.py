@@ -13,13 +13,17 @@ from typing import TypeVar
 
 from include.retraining.decisions.alarm_state import AlarmState, RaisedAlarm
 from include.retraining.decisions.record import DecisionRecord
-from include.retraining.decisions.record_files import decision_keys, read_record
+from include.retraining.decisions.record_files import (
+    newest_decision_keys,
+    newest_listing,
+    read_record,
+)
 from include.retraining.decisions.records import corrected_by_log
 from include.retraining.exceptions import EvidenceError, RetrainingError
 from include.retraining.formatting.text import truncate
 from include.retraining.registry.entry import PromotionEntry
 from include.retraining.registry.promotion_log import PromotionLog
-from include.retraining.store.layout import decisions_folder, promotion_key, watch_key
+from include.retraining.store.layout import promotion_key, watch_key
 from include.retraining.store.object_store import ObjectInfo, Store
 from include.retraining.store.redaction import redact
 
@@ -146,7 +150,7 @@ def recent_decisions(
     Raises:
         StorageError: when the store refuses or does not answer.
     """
-    keys = [key for key in decision_keys(store, model) if before is None or key < before]
+    keys = list(islice(newest_decision_keys(store, model, before=before), limit + 1))
     shown = keys[:limit]
     decisions = read_all(lambda key: read_decision(store, key), shown)
     return decisions, shown[-1] if len(keys) > limit else None
@@ -179,7 +183,7 @@ def _listing(store: Store, model: str) -> tuple[ObjectInfo, ...]:
     key = watch_key(f"models/{model}")
     return (
         *store.objects(promotion_key(model, 0).rpartition("/")[0]),
-        *store.children(decisions_folder(model))[1],
+        *newest_listing(store, model),
         *(info for info in store.children(_WATCH)[1] if info.key == key),
     )
 
@@ -200,7 +204,7 @@ def _of_log(
 
 
 def _newest(store: Store, model: str) -> DecisionRecord | None:
-    key = next(iter(decision_keys(store, model)), None)
+    key = next(newest_decision_keys(store, model), None)
     record = None if key is None else read_decision(store, key)
     if isinstance(record, Unreadable):
         raise EvidenceError(f"{record.key}: {record.why}")

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import chain
 
 from include.retraining.decisions.record import Outcome
-from include.retraining.decisions.record_files import decision_keys
+from include.retraining.decisions.record_files import newest_decision_keys
 from include.retraining.store.object_store import Store
-
-_DUE = re.compile(r"/(\d{8}T\d{6})-[^/]+$")
 
 
 @dataclass(frozen=True)
@@ -66,7 +63,7 @@ class Tally:
         Raises:
             StorageError: when the decisions cannot be listed.
         """
-        by_model = [_recent(decision_keys(store, model), since) for model in models]
+        by_model = [list(newest_decision_keys(store, model, since=since)) for model in models]
         self._read_all(store, chain.from_iterable(by_model), patience_seconds)
         known = [
             [effort for key in keys if (effort := self._known.get((store.uri, key)))]
@@ -96,12 +93,6 @@ class Tally:
         finally:
             with self._lock:
                 self._asked.pop(place, None)
-
-
-def _recent(keys: Iterable[str], since: datetime) -> list[str]:
-    """Return the keys of the runs that were due since a time; their names begin with it."""
-    first = since.astimezone(UTC).strftime("%Y%m%dT%H%M%S")
-    return [key for key in keys if (match := _DUE.search(key)) and match[1] >= first]
 
 
 def _read(store: Store, key: str) -> Effort:

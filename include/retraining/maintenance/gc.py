@@ -6,6 +6,10 @@ be promoted: it is judged again under other rules, or its approval comes late. S
 is marked first, no marked version is promoted, and after a while long enough for a promotion that
 had begun, the log is read once more: what it names by then stays. An aborted upload in parts is
 invisible here; a bucket's lifecycle rule ends those.
+
+It needs listings of everything that may go: for each model a request for each thousand files of its
+versions and one for each version and each entry of the log, and for the messages one for each
+thousand. So it is for once a week, not for each pass of the watch.
 """
 
 from __future__ import annotations

@@ -16,12 +16,12 @@ from include.retraining.config.step_compute import ImageCompute
 from include.retraining.data.delivery import pin_delivery
 from include.retraining.decisions.record import DecisionRecord, Outcome
 from include.retraining.decisions.records import decisions
-from include.retraining.exceptions import CodeChanged, ConfigError, NotFound
+from include.retraining.exceptions import CodeChanged, ConfigError, MissingObject, NotFound
 from include.retraining.fingerprint.digests import check_same_code, current_code
 from include.retraining.fingerprint.fingerprint import fingerprint_of, version_of
 from include.retraining.fingerprint.pinned import Code, Delivery
 from include.retraining.fingerprint.wiring import check_same_wiring, wiring_digest
-from include.retraining.registry.promotion_log import PromotionLog
+from include.retraining.registry.promotion_log import CLOCK_TOLERANCE, PromotionLog
 from include.retraining.registry.promotion_rules import newer_data_serves
 from include.retraining.runs.manifest import (
     Params,
@@ -128,10 +128,11 @@ def unchanged(store: Store, manifest: RunManifest) -> DecisionRecord | None:
         StorageError: when the store refuses or does not answer.
     """
     # What was judged was trained: without the version, no record can be an answer.
-    if not store.exists(version_manifest_key(manifest.model, manifest.version)):
+    trained_at = _trained_at(store, manifest)
+    if trained_at is None:
         return None
     serves = manifest.champion is not None and manifest.champion.version == manifest.version
-    for record in decisions(store, manifest.model):
+    for record in decisions(store, manifest.model, written_since=trained_at):
         if record.fingerprint != manifest.fingerprint:
             continue
         if serves and record.outcome in SERVED_BY:
@@ -162,9 +163,11 @@ def why_judged_again(store: Store, manifest: RunManifest) -> str | None:
     Raises:
         StorageError: when the store refuses or does not answer.
     """
-    if not store.exists(version_manifest_key(manifest.model, manifest.version)):
+    trained_at = _trained_at(store, manifest)
+    if trained_at is None:
         return None
-    same = (r for r in decisions(store, manifest.model) if r.fingerprint == manifest.fingerprint)
+    since = decisions(store, manifest.model, written_since=trained_at)
+    same = (record for record in since if record.fingerprint == manifest.fingerprint)
     earlier = next(same, None)
     if earlier is None:
         return None
@@ -179,6 +182,18 @@ def why_judged_again(store: Store, manifest: RunManifest) -> str | None:
         f"{earlier.run_id} ended {earlier.outcome.value.replace('_', ' ')}"
         + "".join(f"; {words} since" for words in changed)
     )
+
+
+def _trained_at(store: Store, manifest: RunManifest) -> datetime | None:
+    """Return since when records may tell of a plan's version; None when it was never trained.
+
+    By the store's own clock, and a day before: a store that was copied has other times.
+    """
+    key = version_manifest_key(manifest.model, manifest.version)
+    try:
+        return store.head(key).last_modified - CLOCK_TOLERANCE
+    except MissingObject:
+        return None
 
 
 def why_pointless(store: Store, manifest: RunManifest) -> str | None:

@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -30,6 +30,7 @@ from include.retraining.exceptions import (
     StoreRefused,
     UnusableKey,
 )
+from include.retraining.store.names_between import names_between
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -280,6 +281,33 @@ class Store:
             folders = sorted(path.rsplit("/", 1)[-1] for path in result["common_prefixes"])
             objects = sorted((_info(meta) for meta in result["objects"]), key=lambda o: o.key)
         return folders, objects
+
+    def between(
+        self, folder: str, *, after: str | None = None, before: str | None = None
+    ) -> list[ObjectInfo]:
+        """Return the objects directly in a folder whose keys lie between two others, by key.
+
+        What lies before the first is not listed by a bucket, and not asked for its size and time on
+        a folder. For folders that hold no folders: a bucket would list what is in them.
+
+        Args:
+            folder: the folder.
+            after: leave out keys up to and including this one; None begins at the first.
+            before: leave out this key and those behind it; None goes on to the last.
+        """
+        found: list[ObjectInfo] = []
+        path = self.local_path(folder)
+        with self._explained(folder):
+            if path is not None:
+                for name in names_between(path, f"{folder}/", after, before):
+                    with suppress(FileNotFoundError):  # removed meanwhile, or a folder
+                        found.append(_info(self._objects.head(name)))
+                return found
+            for page in self._objects.list(folder, offset=after):
+                found += [_info(meta) for meta in page]
+                if before is not None and found and found[-1].key >= before:
+                    break  # a bucket lists by key
+        return [info for info in found if before is None or info.key < before]
 
     def delete(self, key: str) -> None:
         """Remove one object."""

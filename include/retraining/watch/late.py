@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
+from include.retraining.decisions.record_files import keys_of_run
 from include.retraining.exceptions import EvidenceError
 from include.retraining.gate.verdict import Verdict
 from include.retraining.notifications.notice import Links, Notice, NoticeKind, alert
 from include.retraining.runs.manifest import current_plan, find_manifest
-from include.retraining.store import layout
 from include.retraining.store.layout import RunPaths
 from include.retraining.store.object_store import Store
 
@@ -18,11 +18,7 @@ RUNBOOK = "late"
 
 def has_decided(store: Store, paths: RunPaths) -> bool:
     """Return whether a run has a decision record, of any clear."""
-    prefix = f"{layout.decisions_folder(paths.model)}/{paths.first_plan}."
-    return any(
-        info.key.startswith(prefix)
-        for info in store.children(layout.decisions_folder(paths.model))[1]
-    )
+    return bool(keys_of_run(store, paths.model, paths.first_plan))
 
 
 def waits_for_person(store: Store, paths: RunPaths) -> bool:
