@@ -108,9 +108,12 @@ class WarmParent:
         return self._has_socket() and deployed(ROOT) == self._code
 
     def remove_socket(self) -> None:
-        """Remove the socket, if it is still this parent's."""
+        """Remove the socket, if it is still this parent's, and a log in which nothing stands."""
         if self._has_socket():
             self._address.unlink(missing_ok=True)
+            log = self._address.with_suffix(".log")
+            if log.exists() and log.stat().st_size == 0:
+                log.unlink(missing_ok=True)
 
     def _has_socket(self) -> bool:
         with suppress(FileNotFoundError):
