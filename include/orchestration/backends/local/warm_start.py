@@ -10,7 +10,6 @@ import signal
 import socket
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -54,7 +53,8 @@ class WarmJob:
     def wait(self) -> int:
         """Wait for the job's end and return its exit code: minus the number of a signal.
 
-        A job whose attendant is gone is ended, as nobody can say any more how it went.
+        When its attendant is gone, nobody can say any more how it goes: it counts as killed, and
+        who waits kills its group.
         """
         if self.returncode is None:
             try:
@@ -63,8 +63,6 @@ class WarmJob:
                 end = receive(self._connection)
                 self.returncode, self._peak = end["exit_code"], end["peak_memory_bytes"]
             except (OSError, EOFError):
-                with suppress(ProcessLookupError, PermissionError):
-                    os.killpg(self.pid, signal.SIGKILL)
                 self.returncode = -signal.SIGKILL
                 self.lost_because = "the process that waited for it (its attendant) was killed"
             self._connection.close()
