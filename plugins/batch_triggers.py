@@ -58,16 +58,16 @@ def log_url(job: dict[str, Any], *, region: str, partition: str) -> str | None:
     """Return the page in AWS's console of the log of a job's newest attempt."""
     from airflow.providers.amazon.aws.links.logs import CloudWatchEventsLink
 
-    found = log_stream(job)
-    if found is None:
+    stream = log_stream(job)
+    if stream is None:
         return None
     link = CloudWatchEventsLink()
     return link.format_link(
         aws_domain=link.get_aws_domain(partition),
         region_name=region,
         awslogs_region=region,
-        awslogs_group=found[0],
-        awslogs_stream_name=found[1],
+        awslogs_group=stream[0],
+        awslogs_stream_name=stream[1],
     )
 
 
@@ -160,10 +160,10 @@ class BatchJobTrigger(BaseTrigger):
         """Poll until there is something to report."""
         batch = await clients.batch()
         while True:
-            found = (await batch.describe_jobs(jobs=[self.job_id]))["jobs"]
-            if not found:
+            jobs = (await batch.describe_jobs(jobs=[self.job_id]))["jobs"]
+            if not jobs:
                 return {"status": "gone"}
-            job = found[0]
+            job = jobs[0]
             self._log_line(_state(job))
             await log.follow(job, clients)
             if job["status"] in ENDED:

@@ -53,10 +53,10 @@ def needs(folder: Path = MODELS_FOLDER) -> dict[str, list[RequiredConnection]]:
     Raises:
         ConfigError: when a model's YAML cannot be read.
     """
-    found: dict[str, list[RequiredConnection]] = {}
+    by_connection: dict[str, list[RequiredConnection]] = {}
     for need in _all_needs(folder):
-        found.setdefault(need.conn_id, []).append(need)
-    return found
+        by_connection.setdefault(need.conn_id, []).append(need)
+    return by_connection
 
 
 def _all_needs(folder: Path) -> Iterator[RequiredConnection]:
@@ -87,20 +87,20 @@ def problems(needed: list[RequiredConnection], folder: Path = MODELS_FOLDER) -> 
     """Return what is wrong with a connection that is needed; nothing when it is as it must be."""
     conn_id, kind, _ = needed[0]
     answers = query_backends(conn_id)
-    found = [one for one in answers if one.connection is not None]
+    copies = [one for one in answers if one.connection is not None]
     said = [f"{one.place} did not answer ({one.problem})" for one in answers if one.problem]
-    if not found:
+    if not copies:
         if conn_id in OPTIONAL:
             return said
         looked = " and ".join(one.place for one in answers if not one.problem)
         return [*said, f"it is not in {looked}", f"to make it: {how_to_make(needed[0], answers)}"]
-    if len(found) > 1 and found[0].place != "the environment":
-        others = " and ".join(one.place for one in found[1:])
+    if len(copies) > 1 and copies[0].place != "the environment":
+        others = " and ".join(one.place for one in copies[1:])
         said.append(
-            f"it is in {found[0].place} and in {others} too: that copy would be used whenever "
-            f"{found[0].place} does not answer; remove it there"
+            f"it is in {copies[0].place} and in {others} too: that copy would be used whenever "
+            f"{copies[0].place} does not answer; remove it there"
         )
-    connection = found[0].connection
+    connection = copies[0].connection
     return said + _wrong_content(kind, connection, folder) + weak_fields(connection)
 
 
@@ -186,10 +186,10 @@ def report(folder: Path = MODELS_FOLDER) -> tuple[str, bool]:
     """
     lines, are_well = [], True
     for conn_id, needed in needs(folder).items():
-        found = problems(needed, folder)
-        are_well = are_well and not found
-        lines.append(f"{conn_id}: {'there' if not found else '; '.join(found)}")
-        if found:
+        wrong = problems(needed, folder)
+        are_well = are_well and not wrong
+        lines.append(f"{conn_id}: {'there' if not wrong else '; '.join(wrong)}")
+        if wrong:
             lines += [f"  needed by {need.place}" for need in needed]
     return "\n".join(lines), are_well
 

@@ -102,16 +102,16 @@ class ComputeBySteps(Section):
 
     def together(self, step: JobStep) -> tuple[JobStep, ...]:
         """Return the steps that a job started for ``step`` runs: it, and those that may follow."""
-        ours = self.of(step)
-        if not self.one_job or step == "card" or isinstance(ours, LocalCompute):
+        compute = self.of(step)
+        if not self.one_job or step == "card" or isinstance(compute, LocalCompute):
             return (step,)
         following = STEPS[STEPS.index(step) :]
-        found: list[JobStep] = [step]
+        steps: list[JobStep] = [step]
         for other in following[1:]:
-            if _without_timeout(self.of(other)) != _without_timeout(ours):
+            if _without_timeout(self.of(other)) != _without_timeout(compute):
                 break
-            found.append(other)
-        return tuple(found)
+            steps.append(other)
+        return tuple(steps)
 
     def timeout_seconds(self, steps: Sequence[JobStep]) -> float:
         """Return how long a job may run that does ``steps``."""

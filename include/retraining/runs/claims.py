@@ -115,13 +115,13 @@ class JobClaims:
 
     def claims(self) -> list[JobClaim]:
         """Return all claims, oldest first."""
-        found: list[JobClaim] = []
+        claims: list[JobClaim] = []
         while True:
-            key = self.paths.job(len(found) + 1)
+            key = self.paths.job(len(claims) + 1)
             data = self.store.read_if_present(key)
             if data is None:
-                return found
-            found.append(JobClaim.from_bytes(data, where=key))
+                return claims
+            claims.append(JobClaim.from_bytes(data, where=key))
 
     def newest(self, step: JobStep) -> JobClaim | None:
         """Return the newest claim of a job that runs ``step``."""

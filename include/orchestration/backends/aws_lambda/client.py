@@ -57,9 +57,9 @@ class LambdaClient:
                 be run again.
         """
         name, version = self.compute.function_name, self.compute.version
-        found = self._aws.ask("get_function", FunctionName=name, Qualifier=version)
-        function = found["Configuration"]
-        for problem in _differences(self.compute, function, found.get("Code", {})):
+        answer = self._aws.ask("get_function", FunctionName=name, Qualifier=version)
+        function = answer["Configuration"]
+        for problem in _differences(self.compute, function, answer.get("Code", {})):
             raise ConfigError(f"the function {self.compute.function} {self._aws.where}: {problem}")
         self._check_retries()
         log.info("the function %s: CodeSha256 %s", self.compute.function, function["CodeSha256"])
@@ -111,14 +111,14 @@ class LambdaClient:
     def _check_retries(self) -> None:
         name, version = self.compute.function_name, self.compute.version
         try:
-            found = self._aws.ask(
+            invoke_config = self._aws.ask(
                 "get_function_event_invoke_config", FunctionName=name, Qualifier=version
             )
         except ConfigError as error:
             if not _is_missing(error.__cause__):
                 raise
-            found = {}
-        retries = found.get("MaximumRetryAttempts")
+            invoke_config = {}
+        retries = invoke_config.get("MaximumRetryAttempts")
         if retries != 0:
             has = "the default, 2" if retries is None else retries
             raise ConfigError(
@@ -152,28 +152,30 @@ def _differences(
     compute: LambdaCompute, function: dict[str, Any], code: dict[str, Any]
 ) -> list[str]:
     """Return in which points a published version is not what the model says."""
-    found = []
+    differences = []
     images = {code.get("ImageUri"), code.get("ResolvedImageUri")} - {None}
     if compute.image not in images:
         runs = code.get("ResolvedImageUri") or code.get("ImageUri") or "no image"
-        found.append(
+        differences.append(
             f"it runs {runs}, the model names {compute.image}: publish a version with that image "
             "and name it, or name that image"
         )
     if function["MemorySize"] != compute.memory_mib:
-        found.append(
+        differences.append(
             f"it has {function['MemorySize']}MiB of memory, the model says {compute.memory}: "
             "publish a version with as much and name it, or correct the model"
         )
     if function["Timeout"] < compute.timeout_seconds:
-        found.append(
+        differences.append(
             f"its timeout is {function['Timeout']} s, the model's timeout_seconds "
             f"{compute.timeout_seconds:g}: publish a version with a longer one and name it, or "
             "lower the model's"
         )
     if function.get("State") == "Failed":
-        found.append(f"its state is Failed: {function.get('StateReason', 'no reason is given')}")
-    return found
+        differences.append(
+            f"its state is Failed: {function.get('StateReason', 'no reason is given')}"
+        )
+    return differences
 
 
 def _is_missing(error: BaseException | None) -> bool:

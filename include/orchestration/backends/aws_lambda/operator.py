@@ -62,7 +62,7 @@ class LambdaJobOperator(RemoteJobOperator):
         status = (event or {}).get("status")
         with fail_permanent_errors(), self.waiting_for_other_training():
             step = open_step(context, self.step)
-            ours = next(one for one in step.job_claims.claims() if one.number == claim)
+            job_claim = next(one for one in step.job_claims.claims() if one.number == claim)
             if status == "refused" and not step.is_done():
                 # To wait again would be refused again.
                 raise ConfigError(
@@ -70,7 +70,7 @@ class LambdaJobOperator(RemoteJobOperator):
                     f"{(event or {}).get('reason')}"
                 )
             # A result that is there and does not verify is replaced by the job, or is not.
-            self._follow(context, step, ours, watches_result=status != "result")
+            self._follow(context, step, job_claim, watches_result=status != "result")
 
     def resume_execution(
         self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context

@@ -54,14 +54,15 @@ class BatchClient:
             ConfigError: when it does not exist, is not active, or runs another image.
         """
         name, image = self.compute.job_definition, self.compute.image
-        found = self._aws.ask("describe_job_definitions", jobDefinitions=[name])["jobDefinitions"]
-        if not found:
+        answer = self._aws.ask("describe_job_definitions", jobDefinitions=[name])
+        definition = next(iter(answer["jobDefinitions"]), None)
+        if definition is None:
             raise ConfigError(f"AWS Batch has no job definition {name} {self._aws.where}")
-        if found[0].get("status") != "ACTIVE":
+        if definition.get("status") != "ACTIVE":
             raise ConfigError(
-                f"the job definition {name} is {found[0].get('status')}: name an active revision"
+                f"the job definition {name} is {definition.get('status')}: name an active revision"
             )
-        runs = found[0].get("containerProperties", {}).get("image")
+        runs = definition.get("containerProperties", {}).get("image")
         if runs != image:
             raise ConfigError(
                 f"the job definition {name} runs the image {runs}, the model names {image}: "
@@ -101,10 +102,10 @@ class BatchClient:
             filters=[{"name": "JOB_NAME", "values": [name]}],
         )
         # The filter ignores case.
-        found = [job for job in answer["jobSummaryList"] if job["jobName"] == name]
-        if not found:
+        jobs = [job for job in answer["jobSummaryList"] if job["jobName"] == name]
+        if not jobs:
             return None
-        return self.describe(max(found, key=lambda job: job["createdAt"])["jobId"])
+        return self.describe(max(jobs, key=lambda job: job["createdAt"])["jobId"])
 
     def describe(self, job_id: str) -> dict[str, Any] | None:
         """Return the DescribeJobs entry of a job; None when Batch does not know it (any more)."""

@@ -70,21 +70,21 @@ class BatchJobOperator(RemoteJobOperator):
         status = (event or {}).get("status")
         with fail_permanent_errors(), self.waiting_for_other_training():
             step = open_step(context, self.step)
-            ours = next(one for one in step.job_claims.claims() if one.number == claim)
+            job_claim = next(one for one in step.job_claims.claims() if one.number == claim)
             if status == "result" and step.is_done():
                 self.log.info(
-                    "%s: done and verified; the job continues with the next step", ours.name
+                    "%s: done and verified; the job continues with the next step", job_claim.name
                 )
                 return
-            job = self._client_of(ours).describe(job_id)
+            job = self._client_of(job_claim).describe(job_id)
             if status == "refused" and job is not None and job["status"] not in ENDED:
                 # To wait again would be refused again.
                 raise ConfigError(
                     f"the triggerer may not read jobs on AWS Batch (connection "
-                    f"{ours.compute['connection']}): {(event or {}).get('reason')}"
+                    f"{job_claim.compute['connection']}): {(event or {}).get('reason')}"
                 )
             # A result that is there and does not verify is replaced by the job, or is not.
-            self._follow(context, step, ours, job, watches_result=status != "result")
+            self._follow(context, step, job_claim, job, watches_result=status != "result")
 
     def resume_execution(
         self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context
