@@ -147,6 +147,7 @@ def _running(
         "DAGSTER_DISABLE_TELEMETRY": "true",
         "METAFLOW_DATASTORE_SYSROOT_LOCAL": str(home),
         "PREFECT_HOME": str(home),
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": str(int(START_SECONDS)),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
         **environment,
