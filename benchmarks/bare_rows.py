@@ -9,7 +9,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import accuracy_score, roc_auc_score
 
 features = [f"x{number:02d}" for number in range(18)]
-frame = pd.read_parquet(sys.argv[1])
+read = pd.read_csv if sys.argv[1].endswith(".csv") else pd.read_parquet
+frame = read(sys.argv[1])
 is_holdout = frame["row_id"] % 5 == 0
 train, holdout = frame[~is_holdout], frame[is_holdout]
 model = HistGradientBoostingClassifier(max_iter=100, early_stopping=False, random_state=1)
