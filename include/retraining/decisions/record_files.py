@@ -85,8 +85,8 @@ def keys_in(listed: Iterable[ObjectInfo]) -> Iterator[str]:
     A correction counts for its record.
     """
     named = (info.key.rpartition("/") for info in listed)
-    found = ((folder, _RECORD_NAME.fullmatch(name)) for folder, _, name in named)
-    runs = {(folder, match[1]) for folder, match in found if match is not None}
+    matches = ((folder, _RECORD_NAME.fullmatch(name)) for folder, _, name in named)
+    runs = {(folder, match[1]) for folder, match in matches if match is not None}
     yield from (f"{folder}/{run}.json" for folder, run in sorted(runs, reverse=True))
 
 

@@ -295,19 +295,19 @@ class Store:
             after: leave out keys up to and including this one; None begins at the first.
             before: leave out this key and those behind it; None goes on to the last.
         """
-        found: list[ObjectInfo] = []
+        infos: list[ObjectInfo] = []
         path = self.local_path(folder)
         with self._explained(folder):
             if path is not None:
                 for name in names_between(path, f"{folder}/", after, before):
                     with suppress(FileNotFoundError):  # removed meanwhile, or a folder
-                        found.append(_info(self._objects.head(name)))
-                return found
+                        infos.append(_info(self._objects.head(name)))
+                return infos
             for page in self._objects.list(folder, offset=after):
-                found += [_info(meta) for meta in page]
-                if before is not None and found and found[-1].key >= before:
+                infos += [_info(meta) for meta in page]
+                if before is not None and infos and infos[-1].key >= before:
                     break  # a bucket lists by key
-        return [info for info in found if before is None or info.key < before]
+        return [info for info in infos if before is None or info.key < before]
 
     def delete(self, key: str) -> None:
         """Remove one object."""
