@@ -89,7 +89,6 @@ def attend(connection: socket.socket) -> Order:
     """
     order = None
     try:
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         ordered, streams = receive_order(connection)
         gate, keeper = socket.socketpair()
         job = os.fork()

@@ -19,7 +19,6 @@ import gc
 import importlib
 import os
 import select
-import signal
 import socket
 import struct
 import sys
@@ -63,6 +62,8 @@ class WarmParent:
         self._groups = list(groups)
         self._workers: dict[int, int] = {}
         """A descriptor of each worker whose tasks came, by its process id."""
+        self._attendants: dict[int, int] = {}
+        """Likewise of each attendant that has not ended."""
         self._had_worker = False
         self._is_refusing = False
         self._used = time.monotonic()
@@ -90,14 +91,21 @@ class WarmParent:
     def _wait(self) -> set[int]:
         """Wait for a task, the end of a worker, or the next look; return what is ready."""
         poll = select.poll()
-        for descriptor in (self._listener.fileno(), *self._workers.values()):
+        for descriptor in (self._listener.fileno(), *self._others()):
             poll.register(descriptor, select.POLLIN)
         seconds = 0 if self._groups else TICK_SECONDS
         ready = {descriptor for descriptor, _ in poll.poll(seconds * 1000)}
         for pid, descriptor in [*self._workers.items()]:
             if descriptor in ready:
                 os.close(self._workers.pop(pid))
+        for pid, descriptor in [*self._attendants.items()]:
+            if descriptor in ready:
+                os.close(self._attendants.pop(pid))
+                os.waitpid(pid, 0)  # which adds what the job used to what this process did
         return ready
+
+    def _others(self) -> list[int]:
+        return [*self._workers.values(), *self._attendants.values()]
 
     def is_wanted(self) -> bool:
         """Return whether a task may still come, and find what it needs here."""
@@ -136,14 +144,16 @@ class WarmParent:
             self._used = time.monotonic()
             try:
                 self._check_single_threaded()
-                if os.fork() > 0:
+                attendant = os.fork()
+                if attendant > 0:
+                    self._attendants[attendant] = os.pidfd_open(attendant)
                     return None
             except (RuntimeError, OSError) as error:
                 self._is_refusing = True
                 send(connection, {"refused": str(error)})
                 return None
             self._listener.close()
-            for descriptor in self._workers.values():
+            for descriptor in self._others():
                 os.close(descriptor)
             return attend(connection)
 
@@ -179,7 +189,6 @@ def main() -> Order | None:
     os.close(nothing)
     setproctitle(TITLE)  # now, as it finds its place by the environment that the kernel passed
     atexit.register(skip_teardown)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # attendants leave no zombies
     address, code, *groups = sys.argv[1:]
     parent = WarmParent(listener, address, code, groups)
     order = parent.serve()

@@ -450,3 +450,11 @@ def test_a_job_starts_from_scratch_where_a_parent_is_of_no_use(
     assert jobs.run("print('ran')", start_job) == ["ran"]
     assert reason in caplog.text
     assert not own_parents.exists()
+
+
+def test_what_a_job_used_is_counted_for_its_parent(jobs: Jobs, own_parents: Path) -> None:
+    """As a job from scratch counts for its task: else measurements would not see it."""
+    program = "import time\nwhile time.process_time() < 0.3: pass"
+    jobs.run(program, start_bare)
+    parent = only_parent(own_parents)
+    wait_until(lambda: parent.cpu_times().children_user + parent.cpu_times().children_system > 0.25)
