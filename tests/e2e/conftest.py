@@ -1,4 +1,4 @@
-"""One real Airflow per test module: it takes about 20 seconds to start."""
+"""One real Airflow per test module, or one for several: it takes about 20 seconds to start."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.airflow_harness import Stage, stage
 from tests.support.repository_copy import copy_repository
+from tests.support.shared_airflow import SharedAirflow
 
 
 @pytest.fixture(scope="module")
@@ -31,3 +32,14 @@ def airflow(
     folder = tmp_path_factory.mktemp("stage")
     with stage(folder, root=repository, environment=environment) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def shared(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SharedAirflow]:
+    """A real Airflow for all modules that need nothing but models of their own."""
+    files = {item.path for item in request.session.items if "shared" in item.fixturenames}
+    airflow = SharedAirflow(tmp_path_factory.mktemp("shared"), len(files))
+    yield airflow
+    airflow.end()

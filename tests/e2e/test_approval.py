@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ import pytest
 from include.retraining.decisions.record import DecisionRecord, Outcome
 from include.retraining.registry.promotion import Registry
 from tests.support.airflow_harness import Stage
-from tests.support.repository_copy import add_model, copy_repository
+from tests.support.repository_copy import add_model
 from tests.support.scenes import check_task_states, patients, states, with_poor_training_labels
+from tests.support.shared_airflow import SharedAirflow
 
 pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 
@@ -22,16 +24,20 @@ DECLINED = REFUSED | {ASKED: "success"}
 
 
 @pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the repository with a model for each way in which a question ends."""
-    root = copy_repository(tmp_path_factory.mktemp("repository"))
+def airflow(shared: SharedAirflow) -> Iterator[Stage]:
+    """A real Airflow with a model for each way in which a question ends."""
+    with shared.with_models(add_models) as running:
+        yield running
+
+
+def add_models(root: Path) -> None:
+    """Add a model for each way in which a question ends."""
     required: dict[str, Any] = {"approval": "required"}
-    add_model(root, "story", values=required | {"gates": {"minimum": {"r2": 0.0}}})
+    add_model(root, "asked", values=required | {"gates": {"minimum": {"r2": 0.0}}})
     add_model(root, "silent", values=required | {"approval_hours": 0.002})
     add_model(root, "noteless", values=required)
-    add_model(root, "trial", values=required)
-    add_model(root, "ambitious", values=required | {"gates": {"minimum": {"r2": 0.95}}})
-    return root
+    add_model(root, "asked_trial", values=required)
+    add_model(root, "asked_in_vain", values=required | {"gates": {"minimum": {"r2": 0.95}}})
 
 
 def wait_for_question(airflow: Stage, model: str, run_id: str) -> dict[str, Any]:
@@ -73,56 +79,56 @@ def end_of(airflow: Stage, model: str, run_id: str, *, clear: int = 0) -> Decisi
 
 def test_only_an_approval_lets_a_version_serve(airflow: Stage) -> None:
     """Approved: it serves; rejected: nothing changes; asked again: it serves; late: superseded."""
-    airflow.land("story", with_poor_training_labels(seed=1))
-    run_id = airflow.start_run("story")
-    question = wait_for_question(airflow, "story", run_id)
+    airflow.land("asked", with_poor_training_labels(seed=1))
+    run_id = airflow.start_run("asked")
+    question = wait_for_question(airflow, "asked", run_id)
     assert question["options"] == ["Approve", "Reject"]
     assert question["defaults"] == ["Reject"]
     assert "| Gate | Answer |" in question["body"]
     assert "minimum r2" in question["body"]
     text = airflow.wait_for_message("Waiting for you", run_id.partition("T")[0])
     assert f"/tasks/{ASKED}/required_actions" in text
-    assert airflow.promotions("story") == []
-    answer(airflow, "story", run_id, "Approve", "looks <right> {{ to }} me")
-    first = end_of(airflow, "story", run_id)
-    check_task_states(airflow.wait_for_end("story", run_id), APPROVED)
+    assert airflow.promotions("asked") == []
+    answer(airflow, "asked", run_id, "Approve", "looks <right> {{ to }} me")
+    first = end_of(airflow, "asked", run_id)
+    check_task_states(airflow.wait_for_end("asked", run_id), APPROVED)
     assert first.outcome is Outcome.PROMOTED
     assert first.approval is not None
     assert (first.approval.by, first.approval.note) == ("admin", "looks <right> {{ to }} me")
-    (entry,) = airflow.promotions("story")
+    (entry,) = airflow.promotions("asked")
     assert (entry.actor, entry.reason) == ("admin", "looks <right> {{ to }} me")
 
-    airflow.land("story", patients())
-    run_id = airflow.start_run("story")
-    wait_for_question(airflow, "story", run_id)
-    answer(airflow, "story", run_id, "Reject", "not on a Friday")
-    refused = end_of(airflow, "story", run_id)
-    check_task_states(airflow.wait_for_end("story", run_id), DECLINED)
+    airflow.land("asked", patients())
+    run_id = airflow.start_run("asked")
+    wait_for_question(airflow, "asked", run_id)
+    answer(airflow, "asked", run_id, "Reject", "not on a Friday")
+    refused = end_of(airflow, "asked", run_id)
+    check_task_states(airflow.wait_for_end("asked", run_id), DECLINED)
     assert refused.outcome is Outcome.APPROVAL_REJECTED
     assert refused.reason == "rejected by admin: not on a Friday"
     assert refused.serving == first.serving
-    assert len(airflow.promotions("story")) == 1
+    assert len(airflow.promotions("asked")) == 1
     airflow.wait_for_message("rejected by admin", refused.run)
 
-    airflow.clear("story", run_id, ASKED)
-    wait_for_question(airflow, "story", run_id)
-    answer(airflow, "story", run_id, "Approve", "it is Monday")
-    second = end_of(airflow, "story", run_id, clear=1)
+    airflow.clear("asked", run_id, ASKED)
+    wait_for_question(airflow, "asked", run_id)
+    answer(airflow, "asked", run_id, "Approve", "it is Monday")
+    second = end_of(airflow, "asked", run_id, clear=1)
     assert second.outcome is Outcome.PROMOTED
-    assert [item.reason for item in airflow.promotions("story")][1:] == ["it is Monday"]
+    assert [item.reason for item in airflow.promotions("asked")][1:] == ["it is Monday"]
 
     conf = {"force_retrain": True, "reason": "once more"}
-    run_id = airflow.start_run("story", conf)
-    wait_for_question(airflow, "story", run_id)
-    registry = Registry(airflow.store, "story")
+    run_id = airflow.start_run("asked", conf)
+    wait_for_question(airflow, "asked", run_id)
+    registry = Registry(airflow.store, "asked")
     registry.rollback(str(first.version), actor="ada", reason="a complaint")
     registry.release(actor="ada", reason="it was another's fault")
-    answer(airflow, "story", run_id, "Approve", "fine")
-    late = end_of(airflow, "story", run_id)
+    answer(airflow, "asked", run_id, "Approve", "fine")
+    late = end_of(airflow, "asked", run_id)
     assert late.outcome is Outcome.SUPERSEDED
     assert late.serving is not None
     assert late.serving.version == first.version
-    assert airflow.wait_for_end("story", run_id).tasks["deploy_model"] == "skipped"
+    assert airflow.wait_for_end("asked", run_id).tasks["deploy_model"] == "skipped"
 
 
 def test_no_answer_is_a_no(airflow: Stage) -> None:
@@ -155,18 +161,18 @@ def test_an_approval_needs_a_note(airflow: Stage) -> None:
 
 def test_a_dry_run_asks_nobody(airflow: Stage) -> None:
     """A dry run goes by the question, and promotes nothing."""
-    airflow.land("trial", patients())
-    ended, record = airflow.run("trial", {"dry_run": True})
+    airflow.land("asked_trial", patients())
+    ended, record = airflow.run("asked_trial", {"dry_run": True})
     check_task_states(ended, APPROVED | {"deploy_model": "skipped"})
     assert record.outcome is Outcome.DRY_RUN
     assert record.approval is None
-    assert airflow.promotions("trial") == []
+    assert airflow.promotions("asked_trial") == []
     assert not [text for text in airflow.messages_about(record.run) if "Waiting for you" in text]
 
 
 def test_what_the_gate_refused_is_asked_of_nobody(airflow: Stage) -> None:
     """A gate's no goes past the question."""
-    airflow.land("ambitious", patients())
-    ended, record = airflow.run("ambitious")
+    airflow.land("asked_in_vain", patients())
+    ended, record = airflow.run("asked_in_vain")
     check_task_states(ended, REFUSED | {ASKED: "skipped"})
     assert (ended.state, record.outcome) == ("failed", Outcome.REJECTED)

@@ -77,7 +77,6 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = copy_repository(tmp_path_factory.mktemp("repository"))
     for name, values in MODELS.items():
         add_model(root, name, values={**SHARED_DATA, **values})
-    add_model(root, "moving")
     return root
 
 
@@ -218,19 +217,19 @@ def edit(root: Path, model: str, compute: dict[str, Any]) -> None:
     file.write_text(yaml.safe_dump({**values, "compute": compute}, sort_keys=False))
 
 
+@pytest.mark.usefixtures("records")
 def test_a_model_moves_by_editing_its_yaml(here: Platforms) -> None:
     """Local, Batch, Kubernetes: nothing is trained anew for the move, and new data go there."""
-    airflow, backends = here.airflow, []
-    moves = ({}, everywhere(on_batch())["compute"], everywhere(on_kubernetes())["compute"])
-    for rows, compute in zip((442, 430, 420), moves, strict=True):
-        edit(airflow.root, "moving", compute)
-        if backends:  # the same delivery again
-            airflow.raise_flag("moving")
-            run_id = airflow.start_run("moving", run_id=f"moved-{rows}")
-            check_task_states(airflow.wait_for_end("moving", run_id), UNCHANGED)
-        airflow.land("moving", patients().head(rows))
-        run_id = airflow.start_run("moving", run_id=f"data-{rows}")
-        airflow.wait_for_end("moving", run_id)
-        backends.append(airflow.record("moving", run_id).compute["train"].backend)
-    assert backends == ["local", "batch", "kubernetes"]
-    assert len(here.submissions("moving")) == 8
+    airflow, model, backends = here.airflow, "on_worker", []
+    moves = (everywhere(on_batch())["compute"], everywhere(on_kubernetes())["compute"])
+    for rows, compute in zip((430, 420), moves, strict=True):
+        edit(airflow.root, model, compute)
+        airflow.raise_flag("shared")  # the same delivery again
+        run_id = airflow.start_run(model, run_id=f"moved-{rows}")
+        check_task_states(airflow.wait_for_end(model, run_id), UNCHANGED)
+        airflow.land("shared", patients().head(rows))
+        run_id = airflow.start_run(model, run_id=f"data-{rows}")
+        airflow.wait_for_end(model, run_id)
+        backends.append(airflow.record(model, run_id).compute["train"].backend)
+    assert backends == ["batch", "kubernetes"]
+    assert len(here.submissions(model)) == 8

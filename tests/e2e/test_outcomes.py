@@ -7,6 +7,7 @@ Each outcome has a model of its own, a copy of a shipped one, so that none depen
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from include.retraining.gate.verdict import Answer
 from include.retraining.registry.entry import PromotionKind
 from include.retraining.registry.promotion import Registry
 from tests.support.airflow_harness import Stage, replace_text
-from tests.support.repository_copy import add_model, copy_repository
+from tests.support.repository_copy import add_model
 from tests.support.scenes import (
     PROMOTED,
     REFUSED,
@@ -30,6 +31,7 @@ from tests.support.scenes import (
     waiting_for,
     with_poor_training_labels,
 )
+from tests.support.shared_airflow import SharedAirflow
 
 pytestmark = [pytest.mark.airflow]
 
@@ -43,9 +45,14 @@ def switches(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory, switches: Path) -> Path:
-    """A copy of the repository with a model for each outcome."""
-    root = copy_repository(tmp_path_factory.mktemp("repository"))
+def airflow(shared: SharedAirflow, switches: Path) -> Iterator[Stage]:
+    """A real Airflow with a model for each outcome."""
+    with shared.with_models(lambda root: add_models(root, switches)) as running:
+        yield running
+
+
+def add_models(root: Path, switches: Path) -> None:
+    """Add a model for each outcome, one of which waits for a pool before it is promoted."""
     add_model(root, "story", values={"gates": {"minimum": {"r2": 0.0}}})
     add_model(root, "ambitious", values={"gates": {"minimum": {"r2": 0.95}}})
     add_model(root, "scarce", values={"gates": {"min_holdout_rows": 5000}})
@@ -71,7 +78,6 @@ def repository(tmp_path_factory: pytest.TempPathFactory, switches: Path) -> Path
         '@task(task_display_name="Promote the challenger",'
         ' pool="held" if config.name == "overtaken" else "default_pool",',
     )
-    return root
 
 
 def message_of(airflow: Stage, record: DecisionRecord, *words: str) -> str:
@@ -431,9 +437,9 @@ OUT_OF_REACH = {
 
 
 @pytest.mark.slow
-def test_a_change_of_the_core_repeats_what_it_can_change(airflow: Stage, repository: Path) -> None:
+def test_a_change_of_the_core_repeats_what_it_can_change(airflow: Stage) -> None:
     """A text or a docstring repeats nothing, a gate judges the same version, a trainer trains."""
-    core = repository / "include" / "retraining"
+    core = airflow.root / "include" / "retraining"
 
     def edit(file: str, line: str) -> None:
         with (core / file).open("a") as end:
@@ -446,7 +452,7 @@ def test_a_change_of_the_core_repeats_what_it_can_change(airflow: Stage, reposit
     for file, line in OUT_OF_REACH.items():
         edit(file, line)
     replace_text(core / "training" / "fitting.py", '"""Fitting: ', '"""Training: ')
-    with (repository / "include" / "pages" / "run_page.py").open("a") as page:
+    with (airflow.root / "include" / "pages" / "run_page.py").open("a") as page:
         page.write("UNUSED = 1\n")
     airflow.land("tinkered", patients())
     ended, same = airflow.run("tinkered")

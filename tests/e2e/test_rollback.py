@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -16,16 +16,17 @@ from include.retraining.exceptions import AirflowRefused
 from include.retraining.registry.entry import PromotionEntry, PromotionKind
 from include.retraining.store import layout
 from tests.support.airflow_harness import EndedRun, Stage
-from tests.support.repository_copy import add_model, copy_repository
+from tests.support.repository_copy import add_model
 from tests.support.scenes import patients, with_poor_training_labels
+from tests.support.shared_airflow import SharedAirflow
 
 pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 
-MODEL = "story"
-LISTENER = """
+MODEL = "rolled_back"
+LISTENER = f"""
 from airflow.sdk import DAG, Asset, task
 
-with DAG("score_story", schedule=[Asset("story_champion")], is_paused_upon_creation=False):
+with DAG("score_{MODEL}", schedule=[Asset("{MODEL}_champion")], is_paused_upon_creation=False):
 
     @task
     def note(triggering_asset_events=None):
@@ -36,12 +37,16 @@ with DAG("score_story", schedule=[Asset("story_champion")], is_paused_upon_creat
 
 
 @pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the repository with a model to roll back and a DAG that scores with it."""
-    root = copy_repository(tmp_path_factory.mktemp("repository"))
+def airflow(shared: SharedAirflow) -> Iterator[Stage]:
+    """A real Airflow with a model to roll back and a DAG that scores with it."""
+    with shared.with_models(add_models) as running:
+        yield running
+
+
+def add_models(root: Path) -> None:
+    """Add a model to roll back and a DAG that scores with it."""
     add_model(root, MODEL, values={"gates": {"minimum": {"r2": 0.0}}})
-    (root / "dags" / "score_story.py").write_text(LISTENER)
-    return root
+    (root / "dags" / f"score_{MODEL}.py").write_text(LISTENER)
 
 
 @pytest.fixture(scope="module")
@@ -119,8 +124,8 @@ def test_a_person_rolls_back_and_releases(airflow: Stage, served: list[Promotion
         assert words in text
 
     def event() -> list[Any] | None:
-        runs = airflow.api.runs("score_story")
-        notes = [airflow.api.xcom("score_story", run["dag_run_id"], "note") for run in runs]
+        runs = airflow.api.runs(f"score_{MODEL}")
+        notes = [airflow.api.xcom(f"score_{MODEL}", run["dag_run_id"], "note") for run in runs]
         return [
             note for note in notes if {"version": first.version, "generation": 3} in (note or [])
         ]
@@ -144,7 +149,7 @@ def test_a_person_rolls_back_and_releases(airflow: Stage, served: list[Promotion
         False,
     )
     assert (entry.actor, entry.reason) == ("admin", "labels repaired")
-    airflow.wait_for_message("released by admin", "trigger `retrain_story`")
+    airflow.wait_for_message("released by admin", f"trigger `retrain_{MODEL}`")
 
     record = retrain(airflow, "after the release")
     assert record.outcome is Outcome.PROMOTED

@@ -7,6 +7,7 @@ condition.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -15,14 +16,16 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pandas as pd
 import psutil
 
-from include.local_airflow.cluster import LocalAirflow
+from include.local_airflow.cluster import AIRFLOW_VERSION, LocalAirflow
 from include.local_airflow.demo import samples
+from include.local_airflow.demo.follow import wait_for_dags
 from include.local_airflow.demo.store import store_connection
 from include.local_airflow.errors import TookTooLong
 from include.local_airflow.ports import free_port
@@ -143,6 +146,15 @@ class Stage:
         assert not errors, errors
         dag = self.api.dag(dag_id)
         return dag is not None and not dag["is_stale"]
+
+    def parse_again(self) -> None:
+        """Let the DAG files be parsed again, as after a deployment, and wait until they are."""
+        since = datetime.now(UTC)
+        for file in (self.root / "dags").glob("*.py"):
+            file.touch()
+        models = (self.root / "include" / "models").glob("*.yaml")
+        dag_ids = ["rollback_model", "release_model", *(f"retrain_{file.stem}" for file in models)]
+        wait_for_dags(self.airflow, self.api, dag_ids, since)
 
     def wait_for_end(self, model: str, run_id: str, timeout_seconds: float = 600) -> EndedRun:
         """Wait for a run to end and return how it did."""
@@ -343,9 +355,12 @@ class Stage:
         return self.airflow.wait_for(condition, what, timeout_seconds, pause_seconds=pause_seconds)
 
 
-def migrated(template: Path, home: Path) -> None:
-    """Give a home its database. It is migrated once for all: that takes ten seconds of a core."""
-    if not template.exists():
+def migrated(home: Path) -> None:
+    """Give a home its database. It is migrated once per clone: that takes ten seconds of a core."""
+    template = REPOSITORY / ".local" / f"database-of-airflow-{AIRFLOW_VERSION}"
+    template.mkdir(parents=True, exist_ok=True)
+    with (template / "lock").open("w") as lock:  # of two processes, one makes it
+        fcntl.flock(lock, fcntl.LOCK_EX)
         LocalAirflow(REPOSITORY, template).migrate()
     home.mkdir(parents=True, exist_ok=True)
     for file in [*template.glob("airflow.db*"), *template.glob("migrated-*")]:
@@ -371,7 +386,7 @@ def stage(
         store: an initialised store; a folder's when it is not given.
     """
     root = root or copy_repository(folder / "repository")
-    migrated(folder.parent / "migrated", folder / "airflow")
+    migrated(folder / "airflow")
     store = store or store_marker.initialise((folder / "store").as_uri())
     with SlackReceiver(folder / "slack.jsonl") as slack:
         airflow = LocalAirflow(

@@ -10,24 +10,43 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
-LONGEST = (
-    "tests/e2e/test_backends.py",
-    "tests/e2e/test_backend_faults.py",
+ON_ONE_AIRFLOW = (
     "tests/e2e/test_outcomes.py",
-    "tests/e2e/test_faults_training.py",
-    "tests/e2e/test_shadow_runs.py",
     "tests/e2e/test_approval.py",
-    "tests/e2e/test_faults_secrets.py",
+    "tests/e2e/test_rollback.py",
+    "tests/e2e/test_shadow_runs.py",
+    "tests/e2e/test_faults_decision.py",
+)
+"""Files whose tests share an Airflow (`tests/support/shared_airflow.py`)."""
+LONGEST = (
+    *ON_ONE_AIRFLOW,
+    "tests/e2e/test_backends.py",
+    "tests/e2e/test_faults_training.py",
+    "tests/e2e/test_backend_faults.py",
+    "tests/e2e/test_watch.py",
     "tests/include/retraining/registry/test_crash_points.py",
 )
 """The files that take longest, longest first; then come the others on a whole Airflow."""
 
 
+def unit(nodeid: str) -> str:
+    """Return which unit of work a test belongs to: its file, or those that share an Airflow."""
+    file = nodeid.partition("::")[0]
+    return " and ".join(ON_ONE_AIRFLOW) if file in ON_ONE_AIRFLOW else file
+
+
+class FilesTogether(LoadFileScheduling):
+    """Gives each unit of work to one process."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return unit(nodeid)
+
+
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FilesTogether:
     """Give files to processes in the order of collection."""
     config.option.loadscopereorder = False
-    return LoadFileScheduling(config, log)
+    return FilesTogether(config, log)
 
 
 def place(item: pytest.Item) -> tuple[int, bool]:
