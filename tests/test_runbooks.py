@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import os
 import re
 import subprocess
@@ -61,12 +62,14 @@ def pages_in(file: Path) -> set[str]:
     return found - {""}
 
 
-def asked() -> set[str]:
-    """Return the pages that messages name."""
+@functools.cache
+def asked() -> frozenset[str]:
+    """Return the pages that messages name: the source of everything is read for it."""
     decided = {text.event for text in _MESSAGES.values()} - NOTHING_TO_DO
     sources = [*(ROOT / "include").rglob("*.py"), *(ROOT / "plugins").rglob("*.py")]
     in_words = {page for file in sources for page in pages_in(file)}
-    return decided | {"card"} | set(CONDITIONS) | set(_CAUSE_PAGES.values()) | in_words
+    known = decided | {"card"} | set(CONDITIONS) | set(_CAUSE_PAGES.values())
+    return frozenset(known | in_words)
 
 
 def test_every_event_that_asks_for_something_has_a_page() -> None:

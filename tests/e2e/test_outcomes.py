@@ -147,6 +147,7 @@ def test_first_promotion_then_unchanged_then_better_then_worse(airflow: Stage) -
     assert [entry.run_id for entry in log] == [first.run_id, better.run_id]
 
 
+@pytest.mark.slow
 def test_unfair_model_is_refused(airflow: Stage) -> None:
     """The loan model breaks the four-fifths rule on the real data and does not serve."""
     airflow.land("loan_approval")
@@ -179,6 +180,7 @@ def test_model_in_r_is_promoted(airflow: Stage) -> None:
     assert not any(name.endswith(".skops") for name in names)
 
 
+@pytest.mark.slow
 def test_below_the_minimum_is_refused(airflow: Stage) -> None:
     """A challenger under a minimum is refused, with the number and the limit in the reason."""
     airflow.land("ambitious", patients())
@@ -335,6 +337,7 @@ def test_overtaken_run_is_superseded(airflow: Stage) -> None:
     message_of(airflow, record, "superseded")
 
 
+@pytest.mark.slow
 def test_dry_run_promotes_nothing(airflow: Stage) -> None:
     """A dry run judges and reports; nothing serves, and its flag still starts a real run."""
     airflow.land("trial", patients())

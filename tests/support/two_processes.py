@@ -1,10 +1,13 @@
 """With `-n 2`, the tests of a file stay together, as they share what they start.
 
-What takes longest comes first, or one process waits for the other in the end.
+What takes longest comes first, or one process waits for the other in the end. And what each process
+does before its first test is kept short.
 """
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -47,6 +50,23 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FilesTogethe
     """Give files to processes in the order of collection."""
     config.option.loadscopereorder = False
     return FilesTogether(config, log)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Import what asks every module that is there for each of its names, while they are few."""
+    if hasattr(config, "workerinput") and not config.getoption("slow"):
+        import skops.io  # noqa: F401
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Collect no garbage meanwhile, nor look for any among what was made: it stays to the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 def place(item: pytest.Item) -> tuple[int, bool]:
