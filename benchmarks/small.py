@@ -1,8 +1,8 @@
 """From a flag on disk to a promotion that Slack was notified of, on small data.
 
 Against the usual tutorial DAG on the same Airflow, from its flag on and from the moment it sees it,
-and against a bare script. A flag may be found at a sensor's next look only, so flags are raised at
-evenly spread moments between two looks.
+and against a bare script. A sensor may find a flag at its next poll only, so flags are raised at
+evenly spread moments between two polls.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ OURS = f"retrain_{MODEL}"
 PLAIN = "plain_tutorial"
 PLAIN_POKE_SECONDS = 30.0
 PHASES = (1 / 6, 3 / 6, 5 / 6)
-"""When flags are raised, as parts of the time between two looks of the sensor."""
+"""When flags are raised, as parts of the time between two polls of the sensor."""
 RUN_SECONDS = 300.0
 # The goals.
 MAX_OF_PLAIN = 0.40

@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from flag_watcher import WATCHER
-from prefix_listing import bucket_listing, seconds_to_next_look
+from prefix_listing import bucket_listing, seconds_to_next_poll
 from trigger_support import AwsClients, first_line, refusal
 
 QUIET_SECONDS = 60.0
@@ -135,23 +135,23 @@ class FlagTrigger(BaseTrigger):
         return f"{type(self).__module__}.{type(self).__qualname__}", fields
 
     @abstractmethod
-    async def look(self) -> Observation:
+    async def observe(self) -> Observation:
         """Observe flag and folder once.
 
         Raises:
             Refused: when waiting is pointless.
         """
 
-    def seconds_to_next_look(self) -> float:
+    def seconds_to_next_poll(self) -> float:
         """Return how long to pause when nothing wakes it."""
         return self.poke_seconds
 
     def waking(self) -> AbstractContextManager[asyncio.Event]:
-        """Return what yields an event that ends a pause between two looks; here none ever does."""
+        """Return what yields an event that ends a pause between two polls; here none ever does."""
         return nullcontext(asyncio.Event())
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Poll until the deadline, and look at once when something wakes it."""
+        """Poll until the deadline, and check at once when something wakes it."""
         with self.waking() as woken:
             yield TriggerEvent(await self._payload(woken))
 
@@ -159,7 +159,7 @@ class FlagTrigger(BaseTrigger):
         while (left := self.deadline - time.time()) > 0:
             woken.clear()
             try:
-                seen = await self.look()
+                seen = await self.observe()
             except Refused as refused:
                 return {"refused": str(refused)}
             except Exception as error:  # noqa: BLE001 an outage must not end the wait
@@ -170,7 +170,7 @@ class FlagTrigger(BaseTrigger):
                     return {}
                 self._log_line(f"waiting: {self.reason}")
             with suppress(TimeoutError):
-                await asyncio.wait_for(woken.wait(), min(self.seconds_to_next_look(), left))
+                await asyncio.wait_for(woken.wait(), min(self.seconds_to_next_poll(), left))
         return {}
 
     def _is_news(self, now: Observation) -> bool:
@@ -191,7 +191,7 @@ class FileFlagTrigger(FlagTrigger):
         """Be woken by the flag's own folder; where that reports nothing, the poll remains."""
         return WATCHER.waking(self.flag)
 
-    async def look(self) -> Observation:
+    async def observe(self) -> Observation:
         """Observe the disk, in a thread: a network disk may be slow."""
         return await asyncio.to_thread(observe_folder, self.flag, self.folder)
 
@@ -199,11 +199,11 @@ class FileFlagTrigger(FlagTrigger):
 class S3FlagTrigger(FlagTrigger):
     """Watches a flag on S3 through the Airflow connection `store`; addresses are s3:// ones."""
 
-    def seconds_to_next_look(self) -> float:
-        """Return how long to pause: all that poll as often look at the same moments."""
-        return seconds_to_next_look(self.poke_seconds)
+    def seconds_to_next_poll(self) -> float:
+        """Return how long to pause: all that poll as often do so at the same moments."""
+        return seconds_to_next_poll(self.poke_seconds)
 
-    async def look(self) -> Observation:
+    async def observe(self) -> Observation:
         """Observe the bucket, by one listing for all triggers that ask at this moment."""
         bucket, key = _split(self.flag)
         folder_bucket, prefix = _split(self.folder)

@@ -1,8 +1,8 @@
 """One listing of a bucket for all triggers of a process that wait for something in it.
 
-Whoever asks while no listing runs starts one a moment later, for all that have asked by then. As
-triggers ask at common moments (`seconds_to_next_look`), a thousand flags below one prefix cost one
-request for each thousand objects, instead of two for each flag.
+A question that comes while no listing runs starts one a moment later, for all that have come by
+then. As triggers ask at common moments (`seconds_to_next_poll`), a thousand flags below one prefix
+cost one request for each thousand objects, instead of two for each flag.
 
 A listing goes from one wanted place to the next and skips what lies between, so it costs never more
 than a request for each place and for each thousand objects in it, however old the bucket is.
@@ -158,6 +158,6 @@ def bucket_listing(bucket: str) -> BucketListing:
     return listings.setdefault(bucket, BucketListing(bucket))
 
 
-def seconds_to_next_look(poke_seconds: float) -> float:
-    """Return how long to wait, so that all who look as often do so at the same moments."""
+def seconds_to_next_poll(poke_seconds: float) -> float:
+    """Return how long to wait, so that all that poll as often do so at the same moments."""
     return poke_seconds - time.monotonic() % poke_seconds

@@ -15,7 +15,7 @@ from pathlib import Path
 PLACE = Path(os.environ["BENCH_PLAIN_FOLDER"])
 FLAG = PLACE / "ready.flag"
 POLL_SECONDS = 30
-"""What Airflow's plain DAG has, and what a sensor of Dagster has unless it is told otherwise."""
+"""What Airflow's plain DAG has, and what a sensor of Dagster has by default."""
 MIN_SCORE = 0.3
 
 
@@ -26,7 +26,7 @@ def mark(event: str) -> None:
 
 
 def has_landed() -> bool:
-    """Look for the flag."""
+    """Return whether the flag is there."""
     is_there = FLAG.exists()
     mark("seen" if is_there else "waiting")
     return is_there

@@ -197,7 +197,7 @@ def test_a_flag_on_s3_is_news(bucket: Store) -> None:
 def test_a_consumed_flag_on_s3_is_ignored(bucket: Store) -> None:
     """The identity that was decided on does not fire, another content does."""
     bucket.write("landing/ready.flag", b"monday")
-    ignored = asyncio.run(s3_trigger(bucket.uri).look()).flag
+    ignored = asyncio.run(s3_trigger(bucket.uri).observe()).flag
     trigger = s3_trigger(bucket.uri, ignored_flag=ignored)
     assert asyncio.run(is_quiet(trigger, 1.0))
     bucket.write("landing/ready.flag", b"tuesday")
@@ -207,10 +207,10 @@ def test_a_consumed_flag_on_s3_is_ignored(bucket: Store) -> None:
 def test_an_empty_flag_written_again_has_another_identity(bucket: Store) -> None:
     """Equal content has an equal ETag, so the time counts too."""
     bucket.write("landing/ready.flag", b"")
-    first = asyncio.run(s3_trigger(bucket.uri).look()).flag
+    first = asyncio.run(s3_trigger(bucket.uri).observe()).flag
     time.sleep(1.1)  # S3 tells a HEAD whole seconds
     bucket.write("landing/ready.flag", b"")
-    assert asyncio.run(s3_trigger(bucket.uri).look()).flag != first
+    assert asyncio.run(s3_trigger(bucket.uri).observe()).flag != first
 
 
 def test_a_missing_bucket_ends_the_wait(bucket: Store) -> None:

@@ -21,14 +21,14 @@ POLL_SECONDS = 3600.0
 
 
 class CountingTrigger(FileFlagTrigger):
-    """A trigger that counts how often it has looked."""
+    """A trigger that counts how often it has observed."""
 
-    looks = 0
+    observations = 0
 
-    async def look(self) -> Observation:
-        """Look, and count it."""
-        seen = await super().look()
-        self.looks += 1
+    async def observe(self) -> Observation:
+        """Observe, and count it."""
+        seen = await super().observe()
+        self.observations += 1
         return seen
 
 
@@ -58,8 +58,8 @@ async def reached(condition: Callable[[], bool]) -> None:
 
 
 async def are_watched(*triggers: CountingTrigger) -> None:
-    """Wait until triggers have looked at first, and once more when their folder was watched."""
-    await reached(lambda: all(trigger.looks >= 2 for trigger in triggers))
+    """Wait until triggers have observed at first, and once more when their folder was watched."""
+    await reached(lambda: all(trigger.observations >= 2 for trigger in triggers))
 
 
 def inotify_instances() -> int:
@@ -106,8 +106,8 @@ def test_a_flag_is_noticed_in_folders_that_are_made_later(tmp_path: Path) -> Non
         task = asyncio.create_task(event_of(trigger))
         await are_watched(trigger)
         folder.parent.mkdir(parents=True)
-        looks = trigger.looks
-        await reached(lambda: trigger.looks > looks)
+        observations = trigger.observations
+        await reached(lambda: trigger.observations > observations)
         folder.mkdir()
         (folder / "ready.flag").touch()
         await asyncio.wait_for(task, 60)
@@ -125,9 +125,9 @@ def test_a_flag_is_noticed_in_a_folder_that_was_removed_and_made_again(tmp_path:
         task = asyncio.create_task(event_of(trigger))
         await are_watched(trigger)
         for _ in range(2):
-            looks = trigger.looks
+            observations = trigger.observations
             shutil.rmtree(folder)
-            await reached(lambda looks=looks: trigger.looks > looks)  # type: ignore[misc]
+            await reached(lambda observations=observations: trigger.observations > observations)  # type: ignore[misc]
             folder.mkdir()
         (folder / "ready.flag").touch()
         await asyncio.wait_for(task, 60)
@@ -159,7 +159,7 @@ def test_many_triggers_share_one_watcher_and_it_ends_with_them(tmp_path: Path) -
 
 
 def test_what_happens_to_other_files_wakes_nobody(tmp_path: Path) -> None:
-    """Data that a producer writes beside the flag costs no look."""
+    """Data that a producer writes beside the flag costs no observation."""
 
     async def scene() -> None:
         beside, own = tmp_path / "beside", tmp_path / "own"
@@ -168,11 +168,11 @@ def test_what_happens_to_other_files_wakes_nobody(tmp_path: Path) -> None:
         first, second = waiting_trigger(own), waiting_trigger(beside)
         tasks = [asyncio.create_task(event_of(trigger)) for trigger in (first, second)]
         await are_watched(first, second)
-        looks = first.looks
+        observations = first.observations
         (own / "data.csv").touch()
         (beside / "ready.flag").touch()  # its event comes after, or with, that of the data
         await asyncio.wait_for(tasks[1], 60)
-        assert first.looks == looks
+        assert first.observations == observations
         (own / "ready.flag").touch()
         await asyncio.wait_for(tasks[0], 60)
 

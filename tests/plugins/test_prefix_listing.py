@@ -11,7 +11,7 @@ import pytest
 from flag_triggers import S3FlagTrigger
 from hypothesis import given
 from hypothesis import strategies as st
-from prefix_listing import bucket_listing, list_places, seconds_to_next_look
+from prefix_listing import bucket_listing, list_places, seconds_to_next_poll
 
 from include.retraining.store.object_store import Store
 from tests.support.s3_proxy import Fault, Proxy, s3_proxy
@@ -84,8 +84,8 @@ def test_a_folder_within_another_ones_delivery_is_not_skipped() -> None:
 
 
 def test_all_who_poll_as_often_do_so_at_the_same_moments() -> None:
-    """However late a trigger starts, its next look is at a moment that all have in common."""
-    assert 0 < seconds_to_next_look(5.0) <= 5.0
+    """However late a trigger starts, its next poll is at a moment that all have in common."""
+    assert 0 < seconds_to_next_poll(5.0) <= 5.0
 
 
 # On loopback.
@@ -125,21 +125,21 @@ def triggers(store: Store, count: int) -> list[S3FlagTrigger]:
 
 
 @pytest.mark.parametrize("count", [1, 100])
-def test_a_look_of_any_number_of_models_is_one_request(
+def test_a_poll_of_any_number_of_models_is_one_request(
     proxy: tuple[Proxy, Store], count: int
 ) -> None:
-    """Triggers that look at the same moment share one listing."""
+    """Triggers that poll at the same moment share one listing."""
     running, store = proxy
     store.write("landing/model_0/ready.flag", b"")
 
-    async def look() -> list[str | None]:
-        looks = []
+    async def observe() -> list[str | None]:
+        observations = []
         for trigger in triggers(store, count):
-            looks.append(asyncio.create_task(trigger.look()))
+            observations.append(asyncio.create_task(trigger.observe()))
             await asyncio.sleep(0)  # their timers do not all fire in one turn of the loop
-        return [observation.flag for observation in await asyncio.gather(*looks)]
+        return [observation.flag for observation in await asyncio.gather(*observations)]
 
-    flags = asyncio.run(look())
+    flags = asyncio.run(observe())
     assert flags[0] is not None
     assert flags[1:] == [None] * (count - 1)
     assert [method for method, _ in running.requests] == ["GET"]
@@ -152,18 +152,18 @@ def test_a_trigger_that_is_cancelled_takes_no_answer_from_the_others(
     _, store = proxy
     store.write("landing/model_1/ready.flag", b"")
 
-    async def look() -> str | None:
+    async def observe() -> str | None:
         listing = bucket_listing(store.uri.split("/")[2])
-        first, second = (asyncio.create_task(one.look()) for one in triggers(store, 2))
+        first, second = (asyncio.create_task(one.observe()) for one in triggers(store, 2))
         while len(listing._asked) < 4:  # a flag and a folder each
             await asyncio.sleep(0)
         first.cancel()
         return (await asyncio.wait_for(second, 60)).flag
 
-    assert asyncio.run(look()) is not None
+    assert asyncio.run(observe()) is not None
 
 
-def test_a_trigger_that_may_list_its_own_folder_only_looks_alone(
+def test_a_trigger_that_may_list_its_own_folder_only_polls_alone(
     proxy: tuple[Proxy, Store],
 ) -> None:
     """Where what the flags have in common may not be listed, each is asked for by itself."""
@@ -171,17 +171,17 @@ def test_a_trigger_that_may_list_its_own_folder_only_looks_alone(
     store.write("landing/model_1/ready.flag", b"")
     running.faults.append(Fault("GET", "start-after", 403, times=None))
 
-    async def look() -> list[str | None]:
-        seen = await asyncio.gather(*(trigger.look() for trigger in triggers(store, 2)))
+    async def observe() -> list[str | None]:
+        seen = await asyncio.gather(*(trigger.observe() for trigger in triggers(store, 2)))
         return [observation.flag for observation in seen]
 
-    first, second = asyncio.run(look())
+    first, second = asyncio.run(observe())
     assert first is None
     assert second is not None
 
 
 def test_an_outage_is_the_answer_of_all_that_asked(proxy: tuple[Proxy, Store]) -> None:
-    """When the shared listing fails, each trigger gets the error, and the next look asks anew."""
+    """When the shared listing fails, each trigger gets the error, and the next poll asks anew."""
     running, store = proxy
     running.faults.append(Fault("GET", "start-after", 503))
     bucket = store.uri.split("/")[2]

@@ -126,7 +126,7 @@ class FlagSensor(FileSensor):
         try:
             store = open_store()
             # Before the judgement, so that what changes meanwhile is news to the trigger.
-            seen = watched.look(store)
+            seen = watched.observe(store)
             consumed = None
             if not params.force_retrain:
                 consumed = consumed_flag(store, self.config.name, watched.flag, for_run=run_id)

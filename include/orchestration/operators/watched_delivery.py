@@ -53,7 +53,7 @@ class WatchedDelivery:
         """Whether it lies on a disk."""
         return self.flag.startswith("file://")
 
-    def look(self, store: Store) -> Observation | None:
+    def observe(self, store: Store) -> Observation | None:
         """Return an observation in the trigger's own terms; None when that is not possible.
 
         Taken before a delivery is judged, so that what changes during the judgement is news.

@@ -30,9 +30,9 @@ def test_it_has_the_address_and_the_proxy_of_the_hooks(
     connection = json.dumps({"conn_type": "slackwebhook", **fields})
     monkeypatch.setenv("AIRFLOW_CONN_SLACK_ALERTS", connection)
     hook = SlackWebhookHook(slack_webhook_conn_id="slack_alerts", timeout=10, retry_handlers=[])
-    ours, theirs = webhook_client("slack_alerts"), hook.client
+    client = webhook_client("slack_alerts")
     for name in ("url", "proxy", "timeout", "ssl", "default_headers", "retry_handlers"):
-        assert getattr(ours, name) == getattr(theirs, name), name
+        assert getattr(client, name) == getattr(hook.client, name), name
 
 
 def test_a_connection_without_a_webhook_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:

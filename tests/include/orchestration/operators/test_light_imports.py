@@ -44,15 +44,15 @@ def imports_of(file: Path) -> list[tuple[str, list[str]]]:
         if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
         for node in ast.walk(block)
     }
-    found: list[tuple[str, list[str]]] = []
+    imports: list[tuple[str, list[str]]] = []
     for node in ast.walk(tree):
         if node in for_types:
             continue
         if isinstance(node, ast.ImportFrom) and node.module:
-            found.append((node.module, [name.name for name in node.names]))
+            imports.append((node.module, [name.name for name in node.names]))
         elif isinstance(node, ast.Import):
-            found += [(name.name, []) for name in node.names]
-    return found
+            imports += [(name.name, []) for name in node.names]
+    return imports
 
 
 def test_light_tasks_import_nothing_that_only_jobs_need() -> None:

@@ -73,6 +73,6 @@ def test_worker_and_trigger_see_the_same(
     trigger = watched.trigger(
         ignored_flag=None, seen=None, reason="", poke_seconds=1, deadline=time.time() + 9
     )
-    seen = watched.look(any_store)
-    assert seen == asyncio.run(trigger.look())
+    seen = watched.observe(any_store)
+    assert seen == asyncio.run(trigger.observe())
     assert (seen.flag is not None) == ("ready.flag" in names)
