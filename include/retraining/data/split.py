@@ -28,7 +28,7 @@ from include.retraining.data.arrays import Column, RowMask
 from include.retraining.data.split_record import SplitUsed
 from include.retraining.exceptions import DataRejected
 
-CHUNK_ROWS = 65_536
+CHUNK_ROWS = 32_768
 """What is computed of so many rows fits into a processor's cache."""
 WHOLE_NUMBER = r"^(0|-?[1-9][0-9]{0,17})$"
 MAX_WHOLE = 10**18

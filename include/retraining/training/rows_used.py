@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from include.retraining.data.arrays import Labels, RowMask
     from include.retraining.data.key_sketch import Hashes
 
-CHUNK_ROWS = 65_536
+CHUNK_ROWS = 32_768
 """What is computed of so many rows fits into a processor's cache."""
 GOLDEN = 0x9E3779B97F4A7C15
 """Added before each mixing, as SplitMix64 does, so that a cell of zeros counts."""
