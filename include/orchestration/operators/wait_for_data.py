@@ -128,7 +128,8 @@ class FlagSensor(FileSensor):
             # Before the judgement, so that what changes meanwhile is news to the trigger.
             seen = watched.observe(store)
             consumed = None
-            if not params.force_retrain:
+            # A flag of a date is not used up: then no record is read.
+            if not params.force_retrain and "{date}" not in self.config.trigger.flag:
                 consumed = consumed_flag(store, self.config.name, watched.flag, for_run=run_id)
             state = inspect_delivery(store, self.config, params.date, consumed=consumed)
         except StorageError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,7 +20,7 @@ from include.orchestration.watch.ended_runs import (
     has_ended,
     word,
 )
-from include.orchestration.watch.side_by_side import each, going_on, in_turn
+from include.orchestration.watch.side_by_side import SECONDS, each, going_on, in_turn
 from include.retraining.exceptions import RetrainingError
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ class _Pass:
         unmarked = dict(going_on(checked, self.problems))
         lacking = [(model, run) for model, one in unmarked.items() for run in one.ended]
         done: set[tuple[str, EndedRun]] = set()
-        closed = each(lacking, lambda item: self._close(item[1]))
+        closed = each(lacking, lambda item: self._close(item[1]), until=time.monotonic() + SECONDS)
         for item, is_closed in going_on(closed, self.problems):
             done.add(item)
             if is_closed:
@@ -154,11 +155,12 @@ def _unmarked(store: Store, model: str, known: ModelRuns, now: datetime) -> Unma
     from include.retraining.watch.progress import is_full_check_due
 
     dag_id, before = DAG_PREFIX + model, now - GRACE
+    is_full = is_full_check_due(model, known.checked_at, now)
     ended: dict[str, EndedRun] = {}
     progress, goes_on = known, False
     for number, dag_run in enumerate(newest_runs(dag_id, WITH_LOGICAL_DATE)):
         clear = dag_run.clear_number or 0
-        if (dag_run.run_id, clear) == (known.run_id, known.clear):
+        if not is_full and (dag_run.run_id, clear) == (known.run_id, known.clear):
             break
         if number == 0:
             changes = {"run_id": dag_run.run_id, "clear": clear}
@@ -171,7 +173,7 @@ def _unmarked(store: Store, model: str, known: ModelRuns, now: datetime) -> Unma
         progress = known  # what is behind a run that goes on is checked again
     for one in ended.values():  # each has a record by the time that this is kept
         progress = _with_newest(progress, one.run.paths.decision(one.run.clear))
-    if is_full_check_due(model, known.checked_at, now):
+    if is_full:
         progress = _check_all(store, model, progress, ended, now)
     return Unmarked(list(ended.values()), progress)
 

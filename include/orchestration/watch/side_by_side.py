@@ -19,8 +19,10 @@ Result = TypeVar("Result")
 
 AT_ONCE = 16
 """How many are handled at once: a bucket answers late, and to many at a time."""
-SECONDS = 10 * 60.0
-"""After which a task begins nothing else: below its `execution_timeout`."""
+SECONDS = 4 * 60.0
+"""After which nothing else of the kind is begun; three of them end before `execution_timeout`."""
+MAX_PROBLEMS = 20
+"""How many problems an error names, when all models have the same."""
 _NOT_BEGUN = object()
 
 
@@ -63,7 +65,9 @@ def each(
     finally:
         pool.shutdown(cancel_futures=True)
     if problems:
-        raise RetrainingError("; ".join(problems))
+        more = len(problems) - MAX_PROBLEMS
+        named = [*problems[:MAX_PROBLEMS], *([f"and {more} more"] if more > 0 else [])]
+        raise RetrainingError("; ".join(named))
 
 
 def in_turn(

@@ -160,6 +160,20 @@ def test_a_consumed_flag_waits_for_the_next(
     task.look_again(now, event=asyncio.run(first_event(waiting.trigger)), **waiting.kwargs)
 
 
+def test_a_flag_of_a_date_is_asked_of_no_record(store: Store, context: MakeContext) -> None:
+    """It starts each run of its date, however many records there are: none is read."""
+    deliver(store, DATA, FLAG)
+    consume(store)
+    for info in store.objects(f"models/{model().name}/decisions"):
+        store.write(info.key, b"{")  # so that a read would fail
+    date = context()["dag_run"].run_after.date().isoformat()
+    folder = FLAG.rpartition("/")[0]
+    store.write(f"{folder}/{date}.flag", b"ready")
+    sensor(flag=f"{folder}/{{date}}.flag").execute(context())
+    with pytest.raises(AirflowFailException, match="not a readable DecisionRecord"):
+        sensor().execute(context())
+
+
 def test_force_retrain_takes_a_consumed_flag(store: Store, context: MakeContext) -> None:
     """A person who forces a run need not have the flag written again."""
     deliver(store, DATA, FLAG)

@@ -20,7 +20,7 @@ from include.retraining.steps.close_run import close_run
 from include.retraining.store.layout import OPEN_JOBS, WATCHED_RUNS
 from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store
-from include.retraining.watch.progress import read_runs
+from include.retraining.watch.progress import FULL_CHECK, WatchedRuns, read_runs
 from tests.support.contexts import MakeContext
 from tests.support.counting_store import CountingStore
 from tests.support.run_factory import MODEL, run_ref
@@ -151,6 +151,26 @@ def test_a_run_that_ended_before_it_began_is_closed_once(
     airflow.asked = 0
     assert close_dead_runs(store, context(), [MODEL]) == []
     assert airflow.asked == 1
+
+
+def test_a_run_behind_the_newest_that_never_began_is_found_by_the_full_check(
+    store: Store,
+    slack: SlackReceiver,
+    airflow: Airflow,
+    context: MakeContext,
+) -> None:
+    """A backfill for a day before the newest run, ended before its first task: within a day."""
+    decided(store, airflow, 5)
+    assert close_dead_runs(store, context(), [MODEL]) == []
+    backfill = run_ref(4)
+    airflow.runs[backfill.run_id] = backfill
+    airflow.scheduled.append(backfill.run_id)
+    assert close_dead_runs(store, context(), [MODEL]) == []
+    known = read_runs(store).models[MODEL]
+    assert known.checked_at is not None
+    old = known.model_copy(update={"checked_at": known.checked_at - FULL_CHECK})
+    store.write(WATCHED_RUNS, WatchedRuns(models={MODEL: old}).to_bytes())
+    assert close_dead_runs(store, context(), [MODEL]) == [backfill.run_id]
 
 
 def test_one_run_that_cannot_be_closed_holds_no_other_back(

@@ -28,6 +28,16 @@ def test_one_that_fails_holds_no_other_back() -> None:
     assert sorted(done) == ["a", "c"]
 
 
+def test_an_error_of_all_models_is_not_told_a_thousand_times() -> None:
+    """It names some of them, and how many more there are."""
+
+    def refuse(item: int) -> None:
+        raise ValueError(f"no {item}")
+
+    with pytest.raises(RetrainingError, match=r"no 0; .*; ValueError: no 19; and 30 more\Z"):
+        list(each(range(50), refuse))
+
+
 def test_a_pass_goes_on_where_the_last_one_ran_out_of_time(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
