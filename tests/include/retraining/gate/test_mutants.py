@@ -837,6 +837,7 @@ def _killer(mutant: Mutant | None, folder: Path) -> str | None:
     return None
 
 
+@pytest.mark.slow
 def test_the_copies_behave_as_the_originals(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
