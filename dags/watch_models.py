@@ -6,7 +6,7 @@ another:
 - **Resend notices** that Slack did not take when they were new.
 - **Close dead runs**: a run that was killed or marked failed as a whole gets its decision record
   and its message.
-- **Stop lost jobs** on AWS Batch or Kubernetes whose run has ended.
+- **Stop lost jobs** on AWS Batch, Kubernetes or AWS Lambda whose run has ended.
 - **Check models**: a wrong configuration, paused, nothing decided for two intervals, a champion
   that is too old, late by the clock. Each is notified once, and again when it is over.
 - **Write the heartbeat** into the store, by which `python -m include.retraining watch`, outside of
