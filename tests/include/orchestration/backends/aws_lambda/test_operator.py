@@ -193,8 +193,15 @@ def _execute(context: dict[str, Any], environment: dict[str, str], points: Point
 
 @pytest.mark.slow
 @pytest.mark.fault("D02")
-@pytest.mark.parametrize("is_after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("point", [1, 2], ids=["the claim", "the invocation"])
+@pytest.mark.parametrize(
+    ("point", "is_after"),
+    [
+        # The first point is the watch's mark that the run has jobs.
+        pytest.param(2, False, id="before the claim"),
+        pytest.param(3, False, id="between claim and invocation"),
+        pytest.param(3, True, id="after the invocation"),
+    ],
+)
 def test_a_worker_killed_at_a_point_leaves_one_job(
     planned: dict[str, Any], aws: LambdaApi, point: int, is_after: bool
 ) -> None:
@@ -204,7 +211,7 @@ def test_a_worker_killed_at_a_point_leaves_one_job(
     worker.start()
     worker.join()
     assert worker.exitcode == -signal.SIGKILL
-    assert len(aws.submissions()) == (point == 2 and is_after)
+    assert len(aws.submissions()) == is_after
     run(job, planned)
     assert len(aws.submissions()) == 1
     assert [one.has_worked for one in aws.jobs[0].executions] == [True]
