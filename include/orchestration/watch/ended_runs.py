@@ -11,10 +11,11 @@ from airflow.sdk import Context
 
 from include.orchestration.backends.remote_step import RUN_ENDED
 from include.orchestration.backends.stop import stop_jobs
-from include.orchestration.callbacks.send import deliver_notice, links_of
+from include.orchestration.callbacks.send import links_of
 from include.orchestration.runtime.dag_runs import ENDED, find_run
 from include.orchestration.runtime.run_reference import reference_to
 from include.orchestration.runtime.urls import airflow_url, repository_url, run_url
+from include.orchestration.watch.one_by_one import deliver_in_turn
 from include.retraining.exceptions import InfrastructureError
 from include.retraining.formatting.text import default_title
 
@@ -72,7 +73,7 @@ def close_dead_run(store: Store, ended: EndedRun, context: Context) -> bool:
     record = close_run(store, run, outcome, reason, failure=failure)
     notice = notice_for(record, replace(links_of(store, record, context), log=None))
     if notice is not None:
-        deliver_notice(store, notice)
+        deliver_in_turn(store, notice)
     log.warning("closed %s as %s: %s", run.run_id, record.outcome.value, record.reason)
     return True
 
@@ -124,7 +125,7 @@ def stop_lost_jobs(store: Store, ended: EndedRun, context: Context) -> list[str]
         if not stopped.problems:
             store.write(plan.jobs_ended(clear), b"{}\n")
     if names:
-        deliver_notice(store, _lost_jobs_notice(ended, names, context))
+        deliver_in_turn(store, _lost_jobs_notice(ended, names, context))
     if problems:
         raise InfrastructureError(f"jobs of {run.run_id} may go on: {'; '.join(problems)}")
     return names

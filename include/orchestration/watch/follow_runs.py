@@ -186,7 +186,7 @@ def _check_all(
     It finds what has no marker: a run of before there were markers, one whose marker could not be
     written, and a clear of one of the newest runs of which no task began.
     """
-    from include.retraining.decisions.record_files import decision_keys
+    from include.retraining.decisions.record_files import newest_decision_keys
     from include.retraining.runs.journal import follow_jobs, follow_run, plans_of, runs_to_check
 
     for known in runs_to_check(store, model):
@@ -198,7 +198,7 @@ def _check_all(
         for plan in plans_of(store, run):
             if store.exists(plan.job(1)) and not store.exists(plan.jobs_ended(run.clear)):
                 follow_jobs(store, plan, run.clear)
-    newest = next(iter(decision_keys(store, model)), None)
+    newest = next(newest_decision_keys(store, model), None)
     if newest is not None:
         progress = _with_newest(progress, newest)
     return progress.model_copy(update={"checked_at": now})

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from airflow.sdk import Context
 
-from include.orchestration.callbacks.send import deliver_notice
 from include.orchestration.parsing.executors import check_executors
 from include.orchestration.parsing.invalid_config import dag_id_of
 from include.orchestration.parsing.schedule import due_times, timetable
 from include.orchestration.runtime.dag_runs import is_paused, newest_runs
 from include.orchestration.runtime.run_reference import DAG_PREFIX, reference_to
 from include.orchestration.runtime.urls import dag_url, repository_url
+from include.orchestration.watch.one_by_one import deliver_in_turn
 from include.orchestration.watch.side_by_side import going_on, in_turn
 from include.retraining.config.deadline import TimeOfDay, parse_deadline
 from include.retraining.config.model import ModelConfig, load_model
@@ -161,7 +161,7 @@ def _check_in_full(store: Store, name: str, context: Context, now: datetime) -> 
         store,
         f"models/{dag_id_of(name).removeprefix(DAG_PREFIX)}",
         alarms,
-        lambda notice: deliver_notice(store, notice),
+        lambda notice: deliver_in_turn(store, notice),
         checked=checked,
         now=now,
         links=links,

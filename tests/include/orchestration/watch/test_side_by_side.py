@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
-from include.orchestration.watch import side_by_side
+from include.orchestration.watch import one_by_one, side_by_side
 from include.orchestration.watch.side_by_side import each, in_turn
 from include.retraining.exceptions import RetrainingError
 from include.retraining.store.object_store import Store
@@ -26,6 +28,25 @@ def test_one_that_fails_holds_no_other_back() -> None:
     with pytest.raises(RetrainingError, match="ValueError: no"):
         next(found)
     assert sorted(done) == ["a", "c"]
+
+
+def test_messages_of_things_done_side_by_side_are_sent_one_by_one(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None begins before the last one has arrived."""
+    sending: list[int] = []
+    together: list[int] = []
+    others_begin = threading.Event()
+
+    def send(_: Store, notice: int) -> None:
+        sending.append(notice)
+        others_begin.wait(0.01)
+        together.append(len(sending))
+        sending.remove(notice)
+
+    monkeypatch.setattr(one_by_one, "deliver_notice", send)
+    list(each(range(8), lambda number: one_by_one.deliver_in_turn(store, number)))  # type: ignore[arg-type]
+    assert together == [1] * 8
 
 
 def test_an_error_of_all_models_is_not_told_a_thousand_times() -> None:
