@@ -180,7 +180,7 @@ print(hashlib.sha256(fit.coef_.tobytes()).hexdigest())
 """
 
 
-@pytest.mark.parametrize("threads", [None, "1", "3"])
+@pytest.mark.parametrize("threads", [None, "3"])
 def test_thread_limits_are_those_of_a_job_from_scratch(jobs: Jobs, threads: str | None) -> None:
     """BLAS, OpenMP and Arrow have as many as allowed, or as CPUs; a fit gives the same bits."""
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "LOKY_MAX_CPU_COUNT")
