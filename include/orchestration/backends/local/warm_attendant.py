@@ -102,6 +102,8 @@ def attend(connection: socket.socket) -> Order:
             for stream in streams:
                 os.close(stream)
             _report(connection, job, keeper)
+    except (ConnectionError, EOFError):
+        pass  # the task is gone, and its job with it
     except Exception:  # noqa: BLE001 nobody else is there to write it down
         traceback.print_exc()
     finally:

@@ -338,7 +338,8 @@ def test_a_job_that_its_task_did_not_hear_of_never_starts(jobs: Jobs, own_parent
     os.close(write)
     wait_until(lambda: is_zombie(pid))
     assert not (jobs.folder / "ran").exists()
-    assert own_parents.exists()
+    only_parent(own_parents)
+    assert [log.read_text() for log in own_parents.glob("*.log")] == [""]
 
 
 # ---- one parent for each code, and its end ----
