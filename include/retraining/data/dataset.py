@@ -87,6 +87,7 @@ def open_dataset(
                 files.append(_ParquetFile(path, file.name, columns))
         _refuse_other_columns(delivery, [file.names for file in files], reading)
         yield Dataset(delivery, reading, files)
+    _release_memory()
 
 
 class Dataset:
@@ -134,6 +135,13 @@ class Dataset:
             for file in self._files:
                 file.release(group)
             yield frame
+            del frame
+            _release_memory()
+
+
+def _release_memory() -> None:
+    """Return to the system what Arrow would keep for tables that are gone."""
+    pa.default_memory_pool().release_unused()
 
 
 class _File(Protocol):
