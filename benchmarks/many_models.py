@@ -196,9 +196,8 @@ def many_models(
 
 
 def _wait_for_dags(fleet: ManyModels, names: Sequence[str]) -> None:
-    query = (
-        "SELECT count(*) FROM dag WHERE dag_id GLOB 'retrain_fleet*' OR dag_id GLOB 'retrain_idle*'"
-    )
+    query = "SELECT count(*) FROM dag WHERE dag_id LIKE 'retrain_fleet_%' "
+    query += "OR dag_id LIKE 'retrain_idle_%'"
     fleet.airflow.wait_for(
         lambda: fleet.query(query)[0][0] == len(names),
         f"{len(names)} DAGs",
