@@ -210,17 +210,7 @@ def train_model(
         (place / data).parent.mkdir(exist_ok=True)
         columns = {name: task.rows[name] for name in features}
         write_table(place / data, {**columns, task.label: task.labels})
-        asked = {
-            "task": "train",
-            "problem": task.problem,
-            "features": list(features),
-            "label": task.label,
-            **_classes(task.classes, task.positive),
-            "seed": task.seed,
-            **more,
-            "data": data,
-            "model": MODEL_FOLDER,
-        }
+        asked = _training_request(task, data, more)
         write_task(place, commands.format, asked)
         run_command("train", commands.train, place)
         with refusing("train", commands.train):
@@ -236,6 +226,20 @@ def train_model(
         format=commands.format,
         tables=commands.tables,
     )
+
+
+def _training_request(task: TrainingTask, data: str, more: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "task": "train",
+        "problem": task.problem,
+        "features": list(task.rows.columns),
+        "label": task.label,
+        **_classes(task.classes, task.positive),
+        "seed": task.seed,
+        **more,
+        "data": data,
+        "model": MODEL_FOLDER,
+    }
 
 
 def _classes(classes: Sequence[Class] | None, positive: Class | None) -> dict[str, Any]:
