@@ -111,3 +111,12 @@ def test_the_markdown_was_found() -> None:
     assert {"run", "test", "lint"} <= targets()
     assert {"why", "rollback", "validate-config"} <= set(options_by_command())
     assert list(links(ROOT / "README.md"))
+
+
+def test_each_decision_has_a_number_of_its_own() -> None:
+    """No two decisions share a number, and each title begins with the number of its file."""
+    files = sorted((ROOT / "docs" / "decisions").glob("0*.md"))
+    numbers = [file.name[:4] for file in files]
+    assert numbers == sorted(set(numbers))
+    titles = [file.read_text().partition(": ")[0] for file in files]
+    assert titles == [f"# {number}" for number in numbers]
