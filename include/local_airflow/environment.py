@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 from pathlib import Path
+from typing import Any
 
 from include.local_airflow.ports import LOOPBACK
 
@@ -69,11 +70,6 @@ def airflow_settings(
     worker_port, trigger_port = log_ports
     own = read_secrets(home)
     url = f"http://{LOOPBACK}:{port}"
-    bundle = {
-        "name": "retraining",
-        "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
-        "kwargs": {"path": str(root)},
-    }
     no_proxy = os.environ.get("NO_PROXY", os.environ.get("no_proxy", ""))
     no_proxy = ",".join(filter(None, [no_proxy, LOOPBACK, "localhost"]))
     return {
@@ -87,15 +83,8 @@ def airflow_settings(
         "AIRFLOW__CORE__FERNET_KEY": own["fernet_key"],
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USERNAME}:admin",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
-        # Writers wait for each other. After five seconds, the default, a component of a busy
-        # machine would end with "database is locked".
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=60",
-        # For the DAG `upkeep`, which trims the database: Airflow hides the line above from tasks.
-        "AIRFLOW_CONN_AIRFLOW_DB": json.dumps({
-            "conn_type": "sqlite",
-            "host": str(home / "airflow.db"),
-        }),
-        "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps([bundle]),
+        **_database(home / "airflow.db"),
+        "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps([_bundle(root)]),
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__BASE_URL": url,
         "AIRFLOW__API__SECRET_KEY": own["api_secret_key"],
@@ -105,6 +94,26 @@ def airflow_settings(
         "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(trigger_port),
         "NO_PROXY": no_proxy,
         "no_proxy": no_proxy,
+    }
+
+
+def _bundle(root: Path) -> dict[str, Any]:
+    """Return the one bundle of DAGs: this folder, as it is."""
+    return {
+        "name": "retraining",
+        "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
+        "kwargs": {"path": str(root)},
+    }
+
+
+def _database(file: Path) -> dict[str, str]:
+    """Return the variables that say where Airflow's database is."""
+    return {
+        # Writers wait for each other. After five seconds, the default, a component of a busy
+        # machine would end with "database is locked".
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{file}?timeout=60",
+        # For the DAG `upkeep`, which trims the database: Airflow hides the line above from tasks.
+        "AIRFLOW_CONN_AIRFLOW_DB": json.dumps({"conn_type": "sqlite", "host": str(file)}),
     }
 
 

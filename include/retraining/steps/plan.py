@@ -77,8 +77,7 @@ def plan_run(
     recent = list(decisions(store, config.name, limit=RECENT_RECORDS))
     known = next((record.code for record in recent if record.code is not None), None)
     code = _code(config, known=known, git_sha=git_sha, image=image)
-    only_run = run_id if params.force_retrain else None
-    fingerprint = _fingerprint(config, delivery, code, only_run=only_run)
+    fingerprint = _fingerprint(config, delivery, code, run_id if params.force_retrain else None)
     paths = RunPaths(config.name, run_key(run_id, run_after))
     planned = RunManifest(
         model=config.name,
@@ -104,9 +103,7 @@ def plan_run(
     return _written(store, paths, planned)
 
 
-def _fingerprint(
-    config: ModelConfig, delivery: Delivery, code: Code, *, only_run: str | None
-) -> str:
+def _fingerprint(config: ModelConfig, delivery: Delivery, code: Code, only_run: str | None) -> str:
     return fingerprint_of(
         delivery=delivery,
         code=code,
