@@ -283,7 +283,8 @@ def test_the_way_to_try_it_by_hand_works(tmp_path: Path):
     """The commands in the document run as they are, from the root of the repository."""
     root = MODELS.parents[1]
     text = (root / "docs" / "any-language.md").read_text(encoding="utf-8")
-    (commands,) = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+    section = text.partition("## Trying the commands by hand")[2]
+    (commands,) = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
     shutil.copytree(MODELS / NAME, tmp_path / "include" / "models" / NAME)
     shutil.copy(MODELS / "loan_approval.csv", tmp_path / "include" / "models")
     done = subprocess.run(
