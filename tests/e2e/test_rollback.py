@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -199,3 +200,23 @@ def test_a_rollback_that_fails_changes_nothing(
         if "the rollback failed" in text
     ]
     assert len(told) == 1
+
+
+def test_upkeep_trims_the_database_of_an_airflow_that_runs(
+    airflow: Stage, served: list[PromotionEntry]
+) -> None:
+    """What ended long ago is gone from Airflow; its record and the newer runs are there."""
+    assert served
+    dag_id = f"retrain_{MODEL}"
+    old, *newer = (run["dag_run_id"] for run in reversed(airflow.api.runs(dag_id)))
+    with sqlite3.connect(airflow.airflow.home / "airflow.db", timeout=60) as database:
+        update = "UPDATE dag_run SET run_after = datetime(run_after, '-200 days') WHERE run_id = ?"
+        database.execute(update, [old])
+    run_id = ask(airflow, "upkeep", {})
+    airflow.api.set_paused("upkeep", is_paused=False)
+    ended = end_of(airflow, "upkeep", run_id)
+    assert ended.tasks == {"remove_garbage": "success", "trim_database": "success"}
+    said = airflow.api.xcom("upkeep", ended.run_id, "trim_database")
+    assert said.startswith("removed 1 runs that were due before ")
+    assert {run["dag_run_id"] for run in airflow.api.runs(dag_id)} == set(newer)
+    assert airflow.record(MODEL, old).outcome is Outcome.PROMOTED
