@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
@@ -50,8 +51,8 @@ def test_what_shows_after_the_fit_is_asked_then() -> None:
 def test_an_order_is_taken_where_scikit_learn_takes_it(model, name: str, positive: int) -> None:
     """Ranks by `decision_function` give the number of scikit-learn's scorer, for either class."""
     random = np.random.default_rng(0)
-    rows = random.normal(size=(200, 3))
-    labels = (rows[:, 0] + random.normal(size=200) > 0.5).astype(int)
+    rows = pd.DataFrame(random.normal(size=(200, 3)), columns=["a", "b", "c"])
+    labels = (rows["a"] + random.normal(size=200) > 0.5).astype(int)
     model.fit(rows, labels)
     found = predict(model, rows, "binary")
     sample = as_sample(labels, found, problem="binary", positive=positive, classes=None)
