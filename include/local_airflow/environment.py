@@ -109,9 +109,7 @@ def _bundle(root: Path) -> dict[str, Any]:
 def _database(file: Path) -> dict[str, str]:
     """Return the variables that say where Airflow's database is."""
     return {
-        # Writers wait for each other. After five seconds, the default, a component of a busy
-        # machine would end with "database is locked".
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{file}?timeout=60",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{file}",
         # For the DAG `upkeep`, which trims the database: Airflow hides the line above from tasks.
         "AIRFLOW_CONN_AIRFLOW_DB": json.dumps({"conn_type": "sqlite", "host": str(file)}),
     }
