@@ -15,7 +15,10 @@ from include.retraining.watch.airflow_api import PAGE, AirflowApi
 REQUEST_SECONDS = 60.0
 LOCKED_SECONDS = 60.0
 """How long to repeat what a locked SQLite refuses: its writers wait for each other."""
-DATABASE_ERROR = "Database error"
+LOCKED_ANSWERS: dict[int, str] = {
+    HTTPStatus.INTERNAL_SERVER_ERROR: "Database error",
+    HTTPStatus.SERVICE_UNAVAILABLE: "Database is locked",
+}
 """How the API says so."""
 RUN_ENDED = frozenset({"success", "failed"})
 
@@ -171,4 +174,5 @@ class AirflowSession(AirflowApi):
 
 def _is_locked(answer: httpx.Response) -> bool:
     """Return whether SQLite was locked by another part of Airflow: nothing was written then."""
-    return answer.status_code == HTTPStatus.INTERNAL_SERVER_ERROR and DATABASE_ERROR in answer.text
+    words = LOCKED_ANSWERS.get(answer.status_code)
+    return words is not None and words in answer.text

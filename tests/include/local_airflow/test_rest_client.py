@@ -39,11 +39,17 @@ class Handler(BaseHTTPRequestHandler):
 
 
 LOCKED = (500, {"detail": {"reason": "Database error", "message": "Serious error"}})
+NO_BACKFILL = (503, {"detail": "Database is locked. Backfill creation is not supported on SQLite"})
 
 
 @pytest.mark.parametrize(
     ("answers", "refused"),
-    [([LOCKED, LOCKED, (200, {})], None), ([(500, {"detail": "a bug"}), (200, {})], "a bug")],
+    [
+        ([LOCKED, LOCKED, (200, {})], None),
+        ([NO_BACKFILL, (200, {})], None),
+        ([(500, {"detail": "a bug"}), (200, {})], "a bug"),
+        ([(503, {"detail": "closed"}), (200, {})], "closed"),
+    ],
 )
 def test_only_a_locked_database_is_waited_for(
     answers: list[tuple[int, Any]], refused: str | None
