@@ -213,7 +213,8 @@ def copy_for_compose(folder: Path) -> Path:
     root = copy_repository(folder)
     for name in FILES:
         shutil.copy(REPOSITORY / name, root / name)
-    shutil.copytree(REPOSITORY / "deploy" / "compose", root / "deploy" / "compose")
+    for name in ("compose", "lambda"):  # Docker's older builder makes each stage on its way
+        shutil.copytree(REPOSITORY / "deploy" / name, root / "deploy" / name)
     return root
 
 
