@@ -31,13 +31,17 @@ from include.retraining.runs.job_end import JobEnd, JobEnds
 from include.retraining.runs.manifest import read_manifest
 from include.retraining.store.layout import RunPaths
 from include.retraining.store.marker import open_store
-from include.retraining.store.object_store import OPTIONS_VARIABLE
+from include.retraining.store.object_store import OPTIONS_VARIABLE, Store
 
 ROOT = Path(__file__).resolve().parents[3]
 MARGIN_SECONDS = 10.0
 """How long before the function's own timeout the steps are ended, so that it can be recorded."""
 STOP_SECONDS = 1.0
 """Between two checks of whether the job is to end."""
+STOP_PATIENCE = timedelta(seconds=2)
+"""How long such a check may take: a store that hangs must not keep the job beyond its time."""
+OUTPUT_SECONDS = 2.0
+"""How long to read on once the process has ended: what left its group may hold the pipe."""
 TICK_SECONDS = 0.1
 # All that a job gets of the function's environment: the system's, and what opens the store.
 PASSED_ON = (
@@ -91,6 +95,7 @@ def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
     store_uri, paths = RunPaths.from_uri(invocation.run)
     store = open_store(store_uri)
     left = context.get_remaining_time_in_millis() / 1000
+    until = time.monotonic() + min(invocation.timeout_seconds, left - MARGIN_SECONDS)
     # Of its own for each delivery of the same event.
     identity = f"{context.aws_request_id}:{uuid.uuid4().hex}"
     try:
@@ -98,21 +103,24 @@ def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
             invocation.claim,
             invocation.steps[0],
             identity=identity,
-            ends_by=datetime.now(UTC) + timedelta(seconds=left),
+            ends_by=datetime.now(UTC)
+            + timedelta(seconds=until - time.monotonic() + MARGIN_SECONDS),
             log=f"{context.log_group_name}:{context.log_stream_name}",
         )
     except EvidenceError as error:
         sys.stdout.write(f"{error}\n")
         return {"started": False, "reason": str(error)}
-    ends = JobEnds(store, paths)
-    seconds = min(invocation.timeout_seconds, left - MARGIN_SECONDS)
-    end = _run(invocation, identity, ends, seconds)
-    ends.record(end)
+    impatient = Store(store.uri, store.options, patience=STOP_PATIENCE)
+    is_to_stop = _stop_check(JobEnds(impatient, paths), invocation.claim)
+    end = _run(invocation, identity, until, is_to_stop)
+    JobEnds(store, paths).record(end)
     return {"started": True, "how": end.how, "exit_code": end.exit_code}
 
 
-def _run(invocation: Invocation, identity: str, ends: JobEnds, seconds: float) -> JobEnd:
-    """Run the steps in a child process and return how it ended; nothing of it is left then."""
+def _run(
+    invocation: Invocation, identity: str, until: float, is_to_stop: Callable[[], bool]
+) -> JobEnd:
+    """Run the steps in a child process and return how it ended; its group is ended then."""
     command = [sys.executable, "-m", "include.retraining", *invocation.steps]
     command += ["--run", invocation.run, "--attempt", invocation.attempt]
     command += ["--claim", str(invocation.claim)]
@@ -131,7 +139,7 @@ def _run(invocation: Invocation, identity: str, ends: JobEnds, seconds: float) -
         )
         output = _Output(process.stdout)
         try:
-            how = _wait(process, seconds, _stop_check(ends, invocation.claim))
+            how = _wait(process, until, is_to_stop)
         finally:
             with suppress(ProcessLookupError, PermissionError):  # whatever it started and left
                 os.killpg(process.pid, signal.SIGKILL)
@@ -147,14 +155,13 @@ def _run(invocation: Invocation, identity: str, ends: JobEnds, seconds: float) -
     )
 
 
-def _wait(process: subprocess.Popen[str], seconds: float, is_to_stop: Callable[[], bool]) -> How:
+def _wait(process: subprocess.Popen[str], until: float, is_to_stop: Callable[[], bool]) -> How:
     """Wait for a process, for its time, or for a request to end it; return what came first."""
-    ends_at = time.monotonic() + seconds
     while True:
         with suppress(subprocess.TimeoutExpired):
             process.wait(TICK_SECONDS)
             return "exited"
-        if time.monotonic() > ends_at:
+        if time.monotonic() > until:
             return "timed_out"
         if is_to_stop():
             return "stopped"
@@ -206,8 +213,9 @@ class _Output:
 
     def join(self) -> None:
         """Wait until the process's last line was repeated."""
-        self._thread.join()
-        self._lines.close()
+        self._thread.join(OUTPUT_SECONDS)
+        if not self._thread.is_alive():
+            self._lines.close()
 
     def _repeat(self) -> None:
         for line in self._lines:

@@ -7,7 +7,7 @@ import stat
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pandas as pd
@@ -35,7 +35,13 @@ def write_table(path: Path, columns: Mapping[str, pd.Series[Any] | Column]) -> N
     """
     if path.suffix == CSV:
         frame = pd.DataFrame({name: _plain(pd.Series(cells)) for name, cells in columns.items()})
-        frame.to_csv(path, index=False, lineterminator="\n", date_format="%Y-%m-%dT%H:%M:%S.%f%z")
+        with path.open("w", encoding="utf-8", newline="") as file:
+            frame.to_csv(
+                _LineFeeds(file),
+                index=False,
+                lineterminator=_LineFeeds.ENDING,
+                date_format="%Y-%m-%dT%H:%M:%S.%f%z",
+            )
         return
     table = pa.table({name: _typed(name, cells) for name, cells in columns.items()})
     if path.suffix == PARQUET:
@@ -45,28 +51,50 @@ def write_table(path: Path, columns: Mapping[str, pd.Series[Any] | Column]) -> N
         writer.write_table(table)
 
 
+class _LineFeeds:
+    """Ends each row with a line feed.
+
+    Python's csv quotes a cell with a carriage return only where rows end with one too (until 3.13),
+    and readers take a bare one for the end of a row.
+    """
+
+    ENDING = "\r\n"
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+
+    def write(self, row: str) -> int:
+        """Write one row."""
+        return self._file.write(f"{row.removesuffix(self.ENDING)}\n")
+
+    def __getattr__(self, name: str) -> Any:
+        """Be a file in all else, as pandas asks for."""
+        return getattr(self._file, name)
+
+
 def _plain(cells: pd.Series[Any]) -> pd.Series[Any]:
     """Return cells as whole numbers where they are true or false, as doubles where less exact."""
     cells = cells.reset_index(drop=True)
+    if isinstance(cells.dtype, pd.CategoricalDtype):
+        cells = cells.astype(object)
     if pd.api.types.infer_dtype(cells, skipna=True) == "boolean":
         return cells.astype("boolean").astype("Int64")
+    # The shortest text of a float32 is that of another double.
     if isinstance(cells.dtype, np.dtype) and cells.dtype.kind == "f":
-        # The shortest text of a float32 is that of another double.
         return cells.astype(np.float64)
-    return cells
+    return cells.astype("Float64") if cells.dtype == "Float32" else cells
 
 
 def _typed(name: str, cells: pd.Series[Any] | Column) -> pa.Array | pa.ChunkedArray:
     """Return cells with their type; of a category its words, as codes differ between tables."""
-    if isinstance(cells.dtype, pd.CategoricalDtype):
-        cells = cells.astype(cells.dtype.categories.dtype)
     try:
-        return pa.array(cells, from_pandas=True)
+        typed = pa.array(cells, from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise TrainingError(
             f"training.commands.tables: column {name!r} holds cells of several types, which only "
             "csv can hold: give it one type in the model's Contract"
         ) from error
+    return typed.dictionary_decode() if pa.types.is_dictionary(typed.type) else typed
 
 
 def read_table(path: Path, check_names: Callable[[list[str]], None]) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import Any
 
@@ -149,3 +150,28 @@ def test_a_file_that_is_not_whole_is_refused(tmp_path: Path, kind: str, damage: 
     )
     with pytest.raises(ValueError, match=rf"^p\.{kind} is not readable as .*: was it written to"):
         read_predictions(path, rows=1000, problem="binary", **FACTS["binary"])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_category_of_numbers_may_have_a_missing_cell(tmp_path: Path, kind: str):
+    """Its cells are numbers and null, as its docs say."""
+    cells = pd.Series([1, None, 2], dtype=pd.CategoricalDtype([1, 2]))
+    path = tmp_path / f"rows.{kind}"
+    write_table(path, {"grade": cells})
+    assert read_back(path)["grade"].to_pylist() == [1, None, 2]
+
+
+def test_csv_reads_back_as_it_was_written(tmp_path: Path):
+    """A line end within a cell is quoted, true is 1, and a single has the digits of its double."""
+    path = tmp_path / "rows.csv"
+    cells = {
+        "text": pd.Series(["x\ry", "c\nd", "e\r\nf"], dtype=object),
+        "yes": pd.Series([True, False, None], dtype="category"),
+        "single": pd.Series([0.1, None, 2.5], dtype="Float32"),
+    }
+    write_table(path, cells)
+    assert path.read_bytes() == (
+        b'text,yes,single\n"x\ry",1,0.10000000149011612\n"c\nd",0,\n"e\r\nf",,2.5\n'
+    )
+    with path.open(encoding="utf-8", newline="") as file:
+        assert [row[0] for row in csv.reader(file)] == ["text", *cells["text"]]
