@@ -5,14 +5,14 @@ Once a night. Neither task stops the other:
 - **Remove garbage** from the store: what `python -m include.retraining gc` lists. What served, or
   may be rolled back to, stays, and every record.
 - **Trim Airflow's database**: runs that ended and were due more than `RETRAINING_DATABASE_DAYS`
-  (90) days ago, with their tasks, and events as old. A run that is open or was cleared stays,
-  however old. Nothing of an audit is lost: plans, decisions and approvals are in the store.
+  days ago, with their tasks, and events as old, of every DAG. A run that is open stays, however
+  old. Nothing of an audit is lost: plans, decisions and approvals are in the store.
 
 ## Triage
 
 - **Red**: nothing is urgent, both go on growing until it works. See `docs/runbooks/upkeep.md`.
-- **Skipped at "Trim Airflow's database"**: this Airflow has no connection `airflow_db`;
-  `docs/deployment/README.md` says how to give it one.
+- **Skipped at "Trim Airflow's database"**: this Airflow has no connection `airflow_db`, or
+  `RETRAINING_DATABASE_DAYS` is not set; see `docs/deployment/README.md`.
 """
 
 from __future__ import annotations

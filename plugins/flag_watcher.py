@@ -17,7 +17,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -179,12 +179,13 @@ class _WatchedFolders:
         nearest = {flag: nearest_folder(flag) for flag in flags}
         new = {flag for flag, folder in nearest.items() if folder not in self._folders}
         if new:
-            self._folders = set(nearest.values())
-            paths = sorted({folder.path for folder in self._folders})
-            before = self._notify
-            self._notify = RustNotify(paths, False, False, SYSTEM_POLL_MS, False, True)
+            folders = set(nearest.values())
+            paths = sorted({folder.path for folder in folders})
+            notify = RustNotify(paths, False, False, SYSTEM_POLL_MS, False, True)
+            before, self._notify, self._folders = self._notify, notify, folders
             if before is not None:
-                self._pass_on(before.watch(1, 1, 1, None))
+                with suppress(RuntimeError):  # a name that is not UTF-8; all are woken anyhow
+                    self._pass_on(before.watch(1, 1, 1, None))
                 before.close()
         return new
 
@@ -201,7 +202,12 @@ class _WatchedFolders:
             if self._notify is None:
                 until.wait(left)
                 continue
-            changes = self._notify.watch(DEBOUNCE_MS, STEP_MS, max(1, int(left * 1000)), until)
+            try:
+                changes = self._notify.watch(DEBOUNCE_MS, STEP_MS, max(1, int(left * 1000)), until)
+            except RuntimeError:  # a name that is not UTF-8: this one reports nothing any more
+                self.close()
+                self._notify, self._folders = None, set()
+                return True
             has_changed |= self._pass_on(changes)
             if has_changed and ends_on_change:
                 break

@@ -112,6 +112,7 @@ def _database(file: Path) -> dict[str, str]:
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{file}",
         # For the DAG `upkeep`, which trims the database: Airflow hides the line above from tasks.
         "AIRFLOW_CONN_AIRFLOW_DB": json.dumps({"conn_type": "sqlite", "host": str(file)}),
+        "RETRAINING_DATABASE_DAYS": "90",
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import multiprocessing
+import os
 import resource
 import shutil
 import threading
@@ -131,6 +132,23 @@ def test_a_flag_is_noticed_in_a_folder_that_was_removed_and_made_again(tmp_path:
             folder.mkdir()
         (folder / "ready.flag").touch()
         await asyncio.wait_for(task, 60)
+
+    asyncio.run(scene())
+
+
+def test_a_name_that_is_no_text_does_not_end_the_watching(tmp_path: Path) -> None:
+    """A file whose name is not UTF-8 is no reason to miss what lands later."""
+
+    async def scene() -> None:
+        trigger = waiting_trigger(tmp_path)
+        task = asyncio.create_task(event_of(trigger))
+        await are_watched(trigger)
+        observations = trigger.observations
+        Path(os.fsdecode(bytes(tmp_path) + b"/donn\xe9es.csv")).touch()
+        await reached(lambda: trigger.observations > observations)
+        (tmp_path / "ready.flag").touch()
+        await asyncio.wait_for(task, 60)
+        await is_all_over()
 
     asyncio.run(scene())
 

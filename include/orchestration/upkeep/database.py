@@ -81,7 +81,10 @@ def remove_runs(session: Session, before: datetime) -> int:
         .subquery()
     )
     is_newest = (DagRun.dag_id == newest.c.dag_id) & (DagRun.run_after == newest.c.run_after)
-    has_ended = DagRun.state.in_(State.finished_dr_states)
+    # When it ended counts as well: one that was cleared, or a backfill's, was due long before.
+    has_ended = DagRun.state.in_(State.finished_dr_states) & (
+        func.coalesce(DagRun.end_date, DagRun.run_after) < before
+    )
     old = (
         select(DagRun.id)
         .outerjoin(newest, is_newest)

@@ -21,7 +21,6 @@ from include.retraining.exceptions import ConfigError, InfrastructureError
 DATABASE_CONNECTION = "airflow_db"
 """What Airflow and its Helm chart call the connection to Airflow's own database."""
 DAYS = "RETRAINING_DATABASE_DAYS"
-DEFAULT_DAYS = 90
 MIN_DAYS, MAX_DAYS = 7, 3650
 TRIM_SECONDS = 3 * 3600
 
@@ -31,7 +30,7 @@ class TrimDatabaseOperator(BaseOperator):
 
     Airflow keeps every run for ever, and its scheduler gets slower by them. The store has the
     records: nothing of an audit is in that database alone. Airflow gives tasks no access to it, so
-    a connection must; without one the task is skipped.
+    a connection must; without one, or without the setting, the task is skipped.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -48,6 +47,11 @@ class TrimDatabaseOperator(BaseOperator):
         with fail_permanent_errors():
             root = assert_own_bundle(context)
             days = days_to_keep()
+            if days is None:
+                raise AirflowSkipException(
+                    f"nothing was trimmed: {DAYS} is not set; once it is, the runs of every DAG of "
+                    "this Airflow are trimmed (docs/deployment/README.md)"
+                )
             return self._run(root, _connection(), days)
 
     def on_kill(self) -> None:
@@ -70,13 +74,15 @@ class TrimDatabaseOperator(BaseOperator):
         return line
 
 
-def days_to_keep() -> int:
-    """Return how many days Airflow's database keeps a run that has ended.
+def days_to_keep() -> int | None:
+    """Return how many days Airflow's database keeps a run that has ended; None where nothing says.
 
     Raises:
         ConfigError: when the setting is no number of days.
     """
-    text = os.environ.get(DAYS) or str(DEFAULT_DAYS)
+    text = os.environ.get(DAYS)
+    if not text:
+        return None
     if not text.isdecimal() or not MIN_DAYS <= int(text) <= MAX_DAYS:
         raise ConfigError(
             f"the environment's {DAYS} is {text[:20]!r}; allowed: {MIN_DAYS} to {MAX_DAYS:,}"

@@ -1,9 +1,9 @@
-"""Importing what lies in `include/models/` as its files are now, never from Python's bytecode.
+"""Importing a model, and the helpers it imports from `include/`, as their files are now.
 
-Python takes bytecode for current when the file's size and the second of its last change agree
-(https://docs.python.org/3/reference/import.html#cached-bytecode-invalidation). So an edit of equal
-length, `int` to `str`, within the same second would train with the code from before the edit, under
-the digest of the code after it.
+Never from bytecode: Python takes that for current when the file's size and the second of its last
+change agree (https://docs.python.org/3/reference/import.html#cached-bytecode-invalidation). So an
+edit of equal length, `int` to `str`, within the same second would train with the code from before
+the edit, under the digest of the code after it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ from importlib.machinery import (
 from pathlib import Path
 from types import CodeType, ModuleType
 
-from include.retraining.config.model_sources import MODELS
+from include.retraining.config.model_sources import MODELS, ROOT
+
+OTHER_ROOMS = (("retraining",), ("orchestration",))
+"""Whose code is deployed as a whole, and not edited between two runs."""
 
 
 class UncachedSource(SourceFileLoader):
@@ -60,4 +63,10 @@ def _find_models(path: str) -> _Finder:
 
 
 def _is_of_models(path: str) -> bool:
-    return any(Path(path).is_relative_to(folder) for folder in sys.modules[MODELS].__path__)
+    if any(Path(path).is_relative_to(folder) for folder in sys.modules[MODELS].__path__):
+        return True
+    return any(
+        Path(path).relative_to(root).parts[:1] not in OTHER_ROOMS
+        for root in sys.modules[ROOT].__path__
+        if Path(path).is_relative_to(root)
+    )

@@ -17,10 +17,11 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from include.retraining.exceptions import EvidenceError
+from include.retraining.exceptions import EvidenceError, MissingObject
 from include.retraining.notifications.sent_notices import sent_before
 from include.retraining.registry.promotion_log import PromotionLog
 from include.retraining.registry.removal import mark_for_removal
@@ -33,6 +34,8 @@ GRACE = timedelta(days=1)
 SENT_FOR = timedelta(days=90)
 SETTLE_SECONDS = 30.0
 """How long a promotion that did not see a version's mark may still take."""
+VERSIONS_AT_ONCE = 200
+"""Removed in a few minutes, long before their marks mean nothing any more (`MARK_HOLDS`)."""
 _LITTER = re.compile(r".+#[0-9]+")
 
 
@@ -103,6 +106,23 @@ def remove(store: Store, garbage: list[Garbage]) -> list[Garbage]:
     Raises:
         RegistryError: when a promotion log is not sound any more: nothing of that model goes.
     """
+    by_version: dict[tuple[str, str], list[Garbage]] = {}
+    others = []
+    for item in garbage:
+        if item.version is None:
+            others.append(item)
+        else:
+            by_version.setdefault(item.version, []).append(item)
+    removed = _remove_marked(store, others)
+    versions = list(by_version)
+    for start in range(0, len(versions), VERSIONS_AT_ONCE):
+        batch = versions[start : start + VERSIONS_AT_ONCE]
+        removed += _remove_marked(store, [item for one in batch for item in by_version[one]])
+    return removed
+
+
+def _remove_marked(store: Store, garbage: list[Garbage]) -> list[Garbage]:
+    """Mark versions, remove them and all else unless they are wanted by now, and unmark them."""
     versions = dict.fromkeys(item.version for item in garbage if item.version is not None)
     for model, version in versions:
         mark_for_removal(store, model, version)
@@ -117,7 +137,8 @@ def remove(store: Store, garbage: list[Garbage]) -> list[Garbage]:
     for item in removed:
         _remove(store, item.key)
     for model, version in versions:
-        store.delete(layout.removal_key(model, version))
+        with suppress(MissingObject):  # left by a removal that was killed, it was garbage itself
+            store.delete(layout.removal_key(model, version))
     return removed
 
 
@@ -183,7 +204,10 @@ def _litter(store: Store, model: str, cutoff: datetime) -> Iterator[Garbage]:
         return
     for folder in (root / layout.model_folder(model), root / layout.OUTBOX):
         for path in sorted(folder.rglob("*#*")):
-            status = path.stat()
+            try:
+                status = path.stat()
+            except FileNotFoundError:  # its writer has finished it meanwhile
+                continue
             is_old = datetime.fromtimestamp(status.st_mtime, UTC) < cutoff
             if is_old and path.is_file() and _LITTER.fullmatch(path.name):
                 key = path.relative_to(root).as_posix()

@@ -50,6 +50,7 @@ class LocalJobOperator(WaitsForOtherTraining):
         self.step = step
         self.compute = compute
         self._child: ChildProcess | None = None
+        self._is_killed = False
 
     def begin(self, context: Context) -> None:
         """Run the job and check the evidence that it leaves."""
@@ -82,6 +83,7 @@ class LocalJobOperator(WaitsForOtherTraining):
 
     def on_kill(self) -> None:
         """End the job; `execute` then fails, so that a kill is never taken for a success."""
+        self._is_killed = True
         if self._child is not None:
             self._child.stop("the task was killed")
 
@@ -108,6 +110,8 @@ class LocalJobOperator(WaitsForOtherTraining):
             memory_bytes=memory_limit(compute.memory_mib),
             start=start_job,
         )
+        if self._is_killed:  # while it started
+            child.stop("the task was killed")
         self.log.info("process %d: %s", child.pid, " ".join(command[1:]))
         return follow(child, self.step, self.log, options=address.options)
 

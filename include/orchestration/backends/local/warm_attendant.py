@@ -8,10 +8,12 @@ Until the gate opens the job has done nothing: a task that gets no answer starts
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import runpy
 import select
+import shutil
 import signal
 import socket
 import struct
@@ -57,6 +59,7 @@ class Order:
         """Run the module as `python -m` would, in this process, to the end of the interpreter."""
         from setproctitle import setproctitle
 
+        atexit.unregister(shutil.rmtree)  # of the parent's folders, which other jobs share
         os.chdir(self.folder)
         sys.path[0] = self.folder
         kept = {"LC_CTYPE": os.environ["LC_CTYPE"]} if "LC_CTYPE" in os.environ else {}

@@ -59,6 +59,9 @@ LIBRARIES: tuple[tuple[str, ...], ...] = (
 others while the parent has nothing else to do."""
 
 
+CONNECT_SECONDS = 60.0
+
+
 class NotWarm(Exception):
     """A job cannot fork from a warm parent, with the reason; it has not started."""
 
@@ -95,6 +98,7 @@ def connect(
 
 def _connected(address: Path) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.settimeout(CONNECT_SECONDS)  # a parent that accepts nothing is refused then
     try:
         with _short(address) as path:
             connection.connect(path)
@@ -145,6 +149,6 @@ def _own_folder() -> Path:
         folder.mkdir(mode=0o700)
     status = folder.lstat()
     is_ours = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
-    if not is_ours or stat.S_IMODE(status.st_mode) != 0o700:
+    if not is_ours or status.st_mode & 0o777 != 0o700:  # setgid may come from the folder above
         raise NotWarm(f"{folder} is not a folder of this user alone (mode 0700): remove it")
     return folder

@@ -61,6 +61,7 @@ def add_run(
     state: str = "success",
     kind: DagRunType = DagRunType.SCHEDULED,
     trigger: Trigger | None = None,
+    ended: float | None = None,
 ) -> None:
     """Add a run that was due so many days ago, with one task and its XCom."""
     at = NOW - timedelta(days=days)
@@ -68,6 +69,8 @@ def add_run(
     assert version is not None
     where = {"dag_id": "retrain_a", "run_id": name}
     run = {"run_type": kind, "run_after": at, "logical_date": at, "start_date": at, "state": state}
+    if ended is not None:
+        run["end_date"] = NOW - timedelta(days=ended)
     found = session.execute(insert(DagRun).values(**where, **run, clear_number=0))
     number: Any = found.inserted_primary_key
     task = {
@@ -108,6 +111,16 @@ def test_what_has_ended_goes_with_its_tasks_and_what_is_open_stays(database: Ses
     add_run(database, "younger", 80)
     assert remove_runs(database, BEFORE) == 2
     assert runs(database) == {"waits", "cleared", "younger"}
+
+
+def test_a_run_that_ended_lately_stays_however_long_ago_it_was_due(database: Session) -> None:
+    """A backfill's run, and one that was cleared, were due long before they ended."""
+    add_run(database, "long over", 200, ended=199)
+    add_run(database, "cleared last night", 201, state="failed", ended=0.1)
+    add_run(database, "backfilled", 300, kind=DagRunType.BACKFILL_JOB, ended=1)
+    add_run(database, "newest", 95, ended=95)
+    assert remove_runs(database, BEFORE) == 1
+    assert runs(database) == {"cleared last night", "backfilled", "newest"}
 
 
 def test_the_newest_scheduled_run_stays(database: Session) -> None:
@@ -162,6 +175,7 @@ def test_the_task_trims_a_whole_database_and_keeps_no_copy(
     file = tmp_path / "airflow.db"
     connection = {"conn_type": "sqlite", "host": str(file)}
     monkeypatch.setenv("AIRFLOW_CONN_AIRFLOW_DB", json.dumps(connection))
+    monkeypatch.setenv("RETRAINING_DATABASE_DAYS", "90")
     monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
     # As Airflow has it in a task.
     monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "airflow-db-not-allowed:///")

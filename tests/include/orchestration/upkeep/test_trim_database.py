@@ -32,11 +32,11 @@ def test_the_address_is_what_airflow_was_given(url: str, monkeypatch: pytest.Mon
     assert database_url(Connection.get("airflow_db")) == url
 
 
-@pytest.mark.parametrize(("text", "days"), [("", 90), ("7", 7), ("3650", 3650)])
+@pytest.mark.parametrize(("text", "days"), [("", None), ("7", 7), ("3650", 3650)])
 def test_one_setting_says_how_long_runs_are_kept(
-    text: str, days: int, monkeypatch: pytest.MonkeyPatch
+    text: str, days: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ninety days where it says nothing."""
+    """Where it says nothing, all are kept."""
     monkeypatch.setenv(DAYS, text)
     assert days_to_keep() == days
 
@@ -55,8 +55,19 @@ def test_without_a_connection_the_task_is_skipped(
     context: MakeContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An Airflow that others run may give us none, and the rest of the DAG works there."""
+    monkeypatch.setenv(DAYS, "90")
     monkeypatch.delenv("AIRFLOW_CONN_AIRFLOW_DB", raising=False)
     with pytest.raises(AirflowSkipException, match="no Airflow connection 'airflow_db'"):
+        TrimDatabaseOperator(task_id="trim_database").execute(context())
+
+
+def test_without_the_setting_nothing_is_trimmed(
+    context: MakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection may be there for other reasons: the chart of Airflow gives it to every pod."""
+    monkeypatch.delenv(DAYS, raising=False)
+    monkeypatch.setenv("AIRFLOW_CONN_AIRFLOW_DB", "postgresql://airflow:x@127.0.0.1:9/airflow")
+    with pytest.raises(AirflowSkipException, match="RETRAINING_DATABASE_DAYS is not set"):
         TrimDatabaseOperator(task_id="trim_database").execute(context())
 
 
@@ -64,6 +75,7 @@ def test_a_database_that_cannot_be_used_is_tried_again(
     context: MakeContext, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """And its password is in no log and no error."""
+    monkeypatch.setenv(DAYS, "90")
     connection = {"conn_type": "postgres", "host": "127.0.0.1", "port": 9, "login": "airflow"}
     monkeypatch.setenv(
         "AIRFLOW_CONN_AIRFLOW_DB", json.dumps({**connection, "password": "sesame-open-1"})

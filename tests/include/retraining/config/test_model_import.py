@@ -50,3 +50,22 @@ def test_an_edit_of_equal_length_in_the_same_second_is_imported(models: Path) ->
     write_at(model, text.replace("int", "str"), second=1_700_000_000)
     write_at(helper, "KIND = 'new'\n", second=1_700_000_000)
     assert answer_of_model() == ("new", "str")
+
+
+def test_a_helper_beside_the_folder_of_models_is_imported_as_it_is_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a model imports from `include/` itself is never taken from bytecode either."""
+    monkeypatch.setattr(include, "__path__", [*include.__path__, str(tmp_path)])
+    models, helper = tmp_path / "models", tmp_path / "apples_shared.py"
+    models.mkdir()
+    monkeypatch.setattr(include.models, "__path__", [*include.models.__path__, str(models)])
+    (models / "apples_by_helper.py").write_text(
+        "from include.apples_shared import KIND as ANSWER\n"
+    )
+    for kind in ("old", "new"):
+        write_at(helper, f"KIND = '{kind}'\n", second=1_700_000_000)
+        if kind == "old":
+            py_compile.compile(str(helper), doraise=True)
+        sys.modules.pop("include.apples_shared", None)
+        assert answer_of_model() == kind

@@ -187,6 +187,27 @@ def test_models_in(store: Store) -> None:
     assert models_in(store) == [MODEL]
 
 
+def test_no_mark_expires_before_its_version_went(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So few are marked at once that all of them are gone long before their marks mean nothing."""
+    decide(store, plant_run(store, 1))
+    for day in range(2, 9):
+        plant_version(store, day)
+    marked: list[int] = []
+
+    def count_marks(_: float) -> None:
+        marks = [info.key for info in store.objects() if info.key.endswith("/removal.json")]
+        marked.append(len(marks))
+
+    monkeypatch.setattr(gc, "VERSIONS_AT_ONCE", 2)
+    monkeypatch.setattr(gc.time, "sleep", count_marks)
+    went = remove(store, find_garbage(store, MODEL, keep=2, now=LATER))
+    assert marked == [2, 2, 1]
+    assert {item.version for item in went} == {(MODEL, version_name(day)) for day in range(2, 7)}
+    assert not [info for info in store.objects() if info.key.endswith("/removal.json")]
+
+
 @pytest.mark.fault("G20")
 def test_a_thousand_versions(folder_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """A thousand versions are sorted out, and the champion stays (G20)."""

@@ -253,7 +253,10 @@ def test_sigterm_never_ends_as_a_success(planned: dict[str, Any], stub_job: Stub
         signal.signal(signal.SIGUSR1, before)
 
 
-def test_on_kill_before_the_job_started_does_nothing() -> None:
-    """There is nothing to end yet."""
-    job().on_kill()
-    assert os.getpid()
+def test_a_kill_while_the_job_starts_ends_it(planned: dict[str, Any], stub_job: StubJob) -> None:
+    """It is remembered until there is something to end: the job is no success."""
+    stub_job("time.sleep(600)")
+    task = job()
+    task.on_kill()
+    with pytest.raises(JobKilled, match="the task was killed"):
+        task.execute(planned)
