@@ -210,7 +210,10 @@ def test_upkeep_trims_the_database_of_an_airflow_that_runs(
     dag_id = f"retrain_{MODEL}"
     old, *newer = (run["dag_run_id"] for run in reversed(airflow.api.runs(dag_id)))
     with sqlite3.connect(airflow.airflow.home / "airflow.db", timeout=60) as database:
-        update = "UPDATE dag_run SET run_after = datetime(run_after, '-200 days') WHERE run_id = ?"
+        update = (
+            "UPDATE dag_run SET run_after = datetime(run_after, '-200 days'), "
+            "end_date = datetime(end_date, '-200 days') WHERE run_id = ?"
+        )
         database.execute(update, [old])
     run_id = ask(airflow, "upkeep", {})
     airflow.api.set_paused("upkeep", is_paused=False)
