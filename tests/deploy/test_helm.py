@@ -15,7 +15,7 @@ from airflow.configuration import conf
 from airflow.providers.git.bundles.git import GitDagBundle
 
 from include.orchestration.upkeep.pods import CLEANER_ACCOUNT, DATABASE_SECRET
-from include.orchestration.upkeep.trim_database import DAYS, DEFAULT_DAYS
+from include.orchestration.upkeep.trim_database import DAYS
 from include.retraining.watch.external import Settings
 from tests.support.command_line import parse
 
@@ -92,5 +92,5 @@ def test_the_database_is_given_to_the_task_that_trims_it_alone(values: dict[str,
     assert values["enableBuiltInSecretEnvVars"] == {"AIRFLOW_CONN_AIRFLOW_DB": False}
     assert environment(values)[DATABASE_SECRET] == values["data"]["metadataSecretName"]
     assert environment(values)[CLEANER_ACCOUNT]
-    assert environment(values)[DAYS] == str(DEFAULT_DAYS)
+    assert environment(values)[DAYS] == "90"
     assert "AIRFLOW_CONN_AIRFLOW_DB" not in {item["envName"] for item in values["secret"]}
