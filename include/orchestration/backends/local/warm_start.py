@@ -116,17 +116,17 @@ def start_warm(
         "environment": dict(environment),
     }
     for is_last in (False, True):
-        connection = connect(environment, libraries)
         try:
-            return _begin(connection, order)
+            connection = connect(environment, libraries)
+            try:
+                return _begin(connection, order)
+            except BaseException:
+                connection.close()
+                raise
         except (ConnectionError, EOFError) as error:
             # It may have ended just now, for one of its reasons; a new one has none.
-            connection.close()
             if is_last:
                 raise NotWarm("the warm parent ends without an answer") from error
-        except BaseException:
-            connection.close()
-            raise
     raise AssertionError("unreachable")
 
 
