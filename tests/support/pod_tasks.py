@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 import textwrap
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import pytest
-from airflow.sdk.exceptions import TaskDeferred
 from airflow.triggers.base import BaseTrigger
 
 from include.orchestration.backends.kubernetes.operator import KubernetesJobOperator
@@ -40,49 +36,10 @@ def job(step: Any = "validate", together: Any = None, **fields: Any) -> Kubernet
     )
 
 
-def event_of(trigger: BaseTrigger) -> dict[str, Any]:
-    """Return what a trigger fires, made anew from its fields as in the triggerer."""
-    _, fields = trigger.serialize()
-
-    async def first() -> Any:
-        events = type(trigger)(**fields).run()
-        try:
-            return (await asyncio.wait_for(anext(events), 60)).payload
-        finally:
-            await events.aclose()
-
-    return json.loads(json.dumps(asyncio.run(first()), default=str))
-
-
-def deferred(task: KubernetesJobOperator, context: dict[str, Any]) -> TaskDeferred:
-    """Start a task and return what it waits for."""
-    with pytest.raises(TaskDeferred) as error:
-        task.execute(context)
-    return error.value
-
-
 def on_kill(trigger: BaseTrigger) -> None:
     """Do what the triggerer does when a person ends a deferred task."""
     _, fields = trigger.serialize()
     asyncio.run(type(trigger)(**fields).on_kill())
-
-
-def finish(wait: TaskDeferred, make: Callable[[], Any], context: dict[str, Any]) -> None:
-    """Wait as the triggerer does, and go on as a worker does, until the task has ended."""
-    while True:
-        event = event_of(wait.trigger)
-        try:
-            return getattr(make(), wait.method_name)(context, event)
-        except TaskDeferred as again:
-            wait = again
-
-
-def run(make: Callable[[], KubernetesJobOperator], context: dict[str, Any]) -> None:
-    """Run a task to its end."""
-    try:
-        make().execute(context)
-    except TaskDeferred as wait:
-        finish(wait, make, context)
 
 
 def failure_left(store: Store, context: dict[str, Any], step: Any = "validate") -> StepFailure:

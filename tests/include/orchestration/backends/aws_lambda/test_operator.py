@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import signal
@@ -12,8 +11,7 @@ from typing import Any
 
 import psutil
 import pytest
-from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
-from airflow.triggers.base import BaseTrigger
+from airflow.sdk.exceptions import AirflowFailException
 
 from include.orchestration.backends.aws_lambda.client import LambdaClient
 from include.orchestration.backends.aws_lambda.operator import LambdaJobOperator
@@ -27,6 +25,7 @@ from include.retraining.store import marker as store_marker
 from include.retraining.store.object_store import Store
 from tests.support.aws_lambda_api import SECRET, Fault, LambdaApi, Plan, lambda_api
 from tests.support.crash_points import PROCESSES, Points, import_before_forks
+from tests.support.deferred_tasks import deferred, finish, resume, run
 
 import_before_forks("tests.include.orchestration.conftest", __name__)
 
@@ -83,50 +82,6 @@ def job(step: Any = "validate", together: Any = None, **fields: Any) -> LambdaJo
     return LambdaJobOperator(
         task_id=f"{step}_it", step=step, together=together, compute=compute(**fields)
     )
-
-
-def event_of(trigger: BaseTrigger) -> dict[str, Any]:
-    """Return what a trigger fires, made anew from its fields as in the triggerer."""
-    _, fields = trigger.serialize()
-
-    async def first() -> Any:
-        return (await asyncio.wait_for(anext(type(trigger)(**fields).run()), 60)).payload
-
-    found: dict[str, Any] = json.loads(json.dumps(asyncio.run(first())))
-    return found
-
-
-def deferred(task: LambdaJobOperator, context: dict[str, Any]) -> TaskDeferred:
-    """Start a task and return what it waits for."""
-    with pytest.raises(TaskDeferred) as error:
-        task.execute(context)
-    return error.value
-
-
-def finish(wait: TaskDeferred, make: Callable[[], Any], context: dict[str, Any]) -> None:
-    """Wait as the triggerer does, and go on as a worker does, until the task has ended."""
-    while True:
-        event = event_of(wait.trigger)
-        try:
-            return resume(wait, make, context, event)
-        except TaskDeferred as again:
-            wait = again
-
-
-def resume(
-    wait: TaskDeferred, make: Callable[[], Any], context: dict[str, Any], event: dict[str, Any]
-) -> None:
-    """Go on as a worker does: another process, with the arguments that Airflow stored."""
-    arguments = json.loads(json.dumps(wait.kwargs))
-    make().resume_execution(wait.method_name, {**arguments, "event": event}, context)
-
-
-def run(make: Callable[[], LambdaJobOperator], context: dict[str, Any]) -> None:
-    """Run a task to its end."""
-    try:
-        make().execute(context)
-    except TaskDeferred as wait:
-        finish(wait, make, context)
 
 
 def plan_of(store: Store, context: dict[str, Any]) -> RunManifest:

@@ -11,20 +11,10 @@ from airflow.sdk.exceptions import AirflowFailException
 from include.orchestration.backends.kubernetes.failure import why_failed, why_not_started
 from include.retraining.exceptions import StepFailed
 from include.retraining.store.object_store import Store
+from tests.support.deferred_tasks import deferred, event_of, finish, run
 from tests.support.kubernetes_api import KubernetesApi
 from tests.support.kubernetes_pods import Script
-from tests.support.pod_tasks import (
-    ENDLESS,
-    compute,
-    deferred,
-    event_of,
-    failure_left,
-    finish,
-    job,
-    only_pod,
-    run,
-    stub,
-)
+from tests.support.pod_tasks import ENDLESS, compute, failure_left, job, only_pod, stub
 
 
 @pytest.mark.fault("K09")

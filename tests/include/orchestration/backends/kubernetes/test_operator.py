@@ -21,20 +21,17 @@ from include.retraining.runs.manifest import read_manifest
 from include.retraining.runs.results import read_result
 from include.retraining.store.object_store import Store
 from tests.support.crash_points import PROCESSES, import_before_forks
+from tests.support.deferred_tasks import deferred, event_of, finish, run
 from tests.support.kubernetes_api import SECRET, KubernetesApi
 from tests.support.kubernetes_pods import Script
 from tests.support.pod_tasks import (
     ENDLESS,
     ROOT,
-    deferred,
-    event_of,
     failure_left,
-    finish,
     job,
     old_claim,
     on_kill,
     only_pod,
-    run,
     stub,
 )
 

@@ -11,8 +11,9 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from include.orchestration.runtime.run_reference import run_reference
 from include.orchestration.runtime.store import store_address
+from tests.support.deferred_tasks import deferred, run
 from tests.support.kubernetes_api import KubernetesApi
-from tests.support.pod_tasks import ENDLESS, IMAGE, deferred, job, run, stub
+from tests.support.pod_tasks import ENDLESS, IMAGE, job, stub
 
 
 def test_the_pod_is_what_the_model_says(planned: dict[str, Any], api: KubernetesApi) -> None:
