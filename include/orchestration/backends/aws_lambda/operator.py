@@ -6,10 +6,14 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperatorLink, Context
-from airflow.sdk.exceptions import TaskDeferralTimeout
+from airflow.sdk import Context
 
-from include.orchestration.backends.remote_operator import RemoteJobOperator
+from include.orchestration.backends.aws_operator import (
+    NET_SECONDS,
+    STOP_REASON,
+    AwsJobOperator,
+    ConsoleLink,
+)
 from include.orchestration.backends.remote_step import RUN_ENDED, RemoteStep, open_step
 from include.orchestration.runtime.errors import fail_permanent_errors
 from include.retraining.config.lambda_compute import LambdaCompute
@@ -19,29 +23,20 @@ if TYPE_CHECKING:
     from include.orchestration.backends.aws_lambda.failure import LambdaJob
     from include.retraining.runs.claims import JobClaim, JobState
 
-# Airflow's own limit on a deferred task is only the net below Lambda's limits and ours.
-NET_SECONDS = 600.0
 LOST_SECONDS = 60.0
 """How long to wait for the start of a job whose invocation was not answered."""
 POLL_SECONDS = 1.0
-STOP_REASON = "the task's process was asked to end"
 LOG_LINK = "lambda_log_url"
 
 
-class LogLink(BaseOperatorLink):
+class LogLink(ConsoleLink):
     """The job's log on CloudWatch: the lines of its request, then its stream."""
 
     name = "Log on CloudWatch"
     xcom_key = LOG_LINK
 
-    def get_link(self, operator: Any, *, ti_key: Any) -> str:  # noqa: ARG002 Airflow's signature
-        """Return what the operator put down, empty until then."""
-        from airflow.sdk.bases.xcom import BaseXCom
 
-        return str(BaseXCom.get_value(key=self.xcom_key, ti_key=ti_key) or "")
-
-
-class LambdaJobOperator(RemoteJobOperator):
+class LambdaJobOperator(AwsJobOperator):
     """Runs a step in an invocation of a function on AWS Lambda.
 
     Lambda does not say what became of an asynchronous invocation, and cannot end it. So the job
@@ -72,21 +67,9 @@ class LambdaJobOperator(RemoteJobOperator):
             # A result that is there and does not verify is replaced by the job, or is not.
             self._follow(context, step, job_claim, watches_result=status != "result")
 
-    def resume_execution(
-        self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context
-    ) -> dict[str, Any] | None:
-        """End the job when the wait was longer than all its limits: no triggerer ran."""
-        try:
-            return super().resume_execution(next_method, next_kwargs, context)
-        except TaskDeferralTimeout:
-            with fail_permanent_errors():
-                step = open_step(context, self.step)
-                claim = step.job_claims.newest(self.step)
-                if step.is_done() or claim is None:
-                    return self.returned(context)
-                error = JobKilled("no triggerer watched the job within its time limits")
-                _end(step, claim, str(error))
-                raise step.failed(claim, error) from None
+    def end_unwatched(self, step: RemoteStep, claim: JobClaim, reason: str) -> None:
+        """Forbid the job to start, or ask it to end."""
+        _end(step, claim, reason)
 
     def on_kill(self) -> None:
         """Ask the job to end; a task that waits in the triggerer has no process to be killed."""

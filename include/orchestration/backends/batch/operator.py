@@ -6,10 +6,14 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperatorLink, Context
-from airflow.sdk.exceptions import TaskDeferralTimeout
+from airflow.sdk import Context
 
-from include.orchestration.backends.remote_operator import RemoteJobOperator
+from include.orchestration.backends.aws_operator import (
+    NET_SECONDS,
+    STOP_REASON,
+    AwsJobOperator,
+    ConsoleLink,
+)
 from include.orchestration.backends.remote_step import RUN_ENDED, RemoteStep, open_step
 from include.orchestration.runtime.errors import fail_permanent_errors
 from include.retraining.config.batch_compute import BatchCompute
@@ -19,27 +23,18 @@ if TYPE_CHECKING:
     from include.orchestration.backends.batch.client import BatchClient
     from include.retraining.runs.claims import JobClaim, JobState
 
-# Airflow's own limit on a deferred task is only the net below Batch's timeouts and ours.
-NET_SECONDS = 600.0
-STOP_REASON = "the task's process was asked to end"
 JOB_LINK = "batch_job_url"
 LOG_LINK = "batch_log_url"
 
 
-class JobLink(BaseOperatorLink):
+class JobLink(ConsoleLink):
     """The job's page in AWS's console."""
 
     name = "Job in AWS Batch"
     xcom_key = JOB_LINK
 
-    def get_link(self, operator: Any, *, ti_key: Any) -> str:  # noqa: ARG002 Airflow's signature
-        """Return what the operator put down, empty until then."""
-        from airflow.sdk.bases.xcom import BaseXCom
 
-        return str(BaseXCom.get_value(key=self.xcom_key, ti_key=ti_key) or "")
-
-
-class LogLink(JobLink):
+class LogLink(ConsoleLink):
     """The job's log on CloudWatch, known to the worker once the job has run.
 
     Until then the job's page has it, and so has the task's log: the trigger shows it there.
@@ -49,7 +44,7 @@ class LogLink(JobLink):
     xcom_key = LOG_LINK
 
 
-class BatchJobOperator(RemoteJobOperator):
+class BatchJobOperator(AwsJobOperator):
     """Runs a step in a job on AWS Batch."""
 
     compute: BatchCompute
@@ -86,24 +81,12 @@ class BatchJobOperator(RemoteJobOperator):
             # A result that is there and does not verify is replaced by the job, or is not.
             self._follow(context, step, job_claim, job, watches_result=status != "result")
 
-    def resume_execution(
-        self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context
-    ) -> dict[str, Any] | None:
-        """End the job when the wait was longer than all its limits: no triggerer ran."""
-        try:
-            return super().resume_execution(next_method, next_kwargs, context)
-        except TaskDeferralTimeout:
-            with fail_permanent_errors():
-                step = open_step(context, self.step)
-                claim = step.job_claims.newest(self.step)
-                if step.is_done() or claim is None:
-                    return self.returned(context)
-                error = JobKilled("no triggerer watched the job within its time limits")
-                client = self._client_of(claim)
-                job = client.find(claim.name)
-                if job is not None:
-                    client.terminate(job["jobId"], str(error))
-                raise step.failed(claim, error) from None
+    def end_unwatched(self, step: RemoteStep, claim: JobClaim, reason: str) -> None:  # noqa: ARG002 Batch knows the job
+        """Terminate the job that Batch lists for a claim."""
+        client = self._client_of(claim)
+        job = client.find(claim.name)
+        if job is not None:
+            client.terminate(job["jobId"], reason)
 
     def on_kill(self) -> None:
         """End the job; a task that waits in the triggerer has no process to be killed here."""
