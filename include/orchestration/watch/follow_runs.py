@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from include.retraining.watch.progress import ModelRuns
 
 WITH_LOGICAL_DATE = 5
-"""How many of a model's newest runs in Airflow are checked at most, for those that never began."""
+"""How many of a model's newest runs in Airflow are checked, for those that never began."""
+MOST_RUNS = 100
+"""How many are checked at most, back to the one that the watch knows."""
 
 
 class Marked(NamedTuple):
@@ -158,10 +160,14 @@ def _unmarked(store: Store, model: str, known: ModelRuns, now: datetime) -> Unma
     is_full = is_full_check_due(model, known.checked_at, now)
     ended: dict[str, EndedRun] = {}
     progress, goes_on = known, False
-    for number, dag_run in enumerate(newest_runs(dag_id, WITH_LOGICAL_DATE)):
+    is_reached = known.run_id is None
+    for number, dag_run in enumerate(newest_runs(dag_id, MOST_RUNS)):
         clear = dag_run.clear_number or 0
         if not is_full and (dag_run.run_id, clear) == (known.run_id, known.clear):
             break
+        if is_reached and number >= WITH_LOGICAL_DATE:
+            break
+        is_reached = is_reached or dag_run.run_id == known.run_id
         if number == 0:
             changes = {"run_id": dag_run.run_id, "clear": clear}
             progress = known.model_copy(update=changes)

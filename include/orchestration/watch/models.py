@@ -50,20 +50,27 @@ def check_models(store: Store, context: Context, models: Sequence[str]) -> list[
         RetrainingError: at the end, with all that failed.
     """
     from include.retraining.runs.journal import open_runs
-    from include.retraining.store.layout import CHECKED_MODELS
-    from include.retraining.watch.progress import CheckedModels, read_checked, read_runs
+    from include.retraining.watch.progress import ModelsPass, read_runs
 
     # The markers first: one that is removed meanwhile is in what is known by then.
     marked: dict[str, list[OpenRun]] = {}
     for marker in open_runs(store):
         marked.setdefault(marker.model, []).append(marker)
-    runs, before = read_runs(store).models, read_checked(store)
+    runs, this_pass = read_runs(store).models, ModelsPass(store)
+    seen = {name: one for name, one in this_pass.known.items() if name in models}
+    failed: set[str] = set()
 
     def check(name: str) -> Checked:
         newest = newest_record(store, marked.get(name, ()), runs.get(name))
-        return check_model(store, name, context, before=before.models.get(name), newest=newest)
+        before = this_pass.known.get(name)
+        if before is not None and _is_nothing_new(store, name, before, newest):
+            return Checked([], before)
+        this_pass.begin_full_check()
+        failed.add(name)  # until it is done: it may have raised alarms that were not noted
+        checked = check_model(store, name, context)
+        failed.discard(name)
+        return checked
 
-    seen = {name: one for name, one in before.models.items() if name in models}
     raised: list[str] = []
     problems: list[str] = []
     for name, checked in going_on(in_turn(store, "check_models", models, check), problems):
@@ -71,9 +78,7 @@ def check_models(store: Store, context: Context, models: Sequence[str]) -> list[
         seen.pop(name, None)
         if checked.seen is not None:
             seen[name] = checked.seen
-    after = CheckedModels(models=dict(sorted(seen.items())))
-    if after != before:
-        store.write(CHECKED_MODELS, after.to_bytes())
+    this_pass.end({name: one for name, one in seen.items() if name not in failed})
     if problems:
         raise RetrainingError("; ".join(problems))
     return raised
@@ -88,40 +93,37 @@ def newest_record(store: Store, markers: Iterable[OpenRun], known: ModelRuns | N
     return max(keys, default=None)
 
 
-def check_model(
-    store: Store,
-    name: str,
-    context: Context,
-    *,
-    before: CheckedModel | None = None,
-    newest: str | None = None,
-) -> Checked:
-    """Raise a model's alarms and close those that are over.
-
-    Args:
-        store: the store.
-        name: the model's name.
-        context: of the task.
-        before: what the last check saw; None when this is the first.
-        newest: the key of the record of the run due last, as far as it is known.
+def check_model(store: Store, name: str, context: Context) -> Checked:
+    """Check a model in full: raise its alarms, and close those that are over.
 
     Raises:
         RetrainingError: when the model cannot be checked.
     """
+    from include.retraining.notifications.notice import Links
+    from include.retraining.watch.alarms import update_alarms
+
     now = datetime.now(UTC)
-    if before is not None and _is_nothing_new(store, name, before, newest, now):
-        return Checked([], before)
-    return _check_in_full(store, name, context, now)
+    links = Links(run=dag_url(dag_id_of(name)), repository=repository_url(context))
+    alarms, checked, seen = _examine(store, name, links, now)
+    update_alarms(
+        store,
+        f"models/{dag_id_of(name).removeprefix(DAG_PREFIX)}",
+        alarms,
+        lambda notice: deliver_in_turn(store, notice),
+        checked=checked,
+        now=now,
+        links=links,
+    )
+    return Checked([f"{alarm.condition}: {alarm.why}" for alarm in alarms], seen)
 
 
-def _is_nothing_new(
-    store: Store, name: str, before: CheckedModel, newest: str | None, now: datetime
-) -> bool:
+def _is_nothing_new(store: Store, name: str, before: CheckedModel, newest: str | None) -> bool:
     """Return whether a model is as its last full check found it, and nothing became wrong since."""
     from include.retraining.watch.conditions import DUES, ModelObservation, problems
     from include.retraining.watch.newest_seen import champion_if_same, is_as_seen
     from include.retraining.watch.progress import is_full_check_due
 
+    now = datetime.now(UTC)
     if before.has_problems or is_full_check_due(name, before.checked_at, now):
         return False
     known = "" if before.record is None else before.record.key
@@ -149,24 +151,6 @@ def _is_nothing_new(
             serving="",
         )
     )
-
-
-def _check_in_full(store: Store, name: str, context: Context, now: datetime) -> Checked:
-    from include.retraining.notifications.notice import Links
-    from include.retraining.watch.alarms import update_alarms
-
-    links = Links(run=dag_url(dag_id_of(name)), repository=repository_url(context))
-    alarms, checked, seen = _examine(store, name, links, now)
-    update_alarms(
-        store,
-        f"models/{dag_id_of(name).removeprefix(DAG_PREFIX)}",
-        alarms,
-        lambda notice: deliver_in_turn(store, notice),
-        checked=checked,
-        now=now,
-        links=links,
-    )
-    return Checked([f"{alarm.condition}: {alarm.why}" for alarm in alarms], seen)
 
 
 def _examine(

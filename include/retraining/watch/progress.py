@@ -7,8 +7,9 @@ that is missing, damaged or old costs a longer pass and hides nothing: what it l
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from threading import Lock
 from typing import TypeVar
 
 from pydantic import AwareDatetime, Field
@@ -59,6 +60,8 @@ class CheckedModels(Document):
     """All models, as `check_models` left them."""
 
     models: dict[str, CheckedModel] = Field(default_factory=dict)
+    is_under_way: bool = False
+    """Whether a pass has begun and not ended: it may have raised alarms that are not known here."""
 
 
 class Resume(Document):
@@ -87,6 +90,35 @@ def _read(store: Store, key: str, kind: type[AnyProgress]) -> AnyProgress:
         return kind() if data is None else kind.from_bytes(data, where=key)
     except EvidenceError:
         return kind()  # then everything is checked once more
+
+
+class ModelsPass:
+    """One pass over all models; that it is under way is stored before it may raise an alarm.
+
+    A pass that was killed may have raised alarms that it did not get to note: the next one then
+    checks every model in full.
+    """
+
+    def __init__(self, store: Store) -> None:
+        """Read what the last pass left."""
+        self._store = store
+        self._stored = read_checked(store)
+        self._lock = Lock()
+        self.known = {} if self._stored.is_under_way else self._stored.models
+        """The models that need not be checked in full while they are as they were."""
+
+    def begin_full_check(self) -> None:
+        """Store that this pass may raise alarms from now on; from several threads at once."""
+        with self._lock:
+            self._write(self._stored.model_copy(update={"is_under_way": True}))
+
+    def end(self, models: Mapping[str, CheckedModel]) -> None:
+        """Store what the next pass compares with."""
+        self._write(CheckedModels(models=dict(sorted(models.items()))))
+
+    def _write(self, checked: CheckedModels) -> None:
+        write_if_changed(self._store, CHECKED_MODELS, self._stored, checked)
+        self._stored = checked
 
 
 def write_if_changed(store: Store, key: str, before: Document, now: Document) -> None:

@@ -10,7 +10,7 @@ import pytest
 from include.local_airflow.slack_receiver import SlackReceiver
 from include.orchestration.backends.stop import Stopped
 from include.orchestration.watch import ended_runs, follow_jobs, follow_runs
-from include.orchestration.watch.follow_runs import close_dead_runs
+from include.orchestration.watch.follow_runs import WITH_LOGICAL_DATE, close_dead_runs
 from include.retraining.decisions.record import Outcome
 from include.retraining.decisions.records import find_decision
 from include.retraining.exceptions import RetrainingError, StorageError
@@ -148,6 +148,22 @@ def test_a_run_that_ended_before_it_began_is_closed_once(
     assert close_dead_runs(store, context(), [MODEL]) == [first.run_id]
     airflow.running.clear()
     assert close_dead_runs(store, context(), [MODEL]) == [second.run_id]
+    airflow.asked = 0
+    assert close_dead_runs(store, context(), [MODEL]) == []
+    assert airflow.asked == 1
+
+
+def test_all_runs_since_the_known_one_are_closed_however_many_never_began(
+    store: Store, slack: SlackReceiver, airflow: Airflow, context: MakeContext
+) -> None:
+    """After an outage of hours there are more than are checked otherwise."""
+    decided(store, airflow, 1)
+    assert close_dead_runs(store, context(), [MODEL]) == []
+    lost = [run_ref(number) for number in range(2, 2 + 2 * WITH_LOGICAL_DATE)]
+    for run in lost:
+        airflow.runs[run.run_id] = run
+        airflow.scheduled.insert(0, run.run_id)
+    assert set(close_dead_runs(store, context(), [MODEL])) == {run.run_id for run in lost}
     airflow.asked = 0
     assert close_dead_runs(store, context(), [MODEL]) == []
     assert airflow.asked == 1

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from include.local_airflow.slack_receiver import SlackReceiver
 from include.orchestration.watch import models
 from include.orchestration.watch.follow_runs import close_dead_runs
-from include.orchestration.watch.models import check_model
+from include.orchestration.watch.models import check_model, check_models
 from include.retraining.decisions.record import Outcome
 from include.retraining.decisions.record_files import decision_keys
+from include.retraining.exceptions import RetrainingError, StorageError
 from include.retraining.notifications.outbox import deliver_waiting
 from include.retraining.registry.promotion import Registry
 from include.retraining.runs.journal import open_runs, record_run_start
 from include.retraining.steps.close_run import close_run
 from include.retraining.store.layout import CHECKED_MODELS, promotion_key
 from include.retraining.store.object_store import Store
+from include.retraining.watch import alarms
 from include.retraining.watch.progress import (
     FULL_CHECK,
     CheckedModels,
@@ -135,6 +138,33 @@ def test_a_decision_is_noticed_by_its_marker_and_after_that_by_what_is_known(
         record = read_checked(counted).models[MODEL].record
         assert record is not None
         assert record.key == run.paths.decision(0)
+
+
+@pytest.mark.parametrize("is_killed", [True, False], ids=["killed", "failed"])
+def test_an_alarm_of_a_pass_that_did_not_end_is_over_when_it_is(
+    watched: Store,
+    slack: SlackReceiver,
+    context: MakeContext,
+    monkeypatch: pytest.MonkeyPatch,
+    is_killed: bool,
+) -> None:
+    """Its cause may be gone by the next pass, which notifies of that: so it may be raised anew."""
+    check_models(watched, context(), [MODEL])
+    update = alarms.update_alarms
+
+    def end_after_it(*words: Any, **more: Any) -> None:
+        update(*words, **more)
+        raise KeyboardInterrupt if is_killed else StorageError("no answer")
+
+    entry = watched.read(promotion_key(MODEL, 2))
+    watched.delete(promotion_key(MODEL, 2))
+    with monkeypatch.context() as pass_that_ends:
+        pass_that_ends.setattr(alarms, "update_alarms", end_after_it)
+        with pytest.raises(KeyboardInterrupt if is_killed else RetrainingError):
+            check_models(watched, context(), [MODEL])
+    watched.create(promotion_key(MODEL, 2), entry)
+    assert check_models(watched, context(), [MODEL]) == []
+    assert ["it is missing" in text for text in slack.texts] == [True, False]
 
 
 def test_each_model_is_checked_in_full_once_a_day(
