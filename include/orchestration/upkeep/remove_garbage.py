@@ -25,7 +25,7 @@ def remove_garbage() -> str:
     from include.retraining.maintenance.gc import (
         Garbage,
         find_garbage,
-        find_sent_notices,
+        find_outbox_garbage,
         models_in,
         remove,
     )
@@ -41,7 +41,7 @@ def remove_garbage() -> str:
                 garbage += find_garbage(store, model)
             except RetrainingError as error:  # the other models are cleaned all the same
                 problems.append(str(error))
-        removed = remove(store, [*garbage, *find_sent_notices(store)])
+        removed = remove(store, [*garbage, *find_outbox_garbage(store)])
         size = sum(item.size for item in removed) / 1e6
         words = f"removed {len(removed)} objects ({size:,.1f} MB)"
         log.info("%s", words)

@@ -78,21 +78,24 @@ def find_garbage(
     ]
     newest_first = sorted(finished, key=lambda manifest: manifest.created_at, reverse=True)
     kept = promoted | {manifest.version for manifest in newest_first[:keep]}
-    garbage = list(_litter(store, model, cutoff))
+    garbage = list(_litter(store, layout.model_folder(model), cutoff))
     for version, objects in sorted(folders.items()):
         garbage += _garbage_of(version, objects, manifests[version], kept, cutoff)
     return garbage
 
 
-def find_sent_notices(store: Store, *, now: datetime | None = None) -> list[Garbage]:
-    """Return what may be removed of the messages that were sent long ago, in this order.
+def find_outbox_garbage(store: Store, *, now: datetime | None = None) -> list[Garbage]:
+    """Return what may go from the outbox: litter, and messages sent long ago, in this order.
 
     A notice that is raised again after that time, because its alarm still lasts, is sent again.
     """
-    cutoff = (now or datetime.now(UTC)) - SENT_FOR
+    now = now or datetime.now(UTC)
     return [
-        Garbage(info.key, info.size, "a message sent long ago")
-        for info in sent_before(store, cutoff)
+        *_litter(store, layout.OUTBOX, now - GRACE),
+        *(
+            Garbage(info.key, info.size, "a message sent long ago")
+            for info in sent_before(store, now - SENT_FOR)
+        ),
     ]
 
 
@@ -197,18 +200,17 @@ def _newest(objects: list[ObjectInfo]) -> datetime:
     return max(info.last_modified for info in objects)
 
 
-def _litter(store: Store, model: str, cutoff: datetime) -> Iterator[Garbage]:
+def _litter(store: Store, folder: str, cutoff: datetime) -> Iterator[Garbage]:
     """Yield what writers that were killed left on a folder, where the storage library hides it."""
     root = store.local_path("")
     if root is None:
         return
-    for folder in (root / layout.model_folder(model), root / layout.OUTBOX):
-        for path in sorted(folder.rglob("*#*")):
-            try:
-                status = path.stat()
-            except FileNotFoundError:  # its writer has finished it meanwhile
-                continue
-            is_old = datetime.fromtimestamp(status.st_mtime, UTC) < cutoff
-            if is_old and path.is_file() and _LITTER.fullmatch(path.name):
-                key = path.relative_to(root).as_posix()
-                yield Garbage(key, status.st_size, "litter of a killed writer")
+    for path in sorted((root / folder).rglob("*#*")):
+        try:
+            status = path.stat()
+        except FileNotFoundError:  # its writer has finished it meanwhile
+            continue
+        is_old = datetime.fromtimestamp(status.st_mtime, UTC) < cutoff
+        if is_old and path.is_file() and _LITTER.fullmatch(path.name):
+            key = path.relative_to(root).as_posix()
+            yield Garbage(key, status.st_size, "litter of a killed writer")

@@ -78,13 +78,18 @@ def gc(
 
     Versions are marked first and removed half a minute later.
     """
-    from include.retraining.maintenance.gc import find_garbage, find_sent_notices, models_in, remove
+    from include.retraining.maintenance.gc import (
+        find_garbage,
+        find_outbox_garbage,
+        models_in,
+        remove,
+    )
 
     opened = open_store(store)
     names = [open_log(store, name).model] if name else models_in(opened)
     garbage = [item for model in names for item in find_garbage(opened, model, keep=keep)]
     if not name:
-        garbage += find_sent_notices(opened)
+        garbage += find_outbox_garbage(opened)
     if delete:
         garbage = remove(opened, garbage)
     return print_answer(

@@ -11,7 +11,7 @@ import pytest
 from include.retraining.exceptions import EvidenceError, InfrastructureError, NotSent, RegistryError
 from include.retraining.history.verify import verify
 from include.retraining.maintenance import gc
-from include.retraining.maintenance.gc import find_garbage, find_sent_notices, models_in, remove
+from include.retraining.maintenance.gc import find_garbage, find_outbox_garbage, models_in, remove
 from include.retraining.notifications.notice import Notice
 from include.retraining.notifications.outbox import deliver, waiting
 from include.retraining.registry.promotion import Registry
@@ -173,8 +173,8 @@ def test_litter_of_killed_writers_goes(folder_store: Store) -> None:
     for path in old:
         two_days_ago = time.time() - 2 * 86400
         os.utime(path, (two_days_ago, two_days_ago))
-    garbage = find_garbage(store, MODEL)
-    assert {item.key for item in garbage} == {path.relative_to(root).as_posix() for path in old}
+    garbage = [*find_garbage(store, MODEL), *find_outbox_garbage(store)]
+    assert [item.key for item in garbage] == [path.relative_to(root).as_posix() for path in old]
     assert remove(store, garbage) == garbage
     assert not any(path.exists() for path in old)
     assert young.exists()
@@ -230,8 +230,8 @@ def test_messages_sent_long_ago_go_and_waiting_ones_stay(store: Store) -> None:
     deliver(store, make_notice("old"), lambda notice: None)
     with pytest.raises(NotSent):
         deliver(store, make_notice("waits"), refuse)
-    assert find_sent_notices(store) == []
-    garbage = find_sent_notices(store, now=datetime.now(UTC) + timedelta(days=91))
+    assert find_outbox_garbage(store) == []
+    garbage = find_outbox_garbage(store, now=datetime.now(UTC) + timedelta(days=91))
     assert [item.key.rpartition("/")[2] for item in garbage] == [
         "old.claim-1.json",
         "old.json",
@@ -239,7 +239,7 @@ def test_messages_sent_long_ago_go_and_waiting_ones_stay(store: Store) -> None:
     ]
     remove(store, garbage[:-1])
     assert not deliver(store, make_notice("old"), refuse)
-    remove(store, find_sent_notices(store, now=datetime.now(UTC) + timedelta(days=91)))
+    remove(store, find_outbox_garbage(store, now=datetime.now(UTC) + timedelta(days=91)))
     assert [notice.key for notice in waiting(store)] == ["waits"]
 
 
