@@ -29,17 +29,25 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 from tests.support.aws_batch_jobs import ENDED, HOST_LOST, RUN, SUCCEED, Definition, End, Job, Plan
+from tests.support.aws_requests import (
+    REGION,
+    Call,
+    Fault,
+    LoopbackServer,
+    Refusal,
+    connection_to,
+    refuse_as_scripted,
+)
 from tests.support.least_privilege import check_batch
 
 __all__ = [
@@ -58,7 +66,7 @@ __all__ = [
 
 SECRET = "a-secret-key-of-batch-on-loopback"
 """What the connection holds; it opens nothing."""
-ACCOUNT, REGION = "123456789012", "eu-west-1"
+ACCOUNT = "123456789012"
 LOG_GROUP = "/aws/batch/job"
 ARN = f"arn:aws:batch:{REGION}:{ACCOUNT}"
 OPERATIONS = {
@@ -69,47 +77,6 @@ OPERATIONS = {
     "/v1/describejobdefinitions": "DescribeJobDefinitions",
     "Logs_20140328.GetLogEvents": "GetLogEvents",
 }
-
-
-class Refusal(Exception):
-    """An error that the service answers with."""
-
-    def __init__(self, message: str, *, code: str = "ClientException", status: int = 400) -> None:
-        super().__init__(message)
-        self.code = code
-        self.status = status
-
-
-class Call(NamedTuple):
-    """One request."""
-
-    operation: str
-    body: dict[str, Any]
-
-
-@dataclass
-class Fault:
-    """What goes wrong with which request."""
-
-    operation: str
-    """`SubmitJob` …; `*` for any."""
-    action: Literal["drop before", "drop after", "hold"] | tuple[int, str]
-    """A pair is the status and the error code to answer with, before anything happens."""
-    after: int = 0
-    """How many matching requests to let pass first."""
-    times: int | None = 1
-    """How many to fail; None for all that follow."""
-    seen: int = 0
-    let_go: threading.Event = field(default_factory=threading.Event)
-    """Set it to answer the requests that are held after they took effect."""
-
-    def applies(self, operation: str) -> bool:
-        """Return whether this request fails, and count it."""
-        if self.operation not in {"*", operation}:
-            return False
-        self.seen += 1
-        number = self.seen - self.after
-        return number > 0 and (self.times is None or number <= self.times)
 
 
 @dataclass
@@ -135,13 +102,7 @@ class BatchApi:
     @property
     def connection(self) -> str:
         """An Airflow connection that leads here."""
-        extra = {"endpoint_url": self.endpoint, "region_name": REGION}
-        return json.dumps({
-            "conn_type": "aws",
-            "login": "test",
-            "password": SECRET,
-            "extra": extra,
-        })
+        return connection_to(self.endpoint, password=SECRET)
 
     def define(self, name: str, *, image: str, status: str = "ACTIVE") -> str:
         """Register a revision of a job definition and return `NAME:REVISION`."""
@@ -286,21 +247,8 @@ def _matches(name: str, wanted: str) -> bool:
     return name.startswith(wanted[:-1]) if wanted.endswith("*") else name == wanted
 
 
-def refuse_as_scripted(action: object) -> None:
-    """Raise the refusal that a fault asks for, if it asks for one."""
-    if isinstance(action, tuple):
-        raise Refusal("scripted", status=action[0], code=action[1])
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
+class _Server(LoopbackServer):
     api: BatchApi
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of a client that was killed before it had its answer."""
-        if not isinstance(sys.exception(), ConnectionError):
-            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):

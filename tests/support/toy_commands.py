@@ -7,8 +7,19 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from tests.support.toy_models import Toy
+from include.retraining.training.command_model import TrainingTask
+from tests.support.toy_models import Toy, make_frame
 
+FRAME = make_frame("binary", 50)
+TASK = TrainingTask(
+    problem="binary",
+    rows=FRAME[["a", "b"]],
+    label="y",
+    labels=FRAME["y"].to_numpy(),
+    classes=(0, 1),
+    positive=1,
+    seed=7,
+)
 TRAIN = """
 import csv, json, pathlib, sys
 task = json.load(open(sys.argv[1], encoding="utf-8"))

@@ -19,19 +19,8 @@ from include.retraining.config.sections import Commands
 from include.retraining.exceptions import TrainingError
 from include.retraining.training.command_model import ExternalModel, TrainingTask, train_model
 from include.retraining.training.command_process import PASSED_ON
-from tests.support.toy_commands import PREDICT, TRAIN, commands, script
-from tests.support.toy_models import make_frame
+from tests.support.toy_commands import FRAME, PREDICT, TASK, TRAIN, commands, script
 
-FRAME = make_frame("binary", 50)
-TASK = TrainingTask(
-    problem="binary",
-    rows=FRAME[["a", "b"]],
-    label="y",
-    labels=FRAME["y"].to_numpy(),
-    classes=(0, 1),
-    positive=1,
-    seed=7,
-)
 COMMANDS = Commands.model_validate(commands())
 TRAIN_TASK: dict[str, Any] = {
     "format": 1,

@@ -14,23 +14,11 @@ from include.retraining.exceptions import TrainingError
 from include.retraining.training import command_process
 from include.retraining.training.command_model import (
     ExternalModel,
-    TrainingTask,
     started,
     train_model,
 )
-from tests.support.toy_commands import ANSWER, PREDICT_2, TRAIN, commands, script
-from tests.support.toy_models import make_frame
+from tests.support.toy_commands import ANSWER, FRAME, PREDICT_2, TASK, TRAIN, commands, script
 
-FRAME = make_frame("binary", 50)
-TASK = TrainingTask(
-    problem="binary",
-    rows=FRAME[["a", "b"]],
-    label="y",
-    labels=FRAME["y"].to_numpy(),
-    classes=(0, 1),
-    positive=1,
-    seed=7,
-)
 COMMANDS = Commands.model_validate(commands(format=2))
 
 
