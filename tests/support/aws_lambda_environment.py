@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import array
 import contextlib
+import fcntl
 import json
+import os
+import select
 import signal
 import subprocess
 import sys
+import termios
 import threading
 import time
 import uuid
@@ -150,6 +155,9 @@ class Environment:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        assert self._process.stdout is not None
+        self._output = self._process.stdout.fileno()
+        self._reader_has_ended = False
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -165,6 +173,8 @@ class Environment:
             kind, content = self._answers.pop(request_id, ("none", b""))
         if kind == "none":
             self.kill()
+        else:
+            self._wait_for_lines()
         return json.loads(content) if kind == "response" else None
 
     @property
@@ -205,9 +215,30 @@ class Environment:
             self._answers[request_id] = (kind, content)
             self._changed.notify_all()
 
+    def _wait_for_lines(self) -> None:
+        """Wait until what was written before an answer has been read."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._reader_has_ended or not self._unread_bytes())
+
+    def _unread_bytes(self) -> int:
+        size = array.array("i", [0])
+        fcntl.ioctl(self._output, termios.FIONREAD, size)
+        return size[0]
+
     def _read(self) -> None:
-        assert self._process.stdout is not None
-        with self._process.stdout as output:
-            for line in output:
-                text = line.decode(errors="replace").rstrip("\n")
-                self.events.append((int(time.time() * 1000), text))
+        """Read the process's lines; bytes leave the pipe and become lines under one lock."""
+        rest = b""
+        while True:
+            select.select([self._output], [], [])
+            with self._changed:
+                chunk = os.read(self._output, 65536)
+                *lines, rest = (rest + chunk).split(b"\n")
+                if not chunk and rest:
+                    lines.append(rest)
+                now = int(time.time() * 1000)
+                self.events += [(now, line.decode(errors="replace")) for line in lines]
+                self._reader_has_ended = not chunk
+                self._changed.notify_all()
+            if not chunk:
+                self._process.stdout.close()
+                return
