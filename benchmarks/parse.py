@@ -9,7 +9,7 @@ from benchmarks.dag_processor import file_seconds
 from benchmarks.measuring import Row, python
 from tests.support.repository_copy import add_model, copy_repository
 
-REPEATS = 5
+REPEATS = 8
 MAX_FILE_SECONDS = 25.0
 """Half of what the DAG processor allows a file (`dag_file_processor_timeout`)."""
 EMPTY = """
@@ -123,8 +123,8 @@ class Parse:
 
     @property
     def seconds(self) -> float:
-        """The least CPU time, imports included."""
-        return min(run[0] for run in self._runs)
+        """The least CPU time, the import of `airflow.sdk` included: the least of each part."""
+        return min(run[0] - run[1] for run in self._runs) + self.own_seconds
 
     @property
     def own_seconds(self) -> float:

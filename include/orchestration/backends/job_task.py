@@ -4,23 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from include.orchestration.backends.aws_lambda.operator import LambdaJobOperator
-from include.orchestration.backends.batch.operator import BatchJobOperator
-from include.orchestration.backends.kubernetes.operator import KubernetesJobOperator
 from include.orchestration.backends.local.operator import LocalJobOperator
-from include.orchestration.backends.remote_operator import RemoteJobOperator
 from include.retraining.config.compute import ComputeBySteps
 from include.retraining.config.step_compute import LocalCompute
 
 if TYPE_CHECKING:
+    from include.orchestration.backends.remote_operator import RemoteJobOperator
     from include.retraining.config.step_names import JobStep
 
-OPERATORS: dict[str, type[RemoteJobOperator]] = {
-    "batch": BatchJobOperator,
-    "kubernetes": KubernetesJobOperator,
-    "lambda": LambdaJobOperator,
-}
-"""The operator of each backend but `local`."""
 TASKS: dict[JobStep, tuple[str, str]] = {
     "validate": ("validate_data", "Check the data"),
     "train": ("train_model", "Train a challenger"),
@@ -49,4 +40,22 @@ def job_task(
     together = compute.together(step)
     timeout_seconds = compute.timeout_seconds(together)
     shared = own.model_copy(update={"timeout_seconds": timeout_seconds})
-    return OPERATORS[own.backend](step=step, together=together, compute=shared, **kwargs)
+    return remote_operator(own.backend)(step=step, together=together, compute=shared, **kwargs)
+
+
+def remote_operator(backend: str) -> type[RemoteJobOperator]:
+    """Return the operator of `batch`, `kubernetes` or `lambda`.
+
+    Imported on demand: every task parses the DAG file again, and most models run locally.
+    """
+    if backend == "batch":
+        from include.orchestration.backends.batch.operator import BatchJobOperator
+
+        return BatchJobOperator
+    if backend == "kubernetes":
+        from include.orchestration.backends.kubernetes.operator import KubernetesJobOperator
+
+        return KubernetesJobOperator
+    from include.orchestration.backends.aws_lambda.operator import LambdaJobOperator
+
+    return LambdaJobOperator
