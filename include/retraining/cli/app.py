@@ -7,7 +7,13 @@ from collections.abc import Callable, Sequence
 
 import typer
 
-from include.retraining.cli.commands import configuration, history, maintenance, promotion
+from include.retraining.cli.commands import (
+    configuration,
+    history,
+    maintenance,
+    prediction,
+    promotion,
+)
 from include.retraining.cli.strict_command import StrictCommand
 from include.retraining.formatting.text import truncate
 from include.retraining.store.redaction import redact
@@ -23,6 +29,7 @@ _COMMANDS: dict[str, Callable[..., int]] = {
     "show": history.show,
     "why": history.why,
     "verify": history.verify,
+    "predict": prediction.predict,
     "rollback": promotion.rollback,
     "try": promotion.try_version,
     "release": promotion.release,

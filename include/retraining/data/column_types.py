@@ -48,6 +48,13 @@ def declared_types(schema: pandera.DataFrameSchema) -> ColumnTypes:
     )
 
 
+def type_name(dtype: Any) -> str:
+    """Return the name of a type of pandas; of a category, with the type of its values."""
+    if isinstance(dtype, pd.CategoricalDtype) and dtype.categories is not None:
+        return f"category[{dtype.categories.dtype}]"
+    return str(dtype)
+
+
 def arrow_type(dtype: Any) -> pa.DataType | None:
     """Return what a column of a declared type is in Arrow; None for one that stays as it comes."""
     match dtype:

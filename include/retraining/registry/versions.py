@@ -86,6 +86,9 @@ class VersionManifest(Document):
     which finds those below `scripts/` in its folder."""
     rows_used: RowsUsed | None = None
     """Sketches of the rows it was trained and first scored on; None in a version of before."""
+    feature_types: tuple[str, ...] | None = None
+    """The types of `features` in training, as `type_name` names them; None in a version of
+    before."""
 
     @property
     def folder(self) -> str:

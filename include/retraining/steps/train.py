@@ -11,6 +11,7 @@ from importlib.metadata import version as library_version
 from pathlib import Path
 from typing import Any
 
+from include.retraining.data.column_types import type_name
 from include.retraining.documents import sha256_of
 from include.retraining.exceptions import ArtifactError
 from include.retraining.fingerprint.pinned import PinnedFile
@@ -151,6 +152,7 @@ def _manifest(job: Job, fitted: Fitted, files: tuple[PinnedFile, ...]) -> Versio
         files=files,
         problem=job.config.problem,
         features=fitted.features,
+        feature_types=tuple(type_name(dtype) for dtype in fitted.probe.dtypes),
         classes=fitted.classes,
         split=fitted.split,
         rows_used=fitted.used,

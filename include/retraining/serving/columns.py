@@ -1,0 +1,130 @@
+"""The columns that a version reads, of the types that it was trained on."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from pandera.engines.pandas_engine import Engine
+
+from include.retraining.data.column_types import ColumnTypes, all_fitted, to_frame, type_name
+from include.retraining.data.type_rules import type_word
+from include.retraining.exceptions import DataRejected
+from include.retraining.registry.versions import VersionManifest
+
+MAX_NAMED = 10
+ANYTHING = "object"
+"""The type of cells of several types, such as truth values of which some are missing."""
+_CELLS = "cells"
+
+
+def checked_features(frame: pd.DataFrame, manifest: VersionManifest) -> pd.DataFrame:
+    """Return the columns that a version reads, in its order and of the types of its training.
+
+    A column of another type is converted where no value changes by that. Of a version of before
+    types were recorded, only the names are checked.
+
+    Args:
+        frame: the rows, with any other columns beside.
+        manifest: the version's.
+
+    Raises:
+        DataRejected: naming each column that is wrong, what it is and what is allowed; never a
+            cell.
+    """
+    where = f"{manifest.model} version {manifest.version}"
+    names = list(manifest.features)
+    problems = _wrong_names(frame, names)
+    if problems:
+        raise DataRejected(f"{where}: {_listed(problems)}")
+    rows = frame[names]
+    if manifest.feature_types is None:
+        return rows
+    converted: dict[str, pd.Series[Any]] = {}
+    for name, wanted, dtype in zip(names, manifest.feature_types, rows.dtypes, strict=True):
+        if wanted in {type_name(dtype), ANYTHING}:
+            continue
+        column = _converted(rows[name], wanted)
+        if column is None:
+            problems.append(_wrong_type(rows[name], wanted))
+        else:
+            converted[name] = column
+    if problems:
+        raise DataRejected(f"{where}: {_listed(problems)}")
+    return rows.assign(**converted) if converted else rows
+
+
+def dtype_of(name: str) -> Any:
+    """Return the type of pandera that `type_name` names, or None where a name does not suffice.
+
+    A category is of the type of its values.
+    """
+    if name == ANYTHING:
+        return None
+    category = re.fullmatch(r"category\[(.+)\]", name)
+    try:
+        return Engine.dtype(pd.api.types.pandas_dtype(category[1] if category else name))
+    except (TypeError, NotImplementedError):  # a decimal: its name does not make it
+        return None
+
+
+def _wrong_names(frame: pd.DataFrame, names: list[str]) -> list[str]:
+    if not isinstance(frame, pd.DataFrame):
+        return [f"rows are given as a pandas DataFrame, not as {type(frame).__name__}"]
+    present = frame.columns
+    problems = [f"column {name!r} is missing" for name in names if name not in present]
+    if not present.is_unique:
+        twice = set(present[present.duplicated()])
+        problems += [f"column {name!r} is there more than once" for name in names if name in twice]
+    if frame.empty and not problems:
+        problems.append("there are no rows")
+    return problems
+
+
+def _converted(cells: pd.Series[Any], wanted: str) -> pd.Series[Any] | None:
+    """Return a column as the type of that name, or None where it cannot be without loss."""
+    dtype = dtype_of(wanted)
+    if dtype is None:
+        return None
+    if isinstance(cells.dtype, pd.CategoricalDtype):
+        cells = cells.astype(cells.cat.categories.dtype)
+    try:
+        table = pa.table({_CELLS: pa.array(cells, from_pandas=True)})
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+        return None  # cells of several types
+    types = ColumnTypes({_CELLS: dtype})
+    column = to_frame(all_fitted(table, types), types)[_CELLS]
+    column.index = cells.index
+    if wanted.startswith("category["):
+        column = column.astype("category")
+    return column if _is_same(column.dtype, wanted) else None
+
+
+def _is_same(dtype: Any, wanted: str) -> bool:
+    """Return whether a type is the wanted one; times may have any unit that holds them."""
+    name = type_name(dtype)
+    units = r"^datetime64\[(s|ms|us|ns)"
+    return re.sub(units, "datetime64[", name) == re.sub(units, "datetime64[", wanted)
+
+
+def _wrong_type(cells: pd.Series[Any], wanted: str) -> str:
+    actual, word = type_name(cells.dtype), type_word(wanted)
+    missing = np.flatnonzero(cells.isna())
+    if len(missing) and re.match("int|uint|bool$", wanted):
+        return (
+            f"column {str(cells.name)!r} has no value in {len(missing):,} of {len(cells):,} rows, "
+            f"the first in row {missing[0] + 1:,}: allowed is {word}, without missing cells"
+        )
+    return (
+        f"column {str(cells.name)!r} is of type {type_word(actual)}, allowed is {word} or what "
+        "becomes it without a loss"
+    )
+
+
+def _listed(problems: list[str]) -> str:
+    shown = problems[:MAX_NAMED]
+    others = len(problems) - len(shown)
+    return "; ".join([*shown, *([f"and {others:,} more"] if others else [])])

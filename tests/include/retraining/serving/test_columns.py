@@ -1,0 +1,171 @@
+"""Which columns a version takes, and what is said of those that it does not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from include.retraining.data.column_types import type_name
+from include.retraining.exceptions import DataRejected
+from include.retraining.registry.versions import VersionManifest
+from include.retraining.serving.columns import checked_features
+from include.retraining.store.object_store import Store
+from tests.support.run_factory import plant_version
+
+DAY = pd.Timestamp("2026-11-24")
+UTC_DAY = pd.Timestamp("2026-11-24", tz="UTC")
+
+
+@pytest.fixture
+def manifest(folder: Store) -> VersionManifest:
+    """The manifest of a version."""
+    return plant_version(folder)
+
+
+def reading(manifest: VersionManifest, **types: str) -> VersionManifest:
+    """The manifest of a version that was trained on columns of these types."""
+    changes = {"features": tuple(types), "feature_types": tuple(types.values())}
+    return manifest.model_copy(update=changes)
+
+
+@pytest.mark.parametrize(
+    ("trained", "given"),
+    [
+        ("float64", [1.5, None]),
+        ("float64", [1, 2]),
+        ("float64", [None, None]),
+        ("float64", pd.Series([1, 2], dtype="int8")),
+        ("float64", pd.Series([1.5, None], dtype=object)),
+        ("float64", pd.Series([1.5, 2], dtype="float32")),
+        ("float32", pd.Series([1.5, 2], dtype="float32")),
+        ("int64", [1, 2]),
+        ("int64", pd.Series([1, 2], dtype="uint8")),
+        ("int64", pd.Series([1, 2], dtype="Int64")),
+        ("int64", pd.Series([1, 2], dtype=object)),
+        ("int8", [1, -2]),
+        ("Int64", [1, 2]),
+        ("Int64", pd.Series([1, None], dtype=object)),
+        ("bool", [True, False]),
+        ("boolean", [True, False]),
+        ("str", ["a", "b"]),
+        ("str", pd.Series(["a", None], dtype=object)),
+        ("str", pd.Series(["a", "b"], dtype="string")),
+        ("str", pd.Series(["a", "b"], dtype="category")),
+        ("category[str]", ["a", None]),
+        ("category[str]", pd.Series(["a", "b"], dtype="category")),
+        ("category[int64]", [1, 2]),
+        ("datetime64[us]", pd.Series([DAY, None]).astype("datetime64[ns]")),
+        ("datetime64[ns]", pd.Series([DAY, None]).astype("datetime64[s]")),
+        ("datetime64[us, UTC]", pd.Series([UTC_DAY, None]).astype("datetime64[ns, UTC]")),
+        ("object", [True, None]),
+        ("object", ["a", 1]),
+    ],
+)
+def test_a_column_becomes_what_it_was_in_training(
+    manifest: VersionManifest, trained: str, given: Any
+) -> None:
+    """Where nothing is lost by that, it is of the type of the training, cell by cell the same."""
+    frame = pd.DataFrame({"other": "x", "a": pd.Series(given)}, index=[5, 6])
+    frame["a"] = pd.Series(given).to_numpy() if isinstance(given, list) else given.array
+    (column,) = checked_features(frame, reading(manifest, a=trained)).items()
+    assert column[0] == "a"
+    assert column[1].index.tolist() == [5, 6]
+    actual = type_name(column[1].dtype)
+    if trained.startswith("datetime64"):
+        assert actual.split("[")[0] == "datetime64"
+    elif trained != "object":
+        assert actual == trained
+    same = [
+        (pd.isna(one) and pd.isna(other)) or one == other
+        for one, other in zip(column[1], frame["a"], strict=True)
+    ]
+    assert all(same)
+
+
+@pytest.mark.parametrize(
+    ("trained", "given", "said"),
+    [
+        ("float64", ["1", "2"], "is of type str, allowed is float or what becomes it without"),
+        ("float64", [2**53 + 1, 1], "is of type int, allowed is float"),
+        ("float64", [True, False], "is of type bool, allowed is float"),
+        ("float64", ["a", 1], "is of type object, allowed is float"),
+        ("int64", [1.0, 2.0], "is of type float, allowed is int or what"),
+        (
+            "int64",
+            [1.0, None],
+            "has no value in 1 of 2 rows, the first in row 2: allowed is int, without missing",
+        ),
+        ("int8", [1, 300], "is of type int, allowed is int8"),
+        ("bool", [0, 1], "is of type int, allowed is bool"),
+        ("bool", [None, True], "has no value in 1 of 2 rows, the first in row 1: allowed is bool"),
+        ("str", [1, 2], "is of type int, allowed is str"),
+        ("category[str]", [1, 2], "is of type int, allowed is category[str]"),
+        ("category[int64]", ["a", "b"], "is of type str, allowed is category[int64]"),
+        ("datetime64[us]", ["2026-11-24", None], "is of type str, allowed is datetime64[us]"),
+        (
+            "datetime64[us, UTC]",
+            [DAY, DAY],
+            "is of type datetime64[us], allowed is datetime64[us, UTC]",
+        ),
+        (
+            "decimal128(9, 2)[pyarrow]",
+            [1.0, 2.0],
+            "is of type float, allowed is decimal128(9, 2)[pyarrow]",
+        ),
+    ],
+)
+def test_a_column_of_another_type(
+    manifest: VersionManifest, trained: str, given: list[Any], said: str
+) -> None:
+    """It is named, with what it is and what is allowed, and without a cell."""
+    with pytest.raises(DataRejected) as caught:
+        checked_features(pd.DataFrame({"a": given}), reading(manifest, a=trained))
+    assert f"column 'a' {said}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("frame", "said"),
+    [
+        (pd.DataFrame({"b": [1.0]}), "column 'a' is missing"),
+        (pd.DataFrame({"a": []}), "column 'b' is missing"),
+        (
+            pd.DataFrame([[1.0, 2.0, 3.0]], columns=["a", "b", "a"]),
+            "column 'a' is there more than once",
+        ),
+        (pd.DataFrame({"a": [], "b": []}), "there are no rows"),
+        ([{"a": 1.0}], "rows are given as a pandas DataFrame, not as list"),
+    ],
+)
+def test_a_frame_that_is_refused(manifest: VersionManifest, frame: Any, said: str) -> None:
+    """Columns that are missing or there twice, a frame without rows, and what is no frame."""
+    with pytest.raises(DataRejected, match=said):
+        checked_features(frame, reading(manifest, a="float64", b="float64"))
+
+
+def test_of_very_many_columns_some_are_named(manifest: VersionManifest) -> None:
+    """An error is for people."""
+    wide = reading(manifest, **{f"p{number}": "float64" for number in range(500)})
+    with pytest.raises(DataRejected, match=r"'p9' is missing; and 490 more$"):
+        checked_features(pd.DataFrame({"a": [1]}), wide)
+
+
+def test_the_columns_are_in_order_and_the_frame_is_not_touched(manifest: VersionManifest) -> None:
+    """A model gets its columns in the order of its training, whatever the frame's is."""
+    frame = pd.DataFrame({"b": [1, 2], "c": [0, 0], "a": [3.0, 4.0]})
+    before = frame.copy(deep=True)
+    rows = checked_features(frame, reading(manifest, a="float64", b="float64"))
+    assert list(rows) == ["a", "b"]
+    assert rows.dtypes.tolist() == [np.float64, np.float64]
+    pd.testing.assert_frame_equal(frame, before)
+
+
+def test_a_version_of_before_is_checked_by_name_only(manifest: VersionManifest) -> None:
+    """Its manifest holds no types."""
+    assert manifest.feature_types is None
+    rows = checked_features(pd.DataFrame({"y": [1], "x": ["1"]}), manifest)
+    assert list(rows) == ["x"]
+    with pytest.raises(DataRejected, match="column 'x' is missing"):
+        checked_features(pd.DataFrame({"y": [1]}), manifest)

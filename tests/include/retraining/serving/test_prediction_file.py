@@ -1,0 +1,203 @@
+"""Files that are predicted for: what is written, and what is refused with nothing written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from include.retraining.config.csv_dialect import CsvDialect
+from include.retraining.exceptions import DataRejected, ParameterError
+from include.retraining.serving import prediction_file
+from include.retraining.serving.prediction_file import predict_file
+from include.retraining.serving.version import LoadedVersion
+from include.retraining.store.marker import initialise
+from tests.support import run_factory
+from tests.support.toy_models import Toy, make_frame, model_file
+
+COLUMNS = ["id", "prediction", "probability_0", "probability_1"]
+
+
+CONFIG = run_factory.CONFIG.model_copy(
+    update={
+        "data": run_factory.CONFIG.data.model_copy(
+            update={"csv": CsvDialect(separator=";", missing=("NA",))}
+        )
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> LoadedVersion:
+    """A version whose feature `b` is a whole number."""
+    frame = rows(400)
+    manifest = run_factory.plant_version(
+        initialise(f"file://{tmp_path_factory.mktemp('store')}"),
+        features=("a", "b"),
+        feature_types=("float64", "int64"),
+    )
+    return LoadedVersion(
+        manifest=manifest,
+        digest=manifest.content_digest,
+        model=LogisticRegression().fit(frame[["a", "b"]], frame["y"]),
+        generation=None,
+        checked_at=datetime.now(UTC),
+    )
+
+
+def rows(number: int = 30) -> pd.DataFrame:
+    """Rows to predict."""
+    frame = make_frame("binary", number, seed=5)
+    return frame.assign(b=np.arange(number))
+
+
+def written(folder: Path) -> list[str]:
+    """What lies in a folder, hidden files too."""
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("out", ["out.csv", "out.parquet"])
+@pytest.mark.parametrize("data", ["in.csv", "in.csv.gz", "in.parquet"])
+def test_each_row_has_its_key_and_its_prediction(
+    loaded: LoadedVersion, tmp_path: Path, data: str, out: str
+) -> None:
+    """The same rows give the same predictions whichever formats they come and go in."""
+    frame = rows().drop(columns="y")
+    if data == "in.parquet":
+        frame.to_parquet(tmp_path / data)
+    else:
+        frame.to_csv(tmp_path / data, sep=";", index=False)
+    assert predict_file(loaded, CONFIG, tmp_path / data, tmp_path / out) == 30
+    path = tmp_path / out
+    answers = pd.read_csv(path) if out == "out.csv" else pd.read_parquet(path)
+    assert list(answers) == COLUMNS
+    assert answers["id"].astype(int).tolist() == frame["id"].tolist()
+    expected = loaded.predict(frame)
+    assert answers["prediction"].tolist() == expected["prediction"].tolist()
+    assert np.array_equal(answers[COLUMNS[2:]], expected[COLUMNS[2:]])
+
+
+def test_a_key_stays_as_it_is_written(loaded: LoadedVersion, tmp_path: Path) -> None:
+    """And a file without the key has its predictions in order."""
+    frame = rows(3).assign(id=["007", "008", ""])
+    frame.to_csv(tmp_path / "in.csv", sep=";", index=False)
+    predict_file(loaded, CONFIG, tmp_path / "in.csv", tmp_path / "out.csv")
+    lines = (tmp_path / "out.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in lines] == ["id", "007", "008", ""]
+    frame[["b", "a"]].to_csv(tmp_path / "in.csv", sep=";", index=False)
+    predict_file(loaded, CONFIG, tmp_path / "in.csv", tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_text().startswith("prediction,probability_0,")
+
+
+BAD = {
+    "a;b\n1.5;1\nx;2\n": r"in.csv: 1 cell, the first in line 3, not of type float",
+    "a;b\n1.5;1\n1;2.5\n": r"in.csv: 1 cell, the first in line 3, not of type int",
+    "a;b\n1.5;1\n1;NA\n": r"in.csv: .*'b' has no value in 1 of 2 rows, the first in row 2",
+    "a\n1.5\n": r"in.csv: lacks the column 'b'",
+    "a;b\n": r"in.csv: has no rows",
+    "a;b\n1;2\n1;2;3\n": r"in.csv: line 3 has 3 cells, the header has 2",
+    "a,b\n1,2\n": r"in.csv: looks separated by ',', not by ';'",
+    "x;y\n1;2\n": r"in.csv: line 1 does not look like a header",
+    "a;b;a\n1;2;3\n": r"in.csv: columns 1 and 3 have the same name",
+    "": r"in.csv: line 1 is blank",
+}
+
+
+@pytest.mark.parametrize("text", BAD)
+def test_a_csv_that_is_refused(loaded: LoadedVersion, tmp_path: Path, text: str) -> None:
+    """The file, the column and the line are named, and the file of before stays as it was."""
+    (tmp_path / "in.csv").write_text(text)
+    (tmp_path / "out.csv").write_text("of before")
+    before = written(tmp_path)
+    with pytest.raises(DataRejected, match=BAD[text]):
+        predict_file(loaded, CONFIG, tmp_path / "in.csv", tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_text() == "of before"
+    assert written(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("frame", "said"),
+    [
+        (pd.DataFrame({"a": ["x"], "b": [1]}), "'a' is of type str, allowed is float"),
+        (pd.DataFrame({"a": [1.0], "b": [1.5]}), "'b' is of type float, allowed is int"),
+        (pd.DataFrame({"a": [1.0, 2.0], "b": [1, None]}), "'b' has no value in 1 of 2 rows"),
+        (pd.DataFrame({"a": [1.0]}), "lacks the column 'b'"),
+        (pd.DataFrame({"a": [1.0], "b": [1]}).head(0), "has no rows"),
+        (None, "is not readable as Parquet"),
+    ],
+)
+def test_a_parquet_that_is_refused(
+    loaded: LoadedVersion, tmp_path: Path, frame: pd.DataFrame | None, said: str
+) -> None:
+    """The same in Parquet, whose columns have one type."""
+    data = tmp_path / "in.parquet"
+    if frame is None:
+        data.write_bytes(b"no Parquet at all")
+    else:
+        frame.to_parquet(data)
+    before = written(tmp_path)
+    with pytest.raises(DataRejected, match=said) as caught:
+        predict_file(loaded, CONFIG, data, tmp_path / "out.csv")
+    assert str(caught.value).startswith(str(data))
+    assert written(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("data", "out", "said"),
+    [
+        ("in.xlsx", "out.csv", r"--data .*in.xlsx: allowed endings are .csv, .csv.gz, .parquet"),
+        ("none.csv", "out.csv", "there is no such file"),
+        ("in.csv", "out.json", "allowed endings are .csv and .parquet"),
+        ("in.csv", "none/out.csv", "there is no such folder: make it first"),
+        ("in.csv", "in.csv", "name another file: this one is a folder or the data"),
+        ("in.csv", "folder.csv", "name another file: this one is a folder or the data"),
+    ],
+)
+def test_names_that_are_refused(
+    loaded: LoadedVersion, tmp_path: Path, data: str, out: str, said: str
+) -> None:
+    """What a file may be called is said before anything is read."""
+    (tmp_path / "in.csv").write_text("a;b\n1;2\n")
+    (tmp_path / "in.xlsx").write_text("")
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(ParameterError, match=said):
+        predict_file(loaded, CONFIG, tmp_path / data, tmp_path / out)
+
+
+def test_what_is_killed_while_it_writes_leaves_the_file_of_before(
+    loaded: LoadedVersion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file gets its name when it is whole."""
+    rows(3).to_csv(tmp_path / "in.csv", sep=";", index=False)
+    out = tmp_path / "out.csv"
+    out.write_text("of before")
+
+    def half(path: Path, columns: object) -> None:
+        path.write_text("half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(prediction_file, "write_table", half)
+    with pytest.raises(KeyboardInterrupt):
+        predict_file(loaded, CONFIG, tmp_path / "in.csv", out)
+    assert out.read_text() == "of before"
+
+
+def test_a_version_of_before_is_read_as_the_contract_says(
+    loaded: LoadedVersion, make_toy: Callable[..., Toy], tmp_path: Path
+) -> None:
+    """Its manifest has no types, so those of the model's contract of now are taken."""
+    toy = make_toy()
+    toy.write_model(model_file("binary").replace("b: float", "b: int"))
+    before = loaded.manifest.model_copy(update={"feature_types": None})
+    old = replace(loaded, manifest=before)
+    (tmp_path / "in.csv").write_text("a,b\n1,2\n")
+    assert predict_file(old, toy.config, tmp_path / "in.csv", tmp_path / "out.csv") == 1
+    (tmp_path / "in.csv").write_text("a,b\n1,2.5\n")
+    with pytest.raises(DataRejected, match=r"line 2, not of type int"):
+        predict_file(old, toy.config, tmp_path / "in.csv", tmp_path / "out.csv")

@@ -1,0 +1,51 @@
+"""The shipped samples, trained and promoted as their first run would: the steps in this process."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, date, datetime
+
+from include.local_airflow.demo.samples import land
+from include.retraining.config.model import load_model
+from include.retraining.gate.report import EvaluationReport
+from include.retraining.gate.rules import judge
+from include.retraining.registry.entry import PromotionEntry
+from include.retraining.registry.promotion import Registry
+from include.retraining.runs.job import Job
+from include.retraining.runs.manifest import Params, TriggeredBy
+from include.retraining.runs.results import write_result
+from include.retraining.steps.evaluate import evaluate
+from include.retraining.steps.plan import plan_run
+from include.retraining.steps.train import train
+from include.retraining.steps.validate import validate
+from include.retraining.store.layout import RunPaths
+from include.retraining.store.object_store import Store
+
+DAY = date(2026, 11, 24)
+
+
+def promote_sample(store: Store, model: str) -> PromotionEntry:
+    """Land a sample, train and evaluate it, and promote what passes its gate."""
+    land(store, model)
+    config = load_model(model)
+    manifest = plan_run(
+        store,
+        config,
+        dag_id=config.dag_id,
+        run_id=f"scheduled__{DAY}",
+        run_after=datetime(DAY.year, DAY.month, DAY.day, 11, tzinfo=UTC),
+        params=Params(date=DAY),
+        cause=TriggeredBy(run_type="scheduled"),
+    )
+    paths = RunPaths(model, manifest.run)
+    job = Job(store, paths, manifest, config, "try-1", time.time())
+    for step in (validate, train, evaluate):
+        write_result(job.store, job.paths, job.manifest, step(job))
+    report = EvaluationReport.from_bytes(store.read(paths.evaluation), where=paths.evaluation)
+    return Registry(store, model).promote(
+        manifest=manifest,
+        verdict=judge(report, config.gates, report_digest=report.content_digest),
+        report=report,
+        actor=config.dag_id,
+        reason="it passed",
+    )
