@@ -10,8 +10,10 @@ BIN := $(VENV)/bin
 LOG := $(PRIVATE)/install.log
 CODE := dags include plugins tests benchmarks .ci
 
-# Two processes, see tests/support/two_processes.py.
-TWO := -n 2
+# See tests/support/worker_processes.py. On two cores: everyday tests wait for half of their time, for
+# processes and for what is due; a whole Airflow takes a core of its own.
+EVERYDAY := -n 3
+SLOW := -n 2
 
 # Only wheels with known hashes are installed, and no other Python is fetched.
 export UV_PYTHON_DOWNLOADS := never
@@ -49,13 +51,13 @@ run: $(VENV)/.run-installed  ## Start Airflow here, land the sample data and fol
 	@exec $(BIN)/python -m include.local_airflow --port $(PORT) $(if $(ONCE),--once)
 
 test: $(VENV)/.dev-installed  ## Run every everyday test (TESTS=path for some of them)
-	@exec $(BIN)/python -m pytest $(if $(filter tests,$(TESTS)),$(TWO)) $(TESTS)
+	@exec $(BIN)/python -m pytest $(if $(filter tests,$(TESTS)),$(EVERYDAY)) $(TESTS)
 
 test-slow: $(VENV)/.dev-installed  ## Run what else CI runs on whole Airflows, with the ten most dangerous faults
-	@exec $(BIN)/python -m pytest --slow --faults quick $(TWO) tests
+	@exec $(BIN)/python -m pytest --slow --faults quick $(SLOW) tests
 
 test-faults: $(VENV)/.dev-installed  ## Run every fault of the catalogue and print what held (FAULTS=quick: the quick ones)
-	@exec $(BIN)/python -m pytest -m "fault and not docker" --faults $(or $(FAULTS),all) $(TWO) tests
+	@exec $(BIN)/python -m pytest -m "fault and not docker" --faults $(or $(FAULTS),all) $(SLOW) tests
 
 test-batch: engine $(VENV)/.dev-installed  ## Build the training image and run jobs in it (on a container engine)
 	@exec $(BIN)/python -m pytest -m docker tests/docker

@@ -5,7 +5,7 @@ take minutes are not run every day: those marked `slow` run with `--slow` (which
 and with `--faults`, those marked `rare` with `--faults` only. A file that is named runs whole, a
 folder that is named runs what an everyday run would run of it.
 
-With several processes (`-n 2`) what they report is put together here.
+With several processes (`-n`) what they report is put together here.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from pathlib import Path
 
 PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 
-# With `-n 2`, not the one that the first process hands down.
+# With `-n`, not the one that the first process hands down.
 HOME = tempfile.mkdtemp(prefix="airflow-home-")
 os.environ["AIRFLOW_HOME"] = HOME
 os.environ["AIRFLOW__CORE__PLUGINS_FOLDER"] = str(PLUGINS)

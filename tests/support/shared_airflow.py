@@ -1,7 +1,7 @@
 """One Airflow for several files of tests: to start one takes as much as a run or two.
 
 Each file brings models of its own, whose names no other file has. The files run one after another
-in one process (`tests/support/two_processes.py` names them).
+in one process (`tests/support/worker_processes.py` names them).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How tests are given to two processes."""
+"""How tests are given to several processes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.two_processes import LONGEST, ON_ONE_AIRFLOW, unit
+from tests.support.worker_processes import LONGEST, ON_ONE_AIRFLOW, unit
 
 ROOT = Path(__file__).parents[2]
 

@@ -1,6 +1,6 @@
-"""With `-n 2`, the tests of a file stay together, as they share what they start.
+"""With `-n`, the tests of a file stay together, as they share what they start.
 
-What takes longest comes first, or one process waits for the other in the end. And what each process
+What takes longest comes first, or the others wait for one process in the end. And what each process
 does before its first test is kept short.
 """
 
