@@ -11,8 +11,10 @@ from include.retraining.cli.commands import (
     configuration,
     history,
     maintenance,
+    new,
     prediction,
     promotion,
+    trial,
 )
 from include.retraining.cli.strict_command import StrictCommand
 from include.retraining.formatting.text import truncate
@@ -31,7 +33,8 @@ _COMMANDS: dict[str, Callable[..., int]] = {
     "verify": history.verify,
     "predict": prediction.predict,
     "rollback": promotion.rollback,
-    "try": promotion.try_version,
+    "new": new.new,
+    "try": trial.try_model,
     "release": promotion.release,
     "promote": promotion.promote,
     "gate-replay": maintenance.gate_replay,

@@ -24,6 +24,7 @@ from include.retraining.config.model import (
     parse_model,
 )
 from include.retraining.config.model_code import ModelCode, load_model_code
+from include.retraining.config.model_sources import model_file
 from include.retraining.exceptions import ConfigError, NotFound
 from include.retraining.formatting.text import truncate
 from include.retraining.store.object_store import URI_VARIABLE
@@ -57,7 +58,7 @@ def check_model(name: str, where: str) -> Checked:
         config = load_model(name)
     except (ConfigError, NotFound) as error:
         return Checked(where, tuple(str(error).split("\n")))
-    warnings = tuple(_warnings(config))
+    warnings = (*_warnings(config), *_marks(name))
     problems = [f"include/models/{name}.yaml: {line}" for line in schedule_problems(config)]
     try:
         code = load_model_code(config)
@@ -109,7 +110,8 @@ def contract_problems(config: ModelConfig, code: ModelCode) -> Iterator[str]:
     try:
         schema = code.contract.to_schema()
     except Exception as error:  # noqa: BLE001 pandera raises any error on a wrong class
-        yield f"{where}.py: Contract: is not valid: {type(error).__name__}"
+        text = truncate(str(error), 300)
+        yield f"{where}.py: Contract: is not valid: {type(error).__name__}: {text}"
         return
     yield from (f"{where}.py: Contract: {setting}" for setting in forbidden_settings(schema))
     unreadable = list(_unreadable_patterns(schema))
@@ -187,6 +189,25 @@ def _warnings(config: ModelConfig) -> Iterator[str]:
             f"compute.{elsewhere[0]}: a job that runs elsewhere does not see {store}, the store "
             f"that {URI_VARIABLE} names"
         )
+
+
+def _marks(name: str) -> Iterator[str]:
+    """Warn of what `new` guessed or did not know, while it is marked."""
+    try:
+        python = model_file(name)
+    except ConfigError:  # which is a problem, and reported as one
+        return
+    for path in (python.with_suffix(".yaml"), python):
+        if not path.is_file():
+            continue
+        lines = read_text(path).split("\n")
+        marked = [number for number, line in enumerate(lines, start=1) if "# CHECK" in line]
+        if marked:
+            count = "1 line is" if len(marked) == 1 else f"{len(marked)} lines are"
+            yield (
+                f"include/models/{path.name}: {count} marked CHECK, the first is line "
+                f"{marked[0]}: confirm or correct each, and remove the mark"
+            )
 
 
 def read_text(path: Path) -> str:

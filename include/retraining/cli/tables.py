@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from include.retraining.registry.entry import PromotionEntry
     from include.retraining.registry.promotion_log import PromotionLog
     from include.retraining.runs.manifest import RunManifest
+    from include.retraining.trial.model_trial import Trial
 
 _COLOURS = {"pass": "green", "fail": "red", "cannot_judge": "yellow", "not_judged": "dim"}
 
@@ -140,6 +141,17 @@ def gates(results: Sequence[GateResult]) -> Any:
         ],
         has_markup=(1,),
     )
+
+
+def trial(tried: Trial, store_uri: str) -> Iterable[Any]:
+    """Yield each gate's answer to a model that was tried, the verdict, and where its card is."""
+    verdict = tried.verdict
+    yield gates(verdict.gates)
+    answer = verdict.answer.value.replace("_", " ").upper()
+    yield f"{tried.manifest.model}: {answer}: {verdict.headline}"
+    yield f"card: {tried.card}"
+    yield f"store: {store_uri}"
+    yield "Nothing was promoted."
 
 
 def check(result: LogCheck) -> Iterable[str]:

@@ -1,8 +1,9 @@
 """What a model's Python file and the folder of its scripts define, loaded and checked.
 
-A model's file, `include/models/NAME.py`, defines `Contract` (a pandera `DataFrameModel`),
-`FEATURES` (the columns the model reads, in order) and the entry point that its YAML names. A model
-in another language has scripts in the folder `include/models/NAME/` instead of an entry point.
+A model's file, `include/models/NAME.py`, defines `Contract` (a pandera `DataFrameModel` or
+`DataFrameSchema`), `FEATURES` (the columns the model reads, in order) and the entry point that its
+YAML names. A model in another language has scripts in the folder `include/models/NAME/` instead of
+an entry point.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+from include.retraining.config.contract_forms import Contract, contract_of, lost_columns
 from include.retraining.config.model import ModelConfig, TimeSplit
 from include.retraining.config.model_import import import_model
 from include.retraining.config.model_sources import model_file
@@ -20,13 +22,16 @@ from include.retraining.exceptions import ConfigError
 from include.retraining.formatting.text import truncate
 from include.retraining.plain_files import SAFE_PATH, plain_files
 
+MAX_SHOWN = 3
+"""Of columns with the same mistake, as many are named."""
+
 
 @dataclass(frozen=True)
 class ModelCode:
     """What a model's Python file defines."""
 
-    contract: type[Any]
-    """The data contract: a pandera `DataFrameModel`."""
+    contract: Contract
+    """The data contract."""
     features: tuple[str, ...]
     """The columns the model reads, in order."""
     build_estimator: Callable[[int], Any] | None
@@ -46,21 +51,40 @@ def load_model_code(config: ModelConfig) -> ModelCode:
     except Exception as error:
         text = truncate(str(error), 300)
         raise ConfigError(f"{where}: cannot be imported: {type(error).__name__}: {text}") from error
+    return code_of(module, config)
+
+
+def code_of(module: ModuleType, config: ModelConfig) -> ModelCode:
+    """Return what a model's module defines, checked.
+
+    Raises:
+        ConfigError: as `load_model_code`.
+    """
+    where = f"include/models/{config.name}.py"
+    contract = contract_of(getattr(module, "Contract", None))
     problems = list(_problems(module, config))
-    if problems:
+    if contract is None:
+        problems.insert(0, "must define `Contract`, a pandera DataFrameModel or DataFrameSchema")
+    if problems or contract is None:
         raise ConfigError("\n".join(f"{where}: {problem}" for problem in problems))
     features, entry_point = tuple(module.FEATURES), config.training.entry_point
     if entry_point is None:
         check_scripts(config, features)
-        return ModelCode(module.Contract, features, None)
-    return ModelCode(module.Contract, features, getattr(module, entry_point))
+        return ModelCode(contract, features, None)
+    return ModelCode(contract, features, getattr(module, entry_point))
 
 
 def _problems(module: ModuleType, config: ModelConfig) -> Iterator[str]:
     """Yield what is wrong with what a model's Python file defines."""
-    contract = getattr(module, "Contract", None)
-    if not (isinstance(contract, type) and hasattr(contract, "to_schema")):
-        yield "must define `Contract`, a pandera DataFrameModel"
+    lost = list(lost_columns(getattr(module, "Contract", None)))
+    if lost:
+        names = ", ".join(lost[:MAX_SHOWN])
+        more = f" and {len(lost) - MAX_SHOWN:,} more" if len(lost) > MAX_SHOWN else ""
+        yield (
+            f"Contract: pandera does not know {names}{more}, although the class is annotated with "
+            "them: each column needs a `pa.Field()` of its own, made in the body of the class; for "
+            "many columns take a pattern or a `pa.DataFrameSchema` (docs/contract.md)"
+        )
     yield from _feature_problems(getattr(module, "FEATURES", None), config)
     entry_point = config.training.entry_point
     if entry_point is not None and not callable(getattr(module, entry_point, None)):

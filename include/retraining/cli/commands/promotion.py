@@ -1,4 +1,4 @@
-"""Commands that change the champion, and `try`, which checks a version before."""
+"""Commands that change the champion, and what `try --version` does before."""
 
 from __future__ import annotations
 

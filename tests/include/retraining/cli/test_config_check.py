@@ -87,7 +87,7 @@ def test_all_that_is_wrong_with_a_python_file_is_told_with_the_schedule(toy: Toy
     )
     assert [line.partition("; allowed")[0] for line in problems(toy)] == [
         "toy.yaml: trigger.schedule: '0 6 31 2 *' never comes",
-        "toy.py: must define `Contract`, a pandera DataFrameModel",
+        "toy.py: must define `Contract`, a pandera DataFrameModel or DataFrameSchema",
         "toy.py: FEATURES: 'y' is the label",
         "toy.py: FEATURES: 'id' is the key",
         entry_point,
