@@ -36,7 +36,7 @@ def retrain(config: ModelConfig) -> DAG:
 
     @dag(
         dag_id=config.dag_id,
-        dag_display_name=f"Retrain {config.title.lower()}",
+        dag_display_name=f"Retrain: {config.title}",
         description=config.title,
         doc_md=model_page(config),
         schedule=timetable(config),

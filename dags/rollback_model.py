@@ -4,8 +4,8 @@ Trigger this when the champion is bad. Nothing is trained and nothing is judged:
 served before becomes the champion again, and from then on **no run promotes** for this model, until
 someone releases the hold with the DAG `release_model`.
 
-1. Trigger it as it is: a **dry run** checks everything, smoke-tests the version, and writes into
-   the log of "Roll back" what would change. That task is then skipped.
+1. Trigger it as it is: a **dry run** checks everything, smoke-tests the version, and ends green at
+   "Dry run: nothing was changed", whose log and XCom say what would change. "Roll back" is skipped.
 2. Trigger it again with **Dry run** switched off, and the **generation** that the dry run named: if
    another version has become the champion since, nothing happens. It takes well under a minute.
 
@@ -70,6 +70,10 @@ def rollback_model() -> None:
     def roll_back(plan: Any, tried: Any) -> dict[str, Any]:
         return rollback_tasks.roll_back(plan, tried, ROLLED_BACK)
 
+    @task(task_display_name="Dry run: nothing was changed", multiple_outputs=False)
+    def report_dry_run(plan: Any, tried: Any) -> str:
+        return rollback_tasks.report_dry_run(plan, tried)
+
     plan = check_request()
     # An operator: it ends its child process when it is killed.
     try_version = TryVersionOperator(
@@ -77,6 +81,8 @@ def rollback_model() -> None:
     )
     # Nothing else leads to the rollback: a version that fails its smoke test never serves again.
     roll_back(plan, try_version.output)
+    # One of the two runs and the other is skipped, so that a dry run is seen to be one.
+    report_dry_run(plan, try_version.output)
 
 
 rollback_model()

@@ -75,8 +75,9 @@ def test_a_rollback_is_a_dry_run_unless_it_is_asked_for(bag: BundleDagBag) -> No
 def test_only_a_version_that_was_tried_serves_again(bag: BundleDagBag) -> None:
     """The rollback is behind the trial, whose word it takes, and nothing runs past a failure."""
     dag = bag.dags["rollback_model"]
-    assert set(dag.task_ids) == {"check_request", "try_version", "roll_back"}
+    assert set(dag.task_ids) == {"check_request", "try_version", "roll_back", "report_dry_run"}
     assert dag.task_dict["roll_back"].upstream_task_ids == {"check_request", "try_version"}
+    assert dag.task_dict["roll_back"].downstream_task_ids == set()
     assert dag.task_dict["try_version"].upstream_task_ids == {"check_request"}
     assert {task.trigger_rule for task in dag.tasks} == {"all_success"}
     assert [task.task_id for task in dag.tasks if task.outlets] == ["roll_back"]

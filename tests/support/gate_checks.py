@@ -930,10 +930,16 @@ CASES = [
         )
     ),
     Case(
+        "an error that is a share, above 1",
+        CANNOT,
+        {"challenger.metrics.neg_brier_score": -1.5},
+        says="brier score of the challenger is 1.5: it lies from 0 to 1",
+    ),
+    Case(
         "an error that is not negated",
         CANNOT,
         {"challenger.metrics.neg_log_loss": 0.3},
-        says="neg_log_loss is at most 0",
+        says="log loss of the challenger is -0.30: it is at least 0",
     ),
     Case(
         "a score above 1 by the last bit of a sum",

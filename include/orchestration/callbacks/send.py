@@ -104,7 +104,7 @@ def send_without_outbox(context: Context, problem: str) -> None:
         event="store",
         kind=NoticeKind.BROKEN,
         key=f"{dag_id}.{run_id}.store",
-        title=default_title(model),
+        title=title_of(model),
         model=model,
         headline="a run ended and its decision could not be recorded",
         why=problem,
@@ -125,6 +125,14 @@ def _alerts(model: str) -> Alerts:
         return load_model(model).alerts
     except RetrainingError:  # no model's, or its YAML is what is broken
         return Alerts()
+
+
+def title_of(model: str) -> str:
+    """Return what a model is called in a message that has no record to take it from."""
+    try:
+        return load_model(model).title
+    except RetrainingError:  # its YAML is gone or broken
+        return default_title(model)
 
 
 def _owner(model: str) -> str | None:

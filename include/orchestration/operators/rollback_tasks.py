@@ -54,8 +54,8 @@ def check_request() -> dict[str, Any]:
 def roll_back(planned: Any, tried: Any, alias: AssetAlias) -> dict[str, Any]:
     """Append the rollback to the promotion log, notify people, and emit the champion's event.
 
-    A dry run changes nothing and ends as skipped. Safe to repeat: another try, or a cleared run,
-    finds the entry that the run made.
+    Skipped in a dry run, which `report_dry_run` ends. Safe to repeat: another try, or a cleared
+    run, finds the entry that the run made.
 
     Args:
         planned: what `check_request` returned.
@@ -73,11 +73,9 @@ def roll_back(planned: Any, tried: Any, alias: AssetAlias) -> dict[str, Any]:
     with fail_permanent_errors():
         assert_own_bundle(context)
         request = read_request(context, rollback_params())
-        plan = read_plan(planned)
-        if plan.model != request.model or not isinstance(tried, str) or not tried:
-            raise EvidenceError("the version was not tried: clear `try_version`")
+        plan = _tried_plan(request, planned, tried)
         if request.dry_run:
-            _end_dry_run(request, plan, tried)
+            raise AirflowSkipException("a dry run: nothing was changed")
         registry = Registry(open_store(), plan.model)
         entry = registry.rollback(
             plan.target.version,
@@ -98,6 +96,30 @@ def roll_back(planned: Any, tried: Any, alias: AssetAlias) -> dict[str, Any]:
     champion: Asset = champion_asset(plan.model)
     context["outlet_events"][alias].add(champion, extra=event)
     return event
+
+
+def report_dry_run(planned: Any, tried: Any) -> str:
+    """Return what a rollback would change, at the end of a dry run; skipped in a rollback.
+
+    Args:
+        planned: what `check_request` returned.
+        tried: what `try_version` returned.
+    """
+    context = get_current_context()
+    with fail_permanent_errors():
+        assert_own_bundle(context)
+        request = read_request(context, rollback_params())
+        plan = _tried_plan(request, planned, tried)
+    if not request.dry_run:
+        raise AirflowSkipException("no dry run: see the task `roll_back`")
+    words = f"dry run, nothing was changed. It would be: {plan.summary}; {tried}"
+    log.info("%s", words)
+    log.info(
+        "to do it, trigger %s again without dry run, with generation %d",
+        request.name.partition("/")[0],
+        plan.serving.generation,
+    )
+    return words
 
 
 def release_hold() -> dict[str, Any]:
@@ -140,13 +162,8 @@ def read_plan(planned: Any) -> RollbackPlan:
     return RollbackPlan.from_bytes(canonical_json(planned), where="what `check_request` returned")
 
 
-def _end_dry_run(request: Request, plan: RollbackPlan, tried: str) -> None:
-    words = f"dry run, nothing was changed. It would be: {plan.summary}; {tried}"
-    log.info("%s", words)
-    get_current_context()["ti"].xcom_push(key="dry_run", value=words)
-    log.info(
-        "to do it, trigger %s again without dry run, with generation %d",
-        request.name.partition("/")[0],
-        plan.serving.generation,
-    )
-    raise AirflowSkipException(words)
+def _tried_plan(request: Request, planned: Any, tried: Any) -> RollbackPlan:
+    plan = read_plan(planned)
+    if plan.model != request.model or not isinstance(tried, str) or not tried:
+        raise EvidenceError("the version was not tried: clear `try_version`")
+    return plan

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from include.retraining.config.model import GatePolicy, ModelConfig
+from include.retraining.formatting.numbers import (
+    better_words,
+    bound_words,
+    metric_name,
+    metric_value,
+)
 
 _TIERS = {1: "page someone", 2: "see to it the same day", 3: "see to it when convenient"}
 
@@ -77,20 +83,21 @@ def _approval(config: ModelConfig) -> str:
 
 def gate_lines(gates: GatePolicy) -> list[str]:
     """Return a model's gates in words, one a line."""
-    lines = [f"`{gates.metric}` better than a naive baseline"]
-    lines += [f"`{metric}` at least {value:g}" for metric, value in gates.minimum.items()]
+    decides = metric_name(gates.metric)
+    lines = [f"{decides} ({better_words(gates.metric)}) better than a naive baseline"]
+    lines += [_bound(metric, value) for metric, value in gates.minimum.items()]
     margin = gates.champion.margin
     most = "2.8 standard errors of their score" if margin is None else f"{margin:g}"
     lines.append(
-        f"`{gates.metric}` not worse than the champion, nor than the best of the last ten, by more "
+        f"{decides} not worse than the champion, nor than the best of the last ten, by more "
         f"than {most} (95 % bound)"
     )
     for rule in gates.slices:
         if rule.minimum is not None:
-            lines.append(f"`{gates.metric}` at least {rule.minimum:g} for each `{rule.column}`")
+            lines.append(f"{_bound(gates.metric, rule.minimum)} for each `{rule.column}`")
         if rule.max_drop is not None:
             lines.append(
-                f"`{gates.metric}` at most {rule.max_drop:g} below the champion for each "
+                f"{decides} at most {rule.max_drop:g} worse than the champion's for each "
                 f"`{rule.column}`"
             )
     for fairness in gates.fairness:
@@ -109,3 +116,8 @@ def gate_lines(gates: GatePolicy) -> list[str]:
     if gates.limits.model_mb is not None:
         lines.append(f"{gates.limits.model_mb:g} MB at most")
     return [*lines, f"all on at least {gates.min_holdout_rows} holdout rows"]
+
+
+def _bound(metric: str, least: float) -> str:
+    """Return a limit of a metric in words: of an error, the most."""
+    return f"{metric_name(metric)} {bound_words(metric)} {metric_value(metric, least):g}"

@@ -11,13 +11,12 @@ from airflow.sdk import Context
 
 from include.orchestration.backends.remote_step import RUN_ENDED
 from include.orchestration.backends.stop import stop_jobs
-from include.orchestration.callbacks.send import links_of
+from include.orchestration.callbacks.send import links_of, title_of
 from include.orchestration.runtime.dag_runs import ENDED, find_run
 from include.orchestration.runtime.run_reference import reference_to
 from include.orchestration.runtime.urls import airflow_url, repository_url, run_url
 from include.orchestration.watch.one_by_one import deliver_in_turn
 from include.retraining.exceptions import InfrastructureError
-from include.retraining.formatting.text import default_title
 
 if TYPE_CHECKING:
     from include.retraining.notifications.notice import Notice
@@ -139,7 +138,7 @@ def _lost_jobs_notice(ended: EndedRun, names: list[str], context: Context) -> No
         event="lost_job",
         kind=NoticeKind.GOOD_NEWS,
         key=f"{run.model}.{run.paths.run}.{run.clear:03d}.lost_job.{names[-1]}",
-        title=default_title(run.model),
+        title=title_of(run.model),
         model=run.model,
         headline="an orphaned job was stopped",
         why=f"Its run is {ended.state} in Airflow: {', '.join(names)}.",

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from include.retraining.formatting.numbers import number
+from include.retraining.formatting.numbers import metric_name, metric_value, number
 from include.retraining.formatting.text import truncate
 from include.retraining.formatting.times import utc_minute
 from include.retraining.store.redaction import redact
@@ -41,7 +41,9 @@ def champion_line(entry: PromotionEntry, promotion: PromotionEntry) -> str:
         entry: the newest.
         promotion: the one by which its version came to serve.
     """
-    score = "" if entry.value is None else f", {entry.metric} {number(entry.value)}"
+    score = ""
+    if entry.metric is not None and entry.value is not None:
+        score = f", {metric_name(entry.metric)} {_score(entry)}"
     line = (
         f"{entry.model}: version {entry.version} (generation {entry.generation}{score}) serves "
         f"since {_time(promotion.created_at)}, by {promotion.kind.value} of {promotion.actor}: "
@@ -62,8 +64,8 @@ def entries(history: Sequence[PromotionEntry]) -> Any:
                 _time(entry.created_at),
                 entry.kind.value,
                 entry.version,
-                entry.metric or "",
-                _number(entry.value),
+                metric_name(entry.metric or ""),
+                _score(entry),
                 entry.data_date,
                 entry.actor,
                 truncate(entry.reason, 120),
@@ -122,19 +124,20 @@ def run(state: DecisionRecord | RunManifest | None) -> Iterable[Any]:
         facts["outcome"] = "none yet"
     yield _table(("", ""), list(facts.items()), has_header=False)
     if isinstance(state, DecisionRecord) and state.verdict is not None:
-        yield gates(state.verdict.gates)
+        yield gates(state.verdict.gates, _decision_metric(state))
 
 
-def gates(results: Sequence[GateResult]) -> Any:
+def gates(results: Sequence[GateResult], decision_metric: str) -> Any:
     """Return each gate's answer, value and limit as a table."""
+    from include.retraining.gate.shown_numbers import shown_numbers
+
     return _table(
         ("gate", "answer", "value", "limit", "reason"),
         [
             (
                 gate.gate,
                 f"[{_COLOURS[gate.answer]}]{gate.answer.replace('_', ' ')}",
-                _number(gate.value),
-                _number(gate.limit),
+                *(_number(value) for value in shown_numbers(gate, decision_metric)),
                 gate.reason,
             )
             for gate in results
@@ -146,12 +149,17 @@ def gates(results: Sequence[GateResult]) -> Any:
 def trial(tried: Trial, store_uri: str) -> Iterable[Any]:
     """Yield each gate's answer to a model that was tried, the verdict, and where its card is."""
     verdict = tried.verdict
-    yield gates(verdict.gates)
+    yield gates(verdict.gates, _decision_metric(tried.record))
     answer = verdict.answer.value.replace("_", " ").upper()
     yield f"{tried.manifest.model}: {answer}: {verdict.headline}"
     yield f"card: {tried.card}"
     yield f"store: {store_uri}"
     yield "Nothing was promoted."
+
+
+def _decision_metric(record: DecisionRecord) -> str:
+    """Return the metric that a decision is by; empty where nothing was evaluated."""
+    return record.report.metric if record.report else ""
 
 
 def check(result: LogCheck) -> Iterable[str]:
@@ -231,6 +239,13 @@ def _table(
             *(cell if at in has_markup else escape(cell) for at, cell in enumerate(cells))
         )
     return table
+
+
+def _score(entry: PromotionEntry) -> str:
+    """Return the decision metric of an entry as it is shown."""
+    if entry.metric is None or entry.value is None:
+        return ""
+    return number(metric_value(entry.metric, entry.value))
 
 
 def _number(value: float | None) -> str:

@@ -15,7 +15,7 @@ def is_error(metric: str) -> bool:
 
 def metric_value(metric: str, value: float) -> float:
     """Return a metric's value as it is shown: an error is positive."""
-    return -value if is_error(metric) else value
+    return 0.0 - value if is_error(metric) else value  # the error of no error is 0, and not -0
 
 
 def number(value: float, digits: int = 4) -> str:
@@ -47,6 +47,16 @@ def better_direction(metric: str) -> str:
     return "below" if is_error(metric) else "above"
 
 
+def better_words(metric: str) -> str:
+    """Return which way a metric is better, as it is shown."""
+    return "lower is better" if is_error(metric) else "higher is better"
+
+
+def bound_words(metric: str) -> str:
+    """Return what a limit of a metric is, as it is shown: an error has an upper one."""
+    return "at most" if is_error(metric) else "at least"
+
+
 def at_least_words(metric: str, what: str, value: float, limit: float, must: str) -> str:
     """Describe a metric's value and its limit; error metrics have an upper bound.
 
@@ -58,7 +68,7 @@ def at_least_words(metric: str, what: str, value: float, limit: float, must: str
         must: `must be ` when it does not hold, else nothing.
     """
     shown, bound = distinguishable(metric_value(metric, value), metric_value(metric, limit))
-    return f"{what} is {shown}, {must}{'at most' if is_error(metric) else 'at least'} {bound}"
+    return f"{what} is {shown}, {must}{bound_words(metric)} {bound}"
 
 
 def signed(value: float) -> str:

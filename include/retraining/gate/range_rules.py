@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 
-from include.retraining.config.metric_ranges import limits_out_of_range, range_of
+from include.retraining.config.metric_ranges import MetricRange, limits_out_of_range, range_of
 from include.retraining.config.model import GatePolicy
-from include.retraining.formatting.numbers import metric_name, number
+from include.retraining.formatting.numbers import is_error, metric_name, metric_value, number
 from include.retraining.formatting.text import truncate
 from include.retraining.gate.identity import OPPONENTS, Gate, Rule, subject_words
 from include.retraining.gate.report import EvaluationReport
@@ -27,8 +28,18 @@ def numbers_in_range(report: EvaluationReport, policy: GatePolicy) -> Iterator[G
         for metric, score in sorted(metrics.items()):
             value, bounds = finite(score), range_of(metric)
             if value is not None and bounds is not None and not bounds.holds(value):
-                text = f"{metric_name(metric)} of {who} is {number(value)}: {metric} {bounds}"
+                shown = number(metric_value(metric, value))
+                words = _range_words(metric, bounds)
+                text = f"{metric_name(metric)} of {who} is {shown}: it {words}"
                 yield result(gate, Answer.CANNOT_JUDGE, text)
+
+
+def _range_words(metric: str, bounds: MetricRange) -> str:
+    """Return between what values a metric lies, as it is shown: an error from 0 upwards."""
+    if not is_error(metric):
+        return str(bounds)
+    least, most = metric_value(metric, bounds.best), metric_value(metric, bounds.worst)
+    return f"is at least {least:g}" if math.isinf(most) else f"lies from {least:g} to {most:g}"
 
 
 def _scores(

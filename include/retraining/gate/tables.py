@@ -6,10 +6,17 @@ from collections.abc import Sequence
 
 from include.retraining.data.split_record import SplitUsed
 from include.retraining.formatting.markdown import NOTHING, code, escaped, table
-from include.retraining.formatting.numbers import metric_name, metric_value, number, signed
+from include.retraining.formatting.numbers import (
+    better_words,
+    metric_name,
+    metric_value,
+    number,
+    signed,
+)
 from include.retraining.formatting.text import in_words
 from include.retraining.gate.identity import OPPONENTS
 from include.retraining.gate.report import EvaluationReport, Opponent, Scores
+from include.retraining.gate.shown_numbers import shown_numbers
 from include.retraining.gate.tries import level_words, ordinal
 from include.retraining.gate.verdict import REFUSALS, Answer, Verdict
 
@@ -24,13 +31,13 @@ def answer_words(answer: Answer) -> str:
     return in_words(answer.value)
 
 
-def gates_table(verdict: Verdict) -> str:
+def gates_table(verdict: Verdict, decision_metric: str) -> str:
     """Return each gate's answer, value, limit and reason; a refusal is bold."""
     rows = []
     for gate in verdict.gates:
         answer = answer_words(gate.answer)
         answer = f"**{answer}**" if gate.answer in REFUSALS else answer
-        numbers = (plain(gate.value, 4), plain(gate.limit, 4))
+        numbers = (plain(value, 4) for value in shown_numbers(gate, decision_metric))
         rows.append([escaped(gate.gate), answer, *numbers, escaped(gate.reason)])
     return table(("Gate", "Answer", "Value", "Limit", "Reason"), rows)
 
@@ -43,7 +50,8 @@ def scores_table(report: EvaluationReport) -> str:
     for metric in report.challenger.metrics:
         name = metric_name(metric)
         values = [_value(metric, one.metrics.get(metric) if one else None) for one in scores]
-        rows.append([f"**{name}** (decides)" if metric == report.metric else name, *values])
+        decides = f"**{name}** (decides, {better_words(metric)})"
+        rows.append([decides if metric == report.metric else name, *values])
     rows.append(["latency, 1,000 rows", *(_latency(one) for one in scores)])
     rows.append(["size of the model", *(_size(one) for one in scores)])
     return table(("Metric", *(name for name, _ in contenders)), rows)
@@ -86,7 +94,8 @@ def slices_table(report: EvaluationReport) -> str:
         for item in report.slices
     ]
     columns = ("Slice", "Rows", "Challenger", "Champion", "Judged")
-    return f"{metric_name(report.metric).capitalize()} per slice.\n\n{table(columns, rows)}"
+    name = metric_name(report.metric).capitalize()
+    return f"{name} per slice, {better_words(report.metric)}.\n\n{table(columns, rows)}"
 
 
 def split_words(split: SplitUsed) -> str:
@@ -129,7 +138,7 @@ def _against(name: str, opponent: Opponent, metric: str) -> str:
         why = f": {escaped(opponent.error)}" if opponent.error else ""
         return f"Against the {name} it could not be compared{why}."
     return (
-        f"Against the {name}, by {metric_name(metric)}, greater is better: "
+        f"Against the {name}, by {metric_name(metric)}, plus is better: "
         f"**{signed(comparison.difference)}**, {level_words(comparison.level)} between "
         f"{signed(comparison.lower)} and {signed(comparison.upper)} ({escaped(comparison.method)})."
     )

@@ -26,7 +26,7 @@ from sklearn.metrics import (
 
 from include.retraining.config.model import ModelConfig
 from include.retraining.data.labels import is_class
-from include.retraining.formatting.numbers import is_error, metric_name, metric_value, number
+from include.retraining.formatting.numbers import better_words, metric_name, metric_value, number
 from include.retraining.formatting.text import truncate
 from include.retraining.gate.report import EvaluationReport, SliceScores
 
@@ -281,4 +281,4 @@ def _slice_name(item: SliceScores) -> str:
 
 
 def _direction(metric: str, name: str) -> str:
-    return f"{name} ({'less' if is_error(metric) else 'more'} is better)"
+    return f"{name} ({better_words(metric)})"

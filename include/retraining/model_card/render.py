@@ -94,7 +94,7 @@ def render(content: Content) -> str:
         TEMPLATE,
         **vars(content),
         answer=answer_words(content.verdict.answer).upper(),
-        gates=Markdown(gates_table(content.verdict)),
+        gates=Markdown(gates_table(content.verdict, report.metric)),
         scores=Markdown(scores_table(report)),
         opponents=[Markdown(line) for line in opponent_lines(report)],
         slices=Markdown(slices_table(report)),

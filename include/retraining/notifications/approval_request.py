@@ -69,7 +69,7 @@ class Question:
             serving_now=self.serving_now,
             expires_at=self.expires_at,
             is_held=self.serving is not None and self.serving.is_held,
-            gates=Markdown(gates_table(verdict)),
+            gates=Markdown(gates_table(verdict, report.metric)),
             scores=Markdown(scores_table(report)),
             opponents=[Markdown(line) for line in opponent_lines(report)],
             slices=Markdown(slices_table(report)),

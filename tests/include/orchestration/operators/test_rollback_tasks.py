@@ -60,8 +60,13 @@ def test_a_dry_run_says_what_would_change_and_a_rollback_changes_it(
     plan = run_in(trial, rollback_tasks.check_request)
     with pytest.raises(AirflowSkipException, match="nothing was changed"):
         run_in(trial, rollback_tasks.roll_back, plan, SMOKE_TESTED, ALIAS)
+    said = run_in(trial, rollback_tasks.report_dry_run, plan, SMOKE_TESTED)
+    assert f"version {version_name(1)}" in said
+    assert said.endswith(SMOKE_TESTED)
     assert champion(store) == version_name(2)
     now = rollback(dry_run=False, generation=2)
+    with pytest.raises(AirflowSkipException, match="no dry run"):
+        run_in(now, rollback_tasks.report_dry_run, plan, SMOKE_TESTED)
     event = run_in(now, rollback_tasks.roll_back, plan, SMOKE_TESTED, ALIAS)
     assert event == {"version": version_name(1), "generation": 3}
     assert now["added"] == [(f"{MODEL}_champion", event)]

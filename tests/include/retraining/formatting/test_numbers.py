@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from include.retraining.formatting.numbers import distinguishable, metric_name, number, signed
+from include.retraining.formatting.numbers import (
+    better_words,
+    distinguishable,
+    metric_name,
+    metric_value,
+    number,
+    signed,
+)
 from include.retraining.formatting.text import truncate
 
 
@@ -48,6 +55,15 @@ def test_signed() -> None:
 def test_metric_name() -> None:
     """A negated error is named as the error."""
     assert metric_name("neg_mean_absolute_error") == "mean absolute error"
+
+
+def test_an_error_is_positive() -> None:
+    """And less of it is better; no error at all is 0 without a sign."""
+    assert metric_value("neg_brier_score", -0.12) == 0.12
+    assert number(metric_value("neg_brier_score", 0.0)) == "0"
+    assert metric_value("accuracy", 0.9) == 0.9
+    assert better_words("neg_brier_score") == "lower is better"
+    assert better_words("accuracy") == "higher is better"
 
 
 def test_cut() -> None:

@@ -163,3 +163,13 @@ def test_a_secret_in_a_reason_is_shown_to_nobody(store: Store, run: Run, known: 
         assert "password=***" in out
         if "--json" in words:
             json.loads(out)
+
+
+def test_an_error_is_shown_as_one(store: Store) -> None:
+    """A negated score is an error for who reads it: named so, and positive."""
+    entry = PromotionLog(store, MODEL).entry(2)
+    error = entry.model_copy(update={"metric": "neg_brier_score", "value": -0.12})
+    assert "(generation 2, brier score 0.12)" in tables.champion_line(error, error)
+    columns = tables.entries([error]).columns
+    cells = {str(column.header): list(column.cells) for column in columns}
+    assert (cells["metric"], cells["value"]) == (["brier score"], ["0.12"])
