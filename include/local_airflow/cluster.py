@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Self, TypeVar
@@ -54,6 +54,7 @@ class LocalAirflow:
         *,
         port: int = 8080,
         environment: Mapping[str, str] | None = None,
+        report: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Describe it; nothing is started yet.
 
@@ -62,6 +63,7 @@ class LocalAirflow:
             home: AIRFLOW_HOME: database, logs and secrets; made when it is not there.
             port: the API server's port on loopback.
             environment: more environment variables for Airflow, which win over our own.
+            report: takes what is being done while it starts.
         """
         self.root = root.resolve()
         self.home = home.resolve()
@@ -70,6 +72,7 @@ class LocalAirflow:
         self.username = USERNAME
         self.log_folder = self.home / "logs" / "components"
         self._environment = dict(environment or {})
+        self._report = report
         self._keepers: dict[str, subprocess.Popen[bytes]] = {}
         self._log_ports = (8793, 8794)
         self._left_behind: list[psutil.Process] = []
@@ -108,6 +111,7 @@ class LocalAirflow:
         worker_port = free_port(8793, avoid={self.port})
         self._log_ports = (worker_port, free_port(8794, avoid={self.port, worker_port}))
         self.migrate()
+        self._report(f"starting {_list_words(COMPONENTS)}")
         for component in COMPONENTS:
             self.start_component(component)
         self.wait_for_health()
@@ -131,6 +135,7 @@ class LocalAirflow:
         done = self.home / f"migrated-{AIRFLOW_VERSION}"
         if done.exists() and (self.home / "airflow.db").exists():
             return
+        self._report("making the database")
         self._spawn("migrate", ["db", "migrate"])
         code = self._keepers["migrate"].wait(timeout=START_SECONDS)
         self._end("migrate")
@@ -261,6 +266,15 @@ class LocalAirflow:
     def _is_healthy(self) -> bool:
         with AirflowApi(self.url, timeout_seconds=5, uses_proxy=False) as api:
             try:
-                return set(api.health().values()) == {"healthy"}
+                health = api.health()
             except AirflowUnreachable:
+                self._report("waiting for the api-server")
                 return False
+        late = [part.replace("_", "-") for part, state in health.items() if state != "healthy"]
+        if late:
+            self._report(f"waiting for the {_list_words(late)}")
+        return not late
+
+
+def _list_words(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

@@ -87,8 +87,8 @@ def follow(api: AirflowSession, store: Store, runs: dict[str, str], console: Con
             del waiting[model]
             for record in records.decisions(store, model, limit=20):
                 if record.run_id == run_id:
-                    url = f"{os.environ['PUBLIC_URL']}/dags/{dag_id}/runs/{run_id}"
-                    show_decision(console, record, url, lambda key: f"{store.uri}/{key}")
+                    public_url = os.environ["PUBLIC_URL"]
+                    show_decision(console, record, public_url, lambda key: f"{store.uri}/{key}")
 
 
 def main() -> int:

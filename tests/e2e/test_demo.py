@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from include.local_airflow.demo.samples import SAMPLES
 from include.local_airflow.ports import free_port
 from include.retraining.decisions.record import DecisionRecord
 from include.retraining.decisions.records import decisions
@@ -74,6 +76,8 @@ def test_first_run_promotes_and_refuses_until_ctrl_c(root: Path) -> None:
     assert "fairness race" in shown
     assert shown.count("Slack") == 2
     assert "password" in shown
+    assert "Airflow is up after" in shown
+    check_addresses(root, shown)
     assert len(family) > 15
     assert [process for process in family if is_alive(process)] == []
     check_what_the_readme_says(shown)
@@ -82,6 +86,18 @@ def test_first_run_promotes_and_refuses_until_ctrl_c(root: Path) -> None:
     assert record.code is not None
     assert record.code.git_sha == git(root, "rev-parse", "HEAD")
     check_lineage(root, store, record)
+
+
+def check_addresses(root: Path, shown: str) -> None:
+    """Each model's page, its run and its card are addresses on a line of their own."""
+    store = Store((root / ".local" / "store").as_uri())
+    for model in ("diabetes_progression", "loan_approval"):
+        (record,) = decisions(store, model)
+        own = f"/retraining/models/{model}/runs/{record.run}#card"
+        run = f"/dags/retrain_{model}/runs/{record.run_id}"
+        for address in (f"/dags/retrain_{model}/plugin/model", run, own):
+            line = rf"^  \w+ +http://127\.0\.0\.1:\d+{re.escape(address)} *$"
+            assert re.search(line, shown, re.M), address
 
 
 def check_lineage(root: Path, store: Store, refused: DecisionRecord) -> None:
@@ -119,12 +135,15 @@ def check_what_the_readme_says(shown: str) -> None:
         assert number in shown
 
 
-def test_second_run_trains_nothing(root: Path) -> None:
-    """The same data again ends as `no_change` for both, and `--once` says so with exit code 0."""
+def test_second_start_shows_what_was_decided_and_starts_nothing(root: Path) -> None:
+    """The samples lie as the first start landed them, to the very flag; `--once` exits with 0."""
+    store = Store((root / ".local" / "store").as_uri())
+    before = store.objects("landing"), {model: list(decisions(store, model)) for model in SAMPLES}
     program = start(root, "--once")
     shown, _ = program.communicate(timeout=300)
     assert program.returncode == 0, shown
-    assert "diabetes_progression: no change" in shown
-    assert "loan_approval: no change" in shown
-    versions = root / ".local" / "store" / "models" / "diabetes_progression" / "versions"
-    assert len(list(versions.iterdir())) == 1
+    assert "diabetes_progression: promoted" in shown
+    assert "loan_approval: rejected" in shown
+    assert shown.count("nothing is started") == 2
+    after = store.objects("landing"), {model: list(decisions(store, model)) for model in SAMPLES}
+    assert after == before

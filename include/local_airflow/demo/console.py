@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 from rich.console import Console, Group
 from rich.panel import Panel
@@ -16,7 +17,7 @@ from rich.text import Text
 
 from include.local_airflow.demo.follow import FollowedRun
 from include.retraining.decisions.record import DecisionRecord
-from include.retraining.formatting.numbers import metric_name, metric_value, number
+from include.retraining.formatting.numbers import is_error, metric_name, metric_value, number
 from include.retraining.formatting.text import in_words
 from include.retraining.store.layout import RunPaths
 
@@ -71,14 +72,14 @@ def slack_text(mrkdwn: str) -> Text:
 
 
 def show_decision(
-    console: Console, record: DecisionRecord, url: str, address_of: Callable[[str], str]
+    console: Console, record: DecisionRecord, airflow_url: str, address_of: Callable[[str], str]
 ) -> None:
-    """Print one run's decision.
+    """Print one run's decision, and below it the pages about it, as addresses to click.
 
     Args:
         console: where to print.
         record: the decision record.
-        url: the run's page in the Airflow UI.
+        airflow_url: the address of Airflow's UI.
         address_of: turns a key of the store into an address that can be opened.
     """
     style = OUTCOME_STYLES.get(record.outcome, "red")
@@ -87,9 +88,30 @@ def show_decision(
         parts += [_scores(record), Text()]
     if record.verdict is not None:
         parts += [_gates(record), Text()]
-    parts.append(_facts(record, url, address_of))
+    parts.append(_facts(record, address_of))
     title = Text.assemble((f"{record.model}: {record.outcome.replace('_', ' ')}", f"bold {style}"))
     console.print(Panel(Group(*parts), title=title, title_align="left", border_style=style))
+    for name, address in addresses(record, airflow_url).items():
+        show_address(console, name, address)
+
+
+def show_address(console: Console, name: str, address: str) -> None:
+    """Print an address on one line, however long it is: a broken one cannot be clicked."""
+    console.print(Text.assemble(f"  {name:<6} ", (address, Style(link=address))), soft_wrap=True)
+
+
+def addresses(record: DecisionRecord, airflow_url: str) -> dict[str, str]:
+    """Return the pages about a decision, by what each shows."""
+    base = airflow_url.rstrip("/")
+    run = f"{base}/dags/{quote(record.dag_id)}/runs/{quote(record.run_id, safe='')}"
+    own = f"{base}/retraining/models/{record.model}/runs/{quote(record.run, safe='')}"
+    shown = {"model": model_address(record.model, airflow_url), "run": run}
+    return shown | ({"card": f"{own}#card"} if record.verdict is not None else {})
+
+
+def model_address(model: str, airflow_url: str) -> str:
+    """Return our page about a model, within Airflow's UI."""
+    return f"{airflow_url.rstrip('/')}/dags/retrain_{model}/plugin/model"
 
 
 def _scores(record: DecisionRecord) -> Table:
@@ -99,7 +121,8 @@ def _scores(record: DecisionRecord) -> Table:
     champion = report.champion.scores.metrics if report.champion and report.champion.scores else {}
     for metric, value in report.challenger.metrics.items():
         others = (report.baseline.metrics.get(metric), champion.get(metric))
-        table.add_row(metric_name(metric), *(_metric(metric, score) for score in (value, *others)))
+        name = metric_name(metric) + (", lower is better" if is_error(metric) else "")
+        table.add_row(name, *(_metric(metric, score) for score in (value, *others)))
     return table
 
 
@@ -116,7 +139,7 @@ def _gates(record: DecisionRecord) -> Table:
     return table
 
 
-def _facts(record: DecisionRecord, url: str, address_of: Callable[[str], str]) -> Table:
+def _facts(record: DecisionRecord, address_of: Callable[[str], str]) -> Table:
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="dim", no_wrap=True)
     # A long address must stay whole, so that it can be clicked.
@@ -130,8 +153,6 @@ def _facts(record: DecisionRecord, url: str, address_of: Callable[[str], str]) -
             f"{serving.version}, generation {serving.generation}" if serving else "nothing",
         ),
         ("record", address_of(paths.decision(record.clear))),
-        ("card", address_of(f"{paths.card}/card.md") if record.verdict else None),
-        ("run", url),
     ]
     for name, value in facts:
         if value:

@@ -81,8 +81,18 @@ def follow(
     runs: list[FollowedRun],
     on_task: Callable[[FollowedRun, dict[str, Any]], None],
     timeout_seconds: float,
+    *,
+    report: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Follow runs until all have ended, and report each task once, when it has ended.
+
+    Args:
+        airflow: the running Airflow.
+        api: a client of it.
+        runs: the runs.
+        on_task: takes each task that has ended.
+        timeout_seconds: after which to give up.
+        report: takes where the runs are that have not ended.
 
     Raises:
         TookTooLong: naming the runs that have not ended and where they are.
@@ -98,6 +108,7 @@ def follow(
                     raise
                 except AirflowUnreachable:
                     continue  # a busy machine answers late, and the runs go on
+        report("; ".join(_where(run) for run in runs if not run.has_ended))
         return all(run.has_ended for run in runs)
 
     try:
@@ -128,4 +139,4 @@ def _where(run: FollowedRun) -> str:
         for task_id, task in run.tasks.items()
         if task["state"] not in TASK_ENDED and task["state"] is not None
     ]
-    return f"{run.dag_id} ({run.state}: {', '.join(busy) or 'no task has started'})"
+    return f"{run.dag_id} ({run.state}: {', '.join(busy) or 'no task runs'})"

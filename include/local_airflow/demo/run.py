@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from typing import Any
+from urllib.parse import urlsplit
 
 from rich.console import Console
+from rich.style import Style
 from rich.text import Text
 
 from include.local_airflow.cluster import LocalAirflow
 from include.local_airflow.demo import samples
+from include.local_airflow.demo.activity import Report, activity
 from include.local_airflow.demo.commit import commit_of
-from include.local_airflow.demo.console import show_decision, show_message, show_task
+from include.local_airflow.demo.console import (
+    model_address,
+    show_address,
+    show_decision,
+    show_message,
+    show_task,
+)
 from include.local_airflow.demo.follow import FollowedRun, follow, wait_for_dags
 from include.local_airflow.demo.instance_lock import single_instance
 from include.local_airflow.demo.store import local_store, store_connection, store_options
@@ -26,7 +36,7 @@ from include.local_airflow.settings import apply_settings, read_settings
 from include.local_airflow.slack_receiver import SlackReceiver
 from include.retraining.config.model import load_model
 from include.retraining.decisions import records
-from include.retraining.decisions.record import DecisionRecord, Outcome
+from include.retraining.decisions.record import FINISHED, DecisionRecord, Outcome
 from include.retraining.exceptions import AirflowUnreachable
 from include.retraining.store import marker as store_marker
 from include.retraining.store.object_store import Store
@@ -34,9 +44,16 @@ from include.retraining.store.object_store import Store
 RUN_SECONDS = 900.0
 # The record of a run that failed is written by a callback, which may come after the run's end.
 RECORD_SECONDS = 60.0
+DECISIONS_SEARCHED = 100
 FOREVER = 10 * 365 * 86400.0
 SLACK = "slack_alerts"
 WATCH = "watch_models"
+# All components start at once, and `watch_models` may run before there is the API server that its
+# tasks ask. They ask for two minutes: by Airflow's default a task gives up after ten seconds.
+PATIENCE = {
+    "AIRFLOW__WORKERS__EXECUTION_API_RETRIES": "40",
+    "AIRFLOW__WORKERS__EXECUTION_API_RETRY_WAIT_MAX": "5",
+}
 
 # How a run's state must read for its record to be true.
 GREEN = frozenset({
@@ -81,15 +98,8 @@ def run_demo(root: Path, *, port: int, once: bool, console: Console) -> int:
         stack.enter_context(single_instance(root / ".local", f"http://{LOOPBACK}:{port}"))
         demo = _start(stack, root, port, console)
         runs = _start_runs(stack, demo)
-        console.print("\nFollowing the runs:")
-        follow(
-            demo.airflow,
-            demo.api,
-            runs,
-            lambda run, task: show_task(console, run, task),
-            RUN_SECONDS,
-        )
-        agreements = [_show_decision(demo, run) for run in runs]
+        _follow(demo, runs)
+        agreements = [_show_end(demo, run) for run in runs]
         _show_login(demo)
         if not once:
             console.print("Airflow stays up until Ctrl-C.")
@@ -111,28 +121,42 @@ def _start(stack: ExitStack, root: Path, port: int, console: Console) -> Demo:
             on_message=lambda message: show_message(console, message),
         )
     )
-    airflow = LocalAirflow(
+    connections = {
+        "AIRFLOW_CONN_STORE": store_connection(uri, options),
+        f"AIRFLOW_CONN_{SLACK.upper()}": receiver.connection,
+    }
+    console.print(Text(f"Store    {uri}"), soft_wrap=True)
+    started = datetime.now(UTC)
+    with activity(console) as report:
+        airflow = _airflow(root, port, connections, report)
+        console.print(Text(f"Starting Airflow (logs: {_short(root, airflow.log_folder)}) …"))
+        stack.enter_context(airflow)
+        api = AirflowSession(airflow.url, airflow.username, airflow.password)
+        stack.callback(api.close)
+        report("applying airflow_settings.yaml")
+        apply_settings(settings, api)
+        report("waiting for the DAG files to be read")
+        wait_for_dags(airflow, api, [_dag_id(model) for model in samples.SAMPLES], started)
+    seconds = (datetime.now(UTC) - started).total_seconds()
+    console.print(Text(f"Airflow is up after {seconds:.0f} s."))
+    demo = Demo(root, airflow, api, store, console)
+    _show_login(demo)
+    return demo
+
+
+def _airflow(root: Path, port: int, connections: Mapping[str, str], report: Report) -> LocalAirflow:
+    return LocalAirflow(
         root,
         root / ".local" / "airflow",
         port=port,
         environment={
-            "AIRFLOW_CONN_STORE": store_connection(uri, options),
-            f"AIRFLOW_CONN_{SLACK.upper()}": receiver.connection,
+            **connections,
+            **PATIENCE,
             **_commit(root),
             **_lineage(root / ".local" / "lineage.jsonl"),
         },
+        report=report,
     )
-    console.print(Text(f"Store    {uri}"), soft_wrap=True)
-    console.print(Text(f"Starting Airflow (logs: {_short(root, airflow.log_folder)}) …"))
-    started = datetime.now(UTC)
-    stack.enter_context(airflow)
-    api = AirflowSession(airflow.url, airflow.username, airflow.password)
-    stack.callback(api.close)
-    apply_settings(settings, api)
-    demo = Demo(root, airflow, api, store, console)
-    _show_login(demo)
-    wait_for_dags(airflow, api, [_dag_id(model) for model in samples.SAMPLES], started)
-    return demo
 
 
 def _lineage(file: Path) -> dict[str, str]:
@@ -165,18 +189,23 @@ def _dag_id(model: str) -> str:
 
 
 def _start_runs(stack: ExitStack, demo: Demo) -> list[FollowedRun]:
-    """Land the samples and start one run per model."""
+    """Land the samples and start one run per model, but for those that an earlier session decided.
+
+    Each sample lands once: what was landed is a producer's, and a flag that was decided on starts
+    nothing.
+    """
     runs = []
     for model in samples.SAMPLES:
         dag_id = _dag_id(model)
-        # A session that was killed leaves runs behind that would hold up the new one.
-        for run in demo.api.runs(dag_id):
-            if run["state"] not in RUN_ENDED:
-                demo.api.set_run_state(dag_id, run["dag_run_id"], "failed")
-        flag = samples.land(demo.store, model)
-        demo.console.print(Text(f"Landed   {_address(demo, flag)}"), soft_wrap=True)
-        run_id = f"make_run_{datetime.now(UTC):%Y%m%dT%H%M%S}"
-        runs.append(FollowedRun(dag_id, demo.api.trigger(dag_id, run_id=run_id)))
+        decided = _decided(demo.store, model)
+        if decided is None:
+            _end_runs(demo, dag_id)
+            flag = samples.land_once(demo.store, model)
+            demo.console.print(Text(f"Landed   {_address(demo, flag)}"), soft_wrap=True)
+            run_id = f"make_run_{datetime.now(UTC):%Y%m%dT%H%M%S}"
+            runs.append(FollowedRun(dag_id, demo.api.trigger(dag_id, run_id=run_id)))
+        else:
+            _show_earlier(demo, decided)
         # Started first and unpaused second, so that no scheduled run takes the flag before it.
         demo.api.set_paused(dag_id, is_paused=False)
         stack.callback(_pause, demo, dag_id)
@@ -187,13 +216,53 @@ def _start_runs(stack: ExitStack, demo: Demo) -> list[FollowedRun]:
     return runs
 
 
+def _end_runs(demo: Demo, dag_id: str) -> None:
+    """End what a session that was killed left behind: it would hold up the new run."""
+    for run in demo.api.runs(dag_id):
+        if run["state"] not in RUN_ENDED:
+            demo.api.set_run_state(dag_id, run["dag_run_id"], "failed")
+
+
 def _pause(demo: Demo, dag_id: str) -> None:
     """Leave nothing scheduled for the next session, which lands new flags first."""
     with suppress(AirflowUnreachable):
         demo.api.set_paused(dag_id, is_paused=True)
 
 
-def _show_decision(demo: Demo, run: FollowedRun) -> bool:
+def _decided(store: Store, model: str) -> DecisionRecord | None:
+    """Return the newest decision that used up a delivery; None before there is one."""
+    decided = records.decisions(store, model, limit=DECISIONS_SEARCHED)
+    return next((record for record in decided if record.outcome in FINISHED), None)
+
+
+def _show_earlier(demo: Demo, record: DecisionRecord) -> None:
+    """Print what an earlier session decided, and how to decide once more."""
+    show_decision(demo.console, record, demo.airflow.url, lambda key: _address(demo, key))
+    demo.console.print(
+        Text(
+            "  It was decided before on the same delivery, so nothing is started. For another run, "
+            "open the model's page, press Train now and switch on Retrain by force."
+        )
+    )
+
+
+def _follow(demo: Demo, runs: list[FollowedRun]) -> None:
+    """Print each task of the runs as it ends."""
+    if not runs:
+        return
+    console = demo.console
+    console.print("\nFollowing the runs:")
+
+    def show(run: FollowedRun, task: dict[str, Any]) -> None:
+        show_task(console, run, task)
+
+    with activity(console) as report:
+        # Elsewhere than on a terminal the lines of the tasks are signs enough.
+        where = report if console.is_terminal else lambda _: None
+        follow(demo.airflow, demo.api, runs, show, RUN_SECONDS, report=where)
+
+
+def _show_end(demo: Demo, run: FollowedRun) -> bool:
     """Print a run's decision and return whether the run ended as the record says."""
     model = next(model for model in samples.SAMPLES if _dag_id(model) == run.dag_id)
     record = demo.airflow.wait_for(
@@ -201,8 +270,7 @@ def _show_decision(demo: Demo, run: FollowedRun) -> bool:
         f"decision record of {run.dag_id}, run {run.run_id}",
         RECORD_SECONDS,
     )
-    url = f"{demo.airflow.url}/dags/{quote(run.dag_id)}/runs/{quote(run.run_id, safe='')}"
-    show_decision(demo.console, record, url, lambda key: _address(demo, key))
+    show_decision(demo.console, record, demo.airflow.url, lambda key: _address(demo, key))
     is_good = run.state in expected_states(record)
     if not is_good:
         demo.console.print(
@@ -241,10 +309,11 @@ def _short(root: Path, path: Path) -> str:
 
 
 def _show_login(demo: Demo) -> None:
+    airflow = demo.airflow
+    login = f"user {airflow.username}  password {airflow.password}"
     demo.console.print(
-        Text(
-            f"Airflow  {demo.airflow.url}  user {demo.airflow.username}  "
-            f"password {demo.airflow.password}"
-        ),
+        Text.assemble("Airflow  ", (airflow.url, Style(link=airflow.url)), f"  {login}"),
         soft_wrap=True,
     )
+    for model in samples.SAMPLES:
+        show_address(demo.console, "model", model_address(model, airflow.url))

@@ -49,6 +49,12 @@ def land(store: Store, model: str) -> str:
     return raise_flag(store, folder)
 
 
+def land_once(store: Store, model: str) -> str:
+    """Write one model's sample delivery unless its flag is there, and return the flag's key."""
+    flag = f"landing/{model}/{FLAG}"
+    return flag if store.exists(flag) else land(store, model)
+
+
 def raise_flag(store: Store, folder: str) -> str:
     """Rewrite a folder's flag and return its key.
 

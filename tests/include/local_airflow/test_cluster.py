@@ -183,7 +183,7 @@ def test_life_of_an_airflow(bundle: Path, home: Path) -> None:
         assert "Done. Returned value was: 2" in api.log("quick", run.run_id, "two")
 
         late = FollowedRun("busy", api.trigger("busy"))
-        with pytest.raises(TookTooLong, match=r"busy \(queued: no task has started\)"):
+        with pytest.raises(TookTooLong, match=r"busy \(queued: no task runs\)"):
             follow(airflow, api, [late], lambda *_: None, 0)
 
         (bundle / "dags" / "broken.py").write_text("from airflow.sdk import dag\n1 / 0\n")

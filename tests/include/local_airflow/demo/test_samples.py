@@ -7,7 +7,7 @@ import io
 import pandas as pd
 import pytest
 
-from include.local_airflow.demo.samples import SAMPLES, land
+from include.local_airflow.demo.samples import SAMPLES, land, land_once
 from include.retraining.store.object_store import Store
 
 
@@ -20,6 +20,14 @@ def test_landing_again(any_store: Store, model: str) -> None:
     assert land(any_store, model) == flag
     assert any_store.read(file) == first
     assert any_store.head(flag).etag != first_flag.etag
+
+
+def test_a_delivery_that_is_there_lands_once(any_store: Store) -> None:
+    """Its files and its flag stay as they are, to the very object."""
+    flag = land_once(any_store, "loan_approval")
+    first = any_store.objects("landing")
+    assert land_once(any_store, "loan_approval") == flag
+    assert any_store.objects("landing") == first
 
 
 @pytest.mark.parametrize(
