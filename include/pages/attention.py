@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from include.pages.airflow_state import DagSummary
+from include.pages.urls import approval_link
 from include.retraining.config.notice_kind import NoticeKind
 from include.retraining.formatting.text import in_words
 from include.retraining.history.overview import ModelSummary
@@ -43,6 +44,8 @@ class Need:
     summary: str
     runbook: str | None = None
     """The page in `docs/runbooks/` about it."""
+    link: str | None = None
+    """The page of Airflow where it is seen to; it comes before the runbook."""
 
 
 def needs(seen: ModelSummary, dag: DagSummary, unsent: int) -> list[Need]:
@@ -82,4 +85,5 @@ def _of_store(seen: ModelSummary) -> Iterator[Need]:
 
 def _of_airflow(dag: DagSummary) -> Iterator[Need]:
     if dag.waits_for_person is not None:
-        yield Need(Urgency.WAITING, "a run waits for an approval", "approval")
+        form = approval_link(dag.dag_id, dag.waits_for_person)
+        yield Need(Urgency.WAITING, "a run waits for an approval", "approval", form)

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-from include.retraining.formatting.numbers import number
+from include.pages.axis import Axis, axis
 
 WIDTH, HEIGHT = 640, 220
-LEFT, RIGHT, TOP, BOTTOM = 56, 12, 12, 28
+LEFT, RIGHT, TOP, BOTTOM = 56, 12, 18, 28
 MIN_POINTS = 2
 
 
@@ -39,6 +39,19 @@ class Line:
     name: str
     marks: Sequence[Mark]
     has_dots: bool = True
+    is_limit: bool = False
+    """Whether each value holds for its place alone: a step and no dot."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """What happened between two places, in words for who points at it."""
+
+    name: str
+    """Its class, and what stands beside it."""
+    after: int
+    """How many places lie before it."""
+    title: str
 
 
 def sparkline(values: Sequence[float | None], title: str) -> Markup:
@@ -52,7 +65,9 @@ def sparkline(values: Sequence[float | None], title: str) -> Markup:
     if len(known) < MIN_POINTS:
         return Markup("")
     width, height, edge = 96, 24, 3
-    scale = _Scale([value for _, value in known], height - edge, edge)
+    shown = [value for _, value in known]
+    room = 0.0 if min(shown) < max(shown) else abs(shown[0]) or 1.0  # equal ones in the middle
+    scale = _Scale(min(shown) - room, max(shown) + room, height - edge, edge)
     step = (width - 2 * edge) / (len(values) - 1)
     points = [(edge + place * step, scale.y(value)) for place, value in known]
     last = points[-1]
@@ -63,13 +78,16 @@ def sparkline(values: Sequence[float | None], title: str) -> Markup:
     ).format(width=width, height=height, title=title, points=_points(points), x=last[0], y=last[1])
 
 
-def chart(lines: Sequence[Line], labels: Sequence[str], title: str) -> Markup:
+def chart(
+    lines: Sequence[Line], labels: Sequence[str], title: str, events: Sequence[Event] = ()
+) -> Markup:
     """Return lines over time with axes, intervals, and a name in the style sheet for each.
 
     Args:
         lines: each with marks whose places count in ``labels``.
         labels: what each place is called below, oldest first.
         title: says what it shows to who cannot see it.
+        events: what happened between the places.
     """
     values = [
         value
@@ -80,11 +98,14 @@ def chart(lines: Sequence[Line], labels: Sequence[str], title: str) -> Markup:
     ]
     if not values or len(labels) < MIN_POINTS:
         return Markup("")
-    scale = _Scale(values, HEIGHT - BOTTOM, TOP)
-    step = (WIDTH - LEFT - RIGHT) / (len(labels) - 1)
+    vertical = axis(values)
+    scale = _Scale(vertical.low, vertical.high, HEIGHT - BOTTOM, TOP)
+    # Half a place of room on both sides, for limits and for what happened after the last one.
+    step = (WIDTH - LEFT - RIGHT) / len(labels)
     parts = [
-        *_grid(scale),
+        *_grid(vertical, scale),
         *_below(labels, step),
+        *(_marked(event, step) for event in events),
         *(part for line in lines for part in _drawn(line, scale, step)),
     ]
     return Markup(
@@ -109,41 +130,64 @@ HIGH_SHARE = 0.85
 
 
 class _Scale:
-    """Where a value lies between two heights, with a little room above and below."""
+    """Where a value lies between two heights."""
 
-    def __init__(self, values: Sequence[float], bottom: float, top: float) -> None:
-        low, high = min(values), max(values)
-        room = (high - low) * 0.08 or abs(high) * 0.05 or 1.0
-        self.low, self.high = low - room, high + room
+    def __init__(self, low: float, high: float, bottom: float, top: float) -> None:
+        self._low, self._high = low, high
         self._bottom, self._top = bottom, top
 
     def y(self, value: float) -> float:
-        share = (value - self.low) / (self.high - self.low)
+        share = (value - self._low) / (self._high - self._low)
         return self._bottom - share * (self._bottom - self._top)
 
 
-def _grid(scale: _Scale) -> Iterator[Markup]:
-    for share in (0.0, 0.25, 0.5, 0.75, 1.0):
-        value = scale.low + share * (scale.high - scale.low)
+def _x(place: float, step: float) -> float:
+    return LEFT + (place + 0.5) * step
+
+
+def _grid(vertical: Axis, scale: _Scale) -> Iterator[Markup]:
+    for value, words in vertical.marks():
         y = scale.y(value)
         yield Markup(
             '<line class="grid" x1="{x1}" x2="{x2}" y1="{y:.1f}" y2="{y:.1f}"/>'
             '<text class="axis end" x="{x}" y="{below:.1f}">{value}</text>'
-        ).format(x1=LEFT, x2=WIDTH - RIGHT, y=y, x=LEFT - 6, below=y + 4, value=number(value, 3))
+        ).format(x1=LEFT, x2=WIDTH - RIGHT, y=y, x=LEFT - 6, below=y + 4, value=words)
 
 
 def _below(labels: Sequence[str], step: float) -> Iterator[Markup]:
     """Yield the first, the middle and the last label."""
     last = len(labels) - 1
-    for place, side in ((0, "start"), (last // 2, "middle"), (last, "end")):
-        if side != "middle" or last >= 2:
-            yield Markup('<text class="axis {side}" x="{x:.1f}" y="{y}">{label}</text>').format(
-                side=side, x=LEFT + place * step, y=HEIGHT - 8, label=labels[place]
-            )
+    for place in sorted({0, last // 2, last}):
+        yield Markup('<text class="axis middle" x="{x:.1f}" y="{y}">{label}</text>').format(
+            x=_x(place, step), y=HEIGHT - 8, label=labels[place]
+        )
+
+
+def _marked(event: Event, step: float) -> Markup:
+    """Return a line from top to bottom, with its name at its head."""
+    x = _x(event.after - 0.5, step)
+    is_right = x > WIDTH / 2
+    return Markup(
+        '<g class="event {name}"><title>{title}</title>'
+        '<line x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{bottom}"/>'
+        '<text class="axis {side}" x="{text:.1f}" y="{y}">{name}</text></g>'
+    ).format(
+        name=event.name,
+        title=event.title,
+        x=x,
+        top=TOP - 4,
+        bottom=HEIGHT - BOTTOM,
+        side="end" if is_right else "start",
+        text=x - 4 if is_right else x + 4,
+        y=TOP + 4,
+    )
 
 
 def _drawn(line: Line, scale: _Scale, step: float) -> Iterator[Markup]:
-    places = [(LEFT + mark.at * step, scale.y(mark.value)) for mark in line.marks]
+    places = [(_x(mark.at, step), scale.y(mark.value)) for mark in line.marks]
+    if line.is_limit:
+        yield from (_step(line.name, x, y, step) for x, y in places)
+        return
     for (x, _), mark in zip(places, line.marks, strict=True):
         if mark.lower is not None and mark.upper is not None:
             yield Markup(
@@ -155,6 +199,12 @@ def _drawn(line: Line, scale: _Scale, step: float) -> Iterator[Markup]:
     if line.has_dots:
         for (x, y), mark in zip(places, line.marks, strict=True):
             yield _dot(line.name, x, y, mark)
+
+
+def _step(name: str, x: float, y: float, step: float) -> Markup:
+    return Markup(
+        '<line class="{name}" x1="{x1:.1f}" x2="{x2:.1f}" y1="{y:.1f}" y2="{y:.1f}"/>'
+    ).format(name=name, x1=x - step / 2, x2=x + step / 2, y=y)
 
 
 def _dot(name: str, x: float, y: float, mark: Mark) -> Markup:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote
@@ -12,24 +12,26 @@ from markupsafe import Markup
 from include.orchestration.runtime.run_reference import DAG_PREFIX
 from include.pages import store_access
 from include.pages.airflow_state import read_dags
-from include.pages.charts import Line, Mark, chart, sparkline
+from include.pages.charts import Event, Line, Mark, chart, sparkline
 from include.pages.models_page import Row, row
 from include.pages.step_usage import StepUse, step_uses
 from include.pages.trend import Point, Series, fairness, judged, points, slices
 from include.retraining.config.model import ModelConfig
 from include.retraining.decisions.record import DecisionRecord
 from include.retraining.exceptions import RetrainingError
-from include.retraining.formatting.numbers import metric_name, number
+from include.retraining.formatting.numbers import better_words, metric_name, number
 from include.retraining.formatting.times import utc_minute
 from include.retraining.history.overview import (
     Unreadable,
+    read_all,
     recent_decisions,
     sentence_of,
     summarize_model,
 )
+from include.retraining.history.undone import undone_by
 from include.retraining.notifications.notice import Notice
 from include.retraining.notifications.outbox import waiting
-from include.retraining.registry.entry import PromotionEntry
+from include.retraining.registry.entry import PromotionEntry, PromotionKind
 from include.retraining.registry.promotion_log import PromotionLog
 from include.retraining.store.object_store import Store
 
@@ -50,6 +52,8 @@ class ModelPage:
     log_problems: Sequence[str]
     more_entries: bool
     decisions: Sequence[DecisionRecord | Unreadable]
+    undone: Mapping[tuple[str, int], PromotionEntry]
+    """The rollback that took back what a decision promoted, by the run and its clear."""
     older: str | None
     """The run behind which the older decisions begin."""
     is_first: bool
@@ -57,6 +61,8 @@ class ModelPage:
     points: Sequence[Point]
     """Oldest first."""
     metric: str
+    better: str
+    """Which way the metric is better."""
     chart: Markup
     slices: Sequence[tuple[Series, Markup]]
     fairness: Sequence[tuple[Series, Markup]]
@@ -99,11 +105,13 @@ def model_page(
         log_problems=problems,
         more_entries=bool(entries) and entries[-1].generation > 1,
         decisions=decisions,
+        undone=_undone(store, records),
         older=None if older is None else older.rpartition("/")[2].removesuffix(".json"),
         is_first=before is None,
         points=trend_points,
         metric=metric_name(metric),
-        chart=_chart(trend_points, metric_name(metric), root),
+        better=better_words(metric),
+        chart=_chart(trend_points, metric, entries, root),
         slices=_with_lines(slices(of_metric)),
         fairness=_with_lines(fairness(of_metric)),
         uses=step_uses(records),
@@ -131,8 +139,23 @@ def _entries(
     return readable[::-1][:ENTRIES], wrong
 
 
-def _chart(trend_points: Sequence[Point], metric: str, root: str) -> Markup:
-    def marks(field: str, *, has_interval: bool = False) -> list[Mark]:
+def _undone(
+    store: Store, records: Sequence[DecisionRecord]
+) -> Mapping[tuple[str, int], PromotionEntry]:
+    def find(record: DecisionRecord) -> PromotionEntry | None:
+        try:
+            return undone_by(store, record)
+        except RetrainingError:  # the page says elsewhere that the log is damaged
+            return None
+
+    rollbacks = zip(records, read_all(find, records), strict=True)
+    return {(record.run, record.clear): entry for record, entry in rollbacks if entry is not None}
+
+
+def _chart(
+    trend_points: Sequence[Point], metric: str, entries: Sequence[PromotionEntry], root: str
+) -> Markup:
+    def marks(field: str, *, has_interval: bool = False, limit: str = "") -> list[Mark]:
         return [
             Mark(
                 place,
@@ -144,17 +167,42 @@ def _chart(trend_points: Sequence[Point], metric: str, root: str) -> Markup:
                 link=run_path(point.record, root) if has_interval else None,
             )
             for place, point in enumerate(trend_points)
-            if (value := getattr(point, field)) is not None
+            if (value := getattr(point, field)) is not None and limit in {"", point.limit_name}
         ]
 
     lines = [
-        Line("limit", marks("limit"), has_dots=False),
+        Line("minimum", marks("limit", limit="minimum"), is_limit=True),
+        Line("baseline", marks("limit", limit="baseline"), is_limit=True),
         Line("champion", marks("champion"), has_dots=False),
         Line("challenger", marks("challenger", has_interval=True)),
     ]
-    labels = [f"{point.record.run_after:%d %b}" for point in trend_points]
-    title = f"{metric} of challenger and champion, and the limit, by run; the table has the numbers"
-    return chart(lines, labels, title)
+    title = (
+        f"{metric_name(metric)} of challenger and champion, and the limit, by run, "
+        f"{better_words(metric)}; the table has the numbers"
+    )
+    return chart(lines, _labels(trend_points), title, _rollbacks(trend_points, entries))
+
+
+def _labels(trend_points: Sequence[Point]) -> list[str]:
+    """Return what each run is called below the chart: its day, with its time where days repeat."""
+    days = [f"{point.record.run_after:%d %b}" for point in trend_points]
+    if len(set(days)) > len(days) / 2:
+        return days
+    return [f"{point.record.run_after:%d %b %H:%M}" for point in trend_points]
+
+
+def _rollbacks(trend_points: Sequence[Point], entries: Sequence[PromotionEntry]) -> list[Event]:
+    """Return the rollbacks since the first run of a chart, each after the run that it followed."""
+    decided = [point.record.decided_at for point in trend_points]
+    return [
+        Event(
+            "rollback",
+            after=sum(at < entry.created_at for at in decided),
+            title=f"rolled back by {entry.actor}, {utc_minute(entry.created_at)}: {entry.reason}",
+        )
+        for entry in entries
+        if entry.kind is PromotionKind.ROLLBACK and decided and entry.created_at > decided[0]
+    ]
 
 
 def _with_lines(all_series: Sequence[Series]) -> list[tuple[Series, Markup]]:

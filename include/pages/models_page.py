@@ -16,8 +16,9 @@ from include.pages.attention import Need, Urgency, needs, urgency
 from include.pages.charts import sparkline
 from include.retraining.config.deadline import TimeOfDay, parse_deadline
 from include.retraining.config.model import ModelConfig
+from include.retraining.decisions.record import DecisionRecord
 from include.retraining.exceptions import EvidenceError
-from include.retraining.formatting.numbers import metric_name, metric_value, number
+from include.retraining.formatting.numbers import better_words, metric_name, metric_value, number
 from include.retraining.formatting.text import default_title
 from include.retraining.history.overview import ModelSummary, sentence_of, summarize_models
 from include.retraining.history.savings import Saved
@@ -46,6 +47,8 @@ class Row:
     needs: list[Need]
     metric: str
     """The decision metric's name and the champion's value; empty when that is not known."""
+    better: str
+    """Which way that metric is better."""
     spark: Markup
     data_age_days: int | None
     is_too_old: bool
@@ -112,10 +115,11 @@ def row(seen: ModelSummary, dag: DagSummary, unsent: int, now: datetime) -> Row:
     return Row(
         seen=seen,
         dag=dag,
-        title=title_of(seen, config),
+        title=title_of(seen.model, config, seen.newest),
         owner=(config and config.owner) or (seen.newest and seen.newest.owner) or "",
         needs=needs(seen, dag, unsent),
         metric=metric_words(champion),
+        better=better_words(champion.metric) if champion and champion.metric else "",
         spark=_spark(seen.entries),
         data_age_days=age,
         is_too_old=age is not None and limit is not None and age > limit,
@@ -123,10 +127,10 @@ def row(seen: ModelSummary, dag: DagSummary, unsent: int, now: datetime) -> Row:
     )
 
 
-def title_of(seen: ModelSummary, config: ModelConfig | None) -> str:
-    """Return a model's title."""
-    title = (config and config.title) or (seen.newest and seen.newest.title)
-    return title or default_title(seen.model)
+def title_of(model: str, config: ModelConfig | None, record: DecisionRecord | None) -> str:
+    """Return what a model is called: by its YAML now, else by a decision of then."""
+    title = (config and config.title) or (record and record.title)
+    return title or default_title(model)
 
 
 def metric_words(entry: PromotionEntry | None) -> str:

@@ -13,8 +13,18 @@ from markupsafe import Markup, escape
 
 from include.pages import urls
 from include.retraining.decisions.phrases import decision_sentence
-from include.retraining.formatting.numbers import metric_name, metric_value, number, signed
+from include.retraining.decisions.record import DecisionRecord
+from include.retraining.formatting.numbers import (
+    better_words,
+    metric_name,
+    metric_value,
+    number,
+    signed,
+)
 from include.retraining.formatting.text import in_words
+from include.retraining.formatting.times import utc_minute
+from include.retraining.gate.shown_numbers import shown_numbers
+from include.retraining.registry.entry import PromotionEntry
 from include.retraining.store.redaction import redact
 
 HERE = Path(__file__).parent
@@ -41,8 +51,11 @@ def environment() -> Environment:
         "size": size,
         "seconds": seconds,
         "masked": redact,
-        "sentence": decision_sentence,
+        "sentence": sentence,
+        "undone_words": undone_words,
+        "shown_numbers": shown_numbers,
         "metric_name": metric_name,
+        "better_words": better_words,
         "signed": signed,
     }
     templates.globals |= {
@@ -103,6 +116,17 @@ def plain(value: float | None, digits: int = 4) -> str:
 def words(name: object) -> str:
     """Return a code word in words: `cannot_judge` is `cannot judge`."""
     return in_words(str(getattr(name, "value", name)))
+
+
+def sentence(record: DecisionRecord, title: str) -> str:
+    """Return what a run decided, in words that call the model by its title."""
+    return decision_sentence(record, title=title)
+
+
+def undone_words(rollback: PromotionEntry) -> str:
+    """Return that a promotion was taken back, by whom and why."""
+    at = utc_minute(rollback.created_at)
+    return f"rolled back by {rollback.actor} at {at}: {rollback.reason.rstrip('. ')}"
 
 
 def size(value: float | None) -> str:

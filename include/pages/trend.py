@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 from include.retraining.decisions.record import DecisionRecord
 from include.retraining.formatting.numbers import metric_value
-from include.retraining.gate.identity import Gate, Rule
-from include.retraining.gate.report import EvaluationReport
-from include.retraining.gate.verdict import Verdict
+from include.retraining.gate.identity import Rule
+from include.retraining.gate.report import EvaluationReport, SliceScores
+from include.retraining.gate.shown_numbers import shown_numbers
+from include.retraining.gate.verdict import Answer, GateResult, Verdict
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,9 @@ class Point:
     """Where the challenger lies with 95 %: the champion's score and the interval of the paired
     difference. None without a champion."""
     limit: float | None
-    """What the challenger's own score had to reach: the minimum, or the naive baseline's score."""
+    """What the challenger's own score had to reach: the stricter of the two below."""
+    limit_name: str = ""
+    """Which it is: `minimum`, or `baseline` for the naive baseline's score."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,10 @@ class Series:
     """The newest limit that it was held to."""
     is_judged: bool
     """Whether the newest run had enough rows for it."""
+    limit_words: str = ""
+    """What kind of a limit it is."""
+    answer: Answer | None = None
+    """What the gate answered in the newest run, the worst of its answers; None without a rule."""
     rows: int | None = None
     """How many rows the newest run had, where that is one number."""
 
@@ -70,23 +77,7 @@ def slices(records: Sequence[DecisionRecord]) -> list[Series]:
     newest = records[-1].report if records else None
     if newest is None:
         return []
-    return [
-        Series(
-            name=f"{item.column} = {item.value}",
-            values=tuple(_slice(record.report, item.column, item.value) for record in records),
-            # That of one with too few rows is the number of rows.
-            limit=_limit(
-                records[-1].verdict,
-                Gate(Rule.SLICE_MINIMUM, (item.column, item.value)),
-                newest.metric,
-            )
-            if item.is_judged
-            else None,
-            is_judged=item.is_judged,
-            rows=item.rows,
-        )
-        for item in newest.slices
-    ]
+    return [_slice_series(records, item, newest.metric) for item in newest.slices]
 
 
 def fairness(records: Sequence[DecisionRecord]) -> list[Series]:
@@ -96,20 +87,56 @@ def fairness(records: Sequence[DecisionRecord]) -> list[Series]:
         return []
     series = []
     for item in newest.report.fairness:
-        for field, word, rule in (
-            ("disparate_impact", "disparate impact", Rule.DISPARATE_IMPACT),
-            (
-                "equalized_odds_difference",
-                "equalised odds, difference",
-                Rule.EQUALIZED_ODDS,
-            ),
-        ):
+        for field, word, rule, bound in _FAIRNESS:
             values = tuple(_fairness(record.report, item.attribute, field) for record in records)
-            limit = _limit(newest.verdict, Gate(rule, (item.attribute,)), "")
+            gates = _gates(newest.verdict, rule, (item.attribute,))
             if any(value is not None for value in values):
-                name = f"{item.attribute}: {word}"
-                series.append(Series(name, values, limit, is_judged=values[-1] is not None))
+                series.append(
+                    Series(
+                        name=f"{item.attribute}: {word}",
+                        values=values,
+                        limit=gates[0].limit if gates else None,
+                        is_judged=values[-1] is not None,
+                        limit_words=bound,
+                        answer=_worst(gates),
+                    )
+                )
     return series
+
+
+_FAIRNESS = (
+    ("disparate_impact", "disparate impact", Rule.DISPARATE_IMPACT, "at least"),
+    (
+        "equalized_odds_difference",
+        "equalised odds, difference",
+        Rule.EQUALIZED_ODDS,
+        "at most",
+    ),
+)
+_OF_A_SLICE = (
+    (Rule.SLICE_MINIMUM, "minimum"),
+    (Rule.SLICE_DROP, "by the champion"),
+)
+"""The rules that hold a slice's score to a limit, and what that is called."""
+
+
+def _slice_series(records: Sequence[DecisionRecord], item: SliceScores, metric: str) -> Series:
+    verdict, subject = records[-1].verdict, (item.column, item.value)
+    limit, words = None, ""
+    for rule, called in reversed(_OF_A_SLICE):
+        for gate in _gates(verdict, rule, subject):
+            if gate.limit is not None:
+                limit, words = shown_numbers(gate, metric).limit, called
+    return Series(
+        name=f"{item.column} = {item.value}",
+        values=tuple(_slice(record.report, item.column, item.value) for record in records),
+        # That of one with too few rows is the number of rows.
+        limit=limit if item.is_judged else None,
+        is_judged=item.is_judged,
+        limit_words=words,
+        answer=_worst([gate for rule, _ in _OF_A_SLICE for gate in _gates(verdict, rule, subject)]),
+        rows=item.rows,
+    )
 
 
 def _point(record: DecisionRecord, report: EvaluationReport) -> Point:
@@ -123,30 +150,41 @@ def _point(record: DecisionRecord, report: EvaluationReport) -> Point:
         ends = sorted(
             metric_value(metric, champion + end) for end in (between.lower, between.upper)
         )
+    limit, limit_name = _stricter(record.verdict, metric)
     return Point(
         record=record,
         challenger=_shown(metric, challenger),
         champion=_shown(metric, champion),
         lower=ends[0] if ends else None,
         upper=ends[1] if ends else None,
-        limit=_least(record.verdict, metric),
+        limit=_shown(metric, limit),
+        limit_name=limit_name,
     )
 
 
-def _least(verdict: Verdict | None, metric: str) -> float | None:
-    """Return the highest score that a gate asked of the challenger's own."""
-    asked = (Gate(Rule.MINIMUM, (metric,)), Gate(Rule.BASELINE))
-    limits = [limit for gate in asked if (limit := _limit_of(verdict, gate)) is not None]
-    return _shown(metric, max(limits)) if limits else None
+def _stricter(verdict: Verdict | None, metric: str) -> tuple[float | None, str]:
+    """Return the highest score that a gate asked of the challenger's own, and whose it is."""
+    asked = ((Rule.MINIMUM, (metric,), "minimum"), (Rule.BASELINE, (), "baseline"))
+    limits = [
+        (gate.limit, name)
+        for rule, subject, name in asked
+        for gate in _gates(verdict, rule, subject)
+        if gate.limit is not None
+    ]
+    return max(limits) if limits else (None, "")
 
 
-def _limit(verdict: Verdict | None, gate: Gate, metric: str) -> float | None:
-    return _shown(metric, _limit_of(verdict, gate))
-
-
-def _limit_of(verdict: Verdict | None, gate: Gate) -> float | None:
+def _gates(verdict: Verdict | None, rule: Rule, subject: tuple[str, ...]) -> list[GateResult]:
     results = verdict.gates if verdict else ()
-    return next((one.limit for one in results if (one.rule, one.subject) == gate), None)
+    return [one for one in results if (one.rule, one.subject) == (rule, subject)]
+
+
+def _worst(gates: Sequence[GateResult]) -> Answer | None:
+    answers = {gate.answer for gate in gates}
+    return next((answer for answer in _WORST_FIRST if answer in answers), None)
+
+
+_WORST_FIRST = (Answer.CANNOT_JUDGE, Answer.FAIL, Answer.NOT_JUDGED, Answer.PASS)
 
 
 def _slice(report: EvaluationReport | None, column: str, value: str) -> float | None:

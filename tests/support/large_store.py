@@ -95,6 +95,8 @@ class Past:
         self.random = Random(place)
         self.serving: PromotionEntry | None = None
         self.score = 0.80 + self.random.random() * 0.05
+        self.served: list[tuple[str, float]] = []
+        """Each version that a run promoted, with its score."""
         self.days = [
             Day(number, now - timedelta(days=days - number, minutes=37 + place), outcome)
             for number, outcome in enumerate(self._outcomes(days))
@@ -108,6 +110,9 @@ class Past:
         """Write it all."""
         for day in self.days:
             self._decide(day)
+            if self.place % 10 == 1 and day.number == len(self.days) * 2 // 3:
+                self._hold(day.due + timedelta(hours=2))
+                self._release(day.due + timedelta(hours=3))
         if self.place % 10 == 4 and self.serving is not None:
             self._hold(self.days[-1].due + timedelta(minutes=9))
         if self.place % 10 == 6:
@@ -191,6 +196,7 @@ class Past:
         shift = self.random.uniform(-0.002, 0.008)
         if day.outcome is Outcome.REJECTED:
             shift = -0.03
+        is_unfair = day.outcome is Outcome.REJECTED and self.place % 10 == 0
         score = self.score + shift
         impact = round(0.75 + self.random.random() * 0.2, 4)
         changes: dict[str, Any] = {
@@ -198,9 +204,12 @@ class Past:
             "run_id": run_id,
             "challenger.version": version,
             "challenger.metrics": {"accuracy": score, "roc_auc": min(score + 0.05, 0.99)},
+            "against_baseline.difference": score - 0.6,
+            "against_baseline.lower": score - 0.65,
+            "against_baseline.upper": score - 0.55,
             "slices.0.challenger": score + 0.01,
             "slices.1.challenger": score - 0.02,
-            "fairness.0.disparate_impact": max(impact, 0.81),
+            "fairness.0.disparate_impact": 0.74 if is_unfair else max(impact, 0.81),
             "best": None,
         }
         if self.serving is None:
@@ -212,6 +221,7 @@ class Past:
                     "generation": self.serving.generation,
                 },
                 "champion.scores.metrics": {"accuracy": self.score, "roc_auc": self.score + 0.05},
+                "champion.judged.value": self.score,
                 "champion.comparison.difference": shift,
                 "champion.comparison.lower": shift - 0.006,
                 "champion.comparison.upper": shift + 0.006,
@@ -225,6 +235,7 @@ class Past:
         return report, judge(report, make_policy(), report_digest=report.content_digest)
 
     def _promote(self, day: Day, version: str, run_id: str, verdict: Any) -> None:
+        self.served.append((version, self.score))
         self._append(
             day.due + timedelta(minutes=5),
             PromotionKind.PROMOTION,
@@ -236,13 +247,18 @@ class Past:
         )
 
     def _hold(self, at: datetime) -> None:
+        version, self.score = self.served[-2:][0]
         self._append(
             at,
             PromotionKind.ROLLBACK,
+            version=version,
             actor="ann",
             reason="it refuses everyone",
             is_held=True,
         )
+
+    def _release(self, at: datetime) -> None:
+        self._append(at, PromotionKind.RELEASE, actor="ann", reason="the labels are repaired")
 
     def _append(self, at: datetime, kind: PromotionKind, **changes: Any) -> None:
         before = self.serving

@@ -6,9 +6,12 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from include.retraining.decisions.records import decisions
+from include.retraining.store.layout import RunPaths
 from tests.support.large_store import crowded_store
 from tests.support.repository_copy import REPOSITORY, add_model, copy_repository
 from tests.support.ui_site import Site, launch, site
@@ -48,6 +51,7 @@ def main() -> int:
             browser = launch(playwright)
             _take_in_airflow(running, browser, "light", ("models", "model"))
             _take_in_airflow(running, browser, "dark", ("model",))
+            _take_in_airflow(running, browser, "light", ("run",))
             context = running.context(browser, "user", viewport=PHONE)
             page = context.new_page()
             page.goto(f"{running.url}/retraining/models")
@@ -61,13 +65,29 @@ def _take_in_airflow(running: Site, browser: Browser, theme: str, pictures: Sequ
     context = running.context(browser, "user", viewport=WIDE, color_scheme=theme)
     context.add_init_script(f"localStorage.setItem('theme', '{theme}')")
     page = context.new_page()
-    places = {"models": "/plugin/models", "model": f"/dags/retrain_{SHOWN}/plugin/model"}
+    places = {
+        "models": lambda: "/plugin/models",
+        "model": lambda: f"/dags/retrain_{SHOWN}/plugin/model",
+        "run": lambda: _run_with_card(running),
+    }
     for name in pictures:
-        page.goto(f"{running.url}{places[name]}")
+        page.goto(f"{running.url}{places[name]()}")
         page.frame_locator("iframe").get_by_role("heading").first.wait_for()
         page.wait_for_load_state("networkidle")
         _save(page, f"{name}.png" if theme == "light" else f"{name}-{theme}.png")
     context.close()
+
+
+def _run_with_card(running: Site) -> str:
+    """Make a run that has the example's model card, and return our tab on its page."""
+    model = NAMES[0]
+    run_id = running.run_with_record(model)
+    record = next(decisions(running.store, model))
+    folder = RunPaths(model, record.run).card
+    for file in (REPOSITORY / "docs" / "example").glob("*.*"):
+        if file.suffix in {".md", ".png"}:
+            running.store.write(f"{folder}/{file.name}", file.read_bytes())
+    return f"/dags/{record.dag_id}/runs/{quote(run_id, safe='')}/plugin/decision"
 
 
 def _save(page: Page, name: str) -> None:

@@ -23,15 +23,19 @@ HAPPENED: dict[Outcome, str] = {
 """What happened, by outcome: the first words of a message."""
 
 
-def decision_sentence(record: DecisionRecord, *, with_reason: bool = True) -> str:
+def decision_sentence(
+    record: DecisionRecord, *, with_reason: bool = True, title: str | None = None
+) -> str:
     """Describe what a run decided, without a full stop.
 
     Args:
         record: the decision.
         with_reason: False where the reason was said already.
+        title: what to call the model, where that is not by its name.
     """
     of = f"by the run of {utc_minute(record.run_after)}"
-    said = f"{record.model} was updated {of}"
+    name = title or record.model
+    decided = f"{name} was updated {of}"
     if record.outcome is not Outcome.PROMOTED:
-        said = f"{record.model} was not updated {of}, {HAPPENED[record.outcome]}"
-    return f"{said}: {record.reason.rstrip('. ')}" if with_reason else said
+        decided = f"{name} was not updated {of}, {HAPPENED[record.outcome]}"
+    return f"{decided}: {record.reason.rstrip('. ')}" if with_reason else decided

@@ -21,6 +21,7 @@ from include.retraining.decisions.record_files import (
 from include.retraining.decisions.records import corrected_by_log
 from include.retraining.exceptions import EvidenceError, RetrainingError
 from include.retraining.formatting.text import truncate
+from include.retraining.history.undone import undone_by
 from include.retraining.registry.entry import PromotionEntry
 from include.retraining.registry.promotion_log import PromotionLog
 from include.retraining.store.layout import promotion_key, watch_key
@@ -28,6 +29,7 @@ from include.retraining.store.object_store import ObjectInfo, Store
 from include.retraining.store.redaction import redact
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 
 _WATCH = "watch/models"
 PROBLEM_LENGTH = 400
@@ -56,6 +58,8 @@ class ModelSummary:
     """The rollback that holds automatic promotion."""
     newest: DecisionRecord | None = None
     """The decision of the run that was due last."""
+    undone: PromotionEntry | None = None
+    """The rollback that took back what that decision promoted."""
     raised: dict[str, RaisedAlarm] = field(default_factory=dict)
     """What the watch has raised and not yet seen to be over, by its condition."""
     problems: tuple[str, ...] = ()
@@ -120,6 +124,7 @@ def summarize_model(store: Store, model: str, *, entries: int) -> ModelSummary:
     log = _of_log(store, model, entries, problems)
     is_log_read = not problems
     newest = _tried(lambda: _newest(store, model), problems)
+    undone = None if newest is None else _tried(lambda: undone_by(store, newest), problems)
     raised = _tried(lambda: _raised(store, model), problems)
     return ModelSummary(
         model=model,
@@ -127,6 +132,7 @@ def summarize_model(store: Store, model: str, *, entries: int) -> ModelSummary:
         promotion=log[1],
         hold=log[2],
         newest=newest,
+        undone=undone,
         raised=raised or {},
         problems=tuple(dict.fromkeys(problems)),
         is_log_read=is_log_read,
@@ -167,10 +173,10 @@ def read_decision(store: Store, key: str) -> DecisionRecord | Unreadable:
         return Unreadable(key, sentence_of(error).removeprefix(f"{key}: "))
 
 
-def read_all(read: Callable[[str], T], names: Iterable[str]) -> list[T]:
+def read_all(read: Callable[[Item], T], items: Iterable[Item]) -> list[T]:
     """Read several things at once, in their order."""
     with ThreadPoolExecutor(max_workers=READERS) as pool:
-        return list(pool.map(read, names))
+        return list(pool.map(read, items))
 
 
 def sentence_of(error: Exception) -> str:

@@ -18,13 +18,16 @@ from include.retraining.decisions.phrases import HAPPENED
 from include.retraining.decisions.record_files import decision_keys
 from include.retraining.decisions.records import decisions
 from include.retraining.history.explain import why
+from include.retraining.registry.promotion import Registry
 from include.retraining.registry.promotion_log import PromotionLog
 from include.retraining.store.layout import RunPaths, promotion_key
+from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store
 from include.retraining.watch import heartbeat
 from tests.include.pages.conftest import MODELS, Reader, connect
 from tests.support.large_store import SCRIPT, crowded_store, damage
 from tests.support.picky_auth import HIDDEN
+from tests.support.run_factory import MODEL, decide, plant_run, version_name
 from tests.support.s3_roles import s3_roles
 
 LOAN, SECRET = MODELS
@@ -123,7 +126,7 @@ def test_all_models_are_listed_with_their_last_decision(admin: Reader, store: St
         newest = next(decisions(store, name))
         words = re.search(r"\w+ was (?:not )?updated.*?(?=; (?:version|nothing))", why(store, name))
         assert words is not None
-        assert words[0] in text
+        assert words[0].replace(name, str(newest.title), 1) in text
         if newest.outcome.value != "promoted":
             assert HAPPENED[newest.outcome] in words[0]
 
@@ -423,6 +426,51 @@ def test_a_model_card_is_shown_without_what_it_must_not_do(
     picture = user.get(f"/models/apple/runs/{record.run}/card/roc.png")
     assert (picture.status_code, picture.headers["content-type"]) == (200, "image/png")
     assert user.get(f"/models/apple/runs/{record.run}/card/other.png").status_code == 404
+
+
+def test_a_run_shows_its_gates_once_and_its_plots_before_them(
+    user: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the page shows by itself is left out of the card, and plots need no scrolling to it."""
+    store = crowded_store((tmp_path / "s").as_uri(), models=1, decisions=4, first=("apple",))
+    connect(monkeypatch, store.uri)
+    record = next(one for one in decisions(store, "apple") if one.verdict is not None)
+    card = (
+        "# Apple\n\n## Purpose\n\nTo bake.\n\n## Decision\n\n| Gate |\n|---|\n| no leak |\n\n"
+        "## Scores\n\nall of them\n\n### ROC curve\n\nFalse alarms.\n\n![ROC](roc.png)\n\n"
+        "## Limits\n\nmany\n"
+    )
+    store.write(f"{RunPaths('apple', record.run).card}/card.md", card.encode())
+    page = user.get(f"/models/apple/runs/{record.run}").text
+    text = text_of(page)
+    assert page.count("no leak") == 1
+    assert "all of them" not in text
+    places = [text.index(words) for words in ("False alarms.", "Gates:", "To bake.", "many")]
+    assert places == sorted(places)
+    assert page.count("roc.png") == 2  # the picture and the link to it alone
+    store.write(f"models/apple/decisions/{record.run}.000.json", b"damaged")
+    assert "all of them" in user.get(f"/models/apple/runs/{record.run}").text
+
+
+def test_a_promotion_that_was_rolled_back_is_no_good_news(
+    user: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the list, the model's page and the run's: by whom and why, and nothing is green."""
+    store = initialise((tmp_path / "s").as_uri(), {})
+    for number in (1, 2):
+        decide(store, plant_run(store, number))
+    Registry(store, MODEL).rollback(version_name(1), actor="ann", reason="it is bad", seen=2)
+    connect(monkeypatch, store.uri)
+    record = next(decisions(store, MODEL))
+    for path in ("/models", f"/models/{MODEL}", f"/models/{MODEL}/runs/{record.run}"):
+        page = user.get(path).text
+        text = text_of(page)
+        assert "rolled back by ann at" in text, path
+        assert "it is bad" in text, path
+        assert "promoted, rolled back" in text, path
+        greens = page.count('class="badge promoted"')
+        assert greens == (2 if path == f"/models/{MODEL}" else 0), path  # the first one stands
+    assert 'class="event rollback"' in user.get(f"/models/{MODEL}").text
 
 
 @pytest.mark.parametrize("run", ["%2e%2e", "a%2fb", "..%2f..%2fstore.json", "x" * 200])

@@ -9,6 +9,7 @@ import pytest
 
 from include.pages.airflow_state import DagSummary
 from include.pages.attention import Urgency, needs, urgency
+from include.pages.urls import approval_link
 from include.retraining.decisions.alarm_state import RaisedAlarm
 from include.retraining.decisions.record import Outcome
 from include.retraining.history.overview import ModelSummary, summarize_model
@@ -50,6 +51,9 @@ def test_the_most_urgent_comes_first() -> None:
     assert [need.urgency for need in found] == [1, 3, 4, 4, 5]
     assert found[-1].summary == "2 messages are not delivered"
     assert "unheard of, since 01 Jan 00:00 UTC" in {need.summary for need in found}
+    assert [need.link for need in found if need.urgency is Urgency.WAITING] == [
+        approval_link(dag.dag_id, "manual__1")
+    ]
     for need in found:
         if need.runbook != "unheard_of":
             assert (PAGES / f"{need.runbook}.md").is_file(), need

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree
 
-from include.pages.charts import Line, Mark, bar, chart, sparkline
+import pytest
+
+from include.pages.axis import axis
+from include.pages.charts import Event, Line, Mark, bar, chart, sparkline
 
 
 def numbers(text: str) -> list[tuple[float, float]]:
@@ -37,14 +40,51 @@ def test_a_chart_has_intervals_dots_and_links() -> None:
         Mark(0, 0.8, "first <b>", lower=0.7, upper=0.9, link="/runs/1"),
         Mark(1, 0.9, "second", link="/runs/2"),
     ]
-    limit = Line("limit", [Mark(0, 0.5, ""), Mark(1, 0.5, "")], has_dots=False)
+    limit = Line("minimum", [Mark(0, 0.5, ""), Mark(1, 0.5, "")], is_limit=True)
     svg = ElementTree.fromstring(chart([limit, Line("challenger", marks)], ["a", "b"], "t"))
-    assert {line.attrib["class"] for line in svg.findall("polyline")} == {"limit", "challenger"}
+    assert [line.attrib["class"] for line in svg.findall("polyline")] == ["challenger"]
+    steps = svg.findall("line[@class='minimum']")
+    assert len(steps) == 2
+    assert steps[0].attrib["x2"] == steps[1].attrib["x1"]
     assert [link.attrib["href"] for link in svg.findall("a")] == ["/runs/1", "/runs/2"]
     titles = [title.text for title in svg.findall("a/circle/title")]
     assert titles == ["first <b>", "second"]
     (interval,) = svg.findall("line[@class='interval']")
     assert float(interval.attrib["y1"]) > float(interval.attrib["y2"])
+
+
+def test_a_rollback_is_marked_behind_the_run_that_it_followed() -> None:
+    """Between the two runs, or behind the last one, with its words."""
+    marks = [Mark(0, 0.8, "a"), Mark(1, 0.9, "b")]
+    for after in (1, 2):
+        event = Event("rollback", after, "rolled back by <ann>")
+        svg = ElementTree.fromstring(chart([Line("challenger", marks)], ["a", "b"], "t", [event]))
+        (marked,) = svg.findall("g[@class='event rollback']")
+        assert marked.findtext("title") == "rolled back by <ann>"
+        assert marked.findtext("text") == "rollback"
+        x = float(marked.find("line").attrib["x1"])  # type: ignore[union-attr]
+        dots = [float(dot.attrib["cx"]) for dot in svg.findall("circle")]
+        assert [x > dot for dot in dots] == [True, after == 2]
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ([0.713, 0.86], ["0.70", "0.75", "0.80", "0.85", "0.90"]),
+        ([45.2, 51.9], ["44", "46", "48", "50", "52"]),
+        ([-3.0, 2.0], ["-4", "-2", "0", "2"]),
+        ([123_456.0, 223_456.0], ["100,000", "150,000", "200,000", "250,000"]),
+        ([0.1, 0.3], ["0.10", "0.15", "0.20", "0.25", "0.30"]),
+        ([0.8, 0.8 + 1e-16], ["0.76", "0.78", "0.80", "0.82", "0.84"]),
+        ([0.0], ["-0.5", "0.0", "0.5"]),
+    ],
+)
+def test_an_axis_is_round(values: list[float], words: list[str]) -> None:
+    """Its marks are multiples of 1, 2 or 5 times a power of ten, and hold all values between."""
+    vertical = axis(values)
+    assert [text for _, text in vertical.marks()] == words
+    assert vertical.low <= min(values)
+    assert max(values) <= vertical.high + 1e-12
 
 
 def test_equal_values_are_a_flat_line() -> None:

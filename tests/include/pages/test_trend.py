@@ -7,9 +7,12 @@ import pytest
 from include.pages.trend import fairness, judged, points, slices
 from include.retraining.decisions.record import DecisionRecord, Outcome
 from include.retraining.decisions.records import decisions
+from include.retraining.gate.rules import judge
+from include.retraining.gate.verdict import Answer
 from include.retraining.steps.close_run import close_run
 from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store
+from tests.support.gate_checks import make_policy
 from tests.support.run_factory import MODEL, decide, plant_run
 
 
@@ -41,7 +44,7 @@ def test_a_point_has_score_champion_interval_and_limit(records: list[DecisionRec
     """The interval lies around the challenger: the champion's score and the paired difference."""
     first, second = points(judged(records))
     assert (first.challenger, first.champion, first.lower) == (0.86, None, None)
-    assert first.limit == 0.8  # the minimum, which is above the naive baseline's 0.6
+    assert (first.limit, first.limit_name) == (0.8, "minimum")  # above the naive baseline's 0.6
     assert (second.challenger, second.champion) == (0.7, 0.84)
     assert (second.lower, second.upper) == pytest.approx((0.68, 0.72))
 
@@ -57,10 +60,12 @@ def test_an_error_is_shown_as_people_read_it(records: list[DecisionRecord]) -> N
     report = type(newest.report).model_validate_json(
         type(newest.report).model_validate(changed, strict=False).to_bytes()
     )
-    (point,) = points([newest.model_copy(update={"report": report})])
+    verdict = judge(report, make_policy({"metric": report.metric}), report_digest="d")
+    (point,) = points([newest.model_copy(update={"report": report, "verdict": verdict})])
     assert (point.challenger, point.champion) == (0.7, 0.84)
     assert point.lower == pytest.approx(0.84 + 0.12)
     assert point.upper == pytest.approx(0.84 + 0.16)
+    assert (point.limit, point.limit_name) == (0.6, "baseline")
 
 
 def test_slices_and_fairness_have_their_limits(records: list[DecisionRecord]) -> None:
@@ -75,4 +80,7 @@ def test_slices_and_fairness_have_their_limits(records: list[DecisionRecord]) ->
     assert by_race["race: disparate impact"].values == (0.9, 0.9)
     assert by_race["race: disparate impact"].limit == 0.8
     assert by_race["race: equalised odds, difference"].limit == 0.2
+    assert by_race["race: disparate impact"].answer is Answer.PASS
+    assert [found[f"region = {name}"].answer for name in ("south", "west")] == [Answer.PASS, None]
+    assert found["region = north"].answer is Answer.CANNOT_JUDGE  # its score is missing
     assert (slices([]), fairness([])) == ([], [])
