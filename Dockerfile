@@ -25,6 +25,18 @@ COPY include/retraining/requirements.txt include/retraining/requirements.txt
 RUN pip install --no-cache-dir --disable-pip-version-check --root-user-action ignore \
         --require-hashes --only-binary :all: -r include/retraining/requirements.txt
 
+# Libraries of single models (docs/extras.md): all of include/extras/, or those that are named here.
+# LightGBM and others take OpenMP's runtime from the system, and slim images have none.
+ARG EXTRAS=
+COPY include/extras include/extras
+RUN for extra in ${EXTRAS:-$(ls include/extras | sed -n 's/\.txt$//p')}; do \
+        ldconfig -p | grep -q libgomp.so.1 || { \
+            apt-get update -qq && apt-get install -y -qq --no-install-recommends libgomp1 \
+            && rm -rf /var/lib/apt/lists/*; } || exit 1; \
+        pip install --no-cache-dir --disable-pip-version-check --root-user-action ignore \
+            --require-hashes --only-binary :all: -r "include/extras/$extra.txt" || exit 1; \
+    done
+
 COPY include/__init__.py include/__init__.py
 COPY include/retraining include/retraining
 COPY include/models include/models
@@ -80,6 +92,11 @@ COPY dags dags
 # later, and every task would compile it anew.
 RUN chmod -R a+rX . \
     && python -m compileall -q --invalidation-mode unchecked-hash dags include plugins
+# OpenMP's runtime for extras, where the base lacks it.
+RUN mkdir /opt/system \
+    && if ls include/extras/*.txt >/dev/null 2>&1 && ! ldconfig -p | grep -q libgomp.so.1; then \
+        apt-get update -qq && apt-get install -y -qq --no-install-recommends libgomp1 \
+        && cp -L /usr/lib/*/libgomp.so.1 /opt/system/; fi
 
 FROM ${AIRFLOW_BASE} AS airflow
 
@@ -89,6 +106,15 @@ RUN python -m pip install --no-cache-dir --disable-pip-version-check --require-h
         --only-binary :all: -r /opt/requirements.txt \
     # A volume that is mounted there belongs to Airflow's user.
     && mkdir -p "${AIRFLOW_HOME}/logs" "${AIRFLOW_HOME}/store"
+
+# Libraries of single models (docs/extras.md): all of include/extras/, or those that are named here.
+ARG EXTRAS=
+COPY --from=repository /opt/system /usr/lib
+COPY include/extras /opt/extras
+RUN for extra in ${EXTRAS:-$(ls /opt/extras | sed -n 's/\.txt$//p')}; do \
+        python -m pip install --no-cache-dir --disable-pip-version-check \
+            --require-hashes --only-binary :all: -r "/opt/extras/$extra.txt" || exit 1; \
+    done
 
 COPY --from=repository /opt/retraining /opt/retraining
 

@@ -21,6 +21,11 @@ export UV_PYTHON_DOWNLOADS := never
 unexport PYTHONDONTWRITEBYTECODE
 INSTALL_OPTIONS := --require-hashes --only-binary :all: --python $(BIN)/python
 
+# Every extra's lock names the versions of the common libraries that all else names.
+EXTRAS = $(wildcard include/extras/*.txt)
+LOCK_EXTRA = "$(UV)" pip compile --quiet --universal --generate-hashes --emit-index-url \
+	--python-version 3.11 include/extras/$$extra.in -c requirements.txt -o include/extras/$$extra.txt
+
 # docker compose where it is installed, else the older docker-compose.
 COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 # Which commit is baked into an image; what is not committed is marked.
@@ -39,7 +44,7 @@ MADE := $(VENV)/.made-$(shell "$(PYTHON)" -c 'import sys; print("%d.%d" % sys.ve
 .PHONY: coverage check lint fmt
 .PHONY: bench bench-small bench-backends bench-large bench-parse bench-ui bench-watch bench-validate bench-gate bench-margins bench-serving
 .PHONY: bench-fleet bench-history bench-peers
-.PHONY: env up down logs lock clean python engine compose chromium
+.PHONY: env up down logs lock extra clean python engine compose chromium
 .DELETE_ON_ERROR:
 
 help:  ## List these commands
@@ -140,6 +145,16 @@ lock: $(UV)  ## Resolve the dependencies of pyproject.toml anew, with hashes
 		--group pyproject.toml:judging -c requirements.txt -o include/retraining/evaluation/requirements.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 		--group pyproject.toml:lambda -c requirements-dev.txt -o deploy/lambda/requirements.txt
+	@for extra in $(basename $(notdir $(wildcard include/extras/*.in))); do $(LOCK_EXTRA) || exit 1; done
+
+extra: $(MADE) $(UV)  ## Lock and install libraries of some models: NAME=lightgbm (WANTED="lightgbm>=4.6")
+	@echo '$(NAME)' | grep -Eqx '[a-z0-9][a-z0-9-]{0,47}' || { \
+		echo "give NAME: small letters, digits and '-', for example make extra NAME=lightgbm" >&2; exit 1; }
+	@test -f include/extras/$(NAME).in || printf '%s\n' $(foreach one,$(or $(WANTED),$(NAME)),'$(one)') \
+		> include/extras/$(NAME).in
+	@extra=$(NAME); test -f include/extras/$(NAME).txt || { $(LOCK_EXTRA); }
+	@"$(UV)" pip install --quiet $(INSTALL_OPTIONS) -r include/extras/$(NAME).txt
+	@echo "include/extras/$(NAME).txt is installed: write \`extras: [$(NAME)]\` below \`training\` in a model's YAML"
 
 clean:  ## Remove the environment, the local Airflow and its store
 	rm -rf $(VENV) $(PRIVATE) .*_cache .hypothesis .coverage .import_linter_cache
@@ -186,12 +201,12 @@ $(MADE): | python $(UV)
 
 # An import of Airflow takes 3 seconds of a core, and 8 when it is compiled meanwhile.
 $(VENV)/.dev-installed: INSTALL_OPTIONS += --compile-bytecode
-$(VENV)/.run-installed: requirements.txt $(MADE)
-$(VENV)/.dev-installed: requirements-dev.txt $(MADE)
+$(VENV)/.run-installed: requirements.txt $(EXTRAS) $(MADE)
+$(VENV)/.dev-installed: requirements-dev.txt $(EXTRAS) $(MADE)
 $(VENV)/.run-installed $(VENV)/.dev-installed: | $(UV)
 	@mkdir -p $(PRIVATE)
 	@echo "Installing $< into $(VENV) …"
-	@"$(UV)" pip install --quiet $(INSTALL_OPTIONS) -r $< >$(LOG) 2>&1 || { \
+	@"$(UV)" pip install --quiet $(INSTALL_OPTIONS) -r $< $(addprefix -r ,$(EXTRAS)) >$(LOG) 2>&1 || { \
 		tail -n 5 $(LOG) >&2; \
 		echo "$< could not be installed (see $(LOG)); nothing was started" >&2; exit 1; }
 	@touch $@

@@ -24,7 +24,7 @@ from tests.support.container_engine import LOCKED_DOWN, REPOSITORY, docker
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1200)]  # the first one builds the image
 
-COPIED = ("include/__init__.py", "include/retraining", "include/models")
+COPIED = ("include/__init__.py", "include/extras", "include/models", "include/retraining")
 SENT = (
     ".airflowignore",
     "airflow_settings.yaml",

@@ -63,7 +63,8 @@ def sections_of(about: dict[str, Any], known: Definitions) -> Iterator[str]:
         name = about["$ref"].rpartition("/")[2]
         if "properties" in known[name]:
             yield name
-    for part in (*about.get("anyOf", ()), *about.get("oneOf", ()), about.get("items", {})):
+    of_mapping = about.get("patternProperties", {}).values()
+    for part in (*about.get("anyOf", ()), *about.get("oneOf", ()), about.get("items"), *of_mapping):
         if part:
             yield from sections_of(part, known)
 
@@ -203,10 +204,18 @@ def shown(name: str, value: Any, known: Definitions) -> Iterator[tuple[str, str]
     """Return each field that a document shows, with its section, from the section ``name`` on."""
     for field, inner in value.items():
         yield name, field
-        for section in sections_of(known[name]["properties"][field], known):
-            for item in inner if isinstance(inner, list) else [inner]:
+        about = known[name]["properties"][field]
+        for section in sections_of(about, known):
+            for item in _items(inner, is_mapping="patternProperties" in about):
                 if isinstance(item, dict) and _is_a(section, item, known):
                     yield from shown(section, item, known)
+
+
+def _items(value: Any, *, is_mapping: bool) -> list[Any]:
+    """Return the sections that a field's value may hold."""
+    if is_mapping:
+        return list(value.values())
+    return value if isinstance(value, list) else [value]
 
 
 def _is_a(section: str, value: dict[str, Any], known: Definitions) -> bool:

@@ -253,11 +253,49 @@ def tried(number: int, level: float) -> dict[str, Any]:
     }
 
 
+def by_profit(worst: float | None, best: float | None, score: float = 0.86) -> dict[str, Any]:
+    """A report and a policy by a metric of the team, with a range: `Case(…, **by_profit(0, 1))`."""
+    places = ("champion.scores", "best.scores", "baseline", "challenger")
+    values = dict(zip(places, (0.84, 0.85, 0.6, score), strict=True))
+    comparisons = ("champion.comparison", "best.comparison", "against_baseline")
+    report: dict[str, Any] = {f"{place}.metrics.profit": value for place, value in values.items()}
+    report |= {f"{place}.metric": "profit" for place in comparisons}
+    report |= {f"{who}.judged.metric": "profit" for who in ("champion", "best")}
+    own = {"scorer": "costs.profit", "worst": worst, "best": best}
+    return {
+        "report": {**report, "metric": "profit"},
+        "policy": {"metric": "profit", "own_metrics": {"profit": own}},
+    }
+
+
 NO_RIVALS: dict[str, Any] = {"champion": None, "best": None}
 
 CASES = [
     Case("everything passes", PASS, says="accuracy is 0.86 against the champion's 0.84, and all"),
     Case("first of its model", PASS, NO_RIVALS, gates={"against champion": NOT}),
+    # Metrics of the team.
+    Case("by a metric of the team", PASS, **by_profit(0, 1), says="profit is 0.86 against the"),
+    Case("by one without bounds", PASS, **by_profit(None, None)),
+    Case("by one that has a best value only", PASS, **by_profit(None, 0.86)),
+    Case(
+        "above the best value of a metric of the team",
+        CANNOT,
+        **by_profit(None, 0.85),
+        says="profit of the challenger is 0.86: profit is at most 0.85",
+    ),
+    Case(
+        "below the worst value of a metric of the team",
+        CANNOT,
+        **by_profit(0.87, None),
+        says="gates.slices.0.minimum: is 0.7, profit is at least 0.87",
+    ),
+    Case(
+        "by a metric that nobody registered",
+        CANNOT,
+        by_profit(0, 1)["report"],
+        {"metric": "profit"},
+        says="'profit' is not a metric for a binary problem",
+    ),
     # Invalid numbers.
     *(
         Case(f"{name} as {where}", CANNOT, {path: number}, fault="F01")

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_origin
 
 from pydantic import Tag, ValidationError
 
@@ -105,6 +105,7 @@ def _place(
     path: list[str] = []
     section: type[Section] | None = model
     kinds: dict[str, type[Section] | None] = {}
+    is_mapping = False
     for part in location:
         if part in kinds:
             section, kinds = kinds[str(part)], {}
@@ -115,7 +116,10 @@ def _place(
                 field = section.model_fields.get(part) if section is not None else None
                 if field is not None:
                     section = _section_in(field.annotation)
+                    is_mapping = get_origin(field.annotation) is dict
                     kinds = dict(_kinds(field.annotation))
+                elif is_mapping:  # a name that the YAML gives to a section
+                    is_mapping = False
                 elif part != location[-1]:
                     section = None
     return path, section

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from include.retraining.config.sections import GatePolicy
+    from include.retraining.config.gate_policy import GatePolicy
 
 TOLERANCE = 1e-9
 """By how much a score may lie outside: sums of many floats do not end at just 1."""
@@ -35,6 +35,8 @@ class MetricRange(NamedTuple):
     def __str__(self) -> str:
         if math.isinf(self.worst):
             return f"is at most {self.best:g}"
+        if math.isinf(self.best):
+            return f"is at least {self.worst:g}"
         return f"lies from {self.worst:g} to {self.best:g}"
 
 
@@ -86,25 +88,43 @@ METRICS: dict[str, frozenset[str]] = {problem: frozenset(of) for problem, of in 
 _BY_NAME = {name: bounds for of in RANGES.values() for name, bounds in of.items()}
 
 
-def range_of(metric: str) -> MetricRange | None:
-    """Return between what values a metric lies; None for a metric that there is not."""
-    return _BY_NAME.get(metric)
+def range_of(metric: str, policy: GatePolicy) -> MetricRange | None:
+    """Return between what values a metric lies; None for a metric that there is not.
+
+    Args:
+        metric: its name.
+        policy: the rules of a model, with the metrics of its team.
+    """
+    own = policy.own_metrics.get(metric)
+    if own is None:
+        return _BY_NAME.get(metric)
+    return MetricRange(
+        -math.inf if own.worst is None else own.worst, math.inf if own.best is None else own.best
+    )
+
+
+def metrics_for(problem: str, policy: GatePolicy) -> frozenset[str]:
+    """Return the names of the metrics that a model may be judged by, those of its team included."""
+    return METRICS.get(problem, frozenset()) | policy.own_metrics.keys()
 
 
 def limits_out_of_range(policy: GatePolicy) -> Iterator[str]:
     """Say which limits of a policy no score can be held against, a line each."""
-    decision = range_of(policy.metric)
+    decision = range_of(policy.metric, policy)
     for metric, least in sorted(policy.minimum.items()):
-        yield from _no_value(f"gates.minimum.{metric}", metric, least, range_of(metric))
-    if policy.champion.margin is not None:
-        yield from _no_difference("gates.champion.margin", policy.champion.margin, policy.metric)
+        bounds = range_of(metric, policy)
+        yield from _no_value(f"gates.minimum.{metric}", metric, least, bounds)
+    margin = policy.champion.margin
+    if margin is not None:
+        yield from _no_difference("gates.champion.margin", margin, policy.metric, decision)
     for at, rule in enumerate(policy.slices):
         if rule.minimum is not None:
             yield from _no_value(
                 f"gates.slices.{at}.minimum", policy.metric, rule.minimum, decision
             )
         if rule.max_drop is not None:
-            yield from _no_difference(f"gates.slices.{at}.max_drop", rule.max_drop, policy.metric)
+            field = f"gates.slices.{at}.max_drop"
+            yield from _no_difference(field, rule.max_drop, policy.metric, decision)
 
 
 def _no_value(field: str, metric: str, value: float, bounds: MetricRange | None) -> Iterator[str]:
@@ -118,8 +138,9 @@ def _no_value(field: str, metric: str, value: float, bounds: MetricRange | None)
     yield f"{field}: is {value:g}, {metric} {bounds}{hint}"
 
 
-def _no_difference(field: str, value: float, metric: str) -> Iterator[str]:
-    bounds = range_of(metric)
+def _no_difference(
+    field: str, value: float, metric: str, bounds: MetricRange | None
+) -> Iterator[str]:
     if bounds is None or value < bounds.best - bounds.worst:
         return
     yield f"{field}: is {value:g}, which allows anything: {metric} {bounds}"

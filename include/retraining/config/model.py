@@ -20,15 +20,14 @@ from include.retraining.config.base import NAME_PATTERN, Name, Section, Text
 from include.retraining.config.compute import ComputeBySteps
 from include.retraining.config.deadline import TimeOfDay, parse_deadline
 from include.retraining.config.field_mistakes import explain, percentage_hint
-from include.retraining.config.metric_ranges import METRICS, limits_out_of_range
+from include.retraining.config.gate_policy import FairnessGate, GatePolicy, SliceGate
+from include.retraining.config.metric_ranges import METRICS, limits_out_of_range, metrics_for
+from include.retraining.config.own_metric import misnamed
 from include.retraining.config.sections import (
     Alerts,
     Data,
-    FairnessGate,
-    GatePolicy,
     KeySplit,
     ProtectedAttribute,
-    SliceGate,
     TimeSplit,
     Training,
 )
@@ -109,14 +108,16 @@ class ModelConfig(Section):
 
     def _contradictions(self) -> Iterator[str]:
         """Yield where two sections do not fit each other."""
-        allowed = METRICS[self.problem]
+        allowed = metrics_for(self.problem, self.gates)
+        known = frozenset().union(*METRICS.values())
+        yield from misnamed(self.gates.own_metrics, self.problem, known)
         for metric in self.gates.metrics:
             if metric not in allowed:
                 near = get_close_matches(metric, allowed, n=1)
                 hint = f" (did you mean {near[0]!r}?)" if near else ""
                 yield (
                     f"gates: {metric!r} is not a metric for a {self.problem} problem{hint}; "
-                    f"allowed: {', '.join(sorted(allowed))}"
+                    f"allowed: {', '.join(sorted(allowed))}, and those of gates.own_metrics"
                 )
         if (self.problem == "binary") != (self.data.positive is not None):
             yield "data.positive: give it for a binary problem, and only there"
@@ -174,13 +175,16 @@ class ModelConfig(Section):
 
     @property
     def training_view(self) -> dict[str, Any]:
-        """The parts of the YAML that can change the trained model."""
+        """The parts of the YAML that can change the trained model.
+
+        Without `training.extras`: what counts of an extra is its lock, in the code's digest.
+        """
         data = self.data.model_dump(mode="json")
         names = ("key", "label", "positive", "protected", "never_features", "split", "csv")
         return {
             "problem": self.problem,
             "data": {name: data[name] for name in names},
-            "training": self.training.model_dump(mode="json"),
+            "training": self.training.model_dump(mode="json", exclude={"extras"}),
         }
 
     @property

@@ -9,15 +9,18 @@ an entry point.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
 from include.retraining.config.contract_forms import Contract, contract_of, lost_columns
+from include.retraining.config.extras import check_installed
 from include.retraining.config.model import ModelConfig, TimeSplit
 from include.retraining.config.model_import import import_model
+from include.retraining.config.model_libraries import how_to_name, unpinned_libraries
 from include.retraining.config.model_sources import model_file
+from include.retraining.config.scorers import Scorer, load_scorers
 from include.retraining.exceptions import ConfigError
 from include.retraining.formatting.text import truncate
 from include.retraining.plain_files import SAFE_PATH, plain_files
@@ -36,21 +39,32 @@ class ModelCode:
     """The columns the model reads, in order."""
     build_estimator: Callable[[int], Any] | None
     """Returns an unfitted scikit-learn estimator for a seed; None where commands train."""
+    scorers: Mapping[str, Scorer] = field(default_factory=dict)
+    """Of the model's own metrics, by the metric's name."""
 
 
 def load_model_code(config: ModelConfig) -> ModelCode:
     """Import a model's Python file and check what it defines.
 
     Raises:
-        ConfigError: every problem, a line each: the file, what is wrong, what it must define.
+        ConfigError: every problem, a line each: the file, what is wrong, what it must define. Also
+            when a library of its extras is not installed here, or it imports one of no lock.
     """
     where = f"include/models/{config.name}.py"
     model_file(config.name)
     try:
+        check_installed(config.training.extras)
+    except ConfigError as error:
+        raise ConfigError(f"include/models/{config.name}.yaml: {error}") from error
+    try:
         module = import_model(config.name)
     except Exception as error:
         text = truncate(str(error), 300)
+        if isinstance(error, ModuleNotFoundError) and error.name and "." not in error.name:
+            text = f"{text}: {how_to_name(error.name)}"
         raise ConfigError(f"{where}: cannot be imported: {type(error).__name__}: {text}") from error
+    if unpinned := list(unpinned_libraries(config)):
+        raise ConfigError("\n".join(f"{where}: {problem}" for problem in unpinned))
     return code_of(module, config)
 
 
@@ -68,10 +82,11 @@ def code_of(module: ModuleType, config: ModelConfig) -> ModelCode:
     if problems or contract is None:
         raise ConfigError("\n".join(f"{where}: {problem}" for problem in problems))
     features, entry_point = tuple(module.FEATURES), config.training.entry_point
+    scorers = load_scorers(config)
     if entry_point is None:
         check_scripts(config, features)
-        return ModelCode(contract, features, None)
-    return ModelCode(contract, features, getattr(module, entry_point))
+        return ModelCode(contract, features, None, scorers)
+    return ModelCode(contract, features, getattr(module, entry_point), scorers)
 
 
 def _problems(module: ModuleType, config: ModelConfig) -> Iterator[str]:

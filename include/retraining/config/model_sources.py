@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -79,6 +80,24 @@ def core_rooms(sources: Mapping[str, bytes]) -> set[str]:
     return {module.removeprefix(CORE) for module in modules if module.startswith(CORE)}
 
 
+def outside_modules(sources: Mapping[str, bytes]) -> set[str]:
+    """Return the modules of libraries that a model's own Python imports, by their first name.
+
+    Args:
+        sources: as `model_sources` returns them.
+    """
+    modules: set[str] = set()
+    for file, source in sources.items():
+        if not file.endswith(".py"):
+            continue
+        for node in _import_statements(source):
+            if isinstance(node, ast.Import):
+                modules |= {alias.name.partition(".")[0] for alias in node.names}
+            elif node.level == 0 and node.module:
+                modules.add(node.module.partition(".")[0])
+    return modules - sys.stdlib_module_names - {ROOT}
+
+
 def _package_of(file: str) -> str:
     """Return the package in which a file lies that `model_sources` names."""
     folders = file.split("/")[:-1]
@@ -121,23 +140,28 @@ def _package_folder(module: str) -> Path | None:
 
 def _imported(source: bytes, package: str) -> Iterator[str]:
     """Yield what a file of ``package`` imports from `include`: a model, a room, a package."""
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError):  # importing it will say so
-        return
-    for node in ast.walk(tree):
+    for node in _import_statements(source):
         if isinstance(node, ast.Import):
             modules = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
+        else:
             above = package.split(".")
             parent = above[: len(above) - node.level + 1] if node.level else []
             module = ".".join([*parent, *([node.module] if node.module else [])])
             modules = [f"{module}.{alias.name}" for alias in node.names]
-        else:
-            continue
         for module in modules:
             parts = module.split(".")
             if parts[0] == ROOT and len(parts) > 1:
                 depth = 3 if parts[1] in {"models", "retraining"} else 2
                 if module != MODELS:
                     yield ".".join(parts[:depth])
+
+
+def _import_statements(source: bytes) -> Iterator[ast.Import | ast.ImportFrom]:
+    """Yield the imports of a file, wherever in it."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):  # importing it will say so
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield node

@@ -1,22 +1,20 @@
-"""The parts of a model's YAML, from its trigger to its alerts.
+"""The parts of a model's YAML: its data, its training and its alerts.
 
 Light on purpose: a DAG file imports this at every parse, so nothing but pydantic is imported here.
 """
 
 from __future__ import annotations
 
-import hashlib
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, Tag, field_validator, model_validator
 
-from include.retraining.config.base import Count, Limit, Name, Section, Text
+from include.retraining.config.base import Limit, Name, Section, Text
 from include.retraining.config.command_protocol import Format, Tables
 from include.retraining.config.csv_dialect import CsvDialect
 from include.retraining.config.notice_kind import NoticeKind
 from include.retraining.config.trigger import refuse_escaping
 from include.retraining.config.yaml_words import misread
-from include.retraining.documents import canonical_json
 
 ColumnName = Annotated[str, Field(min_length=1, max_length=120)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
@@ -98,7 +96,7 @@ class Data(Section):
     """Where a delivery lies and what its producer promised."""
 
     location: Text
-    """The delivery's folder, given like the flag; it may hold `{date}`."""
+    """The delivery's folder, given like the flag; it may hold `{date}`, which is the same day."""
     files: tuple[Text, ...] = ("*.csv", "*.parquet")
     """Names or patterns of the data files in that folder, ending in `.csv`, `.csv.gz` or
     `.parquet`. Without effect when the flag is a JSON manifest: then the names it lists count."""
@@ -191,6 +189,9 @@ class Training(Section):
     itself is Python now. A version brings its own scripts: they are code from the store."""
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     """The seed of everything random in a training."""
+    extras: tuple[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,47}$")], ...] = ()
+    """Libraries of this model beside the common ones: names of locks in `include/extras/`, made by
+    `make extra NAME=…` (docs/extras.md). An upgrade trains the models that name it again."""
     trusted_types: tuple[Text, ...] = ()
     """Types beyond skops' own list that a saved model may hold. Each one is code that runs when a
     model is loaded: add it in a review, never in a hurry."""
@@ -217,108 +218,6 @@ class Training(Section):
                 "give either `entry_point` (a Python function) or `commands` (another language)"
             )
         return self
-
-
-class ChampionGate(Section):
-    """How the challenger must compare with the champion."""
-
-    margin: Annotated[Limit, Field(ge=0)] | None = None
-    """How much lower the decision metric may be: the paired 95 % bound of the difference must lie
-    above minus this margin. null: 2.8 standard errors of the champion's own score on the
-    holdout, at most half of its lead over the naive baseline (docs/margins.md). 0 asks to be
-    better."""
-
-
-class SliceGate(Section):
-    """A subgroup that is scored on its own."""
-
-    column: ColumnName
-    """The column whose values are the slices. Messages and records name them (`channel=phone`), so
-    a protected column is refused here."""
-    minimum: Limit | None = None
-    """The least value of the decision metric in each slice, whatever the champion has and however
-    few rows it is measured by: an absolute floor. Give this, `max_drop` or both."""
-    max_drop: Annotated[Limit, Field(ge=0)] | None = None
-    """How far below the champion the decision metric may lie in each slice. A slice refuses when it
-    lies further below and that is more than chance explains: its paired interval, widened for the
-    number of slices, ends below 0."""
-    may_judge_nobody: bool = False
-    """Whether the rule may pass when it judged no slice at all, because each has fewer rows than
-    `min_group_rows`; without it, that cannot be judged."""
-
-    @model_validator(mode="after")
-    def _has_a_rule(self) -> SliceGate:
-        if self.minimum is None and self.max_drop is None:
-            raise ValueError("a slice needs `minimum` or `max_drop`")
-        return self
-
-
-class FairnessGate(Section):
-    """Limits on how differently the groups of a protected attribute are treated."""
-
-    attribute: Name
-    """The name of a protected attribute."""
-    min_disparate_impact: Annotated[Limit, Field(gt=0, le=1)] | None = None
-    """The least that the lowest selection rate of a group, divided by the highest, may be; 0.8 is
-    the four-fifths rule. Give this, `max_equalized_odds_difference` or both."""
-    max_equalized_odds_difference: Annotated[Limit, Field(ge=0, le=1)] | None = None
-    """The most that the groups may differ in true or in false positive rate."""
-    may_judge_nobody: bool = False
-    """Whether the rule may pass when it compared no groups, because fewer than two have
-    `min_group_rows` rows; without it, that cannot be judged."""
-
-    @model_validator(mode="after")
-    def _has_a_rule(self) -> FairnessGate:
-        if self.min_disparate_impact is None and self.max_equalized_odds_difference is None:
-            raise ValueError("give `min_disparate_impact` or `max_equalized_odds_difference`")
-        return self
-
-
-class Limits(Section):
-    """What a model may cost to serve."""
-
-    latency_ms_per_1000_rows: Annotated[Limit, Field(gt=0)] | None = None
-    """The most milliseconds to predict a batch of 1,000 rows (median); null: no limit."""
-    model_mb: Annotated[Limit, Field(gt=0)] | None = None
-    """The most megabytes (10^6 bytes) of the saved model; null: no limit."""
-
-
-class GatePolicy(Section):
-    """The rules a challenger must pass. That it beats the naive baseline is always one of them."""
-
-    metric: str
-    """The decision metric: the name of a scikit-learn scorer that fits the problem. Greater is
-    better for each of them: errors are negated (`neg_…`). `recall` and `precision` see one kind of
-    error only and cannot decide; they may stand in `minimum` and `report`."""
-    report: tuple[str, ...] = ()
-    """Other metrics to report, without a rule."""
-    minimum: dict[str, Limit] = Field(default_factory=dict)
-    """The least value per metric."""
-    min_holdout_rows: Count = 100
-    """Fewer rows in the holdout cannot be judged."""
-    min_group_rows: Count = 30
-    """A slice or group with fewer rows is shown as not judged. A rule that so judges nobody at all
-    is no pass, unless it says `may_judge_nobody`."""
-    champion: ChampionGate = ChampionGate()
-    """Against the champion, and against the best of the last ten champions."""
-    slices: tuple[SliceGate, ...] = ()
-    """Subgroups scored on their own."""
-    fairness: tuple[FairnessGate, ...] = ()
-    """Limits per protected attribute, for a binary problem."""
-    limits: Limits = Limits()
-    """What the model may cost to serve."""
-    on_rejection: Literal["fail", "succeed"] = "fail"
-    """Whether a run whose challenger is refused ends red (`fail`) or green (`succeed`)."""
-
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        """Every metric to compute, the decision metric first."""
-        return tuple(dict.fromkeys((self.metric, *self.minimum, *self.report)))
-
-    @property
-    def digest(self) -> str:
-        """The SHA-256 of the rules."""
-        return hashlib.sha256(canonical_json(self.model_dump(mode="json"))).hexdigest()
 
 
 DEFAULT_CONNECTION = "slack_alerts"

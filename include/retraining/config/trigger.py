@@ -40,11 +40,14 @@ class Trigger(Section):
     """A cron expression of five fields in the model's time zone, or `@hourly`, `@daily`, `@weekly`,
     `@monthly`, `@yearly`; null: triggered manually only."""
     timezone: str = "UTC"
-    """The IANA time zone of the schedule and of `{date}`."""
+    """The IANA time zone of the schedule and of `{date}`: the day on which a run is due begins at
+    midnight there."""
     flag: Text
     """The file that the producer writes last, relative to the store, or `file://…` or `s3://…`. It
-    may hold `{date}`; without it, a flag starts one decision and must be written again for the
-    next. A name that ends in `.json` is a manifest that lists the delivery's files."""
+    may hold `{date}`, the day of the data as `2026-11-24`: the run's parameter `date`, else the day
+    on which the run was due (docs/deliveries.md). Without it, a flag starts one decision and must
+    be written again for the next. A name that ends in `.json` is a manifest that lists the
+    delivery's files."""
     poke_seconds: Annotated[float, Field(ge=0.2, le=3600)] = 5
     """Seconds between two checks of the flag. One on a disk that reports changes is noticed at
     once."""

@@ -14,6 +14,7 @@ from scipy.special import stdtrit  # type: ignore[import-untyped]
 from include.retraining.data.arrays import Numbers
 from include.retraining.evaluation.influence import TABLE_METRICS, influence
 from include.retraining.evaluation.metrics import compute
+from include.retraining.evaluation.own_scores import GROUPS, NotDefined
 from include.retraining.gate.report import Comparison
 from include.retraining.training.predictions import Sample
 
@@ -35,7 +36,7 @@ def compare(
     has not seen; see `_spread`.
 
     Args:
-        metric: a scorer's name that `metric_ranges.METRICS` allows for the problem.
+        metric: a scorer's name that `metric_ranges.metrics_for` allows for the problem.
         challenger: its labels and predictions.
         opponent: those of the other, for the same rows in the same order.
         holdout_digest: of those rows.
@@ -43,7 +44,8 @@ def compare(
             one; 0.025 is a 95 % interval.
 
     Returns:
-        The comparison, or None when the metric is not defined for one of the two.
+        The comparison, or None when the metric is not defined for one of the two, or one of the
+        team without some rows.
     """
     challenger_score, opponent_score = compute(metric, challenger), compute(metric, opponent)
     if challenger_score is None or opponent_score is None:
@@ -53,10 +55,15 @@ def compare(
         lower, upper, method = _mcnemar(challenger, opponent, tail)
         narrowest: float | None = paired_score_interval(0, 0, challenger.rows, tail=tail)[1]
     else:
-        spread = _spread(metric, challenger, opponent)
+        try:
+            spread = _spread(metric, challenger, opponent)
+        except NotDefined:
+            return None
         reach = spread.seen.reach(tail)
         lower, upper = difference - reach, difference + reach
         method = f"t interval by influence, {spread.differing:,} of {challenger.rows:,} rows differ"
+        if metric in challenger.scorers:
+            method = f"t interval by jackknife, {min(GROUPS, challenger.rows)} groups of rows"
         narrowest = spread.unseen.reach(tail) or None
     return Comparison(
         metric=metric,

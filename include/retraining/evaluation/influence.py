@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from include.retraining.data.arrays import Numbers, Probabilities, Targets
+from include.retraining.evaluation.own_scores import own_flips, own_influence
 from include.retraining.training.predictions import Sample
 
 Table = NDArray[np.float64]
@@ -46,12 +47,16 @@ def influence(metric: str, sample: Sample) -> Influence:
     """Return each row's influence on a metric that is defined on the sample.
 
     Args:
-        metric: a scorer's name that `metric_ranges.METRICS` allows for the problem.
+        metric: a scorer's name that `metric_ranges.metrics_for` allows for the problem.
         sample: labels and predictions.
 
     Raises:
         ValueError: when it needs probabilities or scores and there are none.
+        NotDefined: for a metric of the team, when it has no value without some of the rows.
     """
+    if metric in sample.scorers:
+        scorer = sample.scorers[metric]
+        return Influence(own_influence(scorer, sample), own_flips(scorer, sample))
     if metric in _TABLES:
         return _of_table(sample, _TABLES[metric])
     if metric in _ERRORS:

@@ -15,6 +15,7 @@ from sklearn.exceptions import UndefinedMetricWarning
 
 from include.retraining.config.metric_ranges import OF_CHANCES, OF_RANKS
 from include.retraining.data.arrays import Probabilities
+from include.retraining.evaluation.own_scores import own_score
 from include.retraining.training.predictions import Sample
 
 Metric = Callable[[Sample], float]
@@ -98,9 +99,11 @@ def why_undefined(metric: str, sample: Sample) -> str | None:
     predicted as 0, as scikit-learn does: its rows were all missed.
 
     Args:
-        metric: a scorer's name that `metric_ranges.METRICS` allows for the problem.
+        metric: a scorer's name that `metric_ranges.metrics_for` allows for the problem.
         sample: labels and predictions.
     """
+    if metric in sample.scorers:
+        return own_score(sample.scorers[metric], sample)[1]
     if metric in OF_CHANCES and sample.probabilities is None:
         return "the model gives no probabilities"
     if metric in OF_RANKS and sample.probabilities is None and sample.scores is None:
@@ -136,9 +139,11 @@ def compute(metric: str, sample: Sample) -> float | None:
     It is never 0 where it is not defined (`why_undefined`).
 
     Args:
-        metric: a scorer's name that `metric_ranges.METRICS` allows for the problem.
+        metric: a scorer's name that `metric_ranges.metrics_for` allows for the problem.
         sample: labels and predictions.
     """
+    if sample.rows > 0 and metric in sample.scorers:
+        return own_score(sample.scorers[metric], sample)[0]
     if sample.rows == 0 or why_undefined(metric, sample) is not None:
         return None
     with warnings.catch_warnings():

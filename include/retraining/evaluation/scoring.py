@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 import numpy as np
 
 from include.retraining.config.model import ModelConfig
+from include.retraining.config.scorers import Scorer
 from include.retraining.data.labels import Class, class_names
 from include.retraining.evaluation.comparison import TAIL, compare
 from include.retraining.evaluation.contenders import Contender, Role
@@ -50,6 +52,7 @@ def make_report(
     holdout: HoldoutRows,
     contenders: Sequence[Contender],
     *,
+    scorers: Mapping[str, Scorer] = MappingProxyType({}),
     tried: Try | None = None,
 ) -> EvaluationReport:
     """Score every contender on the same rows and compare the challenger with its opponents.
@@ -59,6 +62,7 @@ def make_report(
         config: the model's.
         holdout: the rows.
         contenders: the challenger, the baseline, and the opponents that there are.
+        scorers: of the metrics of the model's team, by name.
         tried: which try on these rows it is; the intervals against champions are of its level.
 
     Raises:
@@ -66,7 +70,7 @@ def make_report(
     """
     classes = _scored_classes(config, holdout)
     scored = {
-        one.role: _score(one, one.predictions, config, holdout, classes)
+        one.role: _score(one, one.predictions, config, holdout, classes=classes, scorers=scorers)
         for one in contenders
         if one.predictions is not None
     }
@@ -153,7 +157,9 @@ def _score(
     predictions: Predictions,
     config: ModelConfig,
     holdout: HoldoutRows,
+    *,
     classes: tuple[Class, ...] | None,
+    scorers: Mapping[str, Scorer],
 ) -> Scored:
     sample = as_sample(
         holdout.labels,
@@ -162,6 +168,7 @@ def _score(
         positive=config.data.positive,
         classes=classes,
     )
+    sample = replace(sample, scorers=scorers)
     manifest = contender.manifest
     scores = Scores(
         version=manifest.version if manifest else contender.role,

@@ -8,6 +8,7 @@ import numpy as np
 
 from include.retraining.evaluation.influence import influence
 from include.retraining.evaluation.metrics import compute
+from include.retraining.evaluation.own_scores import NotDefined
 from include.retraining.training.predictions import Sample
 
 
@@ -23,11 +24,14 @@ def standard_error(metric: str, sample: Sample) -> float | None:
         sample: labels and predictions.
 
     Returns:
-        None when the metric is not defined on the sample.
+        None when the metric is not defined on the sample, or one of the team without some rows.
     """
     if compute(metric, sample) is None:
         return None
-    effect = influence(metric, sample)
+    try:
+        effect = influence(metric, sample)
+    except NotDefined:
+        return None
     every = np.concatenate((effect.rows, effect.flips))
     error = math.sqrt(float((every**2).sum())) / sample.rows
     return error if math.isfinite(error) else None

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path, PurePath
 
+from include.retraining.config.extras import own_pins, read_extra
 from include.retraining.config.model_code import read_scripts
 from include.retraining.config.model_sources import core_rooms, model_sources
 from include.retraining.documents import canonical_json, sha256_of
 from include.retraining.exceptions import CodeChanged
-from include.retraining.fingerprint.pinned import Code
+from include.retraining.fingerprint.pinned import Code, PinnedExtra
 from include.retraining.fingerprint.syntax import meaning
 
 CORE_FOLDER = Path(__file__).parents[1]
@@ -63,6 +65,8 @@ OF_BYTES = ("core_digest", "model_digest", "lock_digest")
 def current_code(
     model: str,
     *,
+    extras: Sequence[str] = (),
+    scorers: Sequence[str] = (),
     known: Code | None = None,
     git_sha: str | None = None,
     image: str | None = None,
@@ -71,15 +75,18 @@ def current_code(
 
     Args:
         model: the model's name.
+        extras: the names of its extras (`training.extras`).
+        scorers: the files beside the models that hold the scorers of its own metrics.
         known: of an earlier run: where its files are the same byte for byte, so is what they mean,
             and they are not parsed again.
         git_sha: the commit, where the caller knows it. Recorded only.
         image: the image, where the caller knows it. Recorded only.
 
     Raises:
-        ConfigError: when the model has no Python file, or a link among its scripts.
+        ConfigError: when the model has no Python file, an extra no lock, or a link is among its
+            scripts.
     """
-    current = _digests_of_bytes(model)
+    current = _digests_of_bytes(model, extras, scorers)
     trains, judges = None, None
     if known is not None and all(getattr(known, name) == current[name] for name in OF_BYTES):
         trains, judges = known.training_digest, known.judging_digest
@@ -87,21 +94,31 @@ def current_code(
         **current,
         git_sha=git_sha,
         image=image,
-        training_digest=trains or training_digest(model),
-        judging_digest=judges or judging_digest(),
+        training_digest=trains or training_digest(model, extras),
+        judging_digest=judges or judging_digest(scorers),
+        scorers=tuple(scorers),
+        extras=tuple(_pinned(name) for name in extras),
     )
 
 
-def training_digest(model: str) -> str:
+def _pinned(extra: str) -> PinnedExtra:
+    libraries = tuple(f"{name}=={version}" for name, version in sorted(own_pins(extra).items()))
+    return PinnedExtra(name=extra, libraries=libraries)
+
+
+def training_digest(model: str, extras: Sequence[str] = ()) -> str:
     """Return one digest of all code that can change a model: ours, its own, and the libraries.
 
     A model that imports of the core what no fit reaches otherwise is trained by the whole core.
 
     Args:
         model: the model's name.
+        extras: the names of its extras. Without one, the digest is what it was before there were
+            any.
 
     Raises:
-        ConfigError: when the model has no Python file, or a link among its scripts.
+        ConfigError: when the model has no Python file, an extra no lock, or a link is among its
+            scripts.
     """
     sources = model_sources(model)
     # Not by the model's own name: the same code under another name makes the same version.
@@ -110,14 +127,24 @@ def training_digest(model: str) -> str:
         for name, data in sources.items()
     }
     own |= {f"model/{name}": data for name, data in read_scripts(model).items()}
+    own |= {f"extras/{name}/{JOBS_LOCK}": read_extra(name) for name in extras}
     reached = {name.removesuffix(".py") for name in TRAINS}
     is_covered = core_rooms(sources) <= reached
     return _digest_of_meaning({**_files(TRAINS if is_covered else WHOLE_CORE), **own})
 
 
-def judging_digest() -> str:
-    """Return one digest of the code that scores and judges, and of the libraries."""
-    return _digest_of_meaning(_files(JUDGES))
+def judging_digest(scorers: Sequence[str] = ()) -> str:
+    """Return one digest of the code that scores and judges, and of the libraries.
+
+    Args:
+        scorers: the files beside the models that hold the scorers of a model's own metrics. Without
+            one, it is the same for all models.
+    """
+    sources = _scorer_sources(scorers)
+    own = {f"models/{name}": data for name, data in sources.items()}
+    reached = {name.removesuffix(".py") for name in (*TRAINS, *JUDGES)}
+    is_covered = core_rooms(sources) <= reached
+    return _digest_of_meaning({**_files(JUDGES if is_covered else WHOLE_CORE), **own})
 
 
 def check_same_code(planned: Code, model: str, *, trains: bool = True) -> None:
@@ -132,12 +159,17 @@ def check_same_code(planned: Code, model: str, *, trains: bool = True) -> None:
     Raises:
         CodeChanged: naming what differs.
     """
-    current = _digests_of_bytes(model)
+    extras = [extra.name for extra in planned.extras]
+    current = _digests_of_bytes(model, extras, planned.scorers)
     folder = f" or include/models/{model}/" if read_scripts(model) else ""
+    scorers = "".join(f" or include/models/{name}.py" for name in planned.scorers)
     names = {
         "core_digest": "include/retraining/",
-        "model_digest": f"include/models/{model}.py{folder}",
-        "lock_digest": "include/retraining/requirements.txt",
+        "model_digest": f"include/models/{model}.py{folder}{scorers}",
+        "lock_digest": " or ".join([
+            "include/retraining/requirements.txt",
+            *(f"include/extras/{name}.txt" for name in extras),
+        ]),
         "python": "the Python version",
     }
     changed = [
@@ -166,7 +198,7 @@ def check_same_judge(planned: Code) -> None:
     """
     if planned.core_digest == _core_digest():
         return
-    if planned.judging_digest not in {None, judging_digest()}:
+    if planned.judging_digest not in {None, judging_digest(planned.scorers)}:
         raise CodeChanged(
             "the code that judges changed since the run was planned (commit "
             f"{planned.git_sha or 'unknown'}): clear the run from plan_run on, so that it is "
@@ -174,13 +206,21 @@ def check_same_judge(planned: Code) -> None:
         )
 
 
-def _digests_of_bytes(model: str) -> dict[str, str]:
+def _digests_of_bytes(model: str, extras: Sequence[str], scorers: Sequence[str]) -> dict[str, str]:
     return {
         "core_digest": _core_digest(),
-        "model_digest": _model_digest(model),
-        "lock_digest": sha256_of((CORE_FOLDER / JOBS_LOCK).read_bytes()),
+        "model_digest": _model_digest(model, scorers),
+        "lock_digest": _lock_digest(extras),
         "python": f"{sys.version_info.major}.{sys.version_info.minor}",
     }
+
+
+def _lock_digest(extras: Sequence[str]) -> str:
+    """Return one digest of the lock of all jobs, and of those of some extras."""
+    common = sha256_of((CORE_FOLDER / JOBS_LOCK).read_bytes())
+    if not extras:
+        return common
+    return sha256_of(canonical_json([common, *(sha256_of(read_extra(name)) for name in extras)]))
 
 
 def _files(parts: tuple[str, ...]) -> dict[str, bytes]:
@@ -222,9 +262,14 @@ def _pins(lock: bytes) -> bytes:
     return b"\n".join(line for line in lines if line and not line.startswith((b" ", b"#")))
 
 
-def _model_digest(model: str) -> str:
-    """Return one digest of a model's file, of what it imports beside it, of its folder."""
-    sources = model_sources(model)
+def _scorer_sources(scorers: Sequence[str]) -> dict[str, bytes]:
+    """Return the files that hold a model's scorers, and what they import beside the models."""
+    return {name: data for module in scorers for name, data in model_sources(module).items()}
+
+
+def _model_digest(model: str, scorers: Sequence[str]) -> str:
+    """Return one digest of a model's file, what it imports beside it, its folder, its scorers."""
+    sources = {**_scorer_sources(scorers), **model_sources(model)}
     scripts = read_scripts(model)
     if not scripts and len(sources) == 1:
         return sha256_of(sources[f"{model}.py"])

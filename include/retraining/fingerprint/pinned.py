@@ -42,6 +42,14 @@ class Delivery(Document):
         return sum(file.size for file in self.files)
 
 
+class PinnedExtra(Document):
+    """An extra of the model: libraries that not every model has."""
+
+    name: str
+    libraries: tuple[str, ...]
+    """What it adds to the common libraries, for example `lightgbm==4.6.0`."""
+
+
 class Code(Document):
     """The code that a run uses."""
 
@@ -50,7 +58,7 @@ class Code(Document):
     model_digest: str
     """SHA-256 of the model's own Python file."""
     lock_digest: str
-    """SHA-256 of the lock of what jobs install."""
+    """SHA-256 of the lock of what jobs install, and of the locks of the model's extras."""
     python: str
     """The minor version that trains, for example `3.12`."""
     git_sha: str | None = None
@@ -66,6 +74,11 @@ class Code(Document):
     judging_digest: str | None = None
     """SHA-256 over what checks the data, scores and judges: with another one a version is judged
     again and not trained again. None as above."""
+    extras: tuple[PinnedExtra, ...] = ()
+    """The model's extras. Their locks are in the digests of the training and of the lock."""
+    scorers: tuple[str, ...] = ()
+    """The files beside the models that hold the scorers of its own metrics. They are in the digests
+    of the model and of what judges."""
 
 
 # Of the code, what cannot change a model, or is in the training's digest too.
@@ -77,4 +90,6 @@ RECORDED_ONLY = frozenset({
     "image",
     "wiring_digest",
     "judging_digest",
+    "extras",
+    "scorers",
 })

@@ -26,7 +26,7 @@ def numbers_in_range(report: EvaluationReport, policy: GatePolicy) -> Iterator[G
         yield result(_METRIC_RANGES, Answer.CANNOT_JUDGE, truncate(line, 300))
     for gate, who, metrics in _scores(report, policy):
         for metric, score in sorted(metrics.items()):
-            value, bounds = finite(score), range_of(metric)
+            value, bounds = finite(score), range_of(metric, policy)
             if value is not None and bounds is not None and not bounds.holds(value):
                 shown = number(metric_value(metric, value))
                 words = _range_words(metric, bounds)

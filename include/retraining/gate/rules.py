@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import partial
 
-from include.retraining.config.metric_ranges import METRICS
+from include.retraining.config.metric_ranges import metrics_for
 from include.retraining.config.model import GatePolicy
 from include.retraining.formatting.numbers import (
     at_least_words,
@@ -107,7 +107,7 @@ def _headline(
 
 def _right_metric(report: EvaluationReport, policy: GatePolicy) -> Iterator[GateResult]:
     """The decision metric is known and is the one that was measured. Silent when it is."""
-    if policy.metric not in METRICS.get(report.problem, frozenset()):
+    if policy.metric not in metrics_for(report.problem, policy):
         metric, problem = truncate(policy.metric, 80), truncate(report.problem, 80)
         text = f"{metric!r} is not a metric for a {problem} problem"
         yield result(Gate(Rule.DECISION_METRIC), Answer.CANNOT_JUDGE, text)

@@ -20,6 +20,7 @@ from include.retraining.evaluation.holdout import read_holdout
 from include.retraining.exceptions import CodeChanged, EvidenceError
 from include.retraining.fingerprint.digests import current_code
 from include.retraining.fingerprint.fingerprint import fingerprint_of, version_of
+from include.retraining.fingerprint.pinned import Code
 from include.retraining.formatting.numbers import number
 from include.retraining.gate.report import EvaluationReport
 from include.retraining.registry.versions import MODEL_FILE
@@ -68,10 +69,9 @@ class Reproduction(Document):
 
     @property
     def is_same(self) -> bool:
-        """Whether the same version and the same predictions resulted."""
+        """Whether the same predictions for the same rows resulted, by whichever code."""
         return (
-            self.version == self.version_again
-            and self.is_same_holdout
+            self.is_same_holdout
             and self.relative_difference is not None
             and self.relative_difference <= TOLERANCE
         )
@@ -95,8 +95,16 @@ class Reproduction(Document):
             how = "some by their class" if apart is None else f"by at most {number(apart)}"
             rows = f"{self.holdout_rows:,} holdout rows: {self.rows_that_differ:,} differ"
             lines.append(f"predictions on {rows}, {how}")
-        lines.append("reproduced" if self.is_same else "NOT reproduced")
+        lines.append(self._conclusion)
         return lines
+
+    @property
+    def _conclusion(self) -> str:
+        if not self.is_same:
+            return "NOT reproduced"
+        if self.version == self.version_again:
+            return "reproduced"
+        return "reproduced, by code that gives the version another name"
 
 
 def reproduce(store: Store, paths: RunPaths) -> Reproduction:
@@ -119,7 +127,7 @@ def reproduce(store: Store, paths: RunPaths) -> Reproduction:
     report = EvaluationReport.from_bytes(
         store.read(evaluated.report.key), where=evaluated.report.key
     )
-    code = current_code(run.model)
+    code = _present_code(config)
     again = fingerprint_of(
         delivery=run.delivery,
         code=code,
@@ -152,6 +160,11 @@ def reproduce(store: Store, paths: RunPaths) -> Reproduction:
         relative_difference=relative,
         train_seconds=round(seconds, 3),
     )
+
+
+def _present_code(config: ModelConfig) -> Code:
+    extras, scorers = config.training.extras, config.gates.scorer_modules
+    return current_code(config.name, extras=extras, scorers=scorers)
 
 
 def _stored_predictions(store: Store, key: str, columns: Collection[str]) -> dict[str, Column]:

@@ -10,6 +10,7 @@ from importlib.metadata import version as library_version
 from pathlib import Path
 
 from include.retraining.config.command_protocol import FORMATS, Tables
+from include.retraining.config.extras import missing_libraries
 from include.retraining.config.sections import COMMAND
 from include.retraining.data.split_record import SplitUsed
 from include.retraining.documents import Document, sha256_of
@@ -188,10 +189,12 @@ def load_estimator(store: Store, manifest: VersionManifest, trusted: Collection[
 
     Raises:
         ArtifactError: when the files are not those of the manifest, when another scikit-learn made
-            them, when they hold an unreviewed type, or a command that may not be run.
+            them, when a library of an extra is missing, when they hold an unreviewed type, or a
+            command that may not be run.
     """
     if manifest.predicts_by is None:
         _check_scikit_learn(manifest)
+        _check_extras(manifest)
     return _load(manifest, _verified_files(store, manifest), trusted)
 
 
@@ -292,6 +295,18 @@ def _check_scikit_learn(manifest: VersionManifest) -> None:
             f"{used or 'of unknown version'}, here is {here}; a model is loaded only by the minor "
             "version that made it: train it again"
         )
+
+
+def _check_extras(manifest: VersionManifest) -> None:
+    """Check that the libraries of its extras are here; another version of them may load it."""
+    for extra in manifest.code.extras:
+        missing = missing_libraries(extra.libraries)
+        if missing:
+            raise ArtifactError(
+                f"{manifest.model} version {manifest.version}: needs {', '.join(missing)} of the "
+                f"extra {extra.name}, not installed here: `make extra NAME={extra.name}`, or an "
+                "image with it (docs/extras.md)"
+            )
 
 
 def _check_listing(store: Store, manifest: VersionManifest) -> None:

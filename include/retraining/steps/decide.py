@@ -196,7 +196,7 @@ def promote_unjudged(
     record = next(judged, None)
     if record is None or record.verdict is None:
         raise RegistryError(f"{model}: no run judged version {version!r}; have one judge it first")
-    if record.code is None or record.code.judging_digest != judging_digest():
+    if record.code is None or record.code.judging_digest != judging_digest(record.code.scorers):
         raise RegistryError(
             f"{model}: version {version} was judged by other code than there is here: clear run "
             f"{record.run_id} from plan_run on, so that the code of today judges it"

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from include.retraining.config.model import ModelConfig
-from include.retraining.config.model_code import load_model_code
+from include.retraining.config.model_code import ModelCode, load_model_code
 from include.retraining.data.key_sketch import sketch_keys
 from include.retraining.data.split import key_texts
 from include.retraining.documents import sha256_of
@@ -70,18 +70,12 @@ def evaluate(job: Job) -> EvaluateResult:
             predict_holdout(store, opponent, holdout, problem=config.problem, trusted=trusted)
             for opponent in opponents
         ),
-        naive_baseline(
-            holdout.train_labels,
-            holdout.rows,
-            problem=config.problem,
-            metric=config.gates.metric,
-            positive=config.data.positive,
-        ),
+        _baseline(config, holdout, code),
     ]
     champion = opponents[0].serving if opponents else None
     # Before anybody knows a score.
     tried = _take_look(job, holdout, generation=champion.generation if champion else 0)
-    report = make_report(run, config, holdout, contenders, tried=tried)
+    report = make_report(run, config, holdout, contenders, scorers=code.scorers, tried=tried)
     table = predictions_table(holdout, contenders, config)
     if find_result(store, job.paths, run, "evaluate") is not None:
         # Another attempt was faster: what its result names must stay as it is.
@@ -117,6 +111,17 @@ def _challenger(job: Job, version: VersionManifest, holdout: HoldoutRows) -> Con
     where = f"include/models/{config.name}.py: version {version.version}"
     check_predictions(predictions, where=where, classes=version.classes)
     return Contender("challenger", manifest=version, predictions=predictions, latency_ms=latency_ms)
+
+
+def _baseline(config: ModelConfig, holdout: HoldoutRows, code: ModelCode) -> Contender:
+    return naive_baseline(
+        holdout.train_labels,
+        holdout.rows,
+        problem=config.problem,
+        metric=config.gates.metric,
+        positive=config.data.positive,
+        scorer=code.scorers.get(config.gates.metric),
+    )
 
 
 def _take_look(job: Job, holdout: HoldoutRows, *, generation: int) -> Try:

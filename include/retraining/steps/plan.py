@@ -246,7 +246,14 @@ def _code(
     config: ModelConfig, *, known: Code | None, git_sha: str | None, image: str | None
 ) -> Code:
     """Return the code of a run: ours, with the Python and the image that will train."""
-    code = current_code(config.name, known=known, git_sha=git_sha, image=image)
+    code = current_code(
+        config.name,
+        extras=config.training.extras,
+        scorers=config.gates.scorer_modules,
+        known=known,
+        git_sha=git_sha,
+        image=image,
+    )
     code = code.model_copy(update={"wiring_digest": wiring_digest()})
     trains_in = config.compute.train_model
     if isinstance(trains_in, ImageCompute):

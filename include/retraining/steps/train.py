@@ -6,11 +6,13 @@ import hashlib
 import logging
 import math
 import tempfile
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version as library_version
 from pathlib import Path
 from typing import Any
 
+from include.retraining.config.extras import own_pins
 from include.retraining.data.column_types import type_name
 from include.retraining.documents import sha256_of
 from include.retraining.exceptions import ArtifactError
@@ -130,7 +132,7 @@ def _publish(job: Job, fitted: Fitted) -> tuple[VersionManifest, bool]:
 def _manifest(job: Job, fitted: Fitted, files: tuple[PinnedFile, ...]) -> VersionManifest:
     run, model = job.manifest, fitted.estimator
     made_by: dict[str, Any] = {
-        "libraries": tuple(Library(name=one, version=library_version(one)) for one in LIBRARIES),
+        "libraries": _libraries(job.config.training.extras),
         "trusted_types": job.config.training.trusted_types,
         "predicts_by": None,
     }
@@ -166,6 +168,13 @@ def _manifest(job: Job, fitted: Fitted, files: tuple[PinnedFile, ...]) -> Versio
         model_bytes=sum(one.size for one in files if not one.name.startswith(SCRIPTS_PREFIX)),
         **made_by,
     )
+
+
+def _libraries(extras: Sequence[str]) -> tuple[Library, ...]:
+    """Return the versions of what fits and saves a model, and of what its extras bring."""
+    brought = [name for extra in extras for name in own_pins(extra)]
+    names = dict.fromkeys((*LIBRARIES, *brought))
+    return tuple(Library(name=name, version=library_version(name)) for name in names)
 
 
 def _difference(fitted: Fitted, other: Estimator, problem: str) -> float:

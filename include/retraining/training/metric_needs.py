@@ -30,17 +30,20 @@ def require_answers(config: ModelConfig, estimator: Any, *, is_fitted: bool) -> 
     def has(method: str) -> bool:
         return hasattr(last, method) or (not is_fitted and hasattr(type(last), method))
 
+    own = config.gates.own_metrics
+    of_ranks = OF_RANKS | {name for name, metric in own.items() if metric.needs == "ranking"}
+    of_chances = OF_CHANCES | {n for n, metric in own.items() if metric.needs == "probabilities"}
     for metric in dict.fromkeys((config.gates.metric, *config.gates.minimum)):
-        if has("predict_proba") or metric not in OF_CHANCES | OF_RANKS:
+        if has("predict_proba") or metric not in of_chances | of_ranks:
             continue
-        if metric in OF_RANKS and has("decision_function"):
+        if metric in of_ranks and has("decision_function"):
             continue
         lacking = "predict_proba()"
-        if metric in OF_RANKS:
+        if metric in of_ranks:
             lacking = "neither predict_proba() nor decision_function()"
         raise TrainingError(
             f"include/models/{config.name}.py: {config.training.entry_point}() returned "
-            f"{type(last).__name__}, which has {'' if metric in OF_RANKS else 'no '}{lacking}, and "
+            f"{type(last).__name__}, which has {'' if metric in of_ranks else 'no '}{lacking}, and "
             f"the gate's metric {metric} needs it: return one that has it (for example in "
             "CalibratedClassifierCV), or choose a metric of predicted classes"
         )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 import pandas as pd
 
+from include.retraining.config.scorers import Scorer
 from include.retraining.data.arrays import (
     Column,
     Labels,
@@ -66,6 +67,8 @@ class Sample:
     scores: Numbers | None = None
     """Binary: what `decision_function` says for the positive class, where there are no
     probabilities."""
+    scorers: Mapping[str, Scorer] = field(default_factory=dict)
+    """Of the metrics of the model's team, by the metric's name."""
 
     @property
     def rows(self) -> int:
@@ -92,6 +95,7 @@ class Sample:
             self.values[chosen],
             None if self.probabilities is None else self.probabilities[chosen],
             None if self.scores is None else self.scores[chosen],
+            self.scorers,
         )
 
 

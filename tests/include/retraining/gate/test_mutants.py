@@ -327,6 +327,13 @@ MUTANTS = (
         "False:",
     ),
     Mutant("limits have no range", "gate.range_rules", "in limits_out_of_range(policy)", "in ()"),
+    Mutant("a metric of the team has no range", "config.metric_ranges", "if own is None:", "if 1:"),
+    Mutant(
+        "a metric of the team is unknown",
+        "config.metric_ranges",
+        " | policy.own_metrics.keys()",
+        "",
+    ),
     # The lead over the naive baseline.
     Mutant(
         "a point above the baseline is enough",

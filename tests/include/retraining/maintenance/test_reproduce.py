@@ -61,6 +61,21 @@ def test_other_code_is_said_and_its_predictions_compared(make_toy: MakeToy):
     assert "code: differs in training" in found.lines
 
 
+def test_equal_predictions_by_other_code_are_reproduced(make_toy: MakeToy):
+    """What counts is what the model predicts: another name of the version is said, and no failure.
+
+    So it is for a run that was trained in an image with another Python, or before an upgrade.
+    """
+    toy = make_toy("regression")
+    job, _ = toy.run()
+    toy.write_model(model_file("regression", "LinearRegression(fit_intercept=not False)"))
+    found = reproduce(toy.store, job.paths)
+    assert found.is_same
+    assert found.changed_code == ("training",)
+    assert found.version_again != found.version
+    assert found.lines[-1] == "reproduced, by code that gives the version another name"
+
+
 def test_other_classes_have_no_distance(make_toy: MakeToy):
     """Where classes are predicted otherwise, no distance between probabilities hides it."""
     toy = make_toy()

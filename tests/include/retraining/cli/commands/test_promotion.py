@@ -244,7 +244,7 @@ def test_promote_unjudged_takes_no_verdict_of_other_code(
     """A gate that changed since has not judged it, and might refuse it."""
     lost = {"champion.error": "its files are lost", "champion.scores": None}
     earlier = decide(store, plant_run(store, 9, report=lost))
-    monkeypatch.setattr("include.retraining.steps.decide.judging_digest", lambda: "0" * 64)
+    monkeypatch.setattr("include.retraining.steps.decide.judging_digest", lambda _: "0" * 64)
     words = ("promote", MODEL, "--unjudged-champion", "--reason", "please", "--version")
     code, _, err = run(*words, version_name(9))
     assert code == 1
