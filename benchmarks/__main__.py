@@ -14,6 +14,7 @@ from rich.table import Table
 
 from benchmarks import (
     backends,
+    events,
     fleet,
     gate,
     history,
@@ -40,12 +41,13 @@ PARTS = {
     "watch": watch.measure,
     "large": large.measure,
     "margins": margins.measure,
+    "events": events.measure,
     "fleet": fleet.measure,
     "history": history.measure,
     "peers": peers.measure,
 }
-LONG = {"fleet", "history", "peers"}
-"""An hour each, or to be installed first: measured only when they are named."""
+LONG = {"events", "fleet", "history", "peers"}
+"""Up to an hour each, or to be installed first: measured only when they are named."""
 
 
 def main() -> int:

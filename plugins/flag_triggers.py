@@ -24,7 +24,8 @@ from urllib.parse import urlsplit
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from flag_watcher import WATCHER
-from prefix_listing import bucket_listing, seconds_to_next_poll
+from obstore_listing import container_listing, denial
+from prefix_listing import Listed, bucket_listing, seconds_to_next_poll
 from trigger_support import AwsClients, first_line, refusal
 
 QUIET_SECONDS = 60.0
@@ -196,8 +197,8 @@ class FileFlagTrigger(FlagTrigger):
         return await asyncio.to_thread(observe_folder, self.flag, self.folder)
 
 
-class S3FlagTrigger(FlagTrigger):
-    """Watches a flag on S3 through the Airflow connection `store`; addresses are s3:// ones."""
+class BucketFlagTrigger(FlagTrigger):
+    """Watches a flag in a bucket, through the Airflow connection `store`."""
 
     def seconds_to_next_poll(self) -> float:
         """Return how long to pause: all that poll as often do so at the same moments."""
@@ -205,22 +206,43 @@ class S3FlagTrigger(FlagTrigger):
 
     async def observe(self) -> Observation:
         """Observe the bucket, by one listing for all triggers that ask at this moment."""
-        bucket, key = _split(self.flag)
-        folder_bucket, prefix = _split(self.folder)
         try:
             flags, files = await asyncio.gather(
-                bucket_listing(bucket).objects(key),
-                bucket_listing(folder_bucket).objects(f"{prefix.rstrip('/')}/"),
+                objects_at(self.flag), objects_at(f"{self.folder.rstrip('/')}/")
             )
-        except Exception as error:
-            # What all flags have in common may be closed to us while this flag is not.
-            if refusal(error) is None:
-                raise
-            flags, files = await self._listed_alone()
+        except Exception as error:  # noqa: BLE001 what cannot be mended is raised again
+            flags, files = await self._after(error)
         flag = object_identity(flags[0]["ETag"], flags[0]["LastModified"]) if flags else None
         return observation(flag, [_file(item) for item in files])
 
-    async def _listed_alone(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    @abstractmethod
+    async def _after(self, error: Exception) -> tuple[list[Listed], list[Listed]]:
+        """Return flag and files although they could not be listed with all others.
+
+        Raises:
+            Refused: when waiting is pointless.
+        """
+
+
+class ObstoreFlagTrigger(BucketFlagTrigger):
+    """Watches a flag on Google Cloud or Azure; addresses are gs:// or az:// ones."""
+
+    async def _after(self, error: Exception) -> tuple[list[Listed], list[Listed]]:
+        if (reason := denial(error)) is not None:
+            raise Refused(f"{self.flag}: {reason}") from error
+        raise error
+
+
+class S3FlagTrigger(BucketFlagTrigger):
+    """Watches a flag on S3; addresses are s3:// ones."""
+
+    async def _after(self, error: Exception) -> tuple[list[Listed], list[Listed]]:
+        # What all flags have in common may be closed to us while this flag is not.
+        if refusal(error) is None:
+            raise error
+        return await self._listed_alone()
+
+    async def _listed_alone(self) -> tuple[list[Listed], list[Listed]]:
         """Return flag and files by requests for this delivery alone."""
         bucket, key = _split(self.flag)
         folder_bucket, prefix = _split(self.folder)
@@ -239,7 +261,16 @@ class S3FlagTrigger(FlagTrigger):
         return [head] if head else [], [item for item in files if not item["Key"].endswith("/")]
 
 
-def _file(item: dict[str, Any]) -> tuple[str, int, str]:
+async def objects_at(address: str) -> list[Listed]:
+    """Return the object at an address in a bucket, or those in a folder, which ends in a slash."""
+    container, place = _split(address)
+    scheme = address.partition("://")[0]
+    if scheme == "s3":
+        return await bucket_listing(container).objects(place)
+    return await container_listing(f"{scheme}://{container}").objects(place)
+
+
+def _file(item: Listed) -> tuple[str, int, str]:
     """Return name, size and version of an object that was listed."""
     version = object_identity(item["ETag"], item["LastModified"])
     return item["Key"].rpartition("/")[2], item["Size"], version

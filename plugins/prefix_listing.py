@@ -16,7 +16,8 @@ import asyncio
 import time
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from os.path import commonprefix
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -29,14 +30,25 @@ LAST_CHARACTER = chr(0x10FFFF)
 
 Listed = dict[str, Any]
 """An entry of `Contents` in the answer to ListObjectsV2."""
+OpenClient = Callable[[], AbstractAsyncContextManager[Any]]
+"""Opens a client whose `list_objects_v2` answers as that of S3."""
+
+
+@asynccontextmanager
+async def s3_client() -> AsyncIterator[Any]:
+    """Open a client of S3, with the Airflow connection `store`."""
+    async with AwsClients() as clients:
+        _, client = await clients.store()
+        yield client
 
 
 class BucketListing:
     """What triggers ask of one bucket, answered by one listing at a time."""
 
-    def __init__(self, bucket: str) -> None:
-        """List a bucket, with the Airflow connection `store`."""
+    def __init__(self, bucket: str, open_client: OpenClient) -> None:
+        """List a bucket, by a client that is opened for each listing."""
         self.bucket = bucket
+        self._open_client = open_client
         self._asked: dict[str, list[asyncio.Future[list[Listed]]]] = defaultdict(list)
         self._task: asyncio.Task[None] | None = None
 
@@ -62,8 +74,7 @@ class BucketListing:
                 await asyncio.sleep(GATHERING_SECONDS)
                 asked, self._asked = self._asked, defaultdict(list)
                 try:
-                    async with AwsClients() as clients:
-                        _, client = await clients.store()
+                    async with self._open_client() as client:
                         listed = await list_places(client, self.bucket, asked)
                 except Exception as error:  # noqa: BLE001 each trigger judges it
                     _answer(asked, error)
@@ -147,15 +158,14 @@ def _behind_inner_folder(position: str, place: str, ordered: list[str]) -> str:
     return f"{inner}{LAST_CHARACTER}"
 
 
-_LISTINGS: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, BucketListing]] = (
-    WeakKeyDictionary()
-)
+Listings = dict[tuple[str, OpenClient], BucketListing]
+_LISTINGS: WeakKeyDictionary[asyncio.AbstractEventLoop, Listings] = WeakKeyDictionary()
 
 
-def bucket_listing(bucket: str) -> BucketListing:
+def bucket_listing(bucket: str, open_client: OpenClient = s3_client) -> BucketListing:
     """Return the listing of a bucket that everyone in this event loop shares."""
     listings = _LISTINGS.setdefault(asyncio.get_running_loop(), {})
-    return listings.setdefault(bucket, BucketListing(bucket))
+    return listings.setdefault((bucket, open_client), BucketListing(bucket, open_client))
 
 
 def seconds_to_next_poll(poke_seconds: float) -> float:

@@ -12,8 +12,9 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
+from weakref import WeakKeyDictionary
 
 STORE = "store"
 """The Airflow connection of the store."""
@@ -72,6 +73,12 @@ class AwsClients(AsyncExitStack):
 
         return await self._client(AwsLogsHook(aws_conn_id=self._connection))
 
+    async def sqs(self) -> Any:
+        """Return a client of SQS."""
+        from airflow.providers.amazon.aws.hooks.sqs import SqsHook
+
+        return await self._client(SqsHook(aws_conn_id=self._connection))
+
     async def store(self) -> tuple[Any, Any]:
         """Return hook and client of the store; the hook knows a missing object from an error."""
         from airflow.providers.amazon.aws.hooks.s3 import S3Hook
@@ -84,6 +91,43 @@ class AwsClients(AsyncExitStack):
             client = await self.enter_async_context(await hook.get_async_conn())
             self._open[hook.client_type] = client
         return self._open[hook.client_type]
+
+
+class Connected(NamedTuple):
+    """What triggers read of an Airflow connection by themselves."""
+
+    conn_type: str
+    extra: dict[str, Any]
+
+
+REMEMBERED_SECONDS = 15.0
+_Asked = dict[str, tuple[float, asyncio.Task[Connected | None]]]
+_ASKED: WeakKeyDictionary[asyncio.AbstractEventLoop, _Asked] = WeakKeyDictionary()
+
+
+async def find_connection(conn_id: str) -> Connected | None:
+    """Return an Airflow connection, None when there is none, or when nobody answered.
+
+    Asked once for all triggers that want it within a few seconds.
+    """
+    loop = asyncio.get_running_loop()
+    asked = _ASKED.setdefault(loop, {})
+    at, task = asked.get(conn_id, (0.0, None))
+    if task is None or loop.time() - at > REMEMBERED_SECONDS:
+        task = asyncio.create_task(_connection(conn_id))
+        asked[conn_id] = (loop.time(), task)
+    return await asyncio.shield(task)
+
+
+async def _connection(conn_id: str) -> Connected | None:
+    from airflow.sdk import Connection
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    try:
+        connection = await Connection.async_get(conn_id)
+    except AirflowNotFoundException:
+        return None
+    return Connected(connection.conn_type, await connection.aextra_dejson())
 
 
 async def object_is_there(uri: str, clients: AwsClients) -> bool:

@@ -267,8 +267,8 @@ BROKEN = {
     "never_comes": ('"30 5 * * 1"', '"0 0 30 2 *"', "'0 0 30 2 *' never comes"),
     "unwatchable": (
         "flag: landing/",
-        "flag: gs://bucket/",
-        "gs:// is not a place that can be waited on",
+        "flag: ftp://bucket/",
+        "ftp:// is not a place that can be waited on",
     ),
     "unknown_executor": (
         "problem: regression",

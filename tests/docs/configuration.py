@@ -18,6 +18,7 @@ from include.retraining.config.fargate import FARGATE_SIZES
 from include.retraining.config.metric_ranges import RANGES
 from include.retraining.config.model import ModelConfig
 from include.retraining.config.schema import schema
+from include.retraining.config.yaml_file import read_mapping
 from tests.docs.markdown_files import ROOT, anchor
 
 PAGE = ROOT / "docs" / "configuration.md"
@@ -234,7 +235,7 @@ def examples(known: Definitions) -> dict[str, list[str]]:
     seen: set[tuple[str, str]] = set()
     for text in EXAMPLES.read_text(encoding="utf-8").split("\n---\n"):
         for name, block in blocks(text).items():
-            shows = set(shown(MODEL, yaml.safe_load(block), known))
+            shows = set(shown(MODEL, read_mapping(block, EXAMPLES.name), known))
             if not shows <= seen:
                 seen |= shows
                 found.setdefault(name, []).append(block)

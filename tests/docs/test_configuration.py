@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 
 import pytest
-import yaml
 
 from include.retraining.config.base import Section
 from include.retraining.config.batch_compute import BatchCompute
 from include.retraining.config.kubernetes_compute import KubernetesCompute
 from include.retraining.config.lambda_compute import LambdaCompute
 from include.retraining.config.model import parse_model
+from include.retraining.config.yaml_file import read_mapping
 from tests.docs.configuration import EXAMPLES, MODEL, PAGE, definitions, places, render, shown
 from tests.docs.markdown_files import ROOT
 
@@ -33,8 +33,8 @@ def test_every_field_has_an_example() -> None:
     known = definitions()
     found = {
         pair
-        for document in yaml.safe_load_all(EXAMPLES.read_text(encoding="utf-8"))
-        for pair in shown(MODEL, document, known)
+        for text in EXAMPLES.read_text(encoding="utf-8").split("\n---\n")
+        for pair in shown(MODEL, read_mapping(text, EXAMPLES.name), known)
     }
     declared = {(name, field) for name in places(known) for field in known[name]["properties"]}
     assert declared - found == set()

@@ -18,6 +18,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from include.orchestration.callbacks.run_ended import record_and_notify
 from include.orchestration.callbacks.send import notify_decision
 from include.orchestration.runtime.bundle import IMAGE_VARIABLE, git_sha
+from include.orchestration.runtime.events import CLOCK, EVENT
 from include.orchestration.runtime.lineage import report_lineage
 from include.orchestration.runtime.run_task import run_task
 from include.orchestration.runtime.supervisor import die_with_parent
@@ -30,7 +31,8 @@ from include.retraining.exceptions import EvidenceError
 
 if TYPE_CHECKING:
     from include.retraining.gate.verdict import Verdict
-    from include.retraining.runs.manifest import RunManifest
+    from include.retraining.runs.manifest import Params, RunManifest
+    from include.retraining.runs.reference import RunRef
     from include.retraining.store.object_store import Store
 
 log = logging.getLogger(__name__)
@@ -49,8 +51,10 @@ def plan_run(config: ModelConfig) -> bool:
 
     context = get_current_context()
     with run_task(context) as (store, run):
-        params = read_params(context, config.trigger.timezone)
+        params = read_params(context, config.trigger)
         log.info("params: %s", params.model_dump(mode="json"))
+        if _is_decided_already(store, run, config, params):
+            return False
         manifest = pin(
             store,
             config,
@@ -188,6 +192,32 @@ def _is_answered(store: Store, manifest: RunManifest) -> bool:
         reason = answer_of(earlier, manifest)
     log.info("%s", reason)
     record_and_notify(context, Outcome.NO_CHANGE, reason)
+    return True
+
+
+def _is_decided_already(store: Store, run: RunRef, config: ModelConfig, params: Params) -> bool:
+    """Close a run that finds a flag which was decided on before; return whether it was one.
+
+    Events come twice, late and in any order, and the backstop comes after them.
+    """
+    from include.retraining.data.delivery import inspect_delivery
+    from include.retraining.decisions.record import Outcome
+    from include.retraining.decisions.same_flag import answered_by
+
+    is_woken = run.cause.run_type in {EVENT, CLOCK} and config.trigger.on is not None
+    if not is_woken or params.force_retrain:
+        return False
+    flag = inspect_delivery(store, config, params.date, consumed=None).flag
+    earlier = flag and answered_by(store, config.name, flag, for_run=run.run_id)
+    if not flag or not earlier:
+        return False
+    reason = (
+        f"{flag.uri.rpartition('/')[2]} is the one that run {earlier.run_id} decided on: "
+        f"{earlier.reason}"
+    )
+    log.info("%s", reason)
+    context = get_current_context()
+    record_and_notify(context, Outcome.NO_CHANGE, reason, params=params, flag=flag)
     return True
 
 

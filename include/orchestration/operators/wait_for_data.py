@@ -13,8 +13,10 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout
 
 from include.orchestration.callbacks.run_ended import record_and_notify
 from include.orchestration.operators.watched_delivery import WatchedDelivery
+from include.orchestration.parsing.schedule import due_times
 from include.orchestration.runtime.bundle import assert_own_bundle
 from include.orchestration.runtime.errors import fail_permanent_errors
+from include.orchestration.runtime.events import CLOCK, EVENT, run_type
 from include.orchestration.runtime.run_reference import run_reference
 from include.orchestration.runtime.store import open_store, store_address
 from include.orchestration.runtime.urls import airflow_url
@@ -25,6 +27,7 @@ from include.retraining.exceptions import RetrainingError, StorageError
 if TYPE_CHECKING:
     from include.retraining.data.delivery import DeliveryState
     from include.retraining.runs.manifest import Params
+    from include.retraining.store.object_store import Store
 
 # Airflow's own limit on a deferred task is only the net below ours: it has no reason to give.
 NET_SECONDS = 60.0
@@ -35,8 +38,8 @@ class FlagSensor(FileSensor):
 
     A look judges flag and files in the worker. When it finds something missing it says what, and
     defers to a trigger that watches for a change; so a flag that was decided on before, a flag
-    before its data and a half-written file keep the run waiting. It works on `file://` and
-    `s3://` alike, whichever the address or the store has. The time to wait is counted from the
+    before its data and a half-written file keep the run waiting. It works on every kind of store
+    alike, whichever the address or the store has. The time to wait is counted from the
     run's start, by our clock: Airflow would restart the count each time the task defers.
     """
 
@@ -90,9 +93,9 @@ class FlagSensor(FileSensor):
         """Return when the delivery is complete; defer or give up when it is not."""
         with fail_permanent_errors():
             assert_own_bundle(context)
-            params = read_params(context, self.config.trigger.timezone)
+            params = read_params(context, self.config.trigger)
             watched = WatchedDelivery.of(store_address().uri, self.config, params.date)
-            inspection = self._inspect(watched, params, context["run_id"])
+            inspection = self._inspect(watched, params, context)
         if inspection.state.is_complete:
             self.log.info("%s", inspection.state.reason)
             return
@@ -113,14 +116,13 @@ class FlagSensor(FileSensor):
             timeout=timedelta(seconds=left + NET_SECONDS),
         )
 
-    def _inspect(self, watched: WatchedDelivery, params: Params, run_id: str) -> _Inspection:
+    def _inspect(self, watched: WatchedDelivery, params: Params, context: Context) -> _Inspection:
         """Check the delivery; an outage of the store is one more thing to wait for.
 
         Raises:
             StorageError: when the store refuses or was never initialised, which no waiting changes.
         """
         from include.retraining.data.delivery import DeliveryState, inspect_delivery
-        from include.retraining.decisions.records import consumed_flag
         from include.retraining.exceptions import MissingObject
 
         try:
@@ -130,7 +132,7 @@ class FlagSensor(FileSensor):
             consumed = None
             # A flag of a date is not used up: then no record is read.
             if not params.force_retrain and "{date}" not in self.config.trigger.flag:
-                consumed = consumed_flag(store, self.config.name, watched.flag, for_run=run_id)
+                consumed = self._consumed(store, watched.flag, context)
             state = inspect_delivery(store, self.config, params.date, consumed=consumed)
         except StorageError as error:
             # An object that vanished while we looked is one that a producer is replacing.
@@ -143,6 +145,28 @@ class FlagSensor(FileSensor):
         return _Inspection(
             state, digest=seen.digest, ignored_flag=seen.flag if is_consumed else None
         )
+
+    def _consumed(self, store: Store, flag_uri: str, context: Context) -> str | None:
+        """Return the identity of the flag that does not count, because it was decided on before.
+
+        A run that an event started takes any flag: one that was decided on changes nothing. So
+        does the backstop behind events, when the delivery that it is due for was decided on.
+        """
+        from include.retraining.decisions.records import consumed_flag
+        from include.retraining.decisions.same_flag import first_decided_at
+        from include.retraining.fingerprint.pinned import Flag
+
+        dag_run, name = context["dag_run"], self.config.name
+        if run_type(dag_run) == EVENT:
+            return None
+        consumed = consumed_flag(store, name, flag_uri, for_run=context["run_id"])
+        if consumed is None or self.config.trigger.on is None or run_type(dag_run) != CLOCK:
+            return consumed
+        flag = Flag(uri=flag_uri, identity=consumed, is_consumable=True)
+        decided = first_decided_at(store, name, flag, for_run=context["run_id"])
+        due_before = due_times(self.config, dag_run.run_after, 1)
+        is_of_this_due = decided is not None and all(decided > due for due in due_before)
+        return None if is_of_this_due else consumed
 
     def _give_up(self, context: Context, params: Params, state: DeliveryState) -> NoReturn:
         from include.retraining.decisions.record import Outcome

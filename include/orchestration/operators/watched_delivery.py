@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from include.retraining.config.model import ModelConfig
+from include.retraining.config.trigger import PLACES
 from include.retraining.exceptions import ConfigError, StorageError
 
 if TYPE_CHECKING:
     from flag_triggers import FlagTrigger, Observation  # type: ignore[import-not-found]
 
     from include.retraining.store.object_store import ObjectInfo, Store
-
-SCHEMES = ("file", "s3")
 
 
 @dataclass(frozen=True)
@@ -41,10 +40,10 @@ class WatchedDelivery:
             )
         )
         schemes = {flag.partition("://")[0], folder.partition("://")[0]}
-        if len(schemes) != 1 or not schemes <= set(SCHEMES):
+        if len(schemes) != 1 or not schemes <= set(PLACES):
             raise ConfigError(
                 f"model {config.name}: cannot wait on flag {flag} with data in {folder}: both must "
-                "be file:// addresses, or both s3:// ones"
+                "be of the same kind: file://, s3://, gs:// or az:// addresses"
             )
         return cls(flag, folder)
 
@@ -77,11 +76,12 @@ class WatchedDelivery:
 
     def trigger(self, **fields: Any) -> FlagTrigger:
         """Return the trigger that watches this delivery."""
-        from flag_triggers import FileFlagTrigger, S3FlagTrigger
+        from flag_triggers import FileFlagTrigger, ObstoreFlagTrigger, S3FlagTrigger
 
         if self.is_local:
             return FileFlagTrigger(flag=_path(self.flag), folder=_path(self.folder), **fields)
-        return S3FlagTrigger(flag=self.flag, folder=self.folder, **fields)
+        kind = S3FlagTrigger if self.flag.startswith("s3://") else ObstoreFlagTrigger
+        return kind(flag=self.flag, folder=self.folder, **fields)
 
 
 def _path(uri: str) -> str:

@@ -52,7 +52,7 @@ def model_page(config: ModelConfig) -> str:
 |---|---|
 | Owner | {config.owner} |
 | When it fails | tier {config.tier}: {_TIERS[config.tier]} |
-| Schedule | {schedule} |
+| Schedule | {schedule} |{_events(config)}
 | Must decide | {_deadline(config)} |
 | Waits for | `{trigger.flag}`, up to {trigger.timeout_seconds:g} s |
 | Data | `{config.data.location}`: {", ".join(f"`{name}`" for name in config.data.files)} |
@@ -63,6 +63,18 @@ A challenger is promoted only when it passes every gate:
 {gates}{_approval(config)}
 
 {_HOW_A_RUN_GOES}"""
+
+
+def _events(config: ModelConfig) -> str:
+    """Return the row on what starts a run before its schedule; nothing where nothing does."""
+    on = config.trigger.on
+    if on is None:
+        return ""
+    events = [
+        *(["its flag lands"] if on.delivery else []),
+        *(f"`{uri}` changes" for uri in on.assets),
+    ]
+    return f"\n| Starts before, when | {' or '.join(events)} |"
 
 
 def _deadline(config: ModelConfig) -> str:

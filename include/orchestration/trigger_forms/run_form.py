@@ -15,7 +15,10 @@ from zoneinfo import ZoneInfo
 
 from airflow.sdk import Context, Param
 
+from include.orchestration.runtime.events import EVENT, announced_days, run_type
+from include.orchestration.runtime.run_reference import model_of
 from include.retraining.approval.reason import REASON_HINT, REASON_LENGTH, REASON_PATTERN, refusal
+from include.retraining.config.trigger import Trigger
 from include.retraining.exceptions import ParameterError
 from include.retraining.store.redaction import redact
 
@@ -70,21 +73,34 @@ def run_params() -> dict[str, Param]:
     }
 
 
-def read_params(context: Context, timezone: str) -> Params:
+def read_params(context: Context, trigger: Trigger) -> Params:
     """Return a run's resolved parameters.
 
     Args:
         context: the task's context.
-        timezone: the model's time zone, in which the run's own date is taken.
+        trigger: the model's; the run's own date is taken in its time zone, and is that of the flag
+            where an event started the run.
 
     Raises:
         ParameterError: naming the parameter, what is wrong with it and what is allowed.
     """
-    dag_run = context["dag_run"]
+    timezone = trigger.timezone
+    dag_run, now = context["dag_run"], datetime.now(UTC)
     given = {**dict(context["params"]), **(dag_run.conf or {})}
-    return resolve_params(
-        given, run_after=dag_run.run_after, now=datetime.now(UTC), timezone=timezone
-    )
+    if given.get("date") is None and run_type(dag_run) == EVENT and "{date}" in trigger.flag:
+        given["date"] = _announced(context, now.astimezone(ZoneInfo(timezone)).date())
+    return resolve_params(given, run_after=dag_run.run_after, now=now, timezone=timezone)
+
+
+def _announced(context: Context, today: date) -> str | None:
+    """Return the newest day of which a flag landed, None when none did.
+
+    So an event that comes late takes no model back to older data.
+    """
+    days = announced_days(context, model_of(context["dag_run"].dag_id))
+    oldest = today - timedelta(days=OLDEST_DAYS)
+    newest = max((day for day in days if oldest <= day <= today), default=None)
+    return None if newest is None else newest.isoformat()
 
 
 def resolve_params(

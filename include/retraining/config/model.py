@@ -140,6 +140,18 @@ class ModelConfig(Section):
         if by_the_clock and self.trigger.schedule is None:
             yield "deadline: a time of day needs a trigger.schedule: no run is ever due"
         yield from self._unreachable()
+        yield from self._own_assets()
+
+    def _own_assets(self) -> Iterator[str]:
+        """Yield assets of this very model that it would start itself by."""
+        assets = () if self.trigger.on is None else self.trigger.on.assets
+        if f"{self.name}_champion" in assets:
+            yield (
+                f"trigger.on.assets: {self.name}_champion is what this model's own promotions "
+                "update: each would start another run"
+            )
+        if f"{self.name}_delivery" in assets:
+            yield f"trigger.on.assets: {self.name}_delivery: write `delivery: true` instead"
 
     def _unreachable(self) -> Iterator[str]:
         """Yield addresses that the trigger or a job elsewhere cannot reach."""
@@ -149,8 +161,8 @@ class ModelConfig(Section):
         }
         if len(schemes) > 1:
             yield (
-                "trigger.flag and data.location: one is on a disk and the other in a bucket; both "
-                "must be file:// addresses, or both s3:// ones"
+                "trigger.flag and data.location: must be of the same kind: both file:// addresses, "
+                "both s3://, both gs:// or both az:// ones"
             )
         elsewhere = [
             step for step, used in self.compute if getattr(used, "backend", "local") != "local"
@@ -159,8 +171,8 @@ class ModelConfig(Section):
             if place.startswith("file://") and elsewhere:
                 yield (
                     f"{field}: {place!r} is on the worker's disk, which compute.{elsewhere[0]} "
-                    "cannot read from where it runs: allowed there are s3:// addresses, or paths "
-                    "relative to a store that is none of file://"
+                    "cannot read from where it runs: allowed there are s3://, gs:// and az:// "
+                    "addresses, or paths relative to a store that is none of file://"
                 )
 
     @property

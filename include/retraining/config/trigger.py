@@ -7,19 +7,23 @@ from pathlib import PurePosixPath
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from include.retraining.config.base import Section, Text
+from include.retraining.config.events import Events
+
+PLACES = ("file", "s3", "gs", "az")
+"""Schemes of the places that can be watched."""
 
 
 def refuse_escaping(path: str) -> str:
     """Refuse a path that could leave the store or be read two ways."""
     if "://" in path:
         scheme, _, rest = path.partition("://")
-        if scheme not in {"file", "s3"}:
+        if scheme not in PLACES:
             raise ValueError(
-                f"{scheme}:// is not a place that can be waited on; allowed: file://…, s3://…, or "
-                "relative to the store"
+                f"{scheme}:// is not a place that can be waited on; allowed: file://…, s3://…, "
+                "gs://…, az://…, or relative to the store"
             )
     else:
         rest = path
@@ -38,16 +42,19 @@ class Trigger(Section):
 
     schedule: str | None
     """A cron expression of five fields in the model's time zone, or `@hourly`, `@daily`, `@weekly`,
-    `@monthly`, `@yearly`; null: triggered manually only."""
+    `@monthly`, `@yearly`; null: triggered manually only. Beside `on` it is the backstop: it finds
+    what no event reported."""
+    on: Events | None = None
+    """What starts a run before its schedule; null: nothing does."""
     timezone: str = "UTC"
     """The IANA time zone of the schedule and of `{date}`: the day on which a run is due begins at
     midnight there."""
     flag: Text
-    """The file that the producer writes last, relative to the store, or `file://…` or `s3://…`. It
-    may hold `{date}`, the day of the data as `2026-11-24`: the run's parameter `date`, else the day
-    on which the run was due (docs/deliveries.md). Without it, a flag starts one decision and must
-    be written again for the next. A name that ends in `.json` is a manifest that lists the
-    delivery's files."""
+    """The file that the producer writes last, relative to the store, or `file://…`, `s3://…`,
+    `gs://…` or `az://…`. It may hold `{date}`, the day of the data as `2026-11-24`: the run's
+    parameter `date`, else that of the flag that started the run, else the day on which the run was
+    due (docs/deliveries.md). Without it, a flag starts one decision and must be written again for
+    the next. A name that ends in `.json` is a manifest that lists the delivery's files."""
     poke_seconds: Annotated[float, Field(ge=0.2, le=3600)] = 5
     """Seconds between two checks of the flag. One on a disk that reports changes is noticed at
     once."""
@@ -76,3 +83,13 @@ class Trigger(Section):
             f"{value!r} is not a cron expression of five fields; allowed too: null or one of "
             + ", ".join(sorted(presets))
         )
+
+    @model_validator(mode="after")
+    def _has_a_backstop(self) -> Trigger:
+        if self.on is not None and self.schedule is None:
+            raise ValueError(
+                "`on` needs a `schedule` beside it: an event can get lost, and only the clock "
+                "finds what it announced; give the time by which data must be there, such as "
+                '"0 6 * * *"'
+            )
+        return self

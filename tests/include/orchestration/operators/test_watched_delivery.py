@@ -49,11 +49,21 @@ def test_addresses_are_absolute_and_dated(
 
 
 @pytest.mark.parametrize("uri", ["gs://bucket", "az://container"])
-def test_a_store_that_no_trigger_can_watch_is_refused(uri: str) -> None:
-    """The error says what can be watched."""
-    config = model(flag="in/ready.flag", location="in")
-    with pytest.raises(ConfigError, match="both must be file:// addresses, or both s3://"):
-        WatchedDelivery.of(uri, config, DAY)
+def test_every_kind_of_store_is_watched(uri: str) -> None:
+    """Google Cloud and Azure have a trigger of their own."""
+    watched = WatchedDelivery.of(uri, model(flag="in/ready.flag", location="in"), DAY)
+    trigger = watched.trigger(
+        ignored_flag=None, seen=None, reason="", poke_seconds=1, deadline=time.time() + 9
+    )
+    assert type(trigger).__name__ == "ObstoreFlagTrigger"
+    assert trigger.flag == f"{uri}/in/ready.flag"
+
+
+def test_a_flag_and_data_of_two_kinds_are_refused() -> None:
+    """One trigger watches both; the error says what is possible."""
+    config = model(flag="s3://c/ready.flag", location="in")
+    with pytest.raises(ConfigError, match="both must be of the same kind: file://, s3://, gs://"):
+        WatchedDelivery.of("gs://bucket", config, DAY)
 
 
 @pytest.mark.parametrize("names", [(), ("ready.flag",), ("data.csv", "ready.flag", "x.tmp")])

@@ -13,6 +13,7 @@ from airflow.sdk.exceptions import ParamValidationError
 from include.orchestration.trigger_forms.request_form import release_params, rollback_params
 from include.orchestration.trigger_forms.run_form import read_params, resolve_params, run_params
 from include.retraining.approval.reason import REASON_PATTERN, checked_reason
+from include.retraining.config.trigger import Trigger
 from include.retraining.exceptions import ParameterError, RegistryError
 from include.retraining.store.secret_names import is_secret_name
 from tests.support.contexts import MakeContext
@@ -212,4 +213,4 @@ def test_a_key_that_airflow_did_not_merge_is_refused(context: MakeContext) -> No
     task = context(conf={"force": True})
     task["params"].pop("force")
     with pytest.raises(ParameterError, match="unknown parameter 'force'"):
-        read_params(task, "UTC")
+        read_params(task, Trigger(schedule=None, flag="ready.flag"))

@@ -118,14 +118,14 @@ MISTAKES = [
     ("trigger.poke_seconds", 0, "trigger.poke_seconds: "),
     ("trigger.poke_seconds", math.nan, "trigger.poke_seconds: "),
     ("trigger.timeout_seconds", math.inf, "trigger.timeout_seconds: "),
-    ("trigger.flag", "gs://b/ready.flag", "trigger.flag: gs:// is not a place that can be waited"),
-    ("data.location", "az://b/in", "data.location: az:// is not a place that can be waited on"),
+    ("trigger.flag", "ftp://b/ready", "trigger.flag: ftp:// is not a place that can be waited on"),
+    ("data.location", "abfs://b/in", "data.location: abfs:// is not a place that can be waited on"),
     ("trigger.flag", "/etc/passwd", "trigger.flag: a path without a scheme is relative"),
     ("trigger.flag", "../x", "trigger.flag: '..', '\\' and NUL are not allowed"),
     ("trigger.flag", "s3://b/../x", "trigger.flag: '..'"),
     ("trigger.flag", "http://169.254.169.254/x", "trigger.flag: http:// is not a place"),
     ("trigger.flag", "in/{day}/x", "trigger.flag: {day} is not known; allowed: {date}"),
-    ("trigger.sensor", "x", "trigger.sensor: is not a field; allowed: schedule, timezone, flag"),
+    ("trigger.sensor", "x", "trigger.sensor: is not a field; allowed: schedule, on, timezone"),
     ("data.location", "C:\\x", "data.location: "),
     ("data.files", ["sub/x.csv"], "data.files: 'sub/x.csv': files lie directly"),
     (
@@ -509,7 +509,12 @@ def test_a_policy_that_does_not_fit(values: dict[str, Any], says: str) -> None:
         ({"trigger.flag": "file:///in/_SUCCESS", "data.location": "file:///in"}, None),
         (
             {"trigger.flag": "file:///in/_SUCCESS", "data.location": "s3://bucket/in"},
-            "trigger.flag and data.location: one is on a disk and the other in a bucket",
+            "trigger.flag and data.location: must be of the same kind: both file://",
+        ),
+        ({"trigger.flag": "gs://b/in/_SUCCESS", "data.location": "gs://b/in"}, None),
+        (
+            {"trigger.flag": "gs://b/in/_SUCCESS", "data.location": "az://b/in"},
+            "trigger.flag and data.location: must be of the same kind",
         ),
         ({"data.location": "s3://bucket/in", "compute": {"train_model": PODS}}, None),
         (

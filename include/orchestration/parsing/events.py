@@ -1,0 +1,59 @@
+"""What starts a run before its schedule: the asset of a model's deliveries, and other assets."""
+
+from __future__ import annotations
+
+from airflow.sdk import Asset, AssetAny, AssetOrTimeSchedule, AssetWatcher, CronTriggerTimetable
+from airflow.sdk.definitions.asset import AssetUriRef, BaseAsset
+
+from include.orchestration.parsing.schedule import timetable
+from include.orchestration.runtime.events import delivery_asset_name
+from include.retraining.config.model import ModelConfig
+from include.retraining.exceptions import ConfigError
+
+
+def delivery_asset(config: ModelConfig) -> Asset:
+    """Return the asset whose events say that a model's flag landed.
+
+    Each model has it, so that the Assets view shows data, model and scores as one chain. It is
+    watched where the model's YAML says that deliveries start a run.
+    """
+    on = config.trigger.on
+    watchers = [_watcher(config)] if on is not None and on.delivery else []
+    return Asset(delivery_asset_name(config.name), watchers=watchers)
+
+
+def run_schedule(
+    config: ModelConfig, delivery: Asset
+) -> CronTriggerTimetable | AssetOrTimeSchedule | None:
+    """Return when a model is retrained: by its events, and by the clock behind them.
+
+    Any one event starts a run, never only all of them together: an event wakes, and the flag says
+    whether there is something to do.
+
+    Raises:
+        ConfigError: for a schedule that never comes.
+    """
+    by_the_clock, on = timetable(config), config.trigger.on
+    if on is None or by_the_clock is None:
+        return by_the_clock
+    assets: list[BaseAsset] = [AssetUriRef(uri) for uri in on.assets]
+    if on.delivery:
+        assets.append(delivery)
+    return AssetOrTimeSchedule(timetable=by_the_clock, assets=AssetAny(*assets))
+
+
+def _watcher(config: ModelConfig) -> AssetWatcher:
+    # It lies in `plugins/`, because it runs in the triggerer, which knows no bundle.
+    try:
+        from delivery_events import DeliveryTrigger  # type: ignore[import-not-found]
+    except ImportError as error:
+        raise ConfigError(
+            f"include/models/{config.name}.yaml: trigger.on.delivery: this Airflow has no plugin "
+            "that watches deliveries: its plugins folder must be this repository's `plugins/`"
+        ) from error
+    trigger = DeliveryTrigger(
+        flag=config.trigger.flag,
+        timezone=config.trigger.timezone,
+        poke_seconds=config.trigger.poke_seconds,
+    )
+    return AssetWatcher(name=f"{config.name}_flag", trigger=trigger)

@@ -1,0 +1,26 @@
+"""Deliveries start runs on a real Airflow, with S3 and SQS on loopback, through kills."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from include.retraining.decisions.record import Outcome
+from tests.support.event_story import event_stage
+
+pytestmark = [pytest.mark.airflow, pytest.mark.slow]
+
+
+@pytest.mark.fault("A16", "A17")
+def test_no_event_is_lost_and_none_counts_twice(tmp_path: Path) -> None:
+    """The triggerer is killed while flags land; what was reported again ends in no_change."""
+    with event_stage(tmp_path, models=3) as running:
+        first = running.deliver(running.models[0])
+        running.seconds_to_begin(first)
+        running.write_through_kills(events=20, kills=1)
+        running.wait_for_silence(600)
+        assert running.lost() == []
+        made, _ = running.report_doubled(6)
+        assert made
+        assert {record.outcome for record in made} == {Outcome.NO_CHANGE}
