@@ -22,7 +22,8 @@ from include.retraining.store.redaction import redact
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code.
 
-    0 done, 1 refused or failed, 2 wrong usage, 75 failed and another try may succeed.
+    0 done, 1 refused or failed, 2 wrong usage, 75 failed and another try may succeed; of `try`, 3
+    and 4 for a model that a gate refused, or that cannot be judged.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words and words[0] in JOB_STEPS:

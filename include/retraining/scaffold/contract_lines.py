@@ -86,7 +86,9 @@ def _rules(columns: Sequence[Column], *, lists_words: bool = True) -> list[str]:
 def _range(columns: Sequence[Column]) -> list[str]:
     smallest = min((one.smallest for one in columns if one.smallest is not None), default=None)
     largest = max((one.largest for one in columns if one.largest is not None), default=None)
-    if smallest is None or largest is None or not math.isfinite(largest - smallest):
+    if smallest is None or largest is None:
+        return []
+    if not (math.isfinite(2.0 * smallest) and math.isfinite(2.0 * largest)):
         return []
     is_whole = all(one.kind == "whole" for one in columns)
     lower = "0" if smallest >= 0 else f"-{_round(-2 * smallest, is_whole=is_whole)}"

@@ -114,6 +114,8 @@ def _is_named_like_key(column: Column) -> bool:
 
 def _labelled(column: Column) -> Label:
     where = f"the label {column.name!r}"
+    if column.kind in {"moment", "other"}:
+        raise ConfigError(f"{where} holds neither numbers nor classes")
     if column.missing:
         raise ConfigError(
             f"{where} is missing in {column.missing:,} of {column.rows:,} rows: leave these rows "
@@ -130,8 +132,6 @@ def _labelled(column: Column) -> Label:
                 f"most {MAX_CLASSES} classes"
             )
         return Label(column.name, "multiclass", None)
-    if not column.is_numeric:
-        raise ConfigError(f"{where} holds neither numbers nor classes")
     is_multiclass = column.distinct <= MAX_NUMBERED_CLASSES and _are_classes(column)
     return Label(column.name, "multiclass" if is_multiclass else "regression", None)
 

@@ -12,12 +12,15 @@ from include.retraining.scaffold.roles import Roles, guess_roles
 from include.retraining.scaffold.sample import Sample, read_sample
 from include.retraining.scaffold.sample_check import check_files
 
+MIN_ROWS = 150
+"""With fewer, a holdout has not even 45."""
 NOT_KNOWN = (
     "owner: the team that answers for it",
     "schedule: when a run is due; until then it runs by request only",
     "gates: how good is of any use, and how far groups may differ",
     "whether a feature is known before the label is, when the model is asked",
     "whether the key names the same row in every delivery",
+    "whether a number such as 999 stands for a missing one",
     "what the model is for, and what it must not be used for",
 )
 """What no sample shows."""
@@ -76,8 +79,9 @@ def _guessed(roles: Roles, sample: Sample) -> list[str]:
     label = roles.label
     positive = "" if label.positive is None else f", {label.positive!r} means yes"
     audited = [f"{one.name} ({', '.join(one.columns)})" for one in roles.protected]
+    few = "; too few to judge a version by (docs/margins.md)" if rows < MIN_ROWS else ""
     lines = {
-        "read": f"{cut}{rows:,} rows, {columns:,} columns",
+        "read": f"{cut}{rows:,} rows, {columns:,} columns" + few,
         "key": roles.key,
         "label": f"{label.column}: {label.problem}{positive}",
         "features": f"{len(roles.features):,}: {_some(roles.features)}",

@@ -57,6 +57,8 @@ def read_sample(path: Path) -> Sample:
         ConfigError: when there is no such file, nothing in it, or one column only; when it is
             neither CSV nor Parquet.
     """
+    if path.is_dir():
+        raise ConfigError(f"{path}: is a folder: name one file in it")
     if not path.is_file():
         raise ConfigError(f"{path}: there is no such file")
     if not path.name.endswith(ENDINGS):
@@ -107,9 +109,9 @@ def _decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
 def _read_csv(path: Path) -> Sample:
     data, is_cut = _first_bytes(path)
     text, encoding = _decoded_text(data, path.name)
-    header = text.lstrip("\ufeff").split("\n", 1)[0].rstrip("\r")
-    separator = max(SEPARATORS, key=header.count)
-    names = next(csv.reader([header], delimiter=separator), [])
+    text = text.removeprefix("\ufeff")
+    separator = max(SEPARATORS, key=re.split(r"[\r\n]", text, maxsplit=1)[0].count)
+    names = next(csv.reader(io.StringIO(text, newline=""), delimiter=separator), [])
     if names and all(re.fullmatch(r"[-+0-9.,eE ]+", name) for name in names):
         raise ConfigError(
             f"{path.name}: its first line holds numbers where the names of the columns belong"

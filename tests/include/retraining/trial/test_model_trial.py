@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def test_a_trial_leaves_what_a_run_leaves(toy: Toy, try_toy: Run, tmp_path: Path
     """It has the same version and the same scores, a card, and the record of a dry run."""
     kept = tmp_path / "kept"
     data = written(tmp_path / "rows.csv")
-    code, out, err = try_toy("--data", data, "--store", str(kept), "--json")
+    code, out, err = try_toy("--data", data, "--store", str(kept), "--date", "2026-11-20", "--json")
     assert code == 0, err
     answer = json.loads(out)
     assert answer["store"] == kept.as_uri()
@@ -71,6 +72,8 @@ def test_a_trial_leaves_what_a_run_leaves(toy: Toy, try_toy: Run, tmp_path: Path
     assert Path(answer["card"]).read_text(encoding="utf-8").startswith("# ")
     (record,) = decisions(store_of(answer), toy.name)
     assert record.outcome is Outcome.DRY_RUN
+    assert record.params is not None
+    assert record.params.date == date(2026, 11, 20)
     assert PromotionLog(store_of(answer), toy.name).history() == []
     assert [line.split(":")[0] for line in err.splitlines() if not line.startswith(" ")][:4] == [
         "plan",
