@@ -11,19 +11,22 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from include.orchestration.runtime.connections import BackendAnswer, query_backends
-from include.orchestration.runtime.store import STORE_CONNECTION, store_address
+from include.orchestration.runtime.http_connection import http_address
+from include.orchestration.runtime.store import STORE_CONNECTION, connection_options, store_address
 from include.orchestration.runtime.weak_secrets import weak_fields
 from include.retraining.config.compute import RemoteCompute
 from include.retraining.config.kubernetes_compute import KubernetesCompute
 from include.retraining.config.model import MODELS_FOLDER, ModelConfig, load_model, model_names
+from include.retraining.config.publish import Publish
 from include.retraining.config.sections import DEFAULT_CONNECTION
 from include.retraining.config.step_compute import LocalCompute
 from include.retraining.exceptions import RetrainingError
+from include.retraining.publishing.webhook import secret_of
 
 EVERY_MODEL = "every model"
 # The hooks do without these: the role that AWS gives to the machine, the pod's service account.
@@ -34,6 +37,9 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "slackwebhook": {"conn_type": "slackwebhook", "password": "WEBHOOK"},
     "aws": {"conn_type": "aws", "extra": {"region_name": "REGION"}},
     "kubernetes": {"conn_type": "kubernetes", "extra": {"in_cluster": True}},
+    "mlflow": {"conn_type": "http", "host": "https://HOST", "password": "TOKEN"},
+    "webhook": {"conn_type": "http", "host": "https://HOST/PATH", "password": "whsec_SECRET"},
+    "place": {"conn_type": "aws", "extra": {"region_name": "REGION"}},
 }
 
 
@@ -42,7 +48,7 @@ class RequiredConnection(NamedTuple):
 
     conn_id: str
     kind: str
-    """`store`, or the type that the connection must have."""
+    """`store`, `mlflow`, `webhook`, `place`, or the type that the connection must have."""
     place: str
     """The file and the field that name it."""
 
@@ -81,6 +87,19 @@ def _needs_of(config: ModelConfig, file: Path) -> Iterator[RequiredConnection]:
             yield RequiredConnection(
                 compute.connection, kind_of, f"{where}: compute.{step}.connection"
             )
+    if config.publish is not None:
+        for conn_id, kind_of, field in _published_by(config.publish):
+            yield RequiredConnection(conn_id, kind_of, f"{where}: publish.{field}.connection")
+
+
+def _published_by(publish: Publish) -> Iterator[tuple[str, str, str]]:
+    """Yield the connections of the targets, what each must hold, and the target."""
+    if publish.mlflow is not None:
+        yield publish.mlflow.connection, "mlflow", "mlflow"
+    if publish.pointer is not None and publish.pointer.connection is not None:
+        yield publish.pointer.connection, "place", "pointer"
+    if publish.webhook is not None:
+        yield publish.webhook.connection, "webhook", "webhook"
 
 
 def problems(needed: list[RequiredConnection], folder: Path = MODELS_FOLDER) -> list[str]:
@@ -111,11 +130,34 @@ def _wrong_content(kind: str, connection: Any, folder: Path) -> list[str]:
         except RetrainingError as error:
             return [str(error)]
         return _unreachable(address.uri, folder)
+    if kind in _CONTENT:
+        return _refusal(_CONTENT[kind], connection)
     if connection.conn_type != kind:
         return [f"its type is {connection.conn_type!r}, must be {kind!r}"]
     if kind == "slackwebhook" and not connection.password:
         return ["it has no password: that is where the webhook's path (T…/B…/…) belongs"]
     return []
+
+
+def _refusal(read: Callable[[Any], Any], connection: Any) -> list[str]:
+    try:
+        read(connection)
+    except RetrainingError as error:
+        return [str(error)]
+    return []
+
+
+def _check_webhook(connection: Any) -> None:
+    http_address(connection)
+    secret_of(connection.password)
+
+
+_CONTENT: dict[str, Callable[[Any], Any]] = {
+    "mlflow": http_address,
+    "webhook": _check_webhook,
+    "place": connection_options,
+}
+"""What reads a connection of a kind, and raises what is wrong with it."""
 
 
 def _longest_on_the_worker(folder: Path) -> float:

@@ -26,7 +26,9 @@ RetrainingError
 │   ├── TrainingElsewhere     another run trains this very version now
 │   ├── AirflowUnreachable    Airflow's API does not answer
 │   │   └── AirflowRefused    it answers with an error
-│   └── NotSent               a message did not reach Slack; it waits in the outbox
+│   ├── NotSent               a message did not reach Slack; it waits in the outbox
+│   └── NotPublished          a target did not take a champion; it is tried again
+│       └── TargetUnreachable    it does not answer
 └── StepFailed                a step ended by itself; whether for good, it said
 """
 
@@ -219,6 +221,16 @@ class NotSent(InfrastructureError):
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
         self.is_revoked = is_revoked
+
+
+class NotPublished(InfrastructureError):
+    """A target of `publish` did not take a champion, or must not be given it."""
+
+    kind = "publishing"
+
+
+class TargetUnreachable(NotPublished):
+    """A target of `publish` does not answer, or is not able to now."""
 
 
 class StepFailed(RetrainingError):

@@ -25,6 +25,7 @@ AREAS = {
     "M": "What a model file may hold",
     "N": "Records",
     "O": "Build and supply",
+    "Q": "Publishing",
 }
 # The ten of the cases on a whole Airflow that would do the most harm: each change is tried on them.
 MOST_DANGEROUS = frozenset(

@@ -59,7 +59,7 @@ class PointedStore(Store):
 
     def __init__(self, uri: str, options: Mapping[str, str], points: Points) -> None:
         super().__init__(uri, options)
-        for name in ("create", "write", "upload", "delete"):
+        for name in ("create", "write", "replace", "upload", "delete"):
             setattr(self, name, points.around(getattr(self, name)))
 
 

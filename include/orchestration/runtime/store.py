@@ -56,14 +56,25 @@ def store_address(*, seconds: float = 0) -> StoreAddress:
             "the Airflow connection 'store' names no store: its extra must hold "
             '{"uri": "s3://bucket/prefix"} (or file:///folder)'
         )
-    options = _options(extra)
+    options = connection_options(connection, seconds=seconds)
+    return StoreAddress(uri.rstrip("/"), options)
+
+
+def connection_options(connection: Connection, *, seconds: float = 0) -> dict[str, str]:
+    """Return the settings by which a connection opens a place for objects; secrets are masked.
+
+    Raises:
+        ConfigError: when it says what would not be followed.
+        StorageError: when AWS does not answer who may ask.
+    """
+    options = _options(connection.extra_dejson)
     if connection.conn_type == "aws":
         options = aws_options(connection, seconds=seconds)
     for name, value in options.items():
         if is_secret_name(name):
             for form in forms_of(value):
                 mask_secret(form)
-    return StoreAddress(uri.rstrip("/"), options)
+    return options
 
 
 def open_store() -> Store:

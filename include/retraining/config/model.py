@@ -23,6 +23,7 @@ from include.retraining.config.field_mistakes import explain, percentage_hint
 from include.retraining.config.gate_policy import FairnessGate, GatePolicy, SliceGate
 from include.retraining.config.metric_ranges import METRICS, limits_out_of_range, metrics_for
 from include.retraining.config.own_metric import misnamed
+from include.retraining.config.publish import Publish
 from include.retraining.config.sections import (
     Alerts,
     Data,
@@ -91,6 +92,8 @@ class ModelConfig(Section):
     """How old the champion's data may be, in days; null: no limit."""
     compute: ComputeBySteps = ComputeBySteps()
     alerts: Alerts = Alerts()
+    publish: Publish | None = None
+    """Where each champion is published besides the store; null: nowhere (docs/publishing.md)."""
 
     @field_validator("deadline")
     @classmethod

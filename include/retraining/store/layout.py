@@ -19,12 +19,16 @@ models/NAME/runs/RUN/verdict-CLEAR.json           the gate's answer
 models/NAME/runs/RUN/approval-CLEAR.json          the answer to a manual approval
 models/NAME/runs/RUN/card/…                       the model card and its plots
 models/NAME/decisions/RUN.CLEAR.json              the decision record
+published/…                                       pointers, where a YAML puts them here
 outbox/KEY.json, KEY.claim-N.json, KEY.sent.json  notices
 outbox/sent/KEY.json …                            the same of those that were sent, moved there
 watch/NAME.json, watch/airflow.json               the alarms of a model, and of Airflow
 watch/last.json                                   the heartbeat of `watch_models`
 watch/runs.json                                   how far `watch_models` got with each model's runs
 watch/checked.json                                each model as `watch_models` checked it last
+watch/published.json                              each published model as it was found last
+watch/published/NAME.json                         which champion each target of `publish` has
+watch/publishing/NAME.json                        the alarms of these targets
 watch/open/NAME.RUN.CLEAR.json                    a run that began, until its record was seen
 watch/jobs/NAME.RUN.CLEAR.json                    a run with jobs elsewhere, until they were ended
 watch/resume/TASK.json                            where a pass ran out of time
@@ -51,6 +55,7 @@ OUTBOX_SENT = "outbox/sent"
 LAST_WATCH = "watch/last.json"
 WATCHED_RUNS = "watch/runs.json"
 CHECKED_MODELS = "watch/checked.json"
+PUBLISHED_MODELS = "watch/published.json"
 OPEN_RUNS = "watch/open"
 OPEN_JOBS = "watch/jobs"
 
@@ -97,6 +102,11 @@ def model_folder(model: str) -> str:
 def promotion_key(model: str, generation: int) -> str:
     """Return the key of one entry of the promotion log."""
     return f"models/{model}/promotions/{generation:08d}.json"
+
+
+def published_key(model: str) -> str:
+    """Return the key of which champion each target of a model has."""
+    return f"watch/published/{model}.json"
 
 
 def looks_folder(model: str) -> str:

@@ -2,41 +2,28 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
-import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from obstore.exceptions import (
-    AlreadyExistsError,
-    BaseError,
-    PermissionDeniedError,
-    UnauthenticatedError,
-)
+from obstore.exceptions import AlreadyExistsError, PreconditionError
 from obstore.store import LocalStore, from_url
 from pydantic import TypeAdapter, ValidationError
 
-from include.retraining.exceptions import (
-    ConfigError,
-    MissingFolder,
-    MissingObject,
-    StorageError,
-    StoreRefused,
-    UnusableKey,
-)
+from include.retraining.exceptions import ConfigError, MissingFolder, MissingObject, StorageError
 from include.retraining.store.names_between import names_between
+from include.retraining.store.storage_errors import explained
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
-_DENIED = "the store denied access (check its role or keys)"
-_UNUSABLE_KEY = re.compile(r'object with invalid path: .*?Path "(.*?)"(?: |:)', re.DOTALL)
 CHUNK_BYTES = 8 * 2**20
 PATIENCE = timedelta(seconds=60)
 OPTIONS_VARIABLE = "RETRAINING_STORE_OPTIONS"
@@ -136,29 +123,8 @@ class Store:
         """Open another place with this store's options."""
         return Store(uri, self.options)
 
-    @contextmanager
-    def _explained(self, key: str) -> Iterator[None]:
-        """Turn obstore's errors into ours, in one line, naming the address."""
-        where = f"{self.uri}/{key}".rstrip("/")
-        try:
-            yield
-        except FileNotFoundError as error:
-            raise MissingObject(f"{where}: there is no such object") from error
-        except (PermissionError, PermissionDeniedError, UnauthenticatedError) as error:
-            raise StoreRefused(f"{where}: {_DENIED}") from error
-        except (BaseError, OSError, ValueError) as error:
-            said = str(error).split("\n\nDebug source", 1)[0].strip()
-            unusable = re.search(
-                r'object with invalid path: .*?ath "(.*?)"(?: |:)', said, re.DOTALL
-            )
-            if unusable:
-                raise UnusableKey(_why_unusable(where, unusable[1])) from error
-            reason = said.replace("\n", " ")
-            if re.search(r"status code: 40[13]\b", reason):  # a listing has no error type for it
-                raise StoreRefused(f"{where}: {_DENIED}") from error
-            if "NoSuchBucket" in reason:
-                raise StoreRefused(f"{self.uri}: there is no such bucket") from error
-            raise StorageError(f"{where}: {reason[:500]}") from error
+    def _explained(self, key: str) -> AbstractContextManager[None]:
+        return explained(self.uri, key)
 
     def read(self, key: str) -> bytes:
         """Return an object's bytes."""
@@ -217,6 +183,41 @@ class Store:
             except AlreadyExistsError:
                 if self._read_rival(key) != data:
                     return False
+            self._sync(key)
+        return True
+
+    def read_to_replace(self, key: str) -> tuple[bytes, ObjectInfo] | None:
+        """Return an object's bytes and what `replace` is given with it, or None without one."""
+        try:
+            with self._explained(key):
+                result = self._objects.get(key)
+                return bytes(result.bytes()), _info(result.meta)
+        except MissingObject:
+            return None
+
+    def replace(self, key: str, data: bytes, seen: ObjectInfo) -> bool:
+        """Put an object only if what lies there is still what was seen.
+
+        Returns:
+            False when it was changed or removed meanwhile.
+        """
+        path = self.local_path(key)
+        with self._explained(key):
+            if path is None:
+                known = {"e_tag": seen.etag, "version": seen.object_version}
+                mode: Any = {name: value for name, value in known.items() if value is not None}
+                try:
+                    self._objects.put(key, data, mode=mode, use_multipart=False)
+                except (PreconditionError, FileNotFoundError):
+                    return False
+                return True
+            with _locked(path.parent):
+                try:
+                    if _info(self._objects.head(key)).etag != seen.etag:
+                        return False
+                except FileNotFoundError:
+                    return False
+                self._objects.put(key, data)
             self._sync(key)
         return True
 
@@ -327,19 +328,19 @@ class Store:
         return self._root / key
 
 
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keep other processes from replacing what lies in a folder: no disk does that by itself."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def _no_folder(uri: str) -> ObjectStore:
     raise MissingFolder(f"{uri}: there is no such folder: check the address, and mount its disk")
-
-
-def _why_unusable(where: str, key: str) -> str:
-    shown = "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in key
-    )
-    return (
-        f'{where}: remove or rename "{shown}": with it nothing can be listed there; names have no '
-        "empty part between two '/', no part '.' or '..', no control characters, and are in UTF-8"
-    )
 
 
 def _info(meta: Any) -> ObjectInfo:

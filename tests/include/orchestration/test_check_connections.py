@@ -167,3 +167,35 @@ def test_the_command_ends_with_1_and_finds_what_the_ui_made(tmp_path: Path) -> N
     )
     assert ended.returncode == 1, ended.stderr
     assert "store: Airflow's database did not answer (OperationalError)" in ended.stderr
+
+
+@pytest.fixture(scope="module")
+def publishing_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that is published to every kind of target."""
+    root = copy_repository(tmp_path_factory.mktemp("repository"))
+    for file in (root / "include" / "models").glob("*.yaml"):
+        if file.stem != "diabetes_progression":
+            file.unlink()
+    pointer = {"address": "s3://bucket/champion.json", "connection": "bucket"}
+    values = {"publish": {"mlflow": {}, "pointer": pointer, "webhook": {}}}
+    add_model(root, "published", values=values)
+    return root / "include" / "models"
+
+
+def test_what_targets_need_is_checked_too(publishing_models: Path, airflow: Settings) -> None:
+    """With how to make what is missing, and without showing a secret."""
+    secret = "whsec_c2hvcnQ="
+    made = {
+        "store": STORE,
+        "slack_alerts": SLACK,
+        "bucket": {"conn_type": "aws", "extra": {"unknown_field": "x"}},
+        "webhook": {"conn_type": "http", "host": "https://host", "password": secret},
+    }
+    airflow.set(variables(**made))
+    text, is_well = report(publishing_models)
+    assert not is_well
+    assert "include/models/published.yaml: publish.mlflow.connection" in text
+    assert '"conn_type": "http", "host": "https://HOST", "password": "TOKEN"' in text
+    assert "its password must be whsec_ and at least 24 random bytes" in text
+    assert "unknown_field" in text
+    assert secret not in text

@@ -101,6 +101,37 @@ def test_of_many_writers_one_creates(any_store: Store):
 
 
 @pytest.mark.fault("G13")
+def test_an_object_is_replaced_only_while_it_is_what_was_seen(any_store: Store):
+    """Of writers that saw the same one, one replaces it; one that is gone is not made anew."""
+    assert any_store.read_to_replace("a/pointer") is None
+    any_store.create("a/pointer", b"one")
+    seen = any_store.read_to_replace("a/pointer")
+    assert seen is not None
+    assert seen[0] == b"one"
+    assert any_store.replace("a/pointer", b"two, longer", seen[1])
+    assert not any_store.replace("a/pointer", b"three", seen[1])
+    assert any_store.read("a/pointer") == b"two, longer"
+    seen = any_store.read_to_replace("a/pointer")
+    assert seen is not None
+    any_store.delete("a/pointer")
+    assert not any_store.replace("a/pointer", b"four", seen[1])
+    assert not any_store.exists("a/pointer")
+
+
+def test_of_many_writers_that_saw_the_same_one_replaces(any_store: Store):
+    """The others know that they did not."""
+    any_store.create("pointer", b"start")
+    seen = any_store.read_to_replace("pointer")
+    assert seen is not None
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        done = list(
+            pool.map(lambda n: any_store.replace("pointer", b"%d" % n * (n + 6), seen[1]), range(8))
+        )
+    assert done.count(True) == 1
+    winner = done.index(True)
+    assert any_store.read("pointer") == b"%d" % winner * (winner + 6)
+
+
 def test_a_created_object_is_on_disk_with_its_folders(
     folder_store: Store, monkeypatch: pytest.MonkeyPatch
 ):
