@@ -55,7 +55,7 @@ def guess_key(columns: Mapping[str, Column], given: str | None) -> str:
     reasons = "".join(f"; {column.name!r} {_why_no_key(column)}" for column in near[:3])
     raise ConfigError(
         "no column looks like the key: whole numbers or text, no gap, no value twice, the same for "
-        f"a row in every delivery{hint or reasons}"
+        f"a row in every delivery{hint or reasons}; where rows never move, add their number"
     )
 
 

@@ -124,7 +124,11 @@ def test_data_that_break_the_contract_end_the_trial(toy: Toy, try_toy: Run, tmp_
 
 
 def test_without_data_they_lie_where_the_yaml_says(
-    toy: Toy, try_toy: Run, monkeypatch: pytest.MonkeyPatch
+    toy: Toy,
+    try_toy: Run,
+    s3_bucket: str,
+    s3_options: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
 ):
     """A trial reads the store of the environment, needs no flag there and leaves nothing.
 
@@ -133,14 +137,16 @@ def test_without_data_they_lie_where_the_yaml_says(
     code, _, err = try_toy()
     assert code == 1
     assert "--data FILE or FOLDER" in err
+    toy.store = Store(f"s3://{s3_bucket}/prefix", s3_options)
+    toy.deliver(make_frame("binary"))
     toy.store.delete("landing/toy/ready.flag")
     monkeypatch.setenv(URI_VARIABLE, toy.store.uri)
-    before = [info.key for info in toy.store.objects()]
+    monkeypatch.setenv(OPTIONS_VARIABLE, json.dumps(s3_options))
     toy.changes = {"gates": {"min_holdout_rows": 10_000}}
     code, out, err = try_toy()
     assert code == 4, err
     assert f"{toy.name}: CANNOT JUDGE: " in out
-    assert [info.key for info in toy.store.objects()] == before
+    assert [info.key for info in toy.store.objects()] == ["landing/toy/data.parquet"]
 
 
 def test_a_trial_in_a_store_in_use_is_a_dry_run_there(toy: Toy, try_toy: Run, tmp_path: Path):
