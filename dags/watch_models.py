@@ -3,7 +3,7 @@
 Every five minutes, what no run can see of itself. Each task has one duty, and none stops
 another:
 
-- **Resend notices** that Slack did not take when they were new.
+- **Resend notices** that no channel took when they were new, and list those that were held.
 - **Close dead runs**: a run that was killed or marked failed as a whole gets its decision record
   and its message.
 - **Stop lost jobs** on AWS Batch, Kubernetes or AWS Lambda whose run has ended.
@@ -19,7 +19,7 @@ another:
   the next one begins with them.
 - **Red elsewhere**: the log's first error is one sentence. The next run tries again by itself; a
   single red run needs nothing.
-- To silence it for a model for a while, pause that model's DAG, never this one.
+- To silence a model's messages for a while, trigger `silence_alerts`; never pause this DAG.
 """
 
 from __future__ import annotations

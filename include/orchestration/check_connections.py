@@ -15,15 +15,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from include.orchestration.runtime.alert_connection import check_alerts
 from include.orchestration.runtime.connections import BackendAnswer, query_backends
 from include.orchestration.runtime.http_connection import http_address
 from include.orchestration.runtime.store import STORE_CONNECTION, connection_options, store_address
 from include.orchestration.runtime.weak_secrets import weak_fields
+from include.retraining.config.alerts import DEFAULT_CONNECTION
 from include.retraining.config.compute import RemoteCompute
 from include.retraining.config.kubernetes_compute import KubernetesCompute
 from include.retraining.config.model import MODELS_FOLDER, ModelConfig, load_model, model_names
 from include.retraining.config.publish import Publish
-from include.retraining.config.sections import DEFAULT_CONNECTION
 from include.retraining.config.step_compute import LocalCompute
 from include.retraining.exceptions import RetrainingError
 from include.retraining.publishing.webhook import secret_of
@@ -34,7 +35,7 @@ OPTIONAL = {"aws_default", "kubernetes_default"}
 # The least that a connection of each kind must hold, as it is written in every backend.
 EXAMPLES: dict[str, dict[str, Any]] = {
     "store": {"conn_type": "aws", "extra": {"uri": "s3://BUCKET/PREFIX", "region_name": "REGION"}},
-    "slackwebhook": {"conn_type": "slackwebhook", "password": "WEBHOOK"},
+    "alerts": {"conn_type": "slackwebhook", "password": "WEBHOOK"},
     "aws": {"conn_type": "aws", "extra": {"region_name": "REGION"}},
     "kubernetes": {"conn_type": "kubernetes", "extra": {"in_cluster": True}},
     "mlflow": {"conn_type": "http", "host": "https://HOST", "password": "TOKEN"},
@@ -48,7 +49,7 @@ class RequiredConnection(NamedTuple):
 
     conn_id: str
     kind: str
-    """`store`, `mlflow`, `webhook`, `place`, or the type that the connection must have."""
+    """`store`, `alerts`, `mlflow`, `webhook`, `place`, or the type that the connection must have."""
     place: str
     """The file and the field that name it."""
 
@@ -67,20 +68,16 @@ def needs(folder: Path = MODELS_FOLDER) -> dict[str, list[RequiredConnection]]:
 
 def _all_needs(folder: Path) -> Iterator[RequiredConnection]:
     yield RequiredConnection(STORE_CONNECTION, "store", EVERY_MODEL)
-    yield RequiredConnection(
-        DEFAULT_CONNECTION, "slackwebhook", f"{EVERY_MODEL}, when its own fails"
-    )
+    yield RequiredConnection(DEFAULT_CONNECTION, "alerts", f"{EVERY_MODEL}, when its own fails")
     for name in model_names(folder):
         yield from _needs_of(load_model(name, folder), folder / f"{name}.yaml")
 
 
 def _needs_of(config: ModelConfig, file: Path) -> Iterator[RequiredConnection]:
     where = f"include/models/{file.name}"
-    yield RequiredConnection(
-        config.alerts.connection, "slackwebhook", f"{where}: alerts.connection"
-    )
+    yield RequiredConnection(config.alerts.connection, "alerts", f"{where}: alerts.connection")
     for kind, conn_id in config.alerts.by_kind.items():
-        yield RequiredConnection(conn_id, "slackwebhook", f"{where}: alerts.by_kind.{kind.value}")
+        yield RequiredConnection(conn_id, "alerts", f"{where}: alerts.by_kind.{kind.value}")
     for step, compute in config.compute:
         if isinstance(compute, RemoteCompute):
             kind_of = "kubernetes" if isinstance(compute, KubernetesCompute) else "aws"
@@ -134,8 +131,6 @@ def _wrong_content(kind: str, connection: Any, folder: Path) -> list[str]:
         return _refusal(_CONTENT[kind], connection)
     if connection.conn_type != kind:
         return [f"its type is {connection.conn_type!r}, must be {kind!r}"]
-    if kind == "slackwebhook" and not connection.password:
-        return ["it has no password: that is where the webhook's path (T…/B…/…) belongs"]
     return []
 
 
@@ -153,6 +148,7 @@ def _check_webhook(connection: Any) -> None:
 
 
 _CONTENT: dict[str, Callable[[Any], Any]] = {
+    "alerts": check_alerts,
     "mlflow": http_address,
     "webhook": _check_webhook,
     "place": connection_options,

@@ -12,11 +12,16 @@ from airflow.sdk import DAG, AssetAlias
 from include.orchestration.callbacks.manual_change import (
     notify_failed_release,
     notify_failed_rollback,
+    notify_failed_silence,
 )
 from include.retraining.config.model import model_names
 
 ROOT = Path(__file__).resolve().parents[2]
-ALERTS = {"rollback_model": notify_failed_rollback, "release_model": notify_failed_release}
+ALERTS = {
+    "rollback_model": notify_failed_rollback,
+    "release_model": notify_failed_release,
+    "silence_alerts": notify_failed_silence,
+}
 
 # Airflow's own use of a library.
 pytestmark = pytest.mark.filterwarnings("ignore:GitWildMatchPattern:DeprecationWarning")

@@ -14,9 +14,11 @@ from include.orchestration.runtime.store import open_store
 from include.orchestration.runtime.urls import repository_url, run_url
 from include.retraining.config.model import ModelConfig, load_model, model_names
 from include.retraining.exceptions import RetrainingError
+from include.retraining.store.layout import SILENCES
 
 if TYPE_CHECKING:
     from include.retraining.notifications.notice import Links, Notice
+    from include.retraining.notifications.silences import Silence
     from include.retraining.registry.entry import PromotionEntry
     from include.retraining.store.object_store import Store
 
@@ -58,6 +60,21 @@ def notify_failed_release(context: Context) -> None:
     from include.retraining.rollback.messages import release_failed
 
     _notify_of_failure(context, release_failed)
+
+
+def notify_silence(store: Store, context: Context, entry: Silence) -> None:
+    """Notify people that someone began or ended a silence. Never raises for want of a channel."""
+    from include.retraining.notifications.silence_messages import silence_notice
+
+    record = f"{store.uri}/{SILENCES}/{entry.id}.json"
+    deliver_notice(store, silence_notice(entry, load_model(entry.model), _links(context, record)))
+
+
+def notify_failed_silence(context: Context) -> None:
+    """Notify people that no silence was changed. A callback of tasks and DAGs."""
+    from include.retraining.notifications.silence_messages import silence_failed
+
+    _notify_of_failure(context, silence_failed)
 
 
 def _notify_of_failure(context: Context, notice_of: Callable[..., Notice]) -> None:

@@ -1,16 +1,18 @@
-"""Delivering notices: through the outbox, once, and never failing a run for want of Slack."""
+"""Delivering notices: through the outbox, once, and never failing a run for want of a channel."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Context
 
-from include.orchestration.callbacks.slack import send_to_slack
+from include.orchestration.callbacks.channels import close_elsewhere, send_through
 from include.orchestration.runtime.run_reference import model_of
 from include.orchestration.runtime.urls import repository_url, run_url
-from include.retraining.config.model import Alerts, load_model
+from include.retraining.config.alerts import Alerts
+from include.retraining.config.model import load_model
 from include.retraining.exceptions import NotSent, RetrainingError
 from include.retraining.formatting.text import default_title
 
@@ -47,11 +49,13 @@ def notify_missing_card(
 
 
 def deliver_notice(store: Store, notice: Notice) -> None:
-    """Deliver any notice, once, through its model's connections. Never raises."""
+    """Deliver any notice, once, through its model's connections, or hold it. Never raises."""
+    from include.retraining.notifications.holding import Holding
     from include.retraining.notifications.outbox import deliver
 
+    holding = Holding(store, _digest_above)
     try:
-        if deliver(store, notice, send_notice):
+        if deliver(store, notice, sender(store), hold=holding.piece_for):
             log.info("notified: %s", notice.key)
     except Exception as error:  # noqa: BLE001 a Slack failure must not fail the run
         _log_undelivered(notice, error)
@@ -59,13 +63,66 @@ def deliver_notice(store: Store, notice: Notice) -> None:
         _send_waiting(store)
 
 
+def sender(store: Store | None) -> Callable[[Notice], None]:
+    """Return what sends a notice through the connections that its model names for its kind.
+
+    Args:
+        store: keeps which message of a topic was the first; None without one.
+
+    Returns:
+        A function that raises `NotSent` when none of the connections took the notice.
+    """
+
+    def send(notice: Notice) -> None:
+        alerts = _alerts(notice.model)
+        connections = alerts.connections(notice.kind)
+        if store is not None and notice.is_outcome and notice.topic is not None:
+            elsewhere = [name for name in alerts.all_connections if name != connections[0]]
+            close_elsewhere(notice, elsewhere, store)
+        send_through(notice, connections, store)
+
+    return send
+
+
 def send_notice(notice: Notice) -> None:
-    """Send a notice through the connections that its model names for its kind.
+    """Send a notice where there is no store.
 
     Raises:
-        NotSent: when none of them took it.
+        NotSent: when no connection took it.
     """
-    send_to_slack(notice, _alerts(notice.model).connections(notice.kind))
+    sender(None)(notice)
+
+
+def deliver_all(store: Store, links_of: LinksOf) -> int:
+    """Send what waits in the outbox, and list what was held; return how many were settled.
+
+    Raises:
+        NotSent: when some could not be sent, saying how many and the first problem.
+        StorageError: when the outbox cannot be listed.
+    """
+    from include.retraining.notifications.holding import Holding
+    from include.retraining.notifications.listing import send_lists
+    from include.retraining.notifications.notice_pieces import pieces
+    from include.retraining.notifications.outbox import deliver_waiting
+
+    listed = pieces(store)
+    hold = Holding(store, _digest_above, listed=listed).piece_for
+    send = sender(store)
+    try:
+        sent = deliver_waiting(store, send, links_of=links_of, listed=listed, hold=hold)
+    except NotSent as problem:  # it holds no list back
+        send_lists(store, listed, send, _channel_of, links_of=links_of)
+        raise problem from None
+    return sent + send_lists(store, listed, send, _channel_of, links_of=links_of)
+
+
+def _channel_of(notice: Notice) -> str:
+    """Return the name of the channel that a notice is sent to, as far as its YAML says."""
+    return _alerts(notice.model).connections(notice.kind)[0]
+
+
+def _digest_above(model: str) -> int:
+    return _alerts(model).digest_above
 
 
 def _log_undelivered(notice: Notice, error: Exception) -> None:
@@ -83,10 +140,8 @@ def _log_undelivered(notice: Notice, error: Exception) -> None:
 
 def _send_waiting(store: Store) -> None:
     """Send what could not be sent before, now that a message went through."""
-    from include.retraining.notifications.outbox import deliver_waiting
-
     try:
-        late = deliver_waiting(store, send_notice, links_of=links_without_log(store))
+        late = deliver_all(store, links_without_log(store))
     except Exception as error:  # noqa: BLE001 one that still cannot be sent keeps waiting
         log.warning("a notice still waits in the outbox: %s: %s", type(error).__name__, error)
     else:

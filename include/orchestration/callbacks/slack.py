@@ -1,93 +1,86 @@
-"""Slack by the names of Airflow's connections."""
+"""Slack by Airflow's connections: an incoming webhook (`slackwebhook`), or a bot (`slack`)."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
+import time
 from typing import TYPE_CHECKING
 
 from airflow.sdk import Connection
-from airflow.sdk.exceptions import AirflowNotFoundException
 
-from include.orchestration.runtime.connections import why_missing
 from include.retraining.exceptions import NotSent
 
 if TYPE_CHECKING:
+    from slack_sdk import WebClient
     from slack_sdk.webhook import WebhookClient
 
     from include.retraining.notifications.notice import Notice
+    from include.retraining.notifications.slack_api import SlackChannel
+    from include.retraining.store.object_store import Store
 
-log = logging.getLogger(__name__)
 
-
-def send_to_slack(notice: Notice, connections: Sequence[str]) -> None:
-    """Send a notice through the first `slackwebhook` connection that is open.
-
-    The client is used directly: a notifier would render the text as a template.
-
-    Args:
-        notice: the message.
-        connections: their names, the best first. One that is missing or was revoked is followed by
-            the next; anything else passes, so that the same one is tried again later.
+def send_by_webhook(notice: Notice, connection: Connection, store: Store | None) -> None:
+    """Send a notice through an incoming webhook, which knows no threads.
 
     Raises:
-        NotSent: when none of them took it.
+        NotSent: when it did not arrive, or that is unknown.
     """
-    closed: list[str] = []
-    for connection in connections:
-        try:
-            _send(notice, connection)
-        except NotSent as problem:
-            if not problem.is_revoked:
-                raise
-            closed.append(f"{connection!r}: {problem}")
-        else:
-            if closed:
-                log.error("notified %s instead: %s", connection, "; ".join(closed))
-            return
-    raise NotSent("; ".join(closed), is_revoked=True)
-
-
-def _send(notice: Notice, connection: str) -> None:
     from include.retraining.notifications.slack import send
 
-    try:
-        client = webhook_client(connection)
-    except AirflowNotFoundException as error:
-        why = why_missing(connection)
-        problem = (
-            f"the Airflow connection {connection!r} has no password (the webhook)"
-            if why is None
-            else f"there is no Airflow connection {connection!r}: {why}"
-        )
-        raise NotSent(problem, is_revoked=True) from error
-    send(client, notice)
+    del store
+    send(webhook_client(connection), notice)
 
 
-def webhook_client(connection: str) -> WebhookClient:
+def send_by_api(notice: Notice, connection: Connection, store: Store | None) -> None:
+    """Send a notice as a bot, in the thread of its topic where there is a store.
+
+    Raises:
+        NotSent: when it did not arrive, or that is unknown.
+    """
+    from include.retraining.notifications.slack import message_of
+    from include.retraining.notifications.slack_threads import send_in_thread
+
+    channel = _channel(connection)
+    if store is None:
+        channel.post(message_of(notice))
+    else:
+        send_in_thread(store, channel, connection.conn_id, notice)
+
+
+def close(notice: Notice, connection: Connection, store: Store | None) -> None:
+    """Edit the first message of a topic to its outcome, where one went to this channel.
+
+    Raises:
+        NotSent: when it was not edited, or that is unknown.
+    """
+    from include.retraining.notifications.slack_threads import close_thread
+
+    if store is not None:
+        close_thread(store, _channel(connection), connection.conn_id, notice)
+
+
+def webhook_client(connection: Connection) -> WebhookClient:
     """Return the client that the Slack provider's hook makes of a connection.
 
     The hook's module imports an asynchronous client beside it, and with that aiohttp: a quarter of
     a second of each task that notifies.
 
     Raises:
-        AirflowNotFoundException: when there is no such connection, or it has no password.
+        NotSent: when it has no password.
     """
     from airflow.providers.slack.utils import ConnectionExtraConfig
     from slack_sdk.webhook.client import WebhookClient
 
-    from include.retraining.notifications.slack import TIMEOUT_SECONDS, quiet_logger
+    from include.retraining.notifications.slack import quiet_logger
+    from include.retraining.notifications.time_limit import TIMEOUT_SECONDS
 
-    webhook = Connection.get(connection)
-    url = (webhook.password or "").strip()
-    if not url:
-        raise AirflowNotFoundException(f"Connection ID {connection!r} does not contain password")
+    url = _password(connection, "the webhook")
     if "://" not in url:
-        base = webhook.host or ""
+        base = connection.host or ""
         if "://" not in base:
-            base = f"{webhook.schema or 'https'}://{webhook.host or 'hooks.slack.com/services'}"
+            host = connection.host or "hooks.slack.com/services"
+            base = f"{connection.schema or 'https'}://{host}"
         url = f"{base.rstrip('/')}/{url.lstrip('/')}".rstrip("/")
-    extra = ConnectionExtraConfig("slackwebhook", connection, webhook.extra_dejson)
+    extra = ConnectionExtraConfig("slackwebhook", connection.conn_id, connection.extra_dejson)
     return WebhookClient(
         url,
         timeout=int(TIMEOUT_SECONDS),
@@ -95,3 +88,51 @@ def webhook_client(connection: str) -> WebhookClient:
         retry_handlers=[],
         logger=quiet_logger(),
     )
+
+
+def api_client(connection: Connection) -> WebClient:
+    """Return the client that the Slack provider's hook makes of a connection, as above.
+
+    Raises:
+        NotSent: when it has no password.
+    """
+    from airflow.providers.slack.utils import ConnectionExtraConfig
+    from slack_sdk.web.client import WebClient
+
+    from include.retraining.notifications.slack import quiet_logger
+    from include.retraining.notifications.time_limit import TIMEOUT_SECONDS
+
+    extra = ConnectionExtraConfig("slack", connection.conn_id, connection.extra_dejson)
+    base_url = extra.get("base_url", default=None)
+    return WebClient(
+        token=_password(connection, "the bot's token"),
+        timeout=int(TIMEOUT_SECONDS),
+        proxy=extra.get("proxy", default=None),
+        retry_handlers=[],
+        logger=quiet_logger(),
+        **({"base_url": base_url} if base_url else {}),
+    )
+
+
+def _channel(connection: Connection) -> SlackChannel:
+    from include.retraining.notifications.slack_api import SlackChannel
+    from include.retraining.notifications.time_limit import TIMEOUT_SECONDS
+
+    name = connection.extra_dejson.get("channel")
+    if not isinstance(name, str) or not name:
+        raise NotSent(
+            f"the Airflow connection {connection.conn_id!r} names no channel: its extra must hold "
+            '{"channel": "C0123456789"}',
+            is_revoked=True,
+        )
+    return SlackChannel(api_client(connection), name, time.monotonic() + TIMEOUT_SECONDS)
+
+
+def _password(connection: Connection, what: str) -> str:
+    password = (connection.password or "").strip()
+    if not password:
+        raise NotSent(
+            f"the Airflow connection {connection.conn_id!r} has no password ({what})",
+            is_revoked=True,
+        )
+    return password

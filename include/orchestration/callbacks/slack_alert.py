@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from airflow.sdk import Context
 
+from include.orchestration.callbacks.channels import send_through
 from include.orchestration.callbacks.notifiers import PlainNotifier
-from include.orchestration.callbacks.slack import send_to_slack
 from include.orchestration.runtime.errors import explained
 from include.orchestration.runtime.urls import repository_url, run_url
 
@@ -31,7 +31,7 @@ class SlackAlert(PlainNotifier):
         Args:
             owner: the team that answers for the DAG.
             step: the one next step, in a sentence; by default to read the log and clear the task.
-            connection: name of an Airflow connection of the type `slackwebhook`.
+            connection: name of an Airflow connection, of any type in docs/alerts.md.
         """
         super().__init__()
         self.owner = owner
@@ -71,4 +71,4 @@ class SlackAlert(PlainNotifier):
             ),
             runbook="",
         )
-        send_to_slack(notice, [self.connection])
+        send_through(notice, [self.connection])

@@ -50,15 +50,20 @@ def release_params() -> dict[str, Param]:
             title="Model",
             description="Its name, as in retrain_NAME.",
         ),
-        "reason": Param(
-            type="string",
-            minLength=1,
-            maxLength=REASON_LENGTH,
-            pattern=REASON_PATTERN,
-            title="Reason",
-            description=f"Why; shown in the promotion log. {REASON_HINT}",
-        ),
+        "reason": reason_param("shown in the promotion log"),
     }
+
+
+def reason_param(where: str) -> Param:
+    """Return the field for a reason, which says where that is shown."""
+    return Param(
+        type="string",
+        minLength=1,
+        maxLength=REASON_LENGTH,
+        pattern=REASON_PATTERN,
+        title="Reason",
+        description=f"Why; {where}. {REASON_HINT}",
+    )
 
 
 def rollback_params() -> dict[str, Param]:

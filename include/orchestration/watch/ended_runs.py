@@ -131,7 +131,7 @@ def stop_lost_jobs(store: Store, ended: EndedRun, context: Context) -> list[str]
 
 
 def _lost_jobs_notice(ended: EndedRun, names: list[str], context: Context) -> Notice:
-    from include.retraining.notifications.notice import Links, NoticeKind, alert
+    from include.retraining.notifications.notice import Links, NoticeKind, alert, run_topic
 
     run = ended.run
     return alert(
@@ -150,6 +150,7 @@ def _lost_jobs_notice(ended: EndedRun, names: list[str], context: Context) -> No
             repository=repository_url(context),
         ),
         runbook="lost_job",
+        topic=run_topic(run.model, run.paths.run),
     )
 
 

@@ -22,21 +22,20 @@ MOVING_SECONDS = 60.0
 
 
 def resend_notices() -> int:
-    """Send the messages that wait in the outbox; return how many went out.
+    """Send the messages that wait in the outbox; return how many are settled by that.
 
-    Those that Slack refused when they were new, and those of decisions whose process was killed
-    before it sent them.
+    Those that were refused when they were new, those of decisions whose process was killed before
+    it sent them, and in one message each those of a flood and those of a silence that is over.
     """
-    from include.orchestration.callbacks.send import links_without_log, send_notice
+    from include.orchestration.callbacks.send import deliver_all, links_without_log
     from include.orchestration.runtime.urls import repository_url
-    from include.retraining.notifications.outbox import deliver_waiting
 
     context = get_current_context()
     with fail_permanent_errors():
         store = _open()
         links_of = links_without_log(store, repository_url(context))
         try:
-            return deliver_waiting(store, send_notice, links_of=links_of)
+            return deliver_all(store, links_of)
         finally:
             _move_sent(store)
 

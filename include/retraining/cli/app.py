@@ -30,6 +30,7 @@ _COMMANDS: dict[str, Callable[..., int]] = {
     "decisions": history.decisions,
     "show": history.show,
     "why": history.why,
+    "silences": history.silences,
     "verify": history.verify,
     "predict": prediction.predict,
     "rollback": promotion.rollback,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from include.retraining.history.verify import LogCheck
     from include.retraining.maintenance.gc import Garbage
     from include.retraining.maintenance.replay import Replayed
+    from include.retraining.notifications.silences import Silence
     from include.retraining.registry.entry import PromotionEntry
     from include.retraining.registry.promotion_log import PromotionLog
     from include.retraining.runs.manifest import RunManifest
@@ -71,6 +72,26 @@ def entries(history: Sequence[PromotionEntry]) -> Any:
                 truncate(entry.reason, 120),
             )
             for entry in history
+        ],
+    )
+
+
+def silences(lasting: Sequence[Silence]) -> Any:
+    """Return the silences that last as a table, or that there are none."""
+    if not lasting:
+        return "no message is silenced"
+    return _table(
+        ("model", "kind", "until", "by", "since", "reason"),
+        [
+            (
+                one.model,
+                one.kind.value,
+                "" if one.until is None else _time(one.until),
+                one.actor,
+                _time(one.created_at),
+                truncate(one.reason, 120),
+            )
+            for one in lasting
         ],
     )
 

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveFloat, ValidationError, field_validator, model_validator
 
+from include.retraining.config.alerts import Alerts
 from include.retraining.config.base import NAME_PATTERN, Name, Section, Text
 from include.retraining.config.compute import ComputeBySteps
 from include.retraining.config.deadline import TimeOfDay, parse_deadline
@@ -25,7 +26,6 @@ from include.retraining.config.metric_ranges import METRICS, limits_out_of_range
 from include.retraining.config.own_metric import misnamed
 from include.retraining.config.publish import Publish
 from include.retraining.config.sections import (
-    Alerts,
     Data,
     KeySplit,
     ProtectedAttribute,

@@ -12,7 +12,6 @@ from pydantic import Field, PositiveFloat, PositiveInt, Tag, field_validator, mo
 from include.retraining.config.base import Limit, Name, Section, Text
 from include.retraining.config.command_protocol import Format, Tables
 from include.retraining.config.csv_dialect import CsvDialect
-from include.retraining.config.notice_kind import NoticeKind
 from include.retraining.config.trigger import refuse_escaping
 from include.retraining.config.yaml_words import misread
 
@@ -218,22 +217,3 @@ class Training(Section):
                 "give either `entry_point` (a Python function) or `commands` (another language)"
             )
         return self
-
-
-DEFAULT_CONNECTION = "slack_alerts"
-
-
-class Alerts(Section):
-    """Who hears about a run."""
-
-    connection: Name = DEFAULT_CONNECTION
-    """The Airflow connection (Slack incoming webhook) that messages go through."""
-    by_kind: dict[NoticeKind, Name] = Field(default_factory=dict)
-    """Another connection, which is another channel, for some kinds of message: `broken` (someone
-    must act), `rejected` (nothing was promoted, as it should be), `waiting` (an approval),
-    `good_news` (promoted, recovered, rolled back)."""
-
-    def connections(self, kind: NoticeKind) -> tuple[str, ...]:
-        """Return the connections to try for a kind of message, the best first."""
-        chosen = (self.by_kind.get(kind, self.connection), self.connection, DEFAULT_CONNECTION)
-        return tuple(dict.fromkeys(chosen))

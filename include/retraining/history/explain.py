@@ -12,6 +12,7 @@ from include.retraining.decisions.record_files import newest_decision_keys, read
 from include.retraining.decisions.records import corrected_by_log, decisions
 from include.retraining.exceptions import NotFound
 from include.retraining.formatting.times import utc_minute
+from include.retraining.notifications.silences import open_silences
 from include.retraining.registry.entry import PromotionEntry, PromotionKind
 from include.retraining.registry.promotion_log import PromotionLog
 from include.retraining.store.object_store import Store
@@ -23,7 +24,8 @@ _READERS = 16
 def why(store: Store, model: str, day: date | None = None) -> str:
     """Return a sentence about the newest decision on a model, or about that of a day.
 
-    A rollback that holds automatic promotion comes first: it is the reason for any decision.
+    A rollback that holds automatic promotion comes first: it is the reason for any decision. A
+    silence comes last: it is the reason why no message came.
 
     Args:
         store: the store.
@@ -43,12 +45,14 @@ def why(store: Store, model: str, day: date | None = None) -> str:
     log = PromotionLog(store, model)
     hold = log.hold()
     first = "" if hold is None else _held(hold)
+    last = _silenced(store, model)
     if record is None:
-        return f"{first}No run of {model} has ended yet; {_serving(log)}."
+        return f"{first}No run of {model} has ended yet; {_serving(log)}.{last}"
     is_said = (
         hold is not None and record.outcome is Outcome.HELD and record.decided_at >= hold.created_at
     )
-    return f"{first}{decision_sentence(record, with_reason=not is_said)}; {_serving(log)}."
+    decided = decision_sentence(record, with_reason=not is_said)
+    return f"{first}{decided}; {_serving(log)}.{last}"
 
 
 def _newest_of(store: Store, model: str, day: date) -> DecisionRecord | None:
@@ -72,6 +76,12 @@ def _is_of(record: DecisionRecord, day: date) -> bool:
     if record.params is not None:
         dates.add(record.params.date)
     return day in dates
+
+
+def _silenced(store: Store, model: str) -> str:
+    """Return a sentence for each silence of the model's messages that lasts."""
+    silences = [one for one in open_silences(store) if one.model == model]
+    return "".join(f" {one.words[0].upper()}{one.words[1:]}." for one in silences)
 
 
 def _held(hold: PromotionEntry) -> str:

@@ -85,7 +85,7 @@ def find_garbage(
 
 
 def find_outbox_garbage(store: Store, *, now: datetime | None = None) -> list[Garbage]:
-    """Return what may go from the outbox: litter, and messages sent long ago, in this order.
+    """Return what may go from the outbox: litter, then messages and threads of long ago.
 
     A notice that is raised again after that time, because its alarm still lasts, is sent again.
     """
@@ -95,6 +95,11 @@ def find_outbox_garbage(store: Store, *, now: datetime | None = None) -> list[Ga
         *(
             Garbage(info.key, info.size, "a message sent long ago")
             for info in sent_before(store, now - SENT_FOR)
+        ),
+        *(
+            Garbage(info.key, info.size, "a thread in Slack of long ago")
+            for info in store.children(layout.THREADS)[1]
+            if info.last_modified < now - SENT_FOR
         ),
     ]
 

@@ -20,7 +20,14 @@ from include.retraining.gate.tables import (
     split_words,
 )
 from include.retraining.model_card.template import Markdown, render_markdown
-from include.retraining.notifications.notice import Links, Notice, NoticeKind, alert, serving_now
+from include.retraining.notifications.notice import (
+    Links,
+    Notice,
+    NoticeKind,
+    alert,
+    run_topic,
+    serving_now,
+)
 from include.retraining.registry.entry import PromotionEntry
 from include.retraining.registry.promotion_log import PromotionLog
 from include.retraining.registry.versions import VersionManifest, find_version, read_version
@@ -156,6 +163,7 @@ def question_notice(question: Question, links: Links, *, attempt: str) -> Notice
         serving=question.serving_now,
         links=links,
         runbook=EVENT,
+        topic=run_topic(manifest.model, manifest.run),
     )
 
 

@@ -12,7 +12,14 @@ from include.retraining.decisions.record import (
     Outcome,
 )
 from include.retraining.formatting.text import default_title, in_words
-from include.retraining.notifications.notice import Links, Notice, NoticeKind, alert, serving_words
+from include.retraining.notifications.notice import (
+    Links,
+    Notice,
+    NoticeKind,
+    alert,
+    run_topic,
+    serving_words,
+)
 
 
 class _Text(NamedTuple):
@@ -243,6 +250,7 @@ def notice_for(record: DecisionRecord, links: Links) -> Notice | None:
         why=record.reason,
         step=step,
         page=_CAUSE_PAGES.get(record.failure or "") if words else None,
+        is_outcome=True,
     )
 
 
@@ -272,6 +280,7 @@ def _about(
     why: str,
     step: str,
     page: str | None = None,
+    is_outcome: bool = False,
 ) -> Notice:
     return alert(
         event=event,
@@ -286,4 +295,6 @@ def _about(
         serving=serving_words(record.serving, record.serving_since),
         links=links,
         runbook=page or ("" if event in NOTHING_TO_DO else event),
+        topic=run_topic(record.model, record.run),
+        is_outcome=is_outcome,
     )

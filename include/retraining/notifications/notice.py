@@ -20,9 +20,19 @@ from include.retraining.notifications.blocks import HEADER_LENGTH, Layout, escap
 from include.retraining.registry.entry import PromotionEntry
 from include.retraining.registry.promotion_log import PromotionLog, serving_of
 from include.retraining.runs.manifest import Serving
+from include.retraining.store.layout import RunPaths
 from include.retraining.store.redaction import redact
 
-__all__ = ["Links", "Notice", "NoticeKind", "alert", "escaped", "serving_now", "serving_words"]
+__all__ = [
+    "Links",
+    "Notice",
+    "NoticeKind",
+    "alert",
+    "escaped",
+    "run_topic",
+    "serving_now",
+    "serving_words",
+]
 
 REASON_LENGTH = 600
 RUNBOOKS = "docs/runbooks"
@@ -68,7 +78,8 @@ class Notice(Document):
 
     format: int = 1
     key: str
-    """Names the event: the same event has the same key, whichever process sends it."""
+    """Names the event: the same event has the same key, whichever process sends it. Its end says
+    what happened (`flood.alike_of`)."""
     event: str
     """`promoted`, `rejected`, `cannot_judge`, `data_rejected`, `no_data`, `broken`, …"""
     kind: NoticeKind = NoticeKind.BROKEN
@@ -80,6 +91,13 @@ class Notice(Document):
     record: str | None = None
     """The decision record that an announcement is about (`announcing`); None of a notice that has
     its text."""
+    topic: str | None = None
+    """What it is about where others may follow: a run, or an alarm for as long as it lasts. The
+    messages on a topic are one thread in Slack and one incident in PagerDuty."""
+    is_outcome: bool = False
+    """Whether it says how its topic ended: what a run decided, or that an alarm is over."""
+    lists: tuple[str, ...] = ()
+    """The keys of the notices that it lists instead of their own messages (`listing`)."""
     created_at: datetime
 
     @property
@@ -107,6 +125,8 @@ def alert(
     serving: str | None,
     links: Links,
     runbook: str,
+    topic: str | None = None,
+    is_outcome: bool = False,
 ) -> Notice:
     """Return the message about an event.
 
@@ -126,9 +146,11 @@ def alert(
         serving: the champion and since when (`serving_words`); None where it does not matter.
         links: where to look.
         runbook: the page's name, `late` for `docs/runbooks/late.md`; empty for none.
+        topic: what it is about where other messages may follow.
+        is_outcome: whether it says how the topic ended.
     """
     now = datetime.now(UTC)
-    key = re.sub(r"[^A-Za-z0-9_.-]+", "_", key)
+    key = _safe(key)
     facts = {"Why": why, "Next": step, "Serving now": serving, "Owner": owner}
     style = _STYLES[kind]
     layout = Layout(
@@ -145,8 +167,24 @@ def alert(
         model=model,
         text=layout.text,
         blocks=tuple(layout.blocks()),
+        topic=None if topic is None else _safe(topic),
+        is_outcome=is_outcome,
         created_at=now,
     )
+
+
+def run_topic(model: str, run: str) -> str:
+    """Return the topic of the messages about a run.
+
+    Args:
+        model: whose.
+        run: the run's folder, of any of its plans.
+    """
+    return f"{model}.{RunPaths(model, run).first_plan}"
+
+
+def _safe(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.-]+", "_", name)
 
 
 def _shown(text: str) -> str:

@@ -8,11 +8,12 @@ carry the same event id.
 
 A notice that was sent is moved out of the way later (`sent_notices`): its mark lies in one of two
 places, and for a moment in both, so whoever looks in the first place first never misses it.
+
+A notice may be held (`holding`): it is not sent, and a list that is sent later names it.
 """
 
 from __future__ import annotations
 
-import re
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -23,8 +24,17 @@ from include.retraining.exceptions import EvidenceError, NotSent, StorageError
 from include.retraining.formatting.text import truncate
 from include.retraining.notifications.announcing import LinksOf, spoken
 from include.retraining.notifications.notice import Links, Notice, NoticeKind, alert
-from include.retraining.store.layout import OUTBOX, OUTBOX_SENT
-from include.retraining.store.object_store import ObjectInfo, Store
+from include.retraining.notifications.notice_pieces import (
+    SENT,
+    Pieces,
+    is_held,
+    is_moved,
+    is_sent,
+    piece_key,
+    pieces,
+    silenced_by,
+)
+from include.retraining.store.object_store import Store
 from include.retraining.store.redaction import redact
 
 CLAIM_SECONDS = 60
@@ -36,8 +46,8 @@ MAX_PAUSE_SECONDS = 15 * 60.0
 MAX_RETRY_AFTER_SECONDS = 3600.0
 """A wish of Slack's beyond this is taken for a mistake: a message must not wait for ever."""
 PROBLEM_LENGTH = 300
-SENT = "sent"
-_NOTICE_NAME = re.compile(r"(?P<key>.+?)(?:\.(?P<piece>(?:claim|retry)-[0-9]+|sent))?\.json")
+Hold = Callable[[Notice], str | None]
+"""Returns the piece that holds a notice; None when it is to be sent."""
 
 
 class Claim(Document):
@@ -57,7 +67,17 @@ class Retry(Document):
     """No try before this time."""
 
 
-def deliver(store: Store, notice: Notice, send: Callable[[Notice], None]) -> bool:
+def _hold_none(_: Notice) -> None:
+    return None
+
+
+def deliver(
+    store: Store,
+    notice: Notice,
+    send: Callable[[Notice], None],
+    *,
+    hold: Hold = _hold_none,
+) -> bool:
     """Store a notice, claim it, send it and mark it.
 
     Args:
@@ -65,9 +85,11 @@ def deliver(store: Store, notice: Notice, send: Callable[[Notice], None]) -> boo
         notice: to send.
         send: raises when the message did not arrive; the notice then waits in the outbox. A
             `NotSent` may say how long.
+        hold: asked once the notice is stored; what it returns holds the notice.
 
     Returns:
-        False when it was sent before, another is sending it, or it is too early to try again.
+        False when it was sent before, another is sending it, it is too early to try again, or it is
+        held.
 
     Raises:
         Exception: what ``send`` raised.
@@ -76,6 +98,10 @@ def deliver(store: Store, notice: Notice, send: Callable[[Notice], None]) -> boo
         if is_sent(store, notice.key):
             return False
         store.create(piece_key(notice.key), notice.to_bytes())
+        piece = hold(notice)
+        if piece is not None:
+            store.create(piece_key(notice.key, piece), b"{}\n")
+            return False
         number = _claim(store, notice.key)
     except StorageError:
         send(notice)
@@ -87,7 +113,7 @@ def deliver(store: Store, notice: Notice, send: Callable[[Notice], None]) -> boo
     except Exception as problem:
         _record_retry(store, notice.key, number, problem)
         raise
-    _mark(store, notice.key)
+    mark_sent(store, notice.key)
     return True
 
 
@@ -106,8 +132,10 @@ def deliver_waiting(
     *,
     links_of: LinksOf | None = None,
     seconds: float = WAITING_SECONDS,
+    listed: Pieces | None = None,
+    hold: Hold = _hold_none,
 ) -> int:
-    """Send every notice that was written, is not sent, and whose time has come.
+    """Send every notice that was written, is not sent or held, and whose time has come.
 
     One that cannot be sent does not delay the others, and all together do not hold up the sender:
     what is left when the time is up waits on, and comes first next time, as failed ones pause.
@@ -118,6 +146,8 @@ def deliver_waiting(
         send: as in `deliver`.
         links_of: the links of a message made from an announcement.
         seconds: after which no other is begun.
+        listed: what lies in the outbox, where the caller knows it.
+        hold: as in `deliver`.
 
     Returns:
         How many were sent.
@@ -129,18 +159,18 @@ def deliver_waiting(
     sent, left = 0, 0
     problems: list[Exception] = []
     end = time.monotonic() + seconds
-    for key in _unmarked(store):
+    for key in _to_send(pieces(store) if listed is None else listed):
         if time.monotonic() >= end:
             left += 1
             continue
         try:
             if is_moved(store, key):
                 continue  # its sender came too late, and another had sent it
-            notice = _stored(store, key, links_of)
+            notice = stored_notice(store, key, links_of)
             if notice is None:
-                _mark(store, key)
+                mark_sent(store, key)
             elif not notice.is_announcement:
-                sent += deliver(store, notice, send)
+                sent += deliver(store, notice, send, hold=hold)
         except Exception as problem:  # noqa: BLE001 it is reported below
             problems.append(problem)
     if problems or left:
@@ -151,44 +181,26 @@ def deliver_waiting(
 
 
 def waiting(store: Store) -> Iterator[Notice]:
-    """Yield the notices in the outbox that are to be sent and not marked as sent, by name."""
-    for key in _unmarked(store):
-        notice = None if is_moved(store, key) else _stored(store, key)
+    """Yield the notices in the outbox that are to be sent and not marked as sent, by name.
+
+    Those that wait for a digest are among them; those that are silenced are not.
+    """
+    for key in _unmarked(pieces(store)):
+        notice = None if is_moved(store, key) else stored_notice(store, key)
         if notice is not None and not notice.is_announcement:
             yield notice
 
 
-def pieces(store: Store, folder: str = OUTBOX) -> dict[str, dict[str, ObjectInfo]]:
-    """Return what lies in the outbox, or where sent notices go, of each notice by its key.
-
-    A notice's pieces are named by what follows its key: nothing for the notice, `claim-1`, `sent` …
-    """
-    by_key: dict[str, dict[str, ObjectInfo]] = {}
-    for info in store.children(folder)[1]:
-        match = _NOTICE_NAME.fullmatch(info.key.removeprefix(f"{folder}/"))
-        if match is not None:
-            by_key.setdefault(match["key"], {})[match["piece"] or ""] = info
-    return by_key
+def _unmarked(listed: Pieces) -> list[str]:
+    return [
+        key
+        for key, by_name in listed.items()
+        if "" in by_name and SENT not in by_name and silenced_by(by_name) is None
+    ]
 
 
-def piece_key(key: str, piece: str = "", *, folder: str = OUTBOX) -> str:
-    """Return where a piece of a notice lies in the outbox, or where sent notices go."""
-    return f"{folder}/{key}{'.' if piece else ''}{piece}.json"
-
-
-def is_moved(store: Store, key: str) -> bool:
-    """Return whether a notice was sent and is moved out of the way, or is being moved."""
-    return store.exists(piece_key(key, SENT, folder=OUTBOX_SENT))
-
-
-def is_sent(store: Store, key: str) -> bool:
-    """Return whether a notice was sent, or must not be sent any more."""
-    # In this order: its mark is put into the other place before it is removed from this one.
-    return store.exists(piece_key(key, SENT)) or is_moved(store, key)
-
-
-def _unmarked(store: Store) -> list[str]:
-    return [key for key, by_name in pieces(store).items() if "" in by_name and SENT not in by_name]
+def _to_send(listed: Pieces) -> list[str]:
+    return [key for key in _unmarked(listed) if not is_held(listed[key])]
 
 
 def last_problem(store: Store, key: str) -> Retry | None:
@@ -196,8 +208,8 @@ def last_problem(store: Store, key: str) -> Retry | None:
     return _last_retry(store, key, _tries(store, key))
 
 
-def _stored(store: Store, key: str, links_of: LinksOf | None = None) -> Notice | None:
-    """Return a notice as `announcing.spoken` does."""
+def stored_notice(store: Store, key: str, links_of: LinksOf | None = None) -> Notice | None:
+    """Return a notice of the outbox as `announcing.spoken` does, or one that says it is damaged."""
     try:
         notice = Notice.from_bytes(store.read(piece_key(key)), where=piece_key(key))
         return spoken(store, notice, links_of)
@@ -283,7 +295,7 @@ def pause_seconds(tries: int) -> float:
     return float(min(FIRST_PAUSE_SECONDS * 2 ** min(tries - 1, 10), MAX_PAUSE_SECONDS))
 
 
-def _mark(store: Store, key: str) -> None:
+def mark_sent(store: Store, key: str) -> None:
     """Mark a notice as sent. That this fails costs a duplicate, never a message."""
     try:
         mark = Claim(nonce=uuid.uuid4().hex, claimed_at=datetime.now(UTC))

@@ -7,12 +7,18 @@ process sends it again.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from include.retraining.exceptions import MissingObject
-from include.retraining.notifications.outbox import SENT, is_moved, piece_key, pieces
+from include.retraining.notifications.notice_pieces import (
+    SENT,
+    is_held,
+    is_moved,
+    piece_key,
+    pieces,
+)
 from include.retraining.store.layout import OUTBOX, OUTBOX_SENT
 from include.retraining.store.object_store import ObjectInfo, Store
 
@@ -30,8 +36,13 @@ def movable(store: Store, *, now: datetime | None = None) -> dict[str, list[str]
     return {
         key: list(by_name)
         for key, by_name in pieces(store).items()
-        if SENT not in by_name or by_name[SENT].last_modified < before
+        if not _is_held(by_name) and (SENT not in by_name or by_name[SENT].last_modified < before)
     }
+
+
+def _is_held(by_name: Mapping[str, ObjectInfo]) -> bool:
+    """Return whether a notice waits for a list: until it is marked, it cannot have been moved."""
+    return "" in by_name and SENT not in by_name and is_held(by_name)
 
 
 def move_sent(store: Store, key: str, names: Collection[str]) -> bool:

@@ -1,25 +1,22 @@
-"""The one way to Slack: an incoming webhook. A message arrives whole, or it is known that not."""
+"""Slack by an incoming webhook. A message arrives whole, or it is known that not."""
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from include.retraining.exceptions import NotSent
 from include.retraining.formatting.text import truncate
 from include.retraining.notifications.notice import Notice
+from include.retraining.notifications.time_limit import TIMEOUT_SECONDS, within
 from include.retraining.store.redaction import redact
 
 if TYPE_CHECKING:
     import logging
 
     from slack_sdk.webhook import WebhookClient
-    from slack_sdk.webhook.webhook_response import WebhookResponse
 
-TIMEOUT_SECONDS = 10.0
-"""How long sending may take in all, another try included."""
 PAUSE_SECONDS = 1.0
 NO_PREVIEWS = {"unfurl_links": False, "unfurl_media": False}
 """Slack fetches no address that a message holds: a reason may hold anybody's."""
@@ -85,52 +82,25 @@ def quiet_logger() -> logging.Logger:
 
 
 def _post(client: WebhookClient, body: dict[str, Any], end: float) -> None:
-    answer = _within(end, lambda: client.send_dict(body))
+    answer = within(end, lambda: client.send_dict(body))
     if answer.status_code == _BAD_REQUEST and "blocks" in body:
-        answer = _within(end, lambda: client.send_dict({"text": body["text"], **NO_PREVIEWS}))
+        answer = within(end, lambda: client.send_dict({"text": body["text"], **NO_PREVIEWS}))
     if answer.status_code == 200:
         return
     said = truncate(redact(str(answer.body)), 200)
     raise NotSent(
         f"Slack answered {answer.status_code}: {said}",
-        retry_after_seconds=_retry_after(answer.status_code, answer.headers),
+        retry_after_seconds=retry_after(answer.status_code, answer.headers),
         is_revoked=answer.status_code in _REVOKED,
     )
 
 
-def _within(end: float, post: Callable[[], WebhookResponse]) -> WebhookResponse:
-    """Return Slack's answer, unless the time is up.
-
-    In its own thread: a client's timeout is for each read, and a trickle has many.
-    """
-    answers: list[WebhookResponse] = []
-    problems: list[Exception] = []
-
-    def work() -> None:
-        try:
-            answers.append(post())
-        except Exception as error:  # noqa: BLE001 it is reported below
-            problems.append(error)
-
-    thread = threading.Thread(target=work, name="slack", daemon=True)
-    thread.start()
-    thread.join(max(0.0, end - time.monotonic()))
-    if answers:
-        return answers[0]
-    if problems:
-        problem = problems[0]
-        text = truncate(redact(str(problem)), 200)
-        raise NotSent(f"{type(problem).__name__}: {text}") from None
-    raise NotSent("Slack did not answer in time; whether the message arrived is unknown")
-
-
-def _retry_after(status: int, headers: Mapping[str, Any]) -> float | None:
+def retry_after(status: int, headers: Mapping[str, Any]) -> float | None:
+    """Return how many seconds an answer asks to wait; None when it asks for nothing."""
     if status != _TOO_MANY:
         return None
-    retry_after = next(
-        (value for name, value in headers.items() if name.lower() == "retry-after"), None
-    )
+    wish = next((value for name, value in headers.items() if name.lower() == "retry-after"), None)
     try:
-        return max(0.0, float(str(retry_after)))
+        return max(0.0, float(str(wish)))
     except ValueError:
         return None

@@ -22,6 +22,8 @@ models/NAME/decisions/RUN.CLEAR.json              the decision record
 published/…                                       pointers, where a YAML puts them here
 outbox/KEY.json, KEY.claim-N.json, KEY.sent.json  notices
 outbox/sent/KEY.json …                            the same of those that were sent, moved there
+outbox/silences/TIME-REQUEST.json                 that a silence begins, or that it was ended
+outbox/threads/TOPIC.CONNECTION.json              the thread in Slack of a run or an alarm
 watch/NAME.json, watch/airflow.json               the alarms of a model, and of Airflow
 watch/last.json                                   the heartbeat of `watch_models`
 watch/runs.json                                   how far `watch_models` got with each model's runs
@@ -52,6 +54,8 @@ from include.retraining.exceptions import ConfigError
 STORE_MARKER = "store.json"
 OUTBOX = "outbox"
 OUTBOX_SENT = "outbox/sent"
+SILENCES = "outbox/silences"
+THREADS = "outbox/threads"
 LAST_WATCH = "watch/last.json"
 WATCHED_RUNS = "watch/runs.json"
 CHECKED_MODELS = "watch/checked.json"

@@ -112,6 +112,7 @@ def _notice(place: str, alarm: Alarm, raised: RaisedAlarm) -> Notice:
         serving=alarm.serving,
         links=alarm.links,
         runbook=alarm.runbook,
+        topic=_name(place, alarm.condition, raised),
     )
 
 
@@ -129,6 +130,8 @@ def _over(place: str, condition: str, raised: RaisedAlarm, links: Links) -> Noti
         serving=None,
         links=links,
         runbook="",
+        topic=_name(place, condition, raised),
+        is_outcome=True,
     )
 
 

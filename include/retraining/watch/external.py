@@ -23,7 +23,8 @@ from include.retraining.exceptions import (
 )
 from include.retraining.notifications.notice import Links, Notice, NoticeKind, alert
 from include.retraining.notifications.outbox import deliver, last_problem
-from include.retraining.notifications.slack import TIMEOUT_SECONDS, quiet_logger, send
+from include.retraining.notifications.slack import quiet_logger, send
+from include.retraining.notifications.time_limit import TIMEOUT_SECONDS
 from include.retraining.store.marker import open_store
 from include.retraining.store.object_store import URI_VARIABLE, Store
 from include.retraining.store.redaction import redact

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from include.retraining.decisions.record_files import keys_of_run
 from include.retraining.exceptions import EvidenceError
 from include.retraining.gate.verdict import Verdict
-from include.retraining.notifications.notice import Links, Notice, NoticeKind, alert
+from include.retraining.notifications.notice import Links, Notice, NoticeKind, alert, run_topic
 from include.retraining.runs.manifest import current_plan, find_manifest
 from include.retraining.store.layout import RunPaths
 from include.retraining.store.object_store import Store
@@ -81,4 +81,5 @@ def late_notice(
         serving=serving,
         links=links,
         runbook=RUNBOOK,
+        topic=run_topic(model, run),
     )

@@ -103,8 +103,21 @@ def test_what_is_missing_is_named_with_its_place_and_how_to_make_it(
     ("given", "says"),
     [
         ({"store": {"conn_type": "generic"}}, "store: the Airflow connection 'store' names no"),
-        ({"slack_urgent": {**SLACK, "conn_type": "http"}}, "its type is 'http', must be 'slackw"),
+        ({"slack_urgent": {**SLACK, "conn_type": "ssh"}}, "its type is 'ssh', must be one of 'sl"),
         ({"slack_urgent": {"conn_type": "slackwebhook"}}, "slack_urgent: it has no password"),
+        (
+            {"slack_urgent": {"conn_type": "slack", "password": "xoxb"}},
+            "it has no extra.channel: that is where the channel's id (C…) belongs",
+        ),
+        (
+            {"slack_urgent": {"conn_type": "pagerduty_events"}},
+            "it has no password: that is where the service's integration key belongs",
+        ),
+        (
+            {"slack_urgent": {"conn_type": "smtp", "host": "mail", "extra": {"to": "a@b"}}},
+            "it has no extra.from_email: that is where the sender's address belongs",
+        ),
+        ({"slack_urgent": {"conn_type": "http"}}, "it has no host: that is where the receiver's"),
         ({"batch": SLACK}, "batch: its type is 'slackwebhook', must be 'aws'"),
     ],
 )

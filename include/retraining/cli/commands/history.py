@@ -79,6 +79,14 @@ def why(
     return print_answer({"why": sentence}, lambda: [sentence], as_json=as_json)
 
 
+def silences(store: StoreUri = None, as_json: AsJson = False) -> int:
+    """List which messages are silenced, until when, by whom and why."""
+    from include.retraining.notifications.silences import open_silences
+
+    lasting = open_silences(open_store(store))
+    return print_answer(lasting, lambda: [tables.silences(lasting)], as_json=as_json)
+
+
 def verify(name: Name, store: StoreUri = None, as_json: AsJson = False) -> int:
     """Check the promotion log and each version that served."""
     from include.retraining.history.verify import verify as verify_log

@@ -6,9 +6,10 @@ import json
 
 import pytest
 from airflow.providers.slack.hooks.slack_webhook import SlackWebhookHook
-from airflow.sdk.exceptions import AirflowNotFoundException
+from airflow.sdk import Connection
 
 from include.orchestration.callbacks.slack import webhook_client
+from include.retraining.exceptions import NotSent
 
 
 @pytest.mark.parametrize(
@@ -30,7 +31,7 @@ def test_it_has_the_address_and_the_proxy_of_the_hooks(
     connection = json.dumps({"conn_type": "slackwebhook", **fields})
     monkeypatch.setenv("AIRFLOW_CONN_SLACK_ALERTS", connection)
     hook = SlackWebhookHook(slack_webhook_conn_id="slack_alerts", timeout=10, retry_handlers=[])
-    client = webhook_client("slack_alerts")
+    client = webhook_client(Connection.get("slack_alerts"))
     for name in ("url", "proxy", "timeout", "ssl", "default_headers", "retry_handlers"):
         assert getattr(client, name) == getattr(hook.client, name), name
 
@@ -38,5 +39,6 @@ def test_it_has_the_address_and_the_proxy_of_the_hooks(
 def test_a_connection_without_a_webhook_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection whose password is empty is refused as one that is not there."""
     monkeypatch.setenv("AIRFLOW_CONN_SLACK_ALERTS", '{"conn_type": "slackwebhook"}')
-    with pytest.raises(AirflowNotFoundException, match="password"):
-        webhook_client("slack_alerts")
+    with pytest.raises(NotSent, match="password") as caught:
+        webhook_client(Connection.get("slack_alerts"))
+    assert caught.value.is_revoked

@@ -14,7 +14,7 @@ import boto3
 import pytest
 
 from include.local_airflow.slack_receiver import SlackReceiver
-from include.orchestration.callbacks.slack import send_to_slack
+from include.orchestration.callbacks.channels import send_through
 from include.orchestration.runtime.store import store_address
 from include.retraining.exceptions import ConfigError, NotSent
 from include.retraining.notifications.notice import Notice
@@ -120,7 +120,7 @@ def test_each_backend_gives_the_webhook(
             put_secret(aws, "slack_alerts", connection)
             settings = aws
         airflow.set(settings)
-        send_to_slack(notice, ["slack_alerts"])
+        send_through(notice, ["slack_alerts"])
         assert len(slack.messages) == 1
 
 
@@ -178,7 +178,7 @@ def test_a_webhook_without_a_password_is_told_from_a_missing_one(airflow: Settin
     notice = Notice(key="k", event="e", model="m", text="hello", created_at=datetime.now(UTC))
     airflow.set({"AIRFLOW_CONN_SLACK_ALERTS": '{"conn_type": "slackwebhook"}'})
     with pytest.raises(NotSent, match="'slack_alerts' has no password"):
-        send_to_slack(notice, ["slack_alerts"])
+        send_through(notice, ["slack_alerts"])
     airflow.set({})
     with pytest.raises(NotSent, match=r"'slack_alerts': it is not in the environment"):
-        send_to_slack(notice, ["slack_alerts"])
+        send_through(notice, ["slack_alerts"])
