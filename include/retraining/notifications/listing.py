@@ -52,8 +52,6 @@ ChannelOf = Callable[[Notice], str]
 class _Held:
     """Notices that one message is to list, the oldest first."""
 
-    prefix: str
-    """What the key of the list begins with."""
     notices: Sequence[Notice]
     silence: Silence | None = None
 
@@ -112,8 +110,8 @@ def _of_floods(
     by_group: dict[tuple[str, str], list[Notice]] = {}
     for notice in _notices(store, sorted(flooded, key=lambda key: (flooded[key], key)), links_of):
         by_group.setdefault((notice.event, channel_of(notice)), []).append(notice)
-    for (event, _), notices in by_group.items():
-        yield _Held(f"list-{event}", notices)
+    for notices in by_group.values():
+        yield _Held(notices)
 
 
 def _of_silences(
@@ -136,7 +134,7 @@ def _of_silences(
         for notice in _notices(store, in_order, links_of):
             by_channel.setdefault(channel_of(notice), []).append(notice)
         for notices in by_channel.values():
-            yield _Held("list-silenced", notices, silence)
+            yield _Held(notices, silence)
 
 
 def _notices(store: Store, keys: Iterable[str], links_of: LinksOf | None) -> Iterator[Notice]:
@@ -177,30 +175,8 @@ def _stored_list(store: Store, key: str) -> Notice | None:
 
 def _list_of(held: _Held) -> Notice:
     """Return the message about held notices."""
-    first, count = held.notices[0], len(held.notices)
-    digest = hashlib.sha256(first.key.encode()).hexdigest()[:12]
-    if held.silence is None:
-        headline = f"{count} more messages alike: {in_words(first.event)}"
-        why = "More than the limit came within an hour, so that these are listed in one message."
-        step = "Look for one cause of all of them. Each lies in the store's outbox, whole."
-    else:
-        headline = f"{count} message(s) were silenced"
-        why = f"The silence is over: {held.silence.words}."
-        step = "Read the list: what is still wrong was not sent before. Each lies in the outbox."
-    base = alert(
-        event="silenced" if held.silence else "digest",
-        kind=first.kind,
-        key=f"{held.prefix}.{digest}1",
-        title="Silence" if held.silence else f"{count} messages",
-        model=first.model,
-        headline=headline,
-        why=why,
-        step=step,
-        owner=None,
-        serving=None,
-        links=Links(),
-        runbook="silenced" if held.silence else "flood",
-    )
+    base = _digest(held.notices) if held.silence is None else _silenced(held.notices, held.silence)
+    count = len(held.notices)
     lines = [_line(notice) for notice in held.notices[:MAX_LINES]]
     if count > MAX_LINES:
         lines.append(f"… and {count - MAX_LINES} more: `outbox/{base.key}.json` names all")
@@ -212,6 +188,47 @@ def _list_of(held: _Held) -> Notice:
             "lists": tuple(notice.key for notice in held.notices),
         }
     )
+
+
+def _digest(notices: Sequence[Notice]) -> Notice:
+    first, count = notices[0], len(notices)
+    return alert(
+        event="digest",
+        kind=first.kind,
+        key=_key(f"list-{first.event}", first),
+        title=f"{count} messages",
+        model=first.model,
+        headline=f"{count} more messages alike: {in_words(first.event)}",
+        why="More than the limit came within an hour, so these are listed in one message.",
+        step="Look for one cause of all of them. Each lies in the store's outbox, whole.",
+        owner=None,
+        serving=None,
+        links=Links(),
+        runbook="flood",
+    )
+
+
+def _silenced(notices: Sequence[Notice], silence: Silence) -> Notice:
+    first = notices[0]
+    return alert(
+        event="silenced",
+        kind=first.kind,
+        key=_key("list-silenced", first),
+        title="Silence",
+        model=first.model,
+        headline=f"{len(notices)} message(s) were silenced",
+        why=f"The silence is over: {silence.words}.",
+        step="Read the list: what is still wrong was not sent before. Each lies in the outbox.",
+        owner=None,
+        serving=None,
+        links=Links(),
+        runbook="silenced",
+    )
+
+
+def _key(prefix: str, first: Notice) -> str:
+    """Return a list's key: another process that lists the same from the first on finds it."""
+    return f"{prefix}.{hashlib.sha256(first.key.encode()).hexdigest()[:12]}1"
 
 
 def _line(notice: Notice) -> str:
