@@ -110,13 +110,13 @@ def test_what_is_not_alike_or_not_now_is_no_flood(folder: Store) -> None:
     assert tell(folder, notice(51), sent)
 
 
-def test_each_channel_gets_its_own(store: Store) -> None:
+def test_each_channel_gets_its_own(folder: Store) -> None:
     """A digest lists only what its readers would have been sent; a single message goes as it is."""
     sent: list[Notice] = []
     for number in range(ABOVE + 2):
-        tell(store, notice(number), sent)
-    tell(store, notice(0, model="b_one"), sent)
-    assert pass_over(store, sent) == 3
+        tell(folder, notice(number), sent)
+    tell(folder, notice(0, model="b_one"), sent)
+    assert pass_over(folder, sent) == 3
     alone, digest = sorted(sent[-2:], key=lambda one: len(one.lists))
     assert [len(digest.lists), alone.key] == [2, "b_one.run-1.000.no_data"]
 
