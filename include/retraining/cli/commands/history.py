@@ -80,7 +80,7 @@ def why(
 
 
 def silences(store: StoreUri = None, as_json: AsJson = False) -> int:
-    """List which messages are silenced, until when, by whom and why."""
+    """List which messages are silenced, and why."""
     from include.retraining.notifications.silences import open_silences
 
     lasting = open_silences(open_store(store))
