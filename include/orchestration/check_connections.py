@@ -49,7 +49,7 @@ class RequiredConnection(NamedTuple):
 
     conn_id: str
     kind: str
-    """`store`, `alerts`, `mlflow`, `webhook`, `place`, or the type that the connection must have."""
+    """`store`, `alerts`, `mlflow`, `webhook`, `place`, or the type that it must have."""
     place: str
     """The file and the field that name it."""
 
