@@ -26,6 +26,7 @@ AREAS = {
     "N": "Records",
     "O": "Build and supply",
     "Q": "Publishing",
+    "S": "Scores",
 }
 # The ten of the cases on a whole Airflow that would do the most harm: each change is tried on them.
 MOST_DANGEROUS = frozenset(

@@ -128,7 +128,7 @@ class Toy:
             "compute": {},
         }
         for section, changed in self.changes.items():
-            values[section] |= changed
+            values[section] = {**values.get(section, {}), **changed}
         return parse_model(yaml.safe_dump(values), where="toy.yaml")
 
     def write_model(self, text: str | None = None) -> None:

@@ -19,6 +19,7 @@ from include.local_airflow.demo.follow import FollowedRun
 from include.retraining.decisions.record import DecisionRecord
 from include.retraining.formatting.numbers import is_error, metric_name, metric_value, number
 from include.retraining.formatting.text import in_words
+from include.retraining.scoring.record import ScoreRecord
 from include.retraining.store.layout import RunPaths
 
 STATE_STYLES = {
@@ -112,6 +113,25 @@ def addresses(record: DecisionRecord, airflow_url: str) -> dict[str, str]:
 def model_address(model: str, airflow_url: str) -> str:
     """Return our page about a model, within Airflow's UI."""
     return f"{airflow_url.rstrip('/')}/dags/retrain_{model}/plugin/model"
+
+
+def show_scores(console: Console, record: ScoreRecord, address_of: Callable[[str], str]) -> None:
+    """Print what a scoring run scored, and by which version.
+
+    Args:
+        console: where to print.
+        record: the run's.
+        address_of: turns an address of the store into one that can be opened.
+    """
+    style = "green" if record.outcome == "scored" else "red"
+    table = Table("partition", "rows", "version", "generation", "scores", box=None, pad_edge=False)
+    table.columns[-1].overflow = "fold"
+    for one in record.partitions:
+        facts = (one.name, f"{one.rows:,}", one.version, str(one.generation))
+        table.add_row(*facts, Text(address_of(one.output)))
+    shown = Group(Text(record.reason), Text(), table) if record.partitions else record.reason
+    title = Text.assemble((f"{record.dag_id}: {record.outcome}", f"bold {style}"))
+    console.print(Panel(shown, title=title, title_align="left", border_style=style))
 
 
 def _scores(record: DecisionRecord) -> Table:

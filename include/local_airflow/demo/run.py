@@ -24,10 +24,12 @@ from include.local_airflow.demo.console import (
     show_address,
     show_decision,
     show_message,
+    show_scores,
     show_task,
 )
 from include.local_airflow.demo.follow import FollowedRun, follow, wait_for_dags
 from include.local_airflow.demo.instance_lock import single_instance
+from include.local_airflow.demo.scores import scoring_dag_ids, wait_for_scores
 from include.local_airflow.demo.store import local_store, store_connection, store_options
 from include.local_airflow.errors import LocalAirflowError
 from include.local_airflow.ports import LOOPBACK, free_port
@@ -96,10 +98,12 @@ def run_demo(root: Path, *, port: int, once: bool, console: Console) -> int:
     """
     with ExitStack() as stack:
         stack.enter_context(single_instance(root / ".local", f"http://{LOOPBACK}:{port}"))
+        started = datetime.now(UTC)
         demo = _start(stack, root, port, console)
         runs = _start_runs(stack, demo)
         _follow(demo, runs)
         agreements = [_show_end(demo, run) for run in runs]
+        agreements += [_show_scores(demo, model, runs, started) for model in samples.INPUTS]
         _show_login(demo)
         if not once:
             console.print("Airflow stays up until Ctrl-C.")
@@ -136,7 +140,8 @@ def _start(stack: ExitStack, root: Path, port: int, console: Console) -> Demo:
         report("applying airflow_settings.yaml")
         apply_settings(settings, api)
         report("waiting for the DAG files to be read")
-        wait_for_dags(airflow, api, [_dag_id(model) for model in samples.SAMPLES], started)
+        dag_ids = [*map(_dag_id, samples.SAMPLES), *scoring_dag_ids()]
+        wait_for_dags(airflow, api, dag_ids, started)
     seconds = (datetime.now(UTC) - started).total_seconds()
     console.print(Text(f"Airflow is up after {seconds:.0f} s."))
     demo = Demo(root, airflow, api, store, console)
@@ -194,6 +199,11 @@ def _start_runs(stack: ExitStack, demo: Demo) -> list[FollowedRun]:
     Each sample lands once: what was landed is a producer's, and a flag that was decided on starts
     nothing.
     """
+    for model, scoring_dag_id in zip(samples.INPUTS, scoring_dag_ids(), strict=True):
+        samples.land_input(demo.store, model)
+        # Before the runs: a promotion while a DAG is paused never starts it.
+        demo.api.set_paused(scoring_dag_id, is_paused=False)
+        stack.callback(_pause, demo, scoring_dag_id)
     runs = []
     for model in samples.SAMPLES:
         dag_id = _dag_id(model)
@@ -277,6 +287,19 @@ def _show_end(demo: Demo, run: FollowedRun) -> bool:
             Text(f"{run.dag_id}: the run is {run.state}, its record says {record.outcome}", "red")
         )
     return is_good
+
+
+def _show_scores(demo: Demo, model: str, runs: list[FollowedRun], since: datetime) -> bool:
+    """Print what a model's champion scored and return whether that run ended as its record says."""
+    is_followed = any(run.dag_id == _dag_id(model) for run in runs)
+    scored = wait_for_scores(
+        demo.airflow, demo.api, demo.store, model, is_followed=is_followed, since=since
+    )
+    if scored is None:
+        return True
+    prefix = f"{demo.store.uri}/"
+    show_scores(demo.console, scored.record, lambda uri: _address(demo, uri.removeprefix(prefix)))
+    return scored.is_good
 
 
 def _record(store: Store, model: str, run_id: str) -> DecisionRecord | None:

@@ -30,11 +30,25 @@ def diabetes_progression() -> bytes:
     return bytes(frame.to_csv(index_label="patient_id", lineterminator="\n").encode())
 
 
+def new_patients() -> bytes:
+    """Return a third of the same patients as CSV under new numbers, and without their label."""
+    from sklearn.datasets import load_diabetes
+
+    frame = load_diabetes(as_frame=True, scaled=False).frame.drop(columns="target").iloc[::3]
+    frame.index += 10_000
+    return bytes(frame.to_csv(index_label="patient_id", lineterminator="\n").encode())
+
+
 SAMPLES: dict[str, tuple[str, Callable[[], bytes]]] = {
     "diabetes_progression": ("patients.csv", diabetes_progression),
     "loan_approval": ("applications.csv", loan_approval),
 }
 """Per model, its data file's name and what makes its content."""
+
+INPUTS: dict[str, tuple[str, Callable[[], bytes]]] = {
+    "diabetes_progression": ("new_patients.csv", new_patients),
+}
+"""The same of the rows that a model's champion scores."""
 
 
 def land(store: Store, model: str) -> str:
@@ -43,8 +57,15 @@ def land(store: Store, model: str) -> str:
     Returns:
         The key of the flag.
     """
-    file, make = SAMPLES[model]
-    folder = f"landing/{model}"
+    return _land(store, f"landing/{model}", *SAMPLES[model])
+
+
+def land_input(store: Store, model: str) -> str:
+    """Write the rows that a model's champion is to score, and then their flag; return its key."""
+    return _land(store, f"landing/{model}_new", *INPUTS[model])
+
+
+def _land(store: Store, folder: str, file: str, make: Callable[[], bytes]) -> str:
     store.write(f"{folder}/{file}", make())
     return raise_flag(store, folder)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from include.orchestration.backends.local.operator import LocalJobOperator
-from include.retraining.config.compute import ComputeBySteps
+from include.retraining.config.compute import AnyCompute, ComputeBySteps
 from include.retraining.config.step_compute import LocalCompute
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ TASKS: dict[JobStep, tuple[str, str]] = {
     "train": ("train_model", "Train a challenger"),
     "evaluate": ("evaluate_model", "Score challenger and champion"),
     "card": ("publish_card", "Publish the model card"),
+    "score": ("score_input", "Score the input"),
 }
 """Each step's task: its id, and its name in the UI."""
 
@@ -31,16 +33,33 @@ def job_task(
         compute: the model's.
         kwargs: of any operator; the same for each backend.
     """
-    kwargs["task_id"], kwargs["task_display_name"] = TASKS[step]
-    own = compute.of(step)
-    if isinstance(own, LocalCompute):
-        return LocalJobOperator(
-            step=step, compute=own, queue=own.queue, executor=own.executor, **kwargs
-        )
-    together = compute.together(step)
+    own, together = compute.of(step), compute.together(step)
     timeout_seconds = compute.timeout_seconds(together)
     shared = own.model_copy(update={"timeout_seconds": timeout_seconds})
-    return remote_operator(own.backend)(step=step, together=together, compute=shared, **kwargs)
+    return _task(step, together, shared, **kwargs)
+
+
+def score_task(compute: AnyCompute, **kwargs: Any) -> LocalJobOperator | RemoteJobOperator:
+    """Return the task that scores on the backend that the model names for that.
+
+    Args:
+        compute: of the model's scoring.
+        kwargs: of any operator; the same for each backend.
+    """
+    return _task("score", ("score",), compute, **kwargs)
+
+
+def _task(
+    step: JobStep, together: Sequence[JobStep], compute: AnyCompute, **kwargs: Any
+) -> LocalJobOperator | RemoteJobOperator:
+    """Return the task of one step, whose job may run those that follow too."""
+    kwargs["task_id"], kwargs["task_display_name"] = TASKS[step]
+    if isinstance(compute, LocalCompute):
+        queue, executor = compute.queue, compute.executor
+        return LocalJobOperator(
+            step=step, compute=compute, queue=queue, executor=executor, **kwargs
+        )
+    return remote_operator(compute.backend)(step=step, together=together, compute=compute, **kwargs)
 
 
 def remote_operator(backend: str) -> type[RemoteJobOperator]:

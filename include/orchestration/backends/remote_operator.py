@@ -44,7 +44,7 @@ class RemoteJobOperator(WaitsForOtherTraining):
         """Run one step.
 
         Args:
-            step: `validate`, `train`, `evaluate` or `card`.
+            step: `validate`, `train`, `evaluate`, `card` or `score`.
             together: the steps that a job started by this task runs, `step` first; only it when
                 not given.
             compute: where the job runs and what it may use; the timeout is for all its steps.
@@ -111,7 +111,7 @@ class RemoteJobOperator(WaitsForOtherTraining):
             return
         self.wait_for_other_training(step.store, step.manifest)
         self.check_platform()
-        compute = resolve(self.compute, step.manifest.delivery.total_bytes)
+        compute = resolve(self.compute, step.manifest.total_bytes)
         claim, is_new = step.job_claims.next_job(
             self.step,
             self.together,

@@ -17,7 +17,7 @@ from include.retraining.exceptions import EvidenceError, RetrainingError
 if TYPE_CHECKING:
     from include.retraining.config.step_names import JobStep
     from include.retraining.runs.claims import JobClaim, JobClaims
-    from include.retraining.runs.manifest import RunManifest
+    from include.retraining.scoring.any_run import AnyPlan
     from include.retraining.store.layout import RunPaths
     from include.retraining.store.object_store import Store
 
@@ -34,7 +34,7 @@ class RemoteStep:
     step: JobStep
     store: Store
     paths: RunPaths
-    manifest: RunManifest
+    manifest: AnyPlan
     run_id: str
     clear: int
 
@@ -60,12 +60,10 @@ class RemoteStep:
 
         A result that does not verify is no evidence: the job that is started then replaces it.
         """
-        from include.retraining.runs.results import find_result
+        from include.retraining.scoring.any_run import find_any_result
 
-        if self.step == "card":
-            return False
         try:
-            return find_result(self.store, self.paths, self.manifest, self.step) is not None
+            return find_any_result(self.store, self.paths, self.manifest, self.step) is not None
         except EvidenceError as error:
             log.warning("the result that is there is no evidence: %s", error)
             return False
@@ -77,12 +75,10 @@ class RemoteStep:
             EvidenceError: when it is missing, altered or of something else. The next try of the
                 task starts another job.
         """
-        from include.retraining.runs.results import read_result
+        from include.retraining.scoring.any_run import require_any_result
 
-        if self.step == "card":
-            return
         try:
-            read_result(self.store, self.paths, self.manifest, self.step)
+            require_any_result(self.store, self.paths, self.manifest, self.step)
         except EvidenceError:
             self.job_claims.report_once(claim, self.step)
             raise
@@ -123,14 +119,15 @@ def open_step(context: Context, step: JobStep) -> RemoteStep:
 
     Raises:
         CodeChanged: when this task's code is not its bundle's.
-        RetrainingError: as `open_store` and `read_manifest`.
+        RetrainingError: as `open_store` and `read_any_plan`.
     """
-    from include.retraining.runs.manifest import current_plan, read_manifest
+    from include.retraining.runs.manifest import current_plan
+    from include.retraining.scoring.any_run import read_any_plan
 
     assert_own_bundle(context)
     store, run = open_store(), run_reference(context)
     paths = current_plan(store, run.paths)
-    manifest = read_manifest(store, paths)
+    manifest = read_any_plan(store, paths)
     return RemoteStep(step, store, paths, manifest, run.run_id, run.clear)
 
 

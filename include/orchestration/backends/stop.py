@@ -10,11 +10,11 @@ import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from include.retraining.exceptions import EvidenceError
+from include.retraining.exceptions import EvidenceError, NotFound
 
 if TYPE_CHECKING:
     from include.retraining.runs.claims import JobClaim, JobClaims, JobStart
-    from include.retraining.runs.manifest import RunManifest
+    from include.retraining.scoring.any_run import AnyPlan
     from include.retraining.store.layout import RunPaths
     from include.retraining.store.object_store import Store
 
@@ -44,11 +44,12 @@ def stop_jobs(store: Store, paths: RunPaths, reason: str, *, clear: int) -> Stop
         clear: which clear of the run has ended; the jobs of a later one are left alone.
     """
     from include.retraining.runs.claims import JobClaims
-    from include.retraining.runs.manifest import find_manifest
+    from include.retraining.scoring.any_run import read_any_plan
 
     stopped = Stopped([], [])
-    manifest = find_manifest(store, paths)
-    if manifest is None:
+    try:
+        manifest = read_any_plan(store, paths)
+    except NotFound:
         return stopped
     attempts = JobClaims(store, paths, manifest)
     for claim in attempts.claims():
@@ -65,13 +66,12 @@ def stop_jobs(store: Store, paths: RunPaths, reason: str, *, clear: int) -> Stop
     return stopped
 
 
-def _is_done(store: Store, paths: RunPaths, manifest: RunManifest, claim: JobClaim) -> bool:
-    from include.retraining.runs.results import find_result
+def _is_done(store: Store, paths: RunPaths, manifest: AnyPlan, claim: JobClaim) -> bool:
+    from include.retraining.scoring.any_run import find_any_result
 
     try:
         return all(
-            step != "card" and find_result(store, paths, manifest, step) is not None
-            for step in claim.steps
+            find_any_result(store, paths, manifest, step) is not None for step in claim.steps
         )
     except EvidenceError:
         return False

@@ -15,7 +15,7 @@ from include.retraining.exceptions import RetrainingError, TrainingElsewhere
 
 if TYPE_CHECKING:
     from include.retraining.config.step_names import JobStep
-    from include.retraining.runs.manifest import RunManifest
+    from include.retraining.runs.planned import Planned
     from include.retraining.store.object_store import Store
 
 POLL_SECONDS = 20
@@ -69,7 +69,7 @@ class WaitsForOtherTraining(BaseOperator):
         self._seen = (claim, beat, looks)
         self.begin(context)
 
-    def wait_for_other_training(self, store: Store, manifest: RunManifest) -> None:
+    def wait_for_other_training(self, store: Store, manifest: Planned) -> None:
         """Defer while another run's claim on this version beats, or may.
 
         Raises:
@@ -77,9 +77,11 @@ class WaitsForOtherTraining(BaseOperator):
         """
         if self.step != "train":
             return
+        from include.retraining.fingerprint.fingerprint import version_of
         from include.retraining.training.training_claim import TrainingClaims
 
-        holder = TrainingClaims(store, manifest.model, manifest.version).current()
+        version = version_of(manifest.fingerprint)
+        holder = TrainingClaims(store, manifest.model, version).current()
         if holder is None or holder.claim.plan == manifest.run:
             return
         now = (holder.claim.number, holder.beat)
@@ -91,7 +93,7 @@ class WaitsForOtherTraining(BaseOperator):
         log.info(
             "run %s trains this very version %s: waiting for that",
             holder.claim.run_id,
-            manifest.version,
+            version,
         )
         self._defer(*now, looks)
 

@@ -18,7 +18,10 @@ def delivery_asset(config: ModelConfig) -> Asset:
     watched where the model's YAML says that deliveries start a run.
     """
     on = config.trigger.on
-    watchers = [_watcher(config)] if on is not None and on.delivery else []
+    watchers = []
+    if on is not None and on.delivery:
+        name, flag = f"{config.name}_flag", config.trigger.flag
+        watchers = [flag_watcher(config, name, flag, field="trigger.on.delivery")]
     return Asset(delivery_asset_name(config.name), watchers=watchers)
 
 
@@ -42,18 +45,29 @@ def run_schedule(
     return AssetOrTimeSchedule(timetable=by_the_clock, assets=AssetAny(*assets))
 
 
-def _watcher(config: ModelConfig) -> AssetWatcher:
+def flag_watcher(config: ModelConfig, name: str, flag: str, *, field: str) -> AssetWatcher:
+    """Return what updates an asset when a flag of a model lands.
+
+    Args:
+        config: the model's.
+        name: of the watcher.
+        flag: as in the model's YAML.
+        field: of the YAML that asks for it, for the error.
+
+    Raises:
+        ConfigError: when this Airflow has no plugin that watches.
+    """
     # It lies in `plugins/`, because it runs in the triggerer, which knows no bundle.
     try:
         from delivery_events import DeliveryTrigger  # type: ignore[import-not-found]
     except ImportError as error:
         raise ConfigError(
-            f"include/models/{config.name}.yaml: trigger.on.delivery: this Airflow has no plugin "
+            f"include/models/{config.name}.yaml: {field}: this Airflow has no plugin "
             "that watches deliveries: its plugins folder must be this repository's `plugins/`"
         ) from error
     trigger = DeliveryTrigger(
-        flag=config.trigger.flag,
+        flag=flag,
         timezone=config.trigger.timezone,
         poke_seconds=config.trigger.poke_seconds,
     )
-    return AssetWatcher(name=f"{config.name}_flag", trigger=trigger)
+    return AssetWatcher(name=name, trigger=trigger)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from include.retraining.config.compute import AnyCompute
 from include.retraining.config.model import ModelConfig
 from include.retraining.config.step_compute import LocalCompute
 from include.retraining.exceptions import ConfigError
@@ -16,14 +17,20 @@ def check_executors(config: ModelConfig) -> None:
         ConfigError: naming the field and the executors that there are.
     """
     compute = config.compute
-    for field in ("validate_data", "train_model", "evaluate_model"):
-        step = getattr(compute, field)
+    steps: dict[str, AnyCompute] = {
+        "compute.validate_data": compute.validate_data,
+        "compute.train_model": compute.train_model,
+        "compute.evaluate_model": compute.evaluate_model,
+    }
+    if config.scoring is not None:
+        steps["scoring.compute"] = config.scoring.compute
+    for field, step in steps.items():
         if not isinstance(step, LocalCompute) or step.executor is None:
             continue
         known, shown = _configured()
         if step.executor not in known:
             raise ConfigError(
-                f"{config.name}.yaml: compute.{field}.executor: {step.executor!r} is none of this "
+                f"{config.name}.yaml: {field}.executor: {step.executor!r} is none of this "
                 f"Airflow's executors; there are: {', '.join(shown)} (AIRFLOW__CORE__EXECUTOR)"
             )
 

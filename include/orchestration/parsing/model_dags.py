@@ -15,6 +15,7 @@ from include.orchestration.parsing.executors import check_executors
 from include.orchestration.parsing.invalid_config import unreadable_model
 from include.orchestration.runtime.run_reference import DAG_PREFIX, model_of
 from include.retraining.config.model import ModelConfig, load_model, model_names
+from include.retraining.config.scoring import Scoring
 from include.retraining.exceptions import RetrainingError
 
 log = logging.getLogger(__name__)
@@ -28,6 +29,25 @@ def model_dags(make: Callable[[ModelConfig], DAG]) -> list[DAG]:
     running = get_parsing_context().dag_id
     names = model_names() if running is None else [model_of(running)]
     return [_model_dag(name, make) for name in names]
+
+
+def scoring_dags(make: Callable[[ModelConfig, Scoring], DAG]) -> list[DAG]:
+    """Return the DAG of each model that scores; in a running task that of its own model only.
+
+    A model whose configuration is wrong has none: the DAG that should retrain it says so.
+    """
+    running = get_parsing_context().dag_id
+    names = model_names() if running is None else [model_of(running)]
+    dags = []
+    for name in names:
+        try:
+            config = load_model(name)
+            if config.scoring is not None:
+                check_executors(config)
+                dags.append(make(config, config.scoring))
+        except (RetrainingError, OSError, ValueError) as error:
+            log.warning("there is no DAG that scores with %s: %s", name, error)
+    return dags
 
 
 def _model_dag(name: str, make: Callable[[ModelConfig], DAG]) -> DAG:

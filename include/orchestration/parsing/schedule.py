@@ -34,11 +34,18 @@ def timetable(config: ModelConfig) -> CronTriggerTimetable | None:
             file, and no model would be retrained any more.
     """
     schedule = config.trigger.schedule
-    if schedule is None:
-        return None
+    return None if schedule is None else cron_timetable(config, "trigger.schedule", schedule)
+
+
+def cron_timetable(config: ModelConfig, field: str, schedule: str) -> CronTriggerTimetable:
+    """Return a cron expression of a model's YAML as Airflow follows it.
+
+    Raises:
+        ConfigError: naming the field, for a schedule that never comes.
+    """
     problem = schedule_problem(schedule)
     if problem is not None:
-        raise ConfigError(f"include/models/{config.name}.yaml: trigger.schedule: {problem}")
+        raise ConfigError(f"include/models/{config.name}.yaml: {field}: {problem}")
     return CronTriggerTimetable(
         schedule, timezone=config.trigger.timezone, run_immediately=timedelta(0)
     )

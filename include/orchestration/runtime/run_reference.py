@@ -14,13 +14,22 @@ if TYPE_CHECKING:
     from airflow.sdk.types import DagRunProtocol
 
     from include.retraining.runs.reference import RunRef
+    from include.retraining.store.layout import RunKind
 
 DAG_PREFIX = "retrain_"
+SCORING_PREFIX = "score_"
 
 
 def model_of(dag_id: str) -> str:
-    """Return the name of the model that a DAG retrains."""
-    return dag_id.removeprefix(DAG_PREFIX)
+    """Return the name of the model that a DAG retrains, or whose champion it scores with."""
+    if dag_id.startswith(DAG_PREFIX):
+        return dag_id.removeprefix(DAG_PREFIX)
+    return dag_id.removeprefix(SCORING_PREFIX)
+
+
+def kind_of(dag_id: str) -> RunKind:
+    """Return what a DAG's runs are for."""
+    return "scoring" if dag_id.startswith(SCORING_PREFIX) else "runs"
 
 
 def run_reference(context: Context) -> RunRef:
@@ -44,6 +53,7 @@ def run_reference(context: Context) -> RunRef:
         run_after=_time_in(context["run_id"]),
         clear=0,
         cause=TriggeredBy(run_type=context["run_id"].partition("__")[0]),
+        kind=kind_of(dag_id),
     )
 
 
@@ -62,6 +72,7 @@ def reference_to(dag_id: str, dag_run: DagRunProtocol) -> RunRef:
             run_type=str(getattr(dag_run.run_type, "value", dag_run.run_type)),
             user=dag_run.triggering_user_name,
         ),
+        kind=kind_of(dag_id),
     )
 
 

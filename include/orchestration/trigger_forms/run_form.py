@@ -122,7 +122,7 @@ def resolve_params(
     return Params(
         dry_run=boolean("dry_run", given.get("dry_run", False)),
         force_retrain=force_retrain,
-        date=_date(given.get("date"), now.astimezone(zone).date())
+        date=date_or_none(given.get("date"), now.astimezone(zone).date())
         or run_after.astimezone(zone).date(),
         reason=reason,
     )
@@ -157,7 +157,12 @@ def boolean(name: str, value: Any) -> bool:
     return value
 
 
-def _date(value: Any, today: date) -> date | None:
+def date_or_none(value: Any, today: date) -> date | None:
+    """Return a day that was given as text; None where none was.
+
+    Raises:
+        ParameterError: when it is no day, in the future, or too long ago.
+    """
     if value is None:
         return None
     # fullmatch: date.fromisoformat would also take 20260102 and week dates.

@@ -109,7 +109,6 @@ def stop_lost_jobs(store: Store, ended: EndedRun, context: Context) -> list[str]
         InfrastructureError: when a platform refuses or does not answer: some may still run.
     """
     from include.retraining.runs.journal import plans_of
-    from include.retraining.store.layout import RunPaths
 
     run = ended.run
     clear = EVERY_CLEAR if ended.state == DELETED else run.clear
@@ -118,7 +117,7 @@ def stop_lost_jobs(store: Store, ended: EndedRun, context: Context) -> list[str]
     for plan in plans_of(store, run):
         if not store.exists(plan.job(1)) or store.exists(plan.jobs_ended(clear)):
             continue
-        stopped = stop_jobs(store, RunPaths(plan.model, plan.run), RUN_ENDED, clear=clear)
+        stopped = stop_jobs(store, plan, RUN_ENDED, clear=clear)
         names += stopped.ended
         problems += stopped.problems
         if not stopped.problems:

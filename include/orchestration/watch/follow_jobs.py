@@ -23,10 +23,11 @@ def stop_lost_jobs(store: Store, context: Context) -> list[str]:
         RetrainingError: at the end, with all that failed: those are tried again.
     """
     from include.retraining.runs.journal import find_known_run, open_runs
-    from include.retraining.store.layout import OPEN_JOBS
+    from include.retraining.store.layout import OPEN_JOBS, OPEN_SCORING_JOBS
 
     before = datetime.now(UTC) - ended_runs.GRACE
-    markers = {marker.key: marker for marker in open_runs(store, OPEN_JOBS)}
+    opened = [*open_runs(store, OPEN_JOBS), *open_runs(store, OPEN_SCORING_JOBS)]
+    markers = {marker.key: marker for marker in opened}
 
     def stop(key: str) -> list[str] | None:
         """Return the names of the jobs that were ended; None while the run goes on."""

@@ -25,6 +25,7 @@ from include.retraining.config.gate_policy import FairnessGate, GatePolicy, Slic
 from include.retraining.config.metric_ranges import METRICS, limits_out_of_range, metrics_for
 from include.retraining.config.own_metric import misnamed
 from include.retraining.config.publish import Publish
+from include.retraining.config.scoring import Scoring
 from include.retraining.config.sections import (
     Data,
     KeySplit,
@@ -91,6 +92,9 @@ class ModelConfig(Section):
     max_champion_age_days: PositiveFloat | None = None
     """How old the champion's data may be, in days; null: no limit."""
     compute: ComputeBySteps = ComputeBySteps()
+    scoring: Scoring | None = None
+    """What the champion scores, and where its scores go: the DAG `score_NAME` (docs/scoring.md).
+    null: this model scores nothing here."""
     alerts: Alerts = Alerts()
     publish: Publish | None = None
     """Where each champion is published besides the store; null: nowhere (docs/publishing.md)."""
@@ -105,6 +109,8 @@ class ModelConfig(Section):
     @model_validator(mode="after")
     def _consistent(self) -> ModelConfig:
         problems = list(self._contradictions())
+        if self.scoring is not None:
+            problems += self.scoring.contradictions(key=self.data.key, label=self.data.label)
         if problems:
             raise ValueError("\n".join(problems))
         return self
@@ -182,6 +188,11 @@ class ModelConfig(Section):
     def dag_id(self) -> str:
         """The id of the DAG that retrains this model."""
         return f"retrain_{self.name}"
+
+    @property
+    def scoring_dag_id(self) -> str:
+        """The id of the DAG that scores with this model's champion."""
+        return f"score_{self.name}"
 
     @property
     def protected_columns(self) -> frozenset[str]:

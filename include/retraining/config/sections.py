@@ -91,6 +91,16 @@ class Freshness(Section):
     """Days between the run's date and the newest row. A row dated after it is refused."""
 
 
+def refuse_other_than_data_files(patterns: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse names or patterns of files that no delivery can have."""
+    for pattern in patterns:
+        if "/" in pattern or "\\" in pattern or pattern.startswith("."):
+            raise ValueError(f"{pattern!r}: files lie directly in the delivery's folder")
+        if not pattern.endswith((".csv", ".csv.gz", ".parquet")):
+            raise ValueError(f"{pattern!r}: allowed endings are .csv, .csv.gz and .parquet")
+    return patterns
+
+
 class Data(Section):
     """Where a delivery lies and what its producer promised."""
 
@@ -140,15 +150,7 @@ class Data(Section):
             raise ValueError(f"must be a whole number or text, is {value!r}")
         return value
 
-    @field_validator("files")
-    @classmethod
-    def _plain_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for pattern in value:
-            if "/" in pattern or "\\" in pattern or pattern.startswith("."):
-                raise ValueError(f"{pattern!r}: files lie directly in the delivery's folder")
-            if not pattern.endswith((".csv", ".csv.gz", ".parquet")):
-                raise ValueError(f"{pattern!r}: allowed endings are .csv, .csv.gz and .parquet")
-        return value
+    _plain_names = field_validator("files")(refuse_other_than_data_files)
 
 
 COMMAND = "command"

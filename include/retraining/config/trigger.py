@@ -37,6 +37,18 @@ def refuse_escaping(path: str) -> str:
     return path
 
 
+def refuse_other_than_cron(value: str | None) -> str | None:
+    """Refuse a schedule that is no cron expression of five fields and no word for one."""
+    presets = {"@hourly", "@daily", "@weekly", "@monthly", "@yearly"}
+    field = r"(\*|[0-9A-Za-z,\-#L?]+)(/[0-9]+)?"
+    if value is None or value in presets or re.fullmatch(rf"{field}( {field}){{4}}", value):
+        return value
+    raise ValueError(
+        f"{value!r} is not a cron expression of five fields; allowed too: null or one of "
+        + ", ".join(sorted(presets))
+    )
+
+
 class Trigger(Section):
     """When a run starts and which flag it waits for."""
 
@@ -72,17 +84,7 @@ class Trigger(Section):
             raise ValueError(f"{value!r} is not an IANA time zone such as Europe/Paris") from error
         return value
 
-    @field_validator("schedule")
-    @classmethod
-    def _cron(cls, value: str | None) -> str | None:
-        presets = {"@hourly", "@daily", "@weekly", "@monthly", "@yearly"}
-        field = r"(\*|[0-9A-Za-z,\-#L?]+)(/[0-9]+)?"
-        if value is None or value in presets or re.fullmatch(rf"{field}( {field}){{4}}", value):
-            return value
-        raise ValueError(
-            f"{value!r} is not a cron expression of five fields; allowed too: null or one of "
-            + ", ".join(sorted(presets))
-        )
+    _cron = field_validator("schedule")(refuse_other_than_cron)
 
     @model_validator(mode="after")
     def _has_a_backstop(self) -> Trigger:

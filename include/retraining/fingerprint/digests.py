@@ -101,6 +101,33 @@ def current_code(
     )
 
 
+def code_by_bytes(
+    model: str,
+    *,
+    extras: Sequence[str] = (),
+    git_sha: str | None = None,
+    image: str | None = None,
+) -> Code:
+    """Return the digests that `check_same_code` compares, for a run that trains and judges nothing.
+
+    Args:
+        model: the model's name.
+        extras: as of `current_code`.
+        git_sha: as of `current_code`.
+        image: as of `current_code`.
+
+    Raises:
+        ConfigError: as `current_code`.
+    """
+    return Code(
+        **_digests_of_bytes(model, extras, ()),
+        git_sha=git_sha,
+        image=image,
+        scorers=(),
+        extras=tuple(_pinned(name) for name in extras),
+    )
+
+
 def _pinned(extra: str) -> PinnedExtra:
     libraries = tuple(f"{name}=={version}" for name, version in sorted(own_pins(extra).items()))
     return PinnedExtra(name=extra, libraries=libraries)

@@ -23,7 +23,7 @@ from include.retraining.config.step_names import JobStep
 from include.retraining.documents import Document, sha256_of
 from include.retraining.exceptions import EvidenceError, StepFailed
 from include.retraining.runs.journal import follow_jobs
-from include.retraining.runs.manifest import RunManifest
+from include.retraining.runs.planned import Planned
 from include.retraining.runs.results import StepFailure, read_failure
 from include.retraining.store.layout import RunPaths
 from include.retraining.store.object_store import Store
@@ -89,6 +89,14 @@ class JobReport(Document):
     at: datetime
 
 
+def read_claims(store: Store, paths: RunPaths) -> list[JobClaim]:
+    """Return the claims of a plan's jobs, oldest first."""
+    claims: list[JobClaim] = []
+    while (data := store.read_if_present(key := paths.job(len(claims) + 1))) is not None:
+        claims.append(JobClaim.from_bytes(data, where=key))
+    return claims
+
+
 class JobClaims:
     """The jobs of one plan of a run."""
 
@@ -96,7 +104,7 @@ class JobClaims:
         self,
         store: Store,
         paths: RunPaths,
-        manifest: RunManifest,
+        manifest: Planned,
         *,
         settle_seconds: float = SETTLE_SECONDS,
     ) -> None:
@@ -115,13 +123,7 @@ class JobClaims:
 
     def claims(self) -> list[JobClaim]:
         """Return all claims, oldest first."""
-        claims: list[JobClaim] = []
-        while True:
-            key = self.paths.job(len(claims) + 1)
-            data = self.store.read_if_present(key)
-            if data is None:
-                return claims
-            claims.append(JobClaim.from_bytes(data, where=key))
+        return read_claims(self.store, self.paths)
 
     def newest(self, step: JobStep) -> JobClaim | None:
         """Return the newest claim of a job that runs ``step``."""

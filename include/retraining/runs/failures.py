@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import re
 
-from include.retraining.config.step_names import STEPS, Step
+from include.retraining.config.step_names import STEPS, JobStep
 from include.retraining.exceptions import EvidenceError, TrainingElsewhere
-from include.retraining.runs.claims import JobClaims
-from include.retraining.runs.manifest import find_manifest
+from include.retraining.runs.claims import read_claims
 from include.retraining.runs.results import StepFailure
 from include.retraining.store.layout import RunPaths
 from include.retraining.store.object_store import Store
@@ -35,7 +34,8 @@ def first_cause(store: Store, paths: RunPaths, *, clear: int) -> StepFailure | N
     Raises:
         StorageError: when the store refuses or does not answer.
     """
-    for step in STEPS:
+    steps: tuple[JobStep, ...] = ("score",) if paths.kind == "scoring" else STEPS
+    for step in steps:
         if store.exists(paths.result(step)):
             continue
         failures = _failures(store, paths, step, clear)
@@ -46,7 +46,7 @@ def first_cause(store: Store, paths: RunPaths, *, clear: int) -> StepFailure | N
     return None
 
 
-def _failures(store: Store, paths: RunPaths, step: Step, clear: int) -> list[StepFailure]:
+def _failures(store: Store, paths: RunPaths, step: JobStep, clear: int) -> list[StepFailure]:
     """Return the failures of a step's attempts in one clear of the run, oldest first."""
     by_attempt: dict[str, tuple[float, int, StepFailure]] = {}
     for info in store.children(paths.folder)[1]:
@@ -76,8 +76,5 @@ def _clear_of(store: Store, paths: RunPaths, attempt: re.Match[str]) -> int | No
     """Return which clear of the run an attempt belongs to."""
     if attempt["clear"] is not None:
         return int(attempt["clear"])
-    manifest = find_manifest(store, paths)
-    if manifest is None:
-        return None
-    claims = JobClaims(store, paths, manifest).claims()
+    claims = read_claims(store, paths)
     return next((one.clear for one in claims if one.number == int(attempt["job"])), None)

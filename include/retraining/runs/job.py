@@ -6,6 +6,7 @@ import os
 import re
 import time
 from dataclasses import dataclass
+from typing import Protocol
 
 from pydantic import ValidationError
 
@@ -67,10 +68,10 @@ def open_job(run_uri: str, attempt: str, *, started: float | None = None) -> Job
         check_same_code(manifest.code, manifest.model)
         raise
     started = process_started() if started is None else started
-    return Job(store, paths, manifest, config, _folder(attempt), started)
+    return Job(store, paths, manifest, config, attempt_folder(attempt), started)
 
 
-def _folder(attempt: str) -> str:
+def attempt_folder(attempt: str) -> str:
     """Return the attempt id with the number of the platform's own try, where it retries.
 
     AWS Batch restarts a job whose host was lost; its files must not mix with those of the lost one.
@@ -79,7 +80,15 @@ def _folder(attempt: str) -> str:
     return attempt if again == 1 else f"{attempt}-{again}"
 
 
-def cost(job: Job, *, with_commands: bool = False) -> Cost:
+class Started(Protocol):
+    """A job of a retraining or of a scoring."""
+
+    @property
+    def started(self) -> float:
+        """When the process started, in seconds since 1970."""
+
+
+def cost(job: Started, *, with_commands: bool = False) -> Cost:
     """Return what the job has used so far: wall time since its process started, peak memory.
 
     Args:

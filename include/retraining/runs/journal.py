@@ -56,10 +56,12 @@ class OpenRun(NamedTuple):
     """The run's own name."""
     clear: int
 
+    kind: layout.RunKind = "runs"
+
     @property
     def paths(self) -> RunPaths:
         """The keys of the run's first plan."""
-        return RunPaths(self.model, self.run)
+        return RunPaths(self.model, self.run, self.kind)
 
 
 def open_runs(store: Store, folder: str = layout.OPEN_RUNS) -> list[OpenRun]:
@@ -67,11 +69,13 @@ def open_runs(store: Store, folder: str = layout.OPEN_RUNS) -> list[OpenRun]:
 
     Args:
         store: the store.
-        folder: `layout.OPEN_RUNS`, or `layout.OPEN_JOBS` for those with jobs elsewhere.
+        folder: `layout.OPEN_RUNS`, or `layout.OPEN_JOBS` or `layout.OPEN_SCORING_JOBS` for those
+            with jobs elsewhere.
     """
+    kind: layout.RunKind = "scoring" if folder == layout.OPEN_SCORING_JOBS else "runs"
     names = ((info.key, info.key.removeprefix(f"{folder}/")) for info in store.children(folder)[1])
     return [
-        OpenRun(key, match["model"], match["run"], int(match["clear"]))
+        OpenRun(key, match["model"], match["run"], int(match["clear"]), kind)
         for key, name in names
         if (match := _MARKER.fullmatch(name))
     ]
@@ -86,7 +90,8 @@ def follow_run(store: Store, known: KnownRun) -> None:
 
 def follow_jobs(store: Store, paths: RunPaths, clear: int) -> None:
     """Put the marker of a run with jobs elsewhere. Before the first of them is claimed."""
-    key = layout.open_key(layout.OPEN_JOBS, paths.model, paths.first_plan, clear)
+    folder = layout.OPEN_SCORING_JOBS if paths.kind == "scoring" else layout.OPEN_JOBS
+    key = layout.open_key(folder, paths.model, paths.first_plan, clear)
     store.create(key, b"{}\n")
 
 
@@ -101,7 +106,8 @@ def record_run_start(store: Store, run: RunRef, *, airflow: str) -> None:
     Raises:
         StorageError: when the store refuses or does not answer.
     """
-    follow_run(store, KnownRun(run, airflow))
+    if run.kind == "runs":  # of a scoring run, its own callbacks are all that records it
+        follow_run(store, KnownRun(run, airflow))
     begun = _start_of(run, airflow).to_bytes()
     store.create(run.paths.begun, begun)
     if run.clear > 0:
@@ -128,7 +134,7 @@ def find_known_run(store: Store, marker: OpenRun) -> KnownRun | None:
         begun = RunStart.from_bytes(data or b"", where=marker.key)
     except EvidenceError:
         return _begun(store, marker.paths, clear=marker.clear)
-    return _known(marker.model, begun, marker.clear)
+    return _known(marker.paths, begun, marker.clear)
 
 
 def runs_to_check(store: Store, model: str, *, newest: int = NEWEST) -> Iterator[KnownRun]:
@@ -172,20 +178,21 @@ def _begun(store: Store, paths: RunPaths, *, clear: int) -> KnownRun | None:
         if data is not None:
             begun: RunStart | None = RunStart.from_bytes(data, where=paths.begun)
         else:
-            begun = _planned(store, paths)
+            begun = _planned(store, paths) if paths.kind == "runs" else None
     except EvidenceError:
         return None  # `verify` reports the damage; the other runs are still checked
-    return None if begun is None else _known(paths.model, begun, clear)
+    return None if begun is None else _known(paths, begun, clear)
 
 
-def _known(model: str, begun: RunStart, clear: int) -> KnownRun:
+def _known(paths: RunPaths, begun: RunStart, clear: int) -> KnownRun:
     run = RunRef(
-        model=model,
+        model=paths.model,
         dag_id=begun.dag_id,
         run_id=begun.run_id,
         run_after=begun.run_after,
         clear=clear,
         cause=begun.cause,
+        kind=paths.kind,
     )
     return KnownRun(run, begun.airflow)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
@@ -74,6 +75,11 @@ class RunManifest(Document):
     champion: Serving | None
     """What served when the run was planned; None before the first promotion."""
 
+    @property
+    def total_bytes(self) -> int:
+        """The size of all that the run reads."""
+        return self.delivery.total_bytes
+
 
 def find_manifest(store: Store, paths: RunPaths) -> RunManifest | None:
     """Return a plan's manifest, or None when there is none.
@@ -107,7 +113,7 @@ def read_manifest(store: Store, paths: RunPaths) -> RunManifest:
 
 def current_plan(store: Store, paths: RunPaths) -> RunPaths:
     """Return the keys of a run's newest plan; of its first when it was never planned."""
-    newest = RunPaths(paths.model, paths.first_plan)
+    newest = replace(paths, run=paths.first_plan)
     while store.exists(newest.next_plan().manifest):
         newest = newest.next_plan()
     return newest

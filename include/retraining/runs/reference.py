@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from include.retraining.runs.manifest import TriggeredBy
-from include.retraining.store.layout import RunPaths, run_key
+from include.retraining.store.layout import RunKind, RunPaths, run_key
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,9 @@ class RunRef:
     clear: int
     """0 for the run itself, then one more each time it was cleared."""
     cause: TriggeredBy
+    kind: RunKind = "runs"
 
     @property
     def paths(self) -> RunPaths:
         """The keys of the run's first plan."""
-        return RunPaths(self.model, run_key(self.run_id, self.run_after))
+        return RunPaths(self.model, run_key(self.run_id, self.run_after), self.kind)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal, overload
+from typing import Annotated, Literal, TypeVar, overload
 
 from pydantic import Field
 
 from include.retraining.config.step_names import JobStep, Step
 from include.retraining.documents import Document
 from include.retraining.exceptions import EvidenceError, MissingObject, TrainingElsewhere
+from include.retraining.fingerprint.fingerprint import version_of
 from include.retraining.runs.manifest import RunManifest
+from include.retraining.runs.planned import Planned
 from include.retraining.store.layout import RunPaths
 from include.retraining.store.object_store import Store
 
@@ -41,6 +43,11 @@ class StepResult(Document):
     finished_at: datetime
     cost: Cost
 
+    @property
+    def outputs(self) -> tuple[StoredObject, ...]:
+        """The objects that must be there and unaltered for the result to count."""
+        return ()
+
 
 class ValidateResult(StepResult):
     """The data keeps its contract."""
@@ -70,6 +77,11 @@ class TrainResult(StepResult):
     manifest: StoredObject
     """The version's manifest."""
 
+    @property
+    def outputs(self) -> tuple[StoredObject, ...]:
+        """The version's manifest."""
+        return (self.manifest,)
+
 
 class EvaluateResult(StepResult):
     """The versions were scored on the holdout."""
@@ -78,6 +90,11 @@ class EvaluateResult(StepResult):
     version: str
     report: StoredObject
     predictions: StoredObject
+
+    @property
+    def outputs(self) -> tuple[StoredObject, ...]:
+        """The report, and the predictions that it was made of."""
+        return (self.report, self.predictions)
 
 
 class StepFailure(Document):
@@ -95,6 +112,8 @@ class StepFailure(Document):
 
 AnyResult = ValidateResult | TrainResult | EvaluateResult
 
+ResultT = TypeVar("ResultT", bound=StepResult)
+
 _KINDS: dict[Step, type[AnyResult]] = {
     "validate": ValidateResult,
     "train": TrainResult,
@@ -102,9 +121,7 @@ _KINDS: dict[Step, type[AnyResult]] = {
 }
 
 
-def write_result(
-    store: Store, paths: RunPaths, manifest: RunManifest, result: AnyResult
-) -> AnyResult:
+def write_result(store: Store, paths: RunPaths, manifest: Planned, result: ResultT) -> ResultT:
     """Leave a step's result as evidence, or adopt the one that another attempt left.
 
     A result that is there and does not verify is no evidence, and gives way to this one.
@@ -115,7 +132,7 @@ def write_result(
     Raises:
         EvidenceError: when this very result does not verify.
     """
-    key, data = paths.result(result.step), result.to_bytes()
+    key, data = paths.result(_step_of(type(result))), result.to_bytes()
     if not store.create(key, data):
         try:
             return _verified(type(result), store, paths, manifest, store.read(key))
@@ -160,8 +177,19 @@ def find_result(
     Raises:
         EvidenceError: as `read_result`.
     """
-    data = store.read_if_present(paths.result(step))
-    return None if data is None else _verified(_KINDS[step], store, paths, manifest, data)
+    return find_result_of(_KINDS[step], store, paths, manifest)
+
+
+def find_result_of(
+    kind: type[ResultT], store: Store, paths: RunPaths, manifest: Planned
+) -> ResultT | None:
+    """Return a step's verified result by its kind of document, or None when the step left none.
+
+    Raises:
+        EvidenceError: as `read_result`.
+    """
+    data = store.read_if_present(paths.result(_step_of(kind)))
+    return None if data is None else _verified(kind, store, paths, manifest, data)
 
 
 def read_failure(store: Store, paths: RunPaths, step: JobStep, attempt: str) -> StepFailure | None:
@@ -186,31 +214,29 @@ def write_failure(store: Store, paths: RunPaths, failure: StepFailure) -> None:
 
 
 def _verified(
-    kind: type[AnyResult], store: Store, paths: RunPaths, manifest: RunManifest, data: bytes
-) -> AnyResult:
-    where = paths.result(kind.model_fields["step"].default)
+    kind: type[ResultT], store: Store, paths: RunPaths, manifest: Planned, data: bytes
+) -> ResultT:
+    where = paths.result(_step_of(kind))
     result = kind.from_bytes(data, where=where)
     _check_belongs(result, manifest, where)
-    for output in _outputs(result):
+    for output in result.outputs:
         _check_output(store, output, where)
     return result
 
 
-def _check_belongs(result: AnyResult, manifest: RunManifest, where: str) -> None:
+def _step_of(kind: type[StepResult]) -> str:
+    return str(kind.model_fields["step"].default)
+
+
+def _check_belongs(result: StepResult, manifest: Planned, where: str) -> None:
     if result.run_id != manifest.run_id:
         raise EvidenceError(f"{where}: is of the run {result.run_id}, not of {manifest.run_id}")
     if result.fingerprint != manifest.fingerprint:
         raise EvidenceError(f"{where}: is of other data, code or configuration than the run's plan")
-    if isinstance(result, TrainResult | EvaluateResult) and result.version != manifest.version:
-        raise EvidenceError(f"{where}: names the version {result.version}, not {manifest.version}")
-
-
-def _outputs(result: AnyResult) -> tuple[StoredObject, ...]:
-    if isinstance(result, TrainResult):
-        return (result.manifest,)
-    if isinstance(result, EvaluateResult):
-        return (result.report, result.predictions)
-    return ()
+    version = result.version if isinstance(result, TrainResult | EvaluateResult) else None
+    if version is not None and version != version_of(manifest.fingerprint):
+        wanted = version_of(manifest.fingerprint)
+        raise EvidenceError(f"{where}: names the version {version}, not {wanted}")
 
 
 def _check_output(store: Store, output: StoredObject, where: str) -> None:

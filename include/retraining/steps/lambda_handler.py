@@ -28,7 +28,7 @@ from include.retraining.exceptions import EvidenceError, StorageError
 from include.retraining.runs.claims import IDENTITY_VARIABLE, JobClaims
 from include.retraining.runs.exit_protocol import read_last_line
 from include.retraining.runs.job_end import JobEnd, JobEnds
-from include.retraining.runs.manifest import read_manifest
+from include.retraining.scoring.any_run import read_any_plan
 from include.retraining.store.layout import RunPaths
 from include.retraining.store.marker import open_store
 from include.retraining.store.object_store import OPTIONS_VARIABLE, Store
@@ -99,7 +99,7 @@ def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
     # Of its own for each delivery of the same event.
     identity = f"{context.aws_request_id}:{uuid.uuid4().hex}"
     try:
-        JobClaims(store, paths, read_manifest(store, paths)).begin(
+        JobClaims(store, paths, read_any_plan(store, paths)).begin(
             invocation.claim,
             invocation.steps[0],
             identity=identity,

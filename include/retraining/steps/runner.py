@@ -23,7 +23,9 @@ from include.retraining.runs.exit_protocol import EXIT_DONE, LastLine, exit_code
 from include.retraining.runs.foreign_errors import IN_THE_LOG, kind_and_place
 from include.retraining.runs.job import Job, open_job
 from include.retraining.runs.process import process_started, reset_peak_memory
-from include.retraining.runs.results import StepFailure, find_result, write_failure, write_result
+from include.retraining.runs.results import StepFailure, write_failure, write_result
+from include.retraining.scoring.any_run import find_any_result
+from include.retraining.scoring.job import ScoreJob, open_score_job
 from include.retraining.store.layout import RunPaths
 from include.retraining.store.object_store import Store
 from include.retraining.store.redaction import redact
@@ -53,9 +55,13 @@ def run_steps(
 
 
 def _run_step(step: JobStep, run_uri: str, attempt: str, claim: int | None, started: float) -> int:
-    job: Job | None = None
+    job: Job | ScoreJob | None = None
     try:
-        opened = open_job(run_uri, attempt, started=started)
+        opened = (
+            open_score_job(run_uri, attempt, started=started)
+            if step == "score"
+            else open_job(run_uri, attempt, started=started)
+        )
         if claim is not None:
             # Before `job` is set: a job that may not start must not write to the store either.
             JobClaims(opened.store, opened.paths, opened.manifest).begin(claim, step)
@@ -68,12 +74,10 @@ def _run_step(step: JobStep, run_uri: str, attempt: str, claim: int | None, star
     return EXIT_DONE
 
 
-def _is_done(step: JobStep, job: Job) -> bool:
+def _is_done(step: JobStep, job: Job | ScoreJob) -> bool:
     """Return whether another attempt left a result that verifies."""
-    if step == "card":
-        return False
     try:
-        result = find_result(job.store, job.paths, job.manifest, step)
+        result = find_any_result(job.store, job.paths, job.manifest, step)
     except EvidenceError as error:
         sys.stdout.write(
             f"{step}: the result that is there is no evidence ({error}): doing it again\n"
@@ -84,9 +88,13 @@ def _is_done(step: JobStep, job: Job) -> bool:
     return result is not None
 
 
-def _do(step: JobStep, job: Job) -> None:
+def _do(step: JobStep, job: Job | ScoreJob) -> None:
     """Run a step; its libraries are imported only now."""
-    if step == "validate":
+    if isinstance(job, ScoreJob):
+        from include.retraining.scoring.score import score
+
+        write_result(job.store, job.paths, job.manifest, score(job))
+    elif step == "validate":
         from include.retraining.steps.validate import validate
 
         write_result(job.store, job.paths, job.manifest, validate(job))
@@ -125,7 +133,7 @@ def _log_cause(step: JobStep, error: RetrainingError) -> None:
         sys.stderr.write(f"{step}: because of {type(cause).__name__}: {redact(text)}\n")
 
 
-def _fail(step: JobStep, attempt: str, job: Job | None, error: Exception) -> int:
+def _fail(step: JobStep, attempt: str, job: Job | ScoreJob | None, error: Exception) -> int:
     """Record why a step failed, in one log line and in the store; return the exit code."""
     ran_out = exhausted(error)
     if ran_out is not None:

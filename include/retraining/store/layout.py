@@ -20,6 +20,9 @@ models/NAME/runs/RUN/approval-CLEAR.json          the answer to a manual approva
 models/NAME/runs/RUN/card/…                       the model card and its plots
 models/NAME/decisions/RUN.CLEAR.json              the decision record
 published/…                                       pointers, where a YAML puts them here
+models/NAME/scoring/RUN/…                         a scoring run: plan, result, jobs
+models/NAME/scoring_claims/…                      who scores a partition by which version
+models/NAME/scored/RUN.CLEAR.json                 what a scoring run did
 outbox/KEY.json, KEY.claim-N.json, KEY.sent.json  notices
 outbox/sent/KEY.json …                            the same of those that were sent, moved there
 outbox/silences/TIME-REQUEST.json                 that a silence begins, or that it was ended
@@ -33,6 +36,7 @@ watch/published/NAME.json                         which champion each target of 
 watch/publishing/NAME.json                        the alarms of these targets
 watch/open/NAME.RUN.CLEAR.json                    a run that began, until its record was seen
 watch/jobs/NAME.RUN.CLEAR.json                    a run with jobs elsewhere, until they were ended
+watch/scoring_jobs/NAME.RUN.CLEAR.json            the same of a scoring run
 watch/resume/TASK.json                            where a pass ran out of time
 
 RUN starts with the time the run was due, so that a listing is in time order. A run that was cleared
@@ -44,9 +48,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Self
+from typing import Literal, Self
 
 from include.retraining.config.model import NAME_PATTERN
 from include.retraining.exceptions import ConfigError
@@ -62,6 +66,10 @@ CHECKED_MODELS = "watch/checked.json"
 PUBLISHED_MODELS = "watch/published.json"
 OPEN_RUNS = "watch/open"
 OPEN_JOBS = "watch/jobs"
+OPEN_SCORING_JOBS = "watch/scoring_jobs"
+
+RunKind = Literal["runs", "scoring"]
+"""What a run is for, a retraining or a scoring: the name of the folder of its plans."""
 
 
 def watch_key(place: str) -> str:
@@ -78,7 +86,7 @@ def open_key(folder: str, model: str, run: str, clear: int) -> str:
     """Return the key of a marker of a run that the watch follows.
 
     Args:
-        folder: `OPEN_RUNS` or `OPEN_JOBS`.
+        folder: `OPEN_RUNS`, `OPEN_JOBS` or `OPEN_SCORING_JOBS`.
         model: whose.
         run: the run's own name.
         clear: which clear of the run.
@@ -144,6 +152,24 @@ def removal_key(model: str, version: str) -> str:
     return f"{version_folder(model, version)}/removal.json"
 
 
+def scored_folder(model: str) -> str:
+    """Return the folder of the records of a model's scoring runs."""
+    return f"models/{model}/scored"
+
+
+def scoring_claim_key(model: str, scores: str, number: int, what: str | None = None) -> str:
+    """Return the key of a claim to make some scores, or of its `beat` or its being `ended`.
+
+    Args:
+        model: whose.
+        scores: which: partition, version and input.
+        number: the claim's, from 1.
+        what: of the claim.
+    """
+    suffix = "" if what is None else f".{what}"
+    return f"models/{model}/scoring_claims/{scores}/claim-{number:03d}{suffix}.json"
+
+
 def decisions_folder(model: str) -> str:
     """Return the folder of a model's decision records."""
     return f"models/{model}/decisions"
@@ -156,11 +182,12 @@ class RunPaths:
     model: str
     run: str
     """The folder's name: the run's own for its first plan, with `.2`, `.3` … for a later one."""
+    kind: RunKind = "runs"
 
     @property
     def folder(self) -> str:
         """The run's folder."""
-        return f"models/{self.model}/runs/{self.run}"
+        return f"models/{self.model}/{self.kind}/{self.run}"
 
     @property
     def first_plan(self) -> str:
@@ -170,16 +197,16 @@ class RunPaths:
     def next_plan(self) -> Self:
         """Return the keys of the run's plan after this one."""
         _, _, number = self.run[len(self.first_plan) :].rpartition(".")
-        return type(self)(self.model, f"{self.first_plan}.{int(number or 1) + 1}")
+        return replace(self, run=f"{self.first_plan}.{int(number or 1) + 1}")
 
     @property
     def begun(self) -> str:
         """Marker that the run started; lies in its first plan's folder."""
-        return f"{RunPaths(self.model, self.first_plan).folder}/begun.json"
+        return f"{replace(self, run=self.first_plan).folder}/begun.json"
 
     def goes_on(self, clear: int) -> str:
         """That a task of a cleared run began; beside the folders, so that their listing has it."""
-        return f"models/{self.model}/runs/{self.first_plan}.cleared-{clear:03d}.json"
+        return f"models/{self.model}/{self.kind}/{self.first_plan}.cleared-{clear:03d}.json"
 
     @property
     def manifest(self) -> str:
@@ -236,6 +263,10 @@ class RunPaths:
         """The answer to a manual approval, or that none came in time."""
         return f"{self.folder}/approval-{clear}.json"
 
+    def scored(self, clear: int) -> str:
+        """The record of a scoring run."""
+        return f"{scored_folder(self.model)}/{self.first_plan}.{clear:03d}.json"
+
     @property
     def card(self) -> str:
         """The folder of the model card."""
@@ -256,7 +287,10 @@ class RunPaths:
         Raises:
             ConfigError: when it is not the address of a run.
         """
-        match = re.fullmatch(r"(.+)/models/([^/]+)/runs/([A-Za-z0-9_.-]+)/?", uri)
-        if not match or not re.fullmatch(NAME_PATTERN, match[2]) or set(match[3]) == {"."}:
-            raise ConfigError(f"--run {uri!r}: must be STORE/models/NAME/runs/RUN")
-        return match[1], cls(model=match[2], run=match[3])
+        match = re.fullmatch(r"(.+)/models/([^/]+)/(runs|scoring)/([A-Za-z0-9_.-]+)/?", uri)
+        if not match or not re.fullmatch(NAME_PATTERN, match[2]) or set(match[4]) == {"."}:
+            raise ConfigError(
+                f"--run {uri!r}: must be STORE/models/NAME/runs/RUN, or …/scoring/RUN to score"
+            )
+        kind: RunKind = "scoring" if match[3] == "scoring" else "runs"
+        return match[1], cls(match[2], match[4], kind)

@@ -155,15 +155,17 @@ class TrainingClaims:
             if now is None or now.claim.number != claim.number:
                 return
             if now.beat != held.beat:
-                raise TrainingElsewhere(
-                    f"run {claim.run_id} trains this very version {self.version} (the same data, "
-                    "code and configuration); this run continues when that training is over"
-                )
+                raise TrainingElsewhere(self._work(claim))
         log.warning(
-            "run %s claimed the training of version %s and is silent since %.0f s: it is over",
-            claim.run_id,
-            self.version,
+            "%s: it is silent since %.0f s, so that is over",
+            self._work(claim),
             self.silence_seconds,
+        )
+
+    def _work(self, claim: TrainingClaim) -> str:
+        return (
+            f"run {claim.run_id} trains this very version {self.version} (the same data, "
+            "code and configuration); this run continues when that training is over"
         )
 
     def _beat(self, number: int, over: threading.Event) -> None:

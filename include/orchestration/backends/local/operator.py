@@ -42,7 +42,7 @@ class LocalJobOperator(WaitsForOtherTraining):
         """Run one step.
 
         Args:
-            step: `validate`, `train`, `evaluate` or `card`.
+            step: `validate`, `train`, `evaluate`, `card` or `score`.
             compute: what the job may use.
             kwargs: of any operator.
         """
@@ -54,16 +54,16 @@ class LocalJobOperator(WaitsForOtherTraining):
 
     def begin(self, context: Context) -> None:
         """Run the job and check the evidence that it leaves."""
-        from include.retraining.runs.manifest import current_plan, read_manifest
-        from include.retraining.runs.results import read_result
+        from include.retraining.runs.manifest import current_plan
+        from include.retraining.scoring.any_run import read_any_plan, require_any_result
 
         with fail_permanent_errors(), self.waiting_for_other_training():
             root = assert_own_bundle(context)
             store = open_store()
             paths = current_plan(store, run_reference(context).paths)
-            manifest = read_manifest(store, paths)
+            manifest = read_any_plan(store, paths)
             self.wait_for_other_training(store, manifest)
-            compute = resolve(self.compute, manifest.delivery.total_bytes)
+            compute = resolve(self.compute, manifest.total_bytes)
             address = store_address(seconds=compute.timeout_seconds)
             attempt = attempt_id(context)
             try:
@@ -78,8 +78,7 @@ class LocalJobOperator(WaitsForOtherTraining):
                 raise failure_reason(
                     store, paths, self.step, attempt, exit_code=exit_code, last_line=last_line
                 )
-            if self.step != "card":
-                read_result(store, paths, manifest, self.step)
+            require_any_result(store, paths, manifest, self.step)
 
     def on_kill(self) -> None:
         """End the job; `execute` then fails, so that a kill is never taken for a success."""

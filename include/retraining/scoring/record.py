@@ -1,0 +1,144 @@
+"""What a scoring run did: one record per run and clear, written once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from include.retraining.documents import Document
+from include.retraining.exceptions import DataRejected, MissingObject
+from include.retraining.runs.manifest import TriggeredBy
+from include.retraining.runs.reference import RunRef
+from include.retraining.scoring.result import RefusedPartition, ScoredPartition, ScoreResult
+from include.retraining.store.layout import scored_folder
+from include.retraining.store.object_store import Store
+
+
+class ScoreOutcome(StrEnum):
+    """How a scoring run ended."""
+
+    SCORED = "scored"
+    """Each partition that was due has the scores of the champion."""
+    REFUSED = "refused"
+    """An input cannot be accepted or breaks the contract of the features; others are scored."""
+    FAILED = "failed"
+    """Something broke. Partitions that were not finished have the scores that they had."""
+
+
+class ScoreRecord(Document):
+    """What a scoring run did. Put if absent."""
+
+    format: int = 1
+    model: str
+    dag_id: str
+    run_id: str
+    clear: int
+    run_after: datetime
+    cause: TriggeredBy
+    created_at: datetime
+    outcome: ScoreOutcome
+    reason: str
+    """One sentence."""
+    partitions: tuple[ScoredPartition, ...] = ()
+    refused: tuple[RefusedPartition, ...] = ()
+    failed_task: str | None = None
+    failure: str | None = None
+    """The kind of the first cause (`RetrainingError.kind`)."""
+
+
+def write_record(
+    store: Store,
+    run: RunRef,
+    outcome: ScoreOutcome,
+    reason: str,
+    *,
+    partitions: tuple[ScoredPartition, ...] = (),
+    refused: tuple[RefusedPartition, ...] = (),
+    failed_task: str | None = None,
+    failure: str | None = None,
+) -> ScoreRecord:
+    """Record what a run did, unless it has a record; return the one that is stored.
+
+    Raises:
+        StorageError: when the store refuses or does not answer.
+    """
+    record = ScoreRecord(
+        model=run.model,
+        dag_id=run.dag_id,
+        run_id=run.run_id,
+        clear=run.clear,
+        run_after=run.run_after,
+        cause=run.cause,
+        created_at=datetime.now(UTC),
+        outcome=outcome,
+        reason=reason,
+        partitions=partitions,
+        refused=refused,
+        failed_task=failed_task,
+        failure=failure,
+    )
+    if store.create(run.paths.scored(run.clear), record.to_bytes()):
+        return record
+    return find_record(store, run) or record
+
+
+def record_of_result(store: Store, run: RunRef, result: ScoreResult) -> ScoreRecord:
+    """Record what a run scored and what it refused, as its verified result says.
+
+    Raises:
+        StorageError: when the store refuses or does not answer.
+    """
+    scored = ", ".join(f"{one.name} ({one.rows:,} rows)" for one in result.partitions)
+    versions = ", ".join(sorted({one.version for one in result.partitions}))
+    reason = f"scored {scored} by version {versions}" if scored else "nothing was scored"
+    if result.refused:
+        first = result.refused[0]
+        others = len(result.refused) - 1
+        more = f", and {others:,} more partitions" if others else ""
+        reason = f"{first.name} is refused{more}: {first.why}" + (f"; {reason}" if scored else "")
+    return write_record(
+        store,
+        run,
+        ScoreOutcome.REFUSED if result.refused else ScoreOutcome.SCORED,
+        reason,
+        partitions=result.partitions,
+        refused=result.refused,
+        failed_task="record_scores" if result.refused else None,
+        failure=DataRejected.kind if result.refused else None,
+    )
+
+
+def refusals(records: Iterable[ScoreRecord]) -> frozenset[tuple[str, str, str]]:
+    """Return partition, flag and version of each input that some runs refused."""
+    return frozenset(
+        (one.name, one.flag, one.version) for record in records for one in record.refused
+    )
+
+
+def find_record(store: Store, run: RunRef) -> ScoreRecord | None:
+    """Return the record of a clear of a run, None when it has none.
+
+    Raises:
+        EvidenceError: when it cannot be parsed.
+    """
+    return _read(store, run.paths.scored(run.clear))
+
+
+def newest_records(store: Store, model: str, limit: int) -> list[ScoreRecord]:
+    """Return a model's newest records, the newest first.
+
+    Raises:
+        EvidenceError: when one cannot be parsed.
+        StorageError: when the store refuses or does not answer.
+    """
+    keys = [info.key for info in store.children(scored_folder(model))[1]]
+    records = (_read(store, key) for key in sorted(keys, reverse=True)[:limit])
+    return [record for record in records if record is not None]
+
+
+def _read(store: Store, key: str) -> ScoreRecord | None:
+    try:
+        return ScoreRecord.from_bytes(store.read(key), where=key)
+    except MissingObject:
+        return None

@@ -1,0 +1,184 @@
+"""The step `score`: each planned partition gets the scores of the version that is the champion.
+
+The champion is read from the promotion log before each partition and once more before its manifest
+is put: a promotion or a rollback during the job is followed, and what the version before had just
+computed is left unnamed.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+
+from include.retraining.config.model_code import load_model_code
+from include.retraining.exceptions import DataRejected, InfrastructureError, RegistryError
+from include.retraining.registry.entry import PromotionEntry
+from include.retraining.registry.promotion_log import PromotionLog
+from include.retraining.runs.job import cost
+from include.retraining.scoring.claims import ScoringClaims
+from include.retraining.scoring.job import ScoreJob
+from include.retraining.scoring.partitions import PlannedPartition
+from include.retraining.scoring.result import RefusedPartition, ScoredPartition, ScoreResult
+from include.retraining.scoring.scores import Scores, ScoresFolder, input_digest
+from include.retraining.scoring.table import write_table
+from include.retraining.serving.version import LoadedVersion, load_served
+
+log = logging.getLogger(__name__)
+
+MAX_CHANGES = 5
+"""How often the champion may change while one partition is scored."""
+
+
+def score(job: ScoreJob) -> ScoreResult:
+    """Score every partition of a plan.
+
+    An input that breaks the contract of the features is refused, and the others are scored.
+
+    Raises:
+        DataChanged: when a pinned file is no longer what was pinned.
+        ArtifactError: when the champion's files are damaged or may not be loaded.
+        TrainingError: when the model's own code failed.
+        RegistryError: when the promotion log cannot be read.
+        TrainingElsewhere: when another run scores the same input by the same version now.
+        StorageError: when the store refuses or does not answer.
+    """
+    scorer = _Scorer(job)
+    partitions, refused = [], []
+    for planned in job.manifest.partitions:
+        try:
+            partitions.append(scorer.partition(planned))
+        except DataRejected as error:
+            log.warning("%s: refused: %s", planned.name, error)
+            refused.append(
+                RefusedPartition(
+                    name=planned.name,
+                    flag=planned.input.flag.identity,
+                    version=scorer.version,
+                    why=str(error),
+                )
+            )
+    return ScoreResult(
+        run_id=job.manifest.run_id,
+        fingerprint=job.manifest.fingerprint,
+        finished_at=datetime.now(UTC),
+        cost=cost(job, with_commands=True),
+        partitions=tuple(partitions),
+        refused=tuple(refused),
+    )
+
+
+class _Scorer:
+    """Scores the partitions of one job, and keeps the version that it has loaded."""
+
+    def __init__(self, job: ScoreJob) -> None:
+        self._job = job
+        self._log = PromotionLog(job.store, job.manifest.model)
+        self._code = load_model_code(job.config)
+        self._loaded: LoadedVersion | None = None
+        self.version = job.manifest.champion.version
+        """The version that was asked last."""
+
+    def partition(self, planned: PlannedPartition) -> ScoredPartition:
+        """Return the scores that count for a partition, made here or found there."""
+        folder = ScoresFolder.at(self._job.store, planned.output)
+        digest = input_digest(planned.input)
+        for _ in range(MAX_CHANGES):
+            champion = self._champion()
+            there = folder.newest()
+            if there is not None and there.is_of(champion.version, digest):
+                log.info("%s: scored already by version %s", planned.name, champion.version)
+                return _scored(folder, there, was_there=True)
+            published = self._made(folder, planned, champion)
+            if published is not None:
+                return published
+            log.info("%s: another version is the champion meanwhile", planned.name)
+        raise InfrastructureError(
+            f"{planned.name}: the champion changed {MAX_CHANGES} times while it was scored"
+        )
+
+    def _made(
+        self, folder: ScoresFolder, planned: PlannedPartition, champion: PromotionEntry
+    ) -> ScoredPartition | None:
+        """Make the champion's scores those that count; None when it is no longer the champion."""
+        digest, version = input_digest(planned.input), champion.version
+        claims = ScoringClaims(
+            self._job.store,
+            self._job.manifest.model,
+            version,
+            partition=planned.name,
+            input_digest=digest,
+        )
+        paths, run_id = self._job.paths, self._job.manifest.run_id
+        with claims.hold(run_id=run_id, plan=paths.run, attempt=self._job.attempt):
+            there = folder.newest()
+            if there is not None and there.is_of(version, digest):
+                return _scored(folder, there, was_there=True)
+            earlier = folder.earlier(version, digest)
+            scores = self._scores(folder, planned, champion, earlier)
+            published = folder.publish(scores, lambda: self._champion().version == version)
+        if published is None:
+            return None
+        log.info("%s: %s rows by version %s", planned.name, f"{published.rows:,}", version)
+        return _scored(folder, published, was_there=earlier is not None)
+
+    def _scores(
+        self,
+        folder: ScoresFolder,
+        planned: PlannedPartition,
+        champion: PromotionEntry,
+        earlier: Scores | None,
+    ) -> Scores:
+        """Return a manifest of the champion's scores: of those that it made before, or of new."""
+        run_id, now = self._job.manifest.run_id, datetime.now(UTC)
+        if earlier is not None:
+            log.info("%s: version %s has scored it before", planned.name, champion.version)
+            own = {"generation": champion.generation, "run_id": run_id, "created_at": now}
+            return earlier.model_copy(update=own)
+        name = f"data/{champion.version}/{self._job.paths.run}.{self._job.attempt}/scores.parquet"
+        table = write_table(
+            self._job, planned, self._version(champion), code=self._code, folder=folder, name=name
+        )
+        return Scores(
+            model=self._job.manifest.model,
+            partition=planned.name,
+            number=1,
+            version=champion.version,
+            generation=champion.generation,
+            version_digest=champion.version_digest,
+            rows=table.rows,
+            files=(table.file,),
+            columns=table.columns,
+            input=planned.input,
+            unknown=table.unknown,
+            run_id=run_id,
+            attempt=self._job.attempt,
+            created_at=now,
+        )
+
+    def _version(self, champion: PromotionEntry) -> LoadedVersion:
+        """Return the champion, verified and loaded, the same as before where it is the same."""
+        if self._loaded is None or self._loaded.digest != champion.version_digest:
+            trusted = self._job.config.training.trusted
+            self._loaded = load_served(self._job.store, champion, trusted)
+        self.version = champion.version
+        return self._loaded
+
+    def _champion(self) -> PromotionEntry:
+        champion = self._log.champion()
+        if champion is None:
+            raise RegistryError(f"{self._job.manifest.model}: no version was promoted yet")
+        return champion
+
+
+def _scored(folder: ScoresFolder, scores: Scores, *, was_there: bool) -> ScoredPartition:
+    return ScoredPartition(
+        name=scores.partition,
+        version=scores.version,
+        generation=scores.generation,
+        rows=scores.rows,
+        unknown=scores.unknown,
+        output=folder.uri,
+        number=scores.number,
+        sha256=scores.content_digest,
+        was_there=was_there,
+    )

@@ -1,0 +1,135 @@
+"""The tasks of a scoring run one after the other, with the model that ships and real jobs."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException
+
+from include.local_airflow.demo import samples
+from include.local_airflow.slack_receiver import SlackReceiver
+from include.orchestration.backends.job_task import score_task
+from include.orchestration.callbacks.score_ended import record_scoring_failure
+from include.orchestration.operators import score_tasks
+from include.orchestration.parsing.scoring import scores_asset
+from include.retraining.config.model import load_model
+from include.retraining.scoring.record import ScoreOutcome, ScoreRecord, newest_records
+from include.retraining.scoring.scores import ScoresFolder
+from include.retraining.scoring.state import scoring_state
+from include.retraining.store.object_store import Store
+from tests.support.contexts import MakeContext
+from tests.support.promoted_samples import promote_sample
+from tests.support.run_callbacks import run_in
+from tests.support.scored_toys import read_scores
+
+MODEL = "diabetes_progression"
+CONFIG = load_model(MODEL)
+assert CONFIG.scoring is not None
+SCORING = CONFIG.scoring
+
+
+@pytest.fixture
+def score_context(context: MakeContext) -> MakeContext:
+    """Makes the context of a task of a scoring run."""
+
+    def make(**more: Any) -> dict[str, Any]:
+        made = context(dag_id=f"score_{MODEL}", **more)
+        return {**made, "params": {"date": None, "rescore_days": None}}
+
+    return make
+
+
+def plan(context: dict[str, Any]) -> bool:
+    """Find what is due."""
+    due: bool = run_in(context, score_tasks.plan_scoring, CONFIG, SCORING)
+    return due
+
+
+def score(context: dict[str, Any]) -> None:
+    """Run the job, as its operator does."""
+    score_task(SCORING.compute).execute(context)  # type: ignore[arg-type]
+
+
+def record(context: dict[str, Any]) -> dict[str, Any]:
+    """Record what was scored; return the asset's event."""
+    asset, event = scores_asset(MODEL), SimpleNamespace(extra={})
+    event_of = {**context, "outlet_events": {asset: event}}
+    returned = run_in(event_of, score_tasks.record_scores, asset)
+    assert returned == event.extra
+    return event.extra
+
+
+def only_record(store: Store) -> ScoreRecord:
+    """The one record there is."""
+    (found,) = newest_records(store, MODEL, 10)
+    return found
+
+
+def test_what_lands_is_scored_by_the_champion_and_once(
+    store: Store, slack: SlackReceiver, score_context: MakeContext
+) -> None:
+    """Nothing is due without a champion or without input; then the input is scored, and once."""
+    samples.land_input(store, MODEL)
+    assert not plan(score_context(run_id="before"))
+    entry = promote_sample(store, MODEL)
+    now = score_context(run_id="first")
+    assert plan(now)
+    assert now["ti"].xcoms["planned"]["partitions"] == ["all"]
+    score(now)
+    (scored,) = record(now)["partitions"]
+    assert (scored["version"], scored["rows"]) == (entry.version, 148)
+    table = read_scores(ScoresFolder.at(store, scored["output"]))
+    assert list(table) == ["patient_id", "age", "prediction", "model_version"]
+    assert only_record(store).outcome is ScoreOutcome.SCORED
+    assert not plan(score_context(run_id="second"))
+    samples.land_input(store, MODEL)  # the same rows under a new flag
+    assert not plan(score_context(run_id="third"))
+    assert slack.messages == []
+
+
+@pytest.mark.fault("S04")
+def test_a_refused_input_is_red_and_told_once(
+    store: Store, slack: SlackReceiver, score_context: MakeContext
+) -> None:
+    """The run fails with the refusal, which is in the record and in one message."""
+    promote_sample(store, MODEL)
+    bad = samples.new_patients().replace(b"patient_id,age", b"patient_id,years")
+    store.write(f"landing/{MODEL}_new/new_patients.csv", bad)
+    samples.raise_flag(store, f"landing/{MODEL}_new")
+    now = score_context()
+    assert plan(now)
+    score(now)
+    with pytest.raises(AirflowFailException, match="all is refused"):
+        record(now)
+    record_scoring_failure(now)  # type: ignore[arg-type]
+    found = only_record(store)
+    assert found.outcome is ScoreOutcome.REFUSED
+    assert "age" in found.reason
+    (message,) = slack.messages
+    assert "an input was not scored" in message["text"]
+    assert "docs/runbooks/scoring.md" in message["text"]
+    assert not plan(score_context(run_id="second"))
+
+
+@pytest.mark.fault("S07")
+def test_a_run_that_was_killed_leaves_one_record_and_one_message(
+    store: Store, slack: SlackReceiver, score_context: MakeContext
+) -> None:
+    """The DAG's callback records what no task could, once, and says so once."""
+    promote_sample(store, MODEL)
+    samples.land_input(store, MODEL)
+    now = score_context(task_id="score_input")
+    assert plan(now)
+    for _ in range(2):
+        record_scoring_failure({**now, "reason": "task_failure"})  # type: ignore[typeddict-item]
+    found = only_record(store)
+    assert (found.outcome, found.failure) == (ScoreOutcome.FAILED, "killed")
+    assert len(slack.messages) == 1
+    state = scoring_state(store, MODEL)
+    assert state is not None
+    assert state.newest is None
+    assert "it was killed" in (state.failed_because or "")
+    assert found.created_at <= datetime.now(UTC)
