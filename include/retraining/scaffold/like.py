@@ -57,10 +57,13 @@ def model_like(
 
 
 def _renamed(text: str, name: str, original: str) -> str:
-    """Return a YAML text in which a model has another name: wherever its name stands as a word."""
-    words = re.sub(rf"(?<![a-z0-9_]){original}(?![a-z0-9_])", name, text)
-    dashes = rf"(?<![a-z0-9-]){original.replace('_', '-')}(?![a-z0-9_]|-[a-z])"
-    words = re.sub(dashes, name.replace("_", "-"), words)
+    """Return a YAML text in which a model has another name: in its addresses, salt and title.
+
+    Nowhere else: a column may be called like the model.
+    """
+    words = re.sub(rf"(?<=/){original}(?![A-Za-z0-9_])", name, text)
+    for old, new in ((original, name), (original.replace("_", "-"), name.replace("_", "-"))):
+        words = re.sub(rf"(?m)^( +salt: *[\"']?){old}(?![a-z0-9_])", rf"\g<1>{new}", words)
     words = re.sub(r"(?m)^name:.*$", f"name: {yaml_word(name)}", words)
     title = default_title(name)
     words, found = re.subn(r"(?m)^title:.*$", f"title: {yaml_word(title)}  # CHECK", words)

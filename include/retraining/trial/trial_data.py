@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -23,6 +21,8 @@ from include.retraining.formatting.text import truncate
 from include.retraining.store.layout import RunPaths
 from include.retraining.store.object_store import URI_VARIABLE
 
+NOT_TRIED = {"compute", "approval", "deadline", "publish", "scoring"}
+"""Sections of a model's YAML that have no part in a trial."""
 ENDINGS = (".csv", ".csv.gz", ".parquet")
 
 
@@ -85,24 +85,22 @@ def data_of_yaml(config: ModelConfig, store_uri: str | None, day: date) -> Trial
 def trial_config(config: ModelConfig, data: TrialData, paths: RunPaths) -> ModelConfig:
     """Return a model's configuration for one trial: other places, and all of it in this process.
 
-    Nobody is asked for an approval, which only a promotion needs.
+    What starts a run, asks for an approval or uses a champion has no part in it.
 
     Raises:
         ConfigError: when the folder's name cannot be that of a delivery.
     """
-    files = {} if data.files is None else {"files": data.files}
-    values = _changed(
-        config.model_dump(mode="json"),
-        data={"location": data.location, **files},
-        trigger={"flag": f"{paths.folder}/ready.flag"},
-    )
-    values |= {"compute": {}, "approval": "automatic"}
+    values = config.model_dump(mode="json", exclude=NOT_TRIED)
+    values["trigger"] = {
+        "schedule": None,
+        "timezone": config.trigger.timezone,
+        "flag": f"{paths.folder}/ready.flag",
+    }
+    values["data"]["location"] = data.location
+    if data.files is not None:
+        values["data"]["files"] = data.files
     try:
         return ModelConfig.model_validate(values)
     except ValidationError as error:
         reasons = "; ".join(truncate(problem["msg"], 200) for problem in error.errors())
         raise ConfigError(f"{data.name}: cannot be tried from there: {reasons}") from error
-
-
-def _changed(values: dict[str, Any], **sections: Mapping[str, Any]) -> dict[str, Any]:
-    return values | {name: values[name] | changes for name, changes in sections.items()}

@@ -301,19 +301,21 @@ def test_a_model_like_another_shares_its_python(models: Path):
     from include.retraining.fingerprint.digests import training_digest
     from include.retraining.scaffold.like import model_like
 
-    made(models, diabetes_progression(), name="patients", label="progression")
-    new = model_like("patients_lyon", "patients", folder=models)
-    config, code = loaded(models, "patients_lyon")
-    assert config.title == "Patients lyon"
-    assert config.trigger.flag == "landing/patients_lyon/ready.flag"
-    assert config.data.location == "landing/patients_lyon"
-    assert vars(config.data.split)["salt"] == "patients_lyon-1"
-    assert code.features == load_model_code(load_model("patients", models)).features
-    assert new.guessed[0].startswith("like patients: ")
-    before = training_digest("patients_lyon")
-    python = models / "patients.py"
+    made(models, diabetes_progression(), name="progression", label="progression")
+    new = model_like("progression_lyon", "progression", folder=models)
+    config, code = loaded(models, "progression_lyon")
+    assert config.title == "Progression lyon"
+    assert config.data.label == "progression"  # a column that is called like the model
+    assert config.description == "Predicts progression."
+    assert config.trigger.flag == "landing/progression_lyon/ready.flag"
+    assert config.data.location == "landing/progression_lyon"
+    assert vars(config.data.split)["salt"] == "progression_lyon-1"
+    assert code.features == load_model_code(load_model("progression", models)).features
+    assert new.guessed[0].startswith("like progression: ")
+    before = training_digest("progression_lyon")
+    python = models / "progression.py"
     python.write_text(python.read_text().replace("alphas=(0.1, ", "alphas=(0.2, "))
-    assert training_digest("patients_lyon") != before
+    assert training_digest("progression_lyon") != before
     assert formatted(models)
 
 

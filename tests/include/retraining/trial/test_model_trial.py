@@ -85,7 +85,11 @@ def test_a_trial_leaves_what_a_run_leaves(toy: Toy, try_toy: Run, tmp_path: Path
 
 def test_a_refusal_has_an_exit_code_of_its_own(toy: Toy, try_toy: Run, tmp_path: Path):
     """The table, the verdict and the card are shown all the same."""
-    toy.changes = {"gates": {"minimum": {"accuracy": 0.999}}}
+    toy.changes = {
+        "gates": {"minimum": {"accuracy": 0.999}},
+        "trigger": {"schedule": "@daily", "flag": "file:///landing/{date}/ready.flag"},
+        "data": {"location": "file:///landing/{date}"},
+    }
     folder = Path(written(tmp_path / "folder" / "a.csv")).parent
     code, out, err = try_toy("--data", str(folder))
     assert code == 3, err
