@@ -26,17 +26,20 @@ from include.retraining.config.kubernetes_compute import KubernetesCompute
 from include.retraining.config.model import MODELS_FOLDER, ModelConfig, load_model, model_names
 from include.retraining.config.publish import Publish
 from include.retraining.config.step_compute import LocalCompute
-from include.retraining.exceptions import RetrainingError
+from include.retraining.exceptions import ConfigError, RetrainingError
 from include.retraining.publishing.webhook import secret_of
 
 EVERY_MODEL = "every model"
-# The hooks do without these: the role that AWS gives to the machine, the pod's service account.
-OPTIONAL = {"aws_default", "kubernetes_default"}
+# Done without: the role that AWS gives to the machine is taken, the pod's service account, and a
+# bucket without a queue is listed.
+QUEUE_CONNECTION = "delivery_events"
+OPTIONAL = {"aws_default", "kubernetes_default", QUEUE_CONNECTION}
 # The least that a connection of each kind must hold, as it is written in every backend.
 EXAMPLES: dict[str, dict[str, Any]] = {
     "store": {"conn_type": "aws", "extra": {"uri": "s3://BUCKET/PREFIX", "region_name": "REGION"}},
     "alerts": {"conn_type": "slackwebhook", "password": "WEBHOOK"},
     "aws": {"conn_type": "aws", "extra": {"region_name": "REGION"}},
+    "queue": {"conn_type": "aws", "extra": {"queue_url": "https://sqs.REGION.amazonaws.com/…"}},
     "kubernetes": {"conn_type": "kubernetes", "extra": {"in_cluster": True}},
     "mlflow": {"conn_type": "http", "host": "https://HOST", "password": "TOKEN"},
     "webhook": {"conn_type": "http", "host": "https://HOST/PATH", "password": "whsec_SECRET"},
@@ -49,7 +52,7 @@ class RequiredConnection(NamedTuple):
 
     conn_id: str
     kind: str
-    """`store`, `alerts`, `mlflow`, `webhook`, `place`, or the type that it must have."""
+    """`store`, `queue`, `alerts`, `mlflow`, `webhook`, `place`, or the type that it must have."""
     place: str
     """The file and the field that name it."""
 
@@ -78,6 +81,8 @@ def _needs_of(config: ModelConfig, file: Path) -> Iterator[RequiredConnection]:
     yield RequiredConnection(config.alerts.connection, "alerts", f"{where}: alerts.connection")
     for kind, conn_id in config.alerts.by_kind.items():
         yield RequiredConnection(conn_id, "alerts", f"{where}: alerts.by_kind.{kind.value}")
+    if config.trigger.on is not None and config.trigger.on.delivery:
+        yield RequiredConnection(QUEUE_CONNECTION, "queue", f"{where}: trigger.on.delivery")
     for step, compute in config.compute:
         if isinstance(compute, RemoteCompute):
             kind_of = "kubernetes" if isinstance(compute, KubernetesCompute) else "aws"
@@ -147,8 +152,16 @@ def _check_webhook(connection: Any) -> None:
     secret_of(connection.password)
 
 
+def _check_queue(connection: Any) -> None:
+    if connection.conn_type != "aws" or not connection.extra_dejson.get("queue_url"):
+        raise ConfigError(
+            "it names no queue: its type must be aws, and its extra must hold `queue_url`"
+        )
+
+
 _CONTENT: dict[str, Callable[[Any], Any]] = {
     "alerts": check_alerts,
+    "queue": _check_queue,
     "mlflow": http_address,
     "webhook": _check_webhook,
     "place": connection_options,

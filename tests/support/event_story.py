@@ -35,6 +35,23 @@ STAND_IN = """            if run_tasks.plan_run(config):
                 record_and_notify(get_current_context(), Outcome.REJECTED, "not trained here")
             return "no_change"
 """
+TABLE = "s3://warehouse/loans"
+EXTRACT = f'''"""Another DAG of the team, which fills a table."""
+
+from airflow.sdk import Asset, dag, task
+
+
+@dag(schedule=None)
+def extract():
+    @task(outlets=[Asset("loans", uri="{TABLE}")])
+    def fill_table():
+        pass
+
+    fill_table()
+
+
+extract()
+'''
 SOON = {
     # A triggerer that was killed is given up after 30 seconds otherwise.
     "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "12",
@@ -133,7 +150,7 @@ class EventStage:
     def reported(self) -> list[str]:
         """The flags of all events in Airflow's database, as often as they are there."""
         extras = (json.loads(extra) for (extra,) in self.rows("select extra from asset_event"))
-        return [extra["payload"]["flag"] for extra in extras]
+        return [extra["payload"]["flag"] for extra in extras if "payload" in extra]
 
     def lost(self) -> list[str]:
         """The flags of which Airflow has no event, and the newest ones that no run decided on."""
@@ -156,23 +173,26 @@ class EventStage:
         """A model's decisions, the newest first."""
         return list(decisions(self.airflow.store, model))
 
-    def seconds_to_begin(self, written: Written, timeout_seconds: float = 120) -> float:
-        """Wait for the run that a flag started; return the seconds from the flag to its begin."""
+    def wait_for_run(self, model: str, since: datetime) -> tuple[str, datetime]:
+        """Wait for a run that an event started since then; return its id and its begin."""
         query = (
-            f"select start_date from dag_run where dag_id = 'retrain_{written.model}' "
+            f"select run_id, start_date from dag_run where dag_id = 'retrain_{model}' "
             "and run_type = 'asset_triggered' and start_date is not null order by id desc limit 1"
         )
 
-        def begun() -> float | None:
-            for (start,) in self.rows(query):
+        def begun() -> tuple[str, datetime] | None:
+            for run_id, start in self.rows(query):
                 at = datetime.fromisoformat(start).replace(tzinfo=UTC)
-                if at >= written.at:
-                    return (at - written.at).total_seconds()
+                if at >= since:
+                    return run_id, at
             return None
 
-        return self.airflow.wait_for(
-            begun, f"run of {written.model}", timeout_seconds, pause_seconds=0.1
-        )
+        return self.airflow.wait_for(begun, f"run of {model}", 180, pause_seconds=0.1)
+
+    def seconds_to_begin(self, written: Written) -> float:
+        """Wait for the run that a flag started; return the seconds from the flag to its begin."""
+        _, at = self.wait_for_run(written.model, written.at)
+        return (at - written.at).total_seconds()
 
     def task_seconds(self, since: datetime) -> dict[str, float]:
         """The seconds that the tasks of each run took that began since then, by model and run."""
@@ -294,7 +314,7 @@ def repository_of(target: Path, names: list[str]) -> Path:
     for name in names:
         trigger = {
             "schedule": "@yearly",
-            "on": {"delivery": True},
+            "on": {"delivery": True, "assets": [TABLE] if name == names[0] else []},
             "flag": f"landing/{name}/{{date}}/ready.flag",
             "timeout_seconds": 60,
         }
@@ -303,6 +323,7 @@ def repository_of(target: Path, names: list[str]) -> Path:
     for file in (root / "include" / "models").glob("*.yaml"):
         if file.stem not in names:
             file.unlink()
+    (root / "dags" / "extract.py").write_text(EXTRACT)
     replace_text(
         root / "dags" / "retrain_pipeline.py",
         '            return "validate_data" if run_tasks.plan_run(config) else "no_change"\n',

@@ -21,6 +21,7 @@ from include.retraining.config.model import (
     ModelConfig,
     TimeSplit,
     load_model,
+    model_names,
     parse_model,
 )
 from include.retraining.config.model_code import ModelCode, load_model_code
@@ -59,7 +60,10 @@ def check_model(name: str, where: str) -> Checked:
     except (ConfigError, NotFound) as error:
         return Checked(where, tuple(str(error).split("\n")))
     warnings = (*_warnings(config), *_marks(name))
-    problems = [f"include/models/{name}.yaml: {line}" for line in schedule_problems(config)]
+    problems = [
+        f"include/models/{name}.yaml: {line}"
+        for line in (*schedule_problems(config), *_unknown_models(config))
+    ]
     try:
         code = load_model_code(config)
     except ConfigError as error:
@@ -95,6 +99,21 @@ def schedule_problems(config: ModelConfig) -> Iterator[str]:
     problem = schedule_problem(config.trigger.schedule)
     if problem is not None:
         yield f"trigger.schedule: {problem}"
+
+
+def _unknown_models(config: ModelConfig) -> Iterator[str]:
+    """Yield assets that look like those of a model, and there is no such model.
+
+    Of any other asset only Airflow knows whether a DAG declares it.
+    """
+    assets = () if config.trigger.on is None else config.trigger.on.assets
+    for asset in assets:
+        name, _, kind = asset.rpartition("_")
+        known = model_names()
+        if kind in {"champion", "delivery"} and "/" not in asset and name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f" (did you mean {near[0]}_{kind}?)" if near else ""
+            yield f"trigger.on.assets: {asset}: there is no model {name!r}{hint}"
 
 
 def contract_problems(config: ModelConfig, code: ModelCode) -> Iterator[str]:

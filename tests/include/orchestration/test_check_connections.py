@@ -25,7 +25,7 @@ BATCH = {"conn_type": "aws", "extra": {"region_name": "eu-west-3"}}
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three models: one as it ships, one on AWS Batch with a channel of its own, one in a pod."""
+    """Some models: one as it ships, one on AWS Batch with a channel of its own, one in a pod."""
     root = copy_repository(tmp_path_factory.mktemp("repository"))
     models = root / "include" / "models"
     for file in models.glob("*.yaml"):
@@ -33,6 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             file.unlink()
     channel = {"alerts": {"by_kind": {"broken": "slack_urgent"}}}
     add_model(root, "on_batch", values={**everywhere(on_batch(connection="batch")), **channel})
+    add_model(root, "by_event", values={"trigger": {"on": {"delivery": True}}})
     add_model(root, "in_a_pod", values=everywhere(on_kubernetes()))
     add_model(root, "in_a_function", values=everywhere(on_lambda(connection="batch")))
     return models
@@ -55,14 +56,16 @@ def test_what_is_needed_is_read_from_the_models(folder: Path) -> None:
     """With the file and the field that name it."""
     places = {conn_id: [one.place for one in found] for conn_id, found in needs(folder).items()}
     assert list(places)[:2] == ["store", "slack_alerts"]
-    assert set(places) == {"store", "slack_alerts", "slack_urgent", "kubernetes_default", "batch"}
+    named = {"slack_urgent", "kubernetes_default", "batch", "delivery_events"}
+    assert set(places) == {"store", "slack_alerts", *named}
+    assert places["delivery_events"] == ["include/models/by_event.yaml: trigger.on.delivery"]
     assert "include/models/in_a_function.yaml: compute.train_model.connection" in places["batch"]
     assert places["slack_urgent"] == ["include/models/on_batch.yaml: alerts.by_kind.broken"]
     assert "include/models/on_batch.yaml: compute.train_model.connection" in places["batch"]
 
 
 def test_all_there_is_well(folder: Path, airflow: Settings) -> None:
-    """The pod's own account needs no connection."""
+    """The pod's own account needs no connection, nor does a bucket that is listed."""
     airflow.set(variables(store=STORE, slack_alerts=SLACK, slack_urgent=SLACK, batch=BATCH))
     text, are_well = report(folder)
     assert are_well, text
@@ -118,6 +121,7 @@ def test_what_is_missing_is_named_with_its_place_and_how_to_make_it(
             "it has no extra.from_email: that is where the sender's address belongs",
         ),
         ({"slack_urgent": {"conn_type": "http"}}, "it has no host: that is where the receiver's"),
+        ({"delivery_events": BATCH}, "delivery_events: it names no queue: its type must be aws"),
         ({"batch": SLACK}, "batch: its type is 'slackwebhook', must be 'aws'"),
     ],
 )

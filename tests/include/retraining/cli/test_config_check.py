@@ -47,6 +47,17 @@ def test_a_model_that_fits_its_contract_is_valid(toy: Toy):
     assert checked(toy) == Checked("toy.yaml")
 
 
+def test_an_asset_of_a_model_that_is_not_there_is_told(toy: Toy):
+    """Of assets that look like a model's own; any other may be declared by any DAG."""
+    assets = ["loan_aproval_champion", "loan_approval_champion", "s3://lake/x_champion", "prices"]
+    toy.changes = {"trigger": {"schedule": "@daily", "on": {"assets": assets}}}
+    (line,) = problems(toy)
+    assert line == (
+        "toy.yaml: trigger.on.assets: loan_aproval_champion: there is no model 'loan_aproval' "
+        "(did you mean loan_approval_champion?)"
+    )
+
+
 COLUMNS = {
     "data": {
         "key": "idd",
