@@ -16,7 +16,7 @@ from include.orchestration.operators.champion_asset import champion_asset
 from include.orchestration.operators.note_cleared import note_cleared
 from include.orchestration.operators.wait_for_data import FlagSensor
 from include.orchestration.parsing.description import model_page
-from include.orchestration.parsing.events import delivery_asset, run_schedule
+from include.orchestration.parsing.events import event_inlets, run_schedule
 from include.orchestration.parsing.model_dags import model_dags
 from include.orchestration.parsing.schedule import run_deadline, run_time_limit
 from include.orchestration.trigger_forms.run_form import run_params
@@ -34,15 +34,13 @@ def retrain(config: ModelConfig) -> DAG:
     # The approval is skipped when the gate itself rejects.
     after_rejection = "none_failed_min_one_success" if needs_approval else "all_success"
     asset = champion_asset(config.name)
-    delivery = delivery_asset(config)
-    woken_by = [] if config.trigger.on is None else [delivery]
 
     @dag(
         dag_id=config.dag_id,
         dag_display_name=f"Retrain: {config.title}",
         description=config.title,
         doc_md=model_page(config),
-        schedule=run_schedule(config, delivery),
+        schedule=run_schedule(config),
         catchup=False,
         max_active_runs=1,
         dagrun_timeout=run_time_limit(config),
@@ -59,13 +57,10 @@ def retrain(config: ModelConfig) -> DAG:
     )
     def retrain_model() -> None:
         wait_for_data = FlagSensor(
-            task_id="wait_for_data",
-            task_display_name="Wait for the data",
-            config=config,
-            inlets=[delivery],
+            task_id="wait_for_data", task_display_name="Wait for the data", config=config
         )
 
-        @task.branch(task_display_name="Pin data and code", inlets=woken_by)
+        @task.branch(task_display_name="Pin data and code", inlets=event_inlets(config))
         def plan_run() -> str:
             return "validate_data" if run_tasks.plan_run(config) else "no_change"
 

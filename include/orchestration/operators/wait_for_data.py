@@ -13,6 +13,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout
 
 from include.orchestration.callbacks.run_ended import record_and_notify
 from include.orchestration.operators.watched_delivery import WatchedDelivery
+from include.orchestration.parsing.events import delivery_asset
 from include.orchestration.parsing.schedule import due_times
 from include.orchestration.runtime.bundle import assert_own_bundle
 from include.orchestration.runtime.errors import fail_permanent_errors
@@ -50,6 +51,7 @@ class FlagSensor(FileSensor):
             poke_interval=config.trigger.poke_seconds,
             timeout=config.trigger.timeout_seconds,
             deferrable=True,
+            inlets=[delivery_asset(config)],
             **kwargs,
         )
         self.config = config

@@ -25,9 +25,12 @@ def delivery_asset(config: ModelConfig) -> Asset:
     return Asset(delivery_asset_name(config.name), watchers=watchers)
 
 
-def run_schedule(
-    config: ModelConfig, delivery: Asset
-) -> CronTriggerTimetable | AssetOrTimeSchedule | None:
+def event_inlets(config: ModelConfig) -> list[Asset]:
+    """Return what a task must have as inlets to ask which events came; nothing where none do."""
+    return [] if config.trigger.on is None else [delivery_asset(config)]
+
+
+def run_schedule(config: ModelConfig) -> CronTriggerTimetable | AssetOrTimeSchedule | None:
     """Return when a model is retrained: by its events, and by the clock behind them.
 
     Any one event starts a run, never only all of them together: an event wakes, and the flag says
@@ -41,7 +44,7 @@ def run_schedule(
         return by_the_clock
     assets: list[BaseAsset] = [AssetUriRef(uri) for uri in on.assets]
     if on.delivery:
-        assets.append(delivery)
+        assets.append(delivery_asset(config))
     return AssetOrTimeSchedule(timetable=by_the_clock, assets=AssetAny(*assets))
 
 

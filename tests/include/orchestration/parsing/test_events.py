@@ -8,7 +8,7 @@ import pytest
 from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable
 
 from include.orchestration.parsing.description import model_page
-from include.orchestration.parsing.events import delivery_asset, run_schedule
+from include.orchestration.parsing.events import delivery_asset, event_inlets, run_schedule
 from include.retraining.config.events import Events
 from include.retraining.config.model import ModelConfig, load_model
 
@@ -25,8 +25,9 @@ def test_without_events_the_schedule_is_as_it_was() -> None:
     config = started_by(None)
     asset = delivery_asset(config)
     assert (asset.name, asset.watchers) == ("loan_approval_delivery", [])
-    assert isinstance(run_schedule(config, asset), CronTriggerTimetable)
-    assert run_schedule(started_by(None, schedule=None), asset) is None
+    assert event_inlets(config) == []
+    assert isinstance(run_schedule(config), CronTriggerTimetable)
+    assert run_schedule(started_by(None, schedule=None)) is None
 
 
 @pytest.mark.parametrize(
@@ -45,9 +46,10 @@ def test_any_one_event_starts_a_run_and_the_clock_stays(
 ) -> None:
     """Several assets are alternatives; the cron expression is the model's."""
     config = started_by(on)
-    schedule = run_schedule(config, delivery_asset(config))
+    schedule = run_schedule(config)
     assert isinstance(schedule, AssetOrTimeSchedule)
     assert isinstance(schedule.timetable, CronTriggerTimetable)
+    assert [one.name for one in event_inlets(config)] == ["loan_approval_delivery"]
     condition = schedule.asset_condition
     assert type(condition).__name__ == "AssetAny"
     assert [getattr(one, "name", None) or one.uri for one in condition.objects] == started
