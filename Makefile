@@ -6,6 +6,7 @@ TESTS ?= tests
 
 VENV := .venv
 PRIVATE := .local
+MLFLOW := $(PRIVATE)/mlflow
 BIN := $(VENV)/bin
 LOG := $(PRIVATE)/install.log
 CODE := dags include plugins tests benchmarks .ci
@@ -58,7 +59,7 @@ run: $(VENV)/.run-installed  ## Start Airflow here, land the sample data and fol
 test: $(VENV)/.dev-installed  ## Run every everyday test (TESTS=path for some of them)
 	@exec $(BIN)/python -m pytest $(if $(filter tests,$(TESTS)),$(EVERYDAY)) $(TESTS)
 
-test-slow: $(VENV)/.dev-installed  ## Run what else CI runs on whole Airflows, with the ten most dangerous faults
+test-slow: $(VENV)/.dev-installed $(MLFLOW)/.installed  ## Run what else CI runs on whole Airflows, with the ten most dangerous faults
 	@exec $(BIN)/python -m pytest --slow --faults quick $(SLOW) tests
 
 test-faults: $(VENV)/.dev-installed  ## Run every fault of the catalogue and print what held (FAULTS=quick: the quick ones)
@@ -146,6 +147,8 @@ lock: $(UV)  ## Resolve the dependencies of pyproject.toml anew, with hashes
 		--group pyproject.toml:judging -c requirements.txt -o include/retraining/evaluation/requirements.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 		--group pyproject.toml:lambda -c requirements-dev.txt -o deploy/lambda/requirements.txt
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+		--group pyproject.toml:mlflow -o tests/support/mlflow-requirements.txt
 	@for extra in $(basename $(notdir $(wildcard include/extras/*.in))); do $(LOCK_EXTRA) || exit 1; done
 
 extra: $(MADE) $(UV)  ## Lock and install libraries of some models: NAME=lightgbm (WANTED="lightgbm>=4.6")
@@ -210,4 +213,14 @@ $(VENV)/.run-installed $(VENV)/.dev-installed: | $(UV)
 	@"$(UV)" pip install --quiet $(INSTALL_OPTIONS) -r $< $(addprefix -r ,$(EXTRAS)) >$(LOG) 2>&1 || { \
 		tail -n 5 $(LOG) >&2; \
 		echo "$< could not be installed (see $(LOG)); nothing was started" >&2; exit 1; }
+	@touch $@
+
+# A tracking server for the tests of publishing, apart from Airflow: half a minute, 600 MB.
+$(MLFLOW)/.installed: tests/support/mlflow-requirements.txt | python $(UV)
+	@mkdir -p $(PRIVATE)
+	@echo "Installing MLflow into $(MLFLOW) …"
+	@"$(UV)" venv --quiet --clear --python "$$(command -v $(PYTHON))" $(MLFLOW) >$(LOG) 2>&1 && \
+		"$(UV)" pip install --quiet --require-hashes --only-binary :all: \
+		--python $(MLFLOW)/bin/python -r $< >$(LOG) 2>&1 || { \
+		tail -n 5 $(LOG) >&2; echo "$< could not be installed (see $(LOG))" >&2; exit 1; }
 	@touch $@

@@ -14,6 +14,7 @@ import pytest
 from include.local_airflow.rest_client import RUN_ENDED
 from include.retraining.decisions.record import DecisionRecord, Outcome
 from include.retraining.exceptions import AirflowRefused
+from include.retraining.publishing.publication import Publication
 from include.retraining.registry.entry import PromotionEntry, PromotionKind
 from include.retraining.store import layout
 from tests.support.airflow_harness import EndedRun, Stage
@@ -24,6 +25,7 @@ from tests.support.shared_airflow import SharedAirflow
 pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 
 MODEL = "rolled_back"
+POINTER = f"published/{MODEL}.json"
 LISTENER = f"""
 from airflow.sdk import DAG, Asset, task
 
@@ -46,7 +48,8 @@ def airflow(shared: SharedAirflow) -> Iterator[Stage]:
 
 def add_models(root: Path) -> None:
     """Add a model to roll back and a DAG that scores with it."""
-    add_model(root, MODEL, values={"gates": {"minimum": {"r2": 0.0}}})
+    pointer = {"pointer": {"address": POINTER}}
+    add_model(root, MODEL, values={"gates": {"minimum": {"r2": 0.0}}, "publish": pointer})
     (root / "dags" / f"score_{MODEL}.py").write_text(LISTENER)
 
 
@@ -86,6 +89,15 @@ def act(airflow: Stage, dag_id: str, conf: Mapping[str, Any]) -> EndedRun:
     return end_of(airflow, dag_id, ask(airflow, dag_id, conf))
 
 
+def named_by_pointer(airflow: Stage) -> tuple[int, str] | None:
+    """Return the generation and the version that the model's pointer names."""
+    data = airflow.store.read_if_present(POINTER)
+    if data is None:
+        return None
+    publication = Publication.from_bytes(data, where=POINTER)
+    return publication.generation, publication.version
+
+
 def retrain(airflow: Stage, reason: str) -> DecisionRecord:
     """Retrain by force, and return the decision."""
     conf = {"force_retrain": True, "reason": reason}
@@ -95,7 +107,10 @@ def retrain(airflow: Stage, reason: str) -> DecisionRecord:
 
 @pytest.mark.fault("G10", "N05")
 def test_a_person_rolls_back_and_releases(airflow: Stage, served: list[PromotionEntry]) -> None:
-    """Dry run; rollback in under a minute; the next run is held; release; the next run promotes."""
+    """Dry run; rollback in under a minute; the next run is held; release; the next run promotes.
+
+    The pointer to the champion follows the log, by the DAG that there is for published models.
+    """
     first, second = served
     ended = act(airflow, "rollback_model", {"model": MODEL, "reason": "complaints"})
     assert ended.tasks == {
@@ -138,6 +153,10 @@ def test_a_person_rolls_back_and_releases(airflow: Stage, served: list[Promotion
         ]
 
     airflow.wait_for(event, "a scoring run by the rollback's event")
+    airflow.wait_for(
+        lambda: named_by_pointer(airflow) == (3, first.version), "the rollback in the pointer"
+    )
+    print(f"from the trigger to the pointer: {time.monotonic() - started:.1f} s")  # noqa: T201
 
     airflow.api.clear("rollback_model", ended.run_id)
     again = end_of(airflow, "rollback_model", ended.run_id)

@@ -39,7 +39,7 @@ class LoopbackServer:
         """
         self.requests: list[Request] = []
         self.port = 0
-        self._answer = answer
+        self.answer = answer
         self._script: deque[Reply] = deque()
         self._lock = threading.Lock()
         self._server: ThreadingHTTPServer | None = None
@@ -102,4 +102,4 @@ class LoopbackServer:
         with self._lock:
             request = Request(handler.command, handler.path, headers, body)
             self.requests.append(request)
-            return self._script.popleft() if self._script else self._answer(request)
+            return self._script.popleft() if self._script else self.answer(request)

@@ -30,6 +30,10 @@ API = "/api/2.0/mlflow"
 ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
 
 
+# No proxy, and no certificates, which take longer to read than an answer.
+QUICKLY: dict[str, Any] = {"trust_env": False, "verify": False}
+
+
 class Refusal(Exception):
     """An error answer."""
 
@@ -254,7 +258,7 @@ class MlflowReader:
     def ask(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
         """Return the answer of its API."""
         address = f"{self._address}{API}{path}"
-        answer = httpx.request(method, address, trust_env=False, **arguments)
+        answer = httpx.request(method, address, **QUICKLY, **arguments)
         answer.raise_for_status()
         value: dict[str, Any] = answer.json()
         return value
@@ -283,7 +287,7 @@ class MlflowReader:
     def artifact(self, run_id: str, name: str) -> bytes:
         """Return a file of a run."""
         place = urlsplit(self.run(run_id)["info"]["artifact_uri"]).path.strip("/")
-        answer = httpx.get(f"{self._address}{ARTIFACTS}/{place}/{name}", trust_env=False)
+        answer = httpx.get(f"{self._address}{ARTIFACTS}/{place}/{name}", **QUICKLY)
         answer.raise_for_status()
         return answer.content
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
@@ -154,15 +155,17 @@ def test_killed_at_any_write_it_is_sent_again_and_ends_the_same(
     flow = partial(publish_elsewhere, receiver.address)
     server = HttpTarget("webhook", receiver.address, timeout_seconds=2)
 
+    (tmp_path / "promoted").mkdir()
+    promote_days(initialise(f"file://{tmp_path / 'promoted'}"), 1)
+
     def fresh(name: str) -> Store:
-        (tmp_path / name).mkdir()
-        store = initialise(f"file://{tmp_path / name}")
-        promote_days(store, 1)
-        return store
+        shutil.copytree(tmp_path / "promoted", tmp_path / name)
+        return Store(f"file://{tmp_path / name}")
 
     points = count_points(flow, fresh("counted"))
     assert points >= 5
     for at in range(1, points + 2):
+        del receiver.requests[:]
         store = fresh(f"killed-{at}")
         kill_at(flow, store, min(at, points), is_after=at > points)
         state = follow(store, CONFIG, targets_in(store, server))
@@ -170,7 +173,7 @@ def test_killed_at_any_write_it_is_sent_again_and_ends_the_same(
         assert named(store) == 1
         message_id = f"{MODEL}.1.{PromotionLog(store, MODEL).entry(1).nonce[:12]}"
         ids = [request.headers["webhook-id"] for request in receiver.requests]
-        assert ids.count(message_id) in {1, 2}
+        assert ids in ([message_id], [message_id] * 2)
     server.close()
 
 

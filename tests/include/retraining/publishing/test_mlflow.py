@@ -6,7 +6,6 @@ Every test runs against the stand-in, and with `make test-slow` against a real s
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,12 +15,19 @@ from include.retraining.publishing import mlflow as adapter
 from include.retraining.publishing.http_target import HttpTarget
 from include.retraining.publishing.mlflow import MlflowRegistry
 from include.retraining.publishing.mlflow_api import MlflowApi
+from include.retraining.publishing.publication import Champion
 from include.retraining.publishing.state import TargetState
 from include.retraining.registry.promotion import Registry
 from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store
 from tests.support.loopback_server import LoopbackServer, Reply
-from tests.support.mlflow_api import MlflowReader, mlflow_stand_in, real_mlflow, tags_of
+from tests.support.mlflow_api import (
+    MlflowReader,
+    MlflowStandIn,
+    mlflow_stand_in,
+    real_mlflow,
+    tags_of,
+)
 from tests.support.promotions import promote_days
 from tests.support.published import champion_of
 from tests.support.run_factory import MODEL, run_ref, version_name
@@ -193,40 +199,44 @@ def test_a_registered_model_of_someone_else_is_adopted_and_that_of_another_model
 
 
 @pytest.mark.fault("Q02")
-def test_killed_at_any_request_it_ends_with_one_version(promoted: Store, tmp_path: Path) -> None:
+def test_killed_at_any_request_it_ends_with_one_version(promoted: Store) -> None:
     """Whatever was done before is found again by its tags (Q02)."""
     write_card(promoted, 2)
-    kills = 0
-    while True:
-        with mlflow_stand_in() as server:
-            target = HttpTarget("mlflow", server.address)
-            registry = MlflowRegistry(MlflowApi(target), MODEL, "champion", sets_back=False)
-            is_killed = _published_but_for(server, registry, promoted, after=kills)
-            registry.publish(champion_of(promoted, 2), is_ours=False)
-            reader = MlflowReader(server.address)
-            query = {"filter": f"name='{MODEL}' AND tags.`retraining.model`='{MODEL}'"}
-            found = reader.ask("GET", "/model-versions/search", params=query)["model_versions"]
-            assert [one["version"] for one in found] == ["1"]
-            assert reader.champion(MODEL)["description"] == "# Card of day 2"
-            target.close()
-        if not is_killed:
-            break
-        kills += 1
-    assert kills > 10
+    champion = champion_of(promoted, 2)
+    with LoopbackServer() as server:
+        target = HttpTarget("mlflow", server.address)
+        registry = MlflowRegistry(MlflowApi(target), MODEL, "champion", sets_back=False)
+        for number in range(100):
+            mlflow = MlflowStandIn()
+            if not is_cut_off(server, mlflow, registry, champion, after=number):
+                break
+            server.answer = mlflow.answer
+            assert registry.publish(champion, is_ours=False) == ("1", True)
+            (version,) = mlflow.versions[MODEL]
+            assert version["description"] == "# Card of day 2"
+            assert mlflow.aliases == {(MODEL, "champion"): "1"}
+            assert len(mlflow.runs) == 1
+        target.close()
+    assert number > 10
 
 
-def _published_but_for(
-    server: LoopbackServer, registry: MlflowRegistry, store: Store, *, after: int
+def is_cut_off(
+    server: LoopbackServer,
+    mlflow: MlflowStandIn,
+    registry: MlflowRegistry,
+    champion: Champion,
+    *,
+    after: int,
 ) -> bool:
     """Publish, and be cut off at a request; return whether there was one."""
-    real = server._answer
-    server._answer = lambda request: Reply(503) if len(server.requests) > after else real(request)
+    del server.requests[:]
+    server.answer = lambda request: (
+        Reply(503) if len(server.requests) > after else mlflow.answer(request)
+    )
     try:
-        registry.publish(champion_of(store, 2), is_ours=False)
+        registry.publish(champion, is_ours=False)
     except NotPublished:
         return True
-    finally:
-        server._answer = real
     return False
 
 

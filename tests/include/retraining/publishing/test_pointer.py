@@ -12,10 +12,20 @@ from include.retraining.publishing.pointer import PointerFile
 from include.retraining.publishing.publication import Publication
 from include.retraining.publishing.state import TargetState
 from include.retraining.store.layout import version_folder
+from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store
 from tests.support.promotions import promote_days
 from tests.support.published import POINTER, champion_of
 from tests.support.run_factory import MODEL, version_name
+
+
+@pytest.fixture
+def store(any_store: Store) -> Store:
+    """An initialised store: a folder, and for what a bucket does otherwise, a bucket too."""
+    return initialise(any_store.uri, any_store.options)
+
+
+on_a_folder = pytest.mark.parametrize("any_store", ["folder"], indirect=True)
 
 
 @pytest.fixture
@@ -72,6 +82,7 @@ def test_of_two_senders_at_once_the_newer_one_stays(store: Store, pointer: Point
     assert named(store).generation == 2
 
 
+@on_a_folder
 def test_a_version_that_is_damaged_is_not_named(store: Store, pointer: PointerFile) -> None:
     """Its files are read before the file is put: a pointer never names half a version."""
     pointer.publish(champion_of(store, 1), is_ours=False)
@@ -81,6 +92,7 @@ def test_a_version_that_is_damaged_is_not_named(store: Store, pointer: PointerFi
     assert named(store).generation == 1
 
 
+@on_a_folder
 @pytest.mark.parametrize("content", [b"mine", b'{"format": 1}'])
 def test_a_file_that_is_no_pointer_is_replaced_only_where_there_was_one(
     store: Store, pointer: PointerFile, content: bytes
@@ -94,6 +106,7 @@ def test_a_file_that_is_no_pointer_is_replaced_only_where_there_was_one(
     assert named(store).generation == 2
 
 
+@on_a_folder
 def test_the_pointer_of_another_model_is_never_replaced(store: Store, pointer: PointerFile) -> None:
     """Two models with one address would take turns."""
     other = champion_of(store, 1).publication.model_copy(update={"model": "another"})
@@ -102,6 +115,7 @@ def test_the_pointer_of_another_model_is_never_replaced(store: Store, pointer: P
         pointer.publish(champion_of(store, 2), is_ours=True)
 
 
+@on_a_folder
 def test_what_someone_else_did_to_the_file_is_named(store: Store, pointer: PointerFile) -> None:
     """Gone, another version, or anything else."""
     receipt = pointer.publish(champion_of(store, 2), is_ours=False).text
@@ -115,6 +129,7 @@ def test_what_someone_else_did_to_the_file_is_named(store: Store, pointer: Point
     assert str(pointer.difference(state)).endswith(f"{POINTER} is gone")
 
 
+@on_a_folder
 def test_what_it_holds_is_plain_json(store: Store, pointer: PointerFile) -> None:
     """Any language reads it, and no name of a person is in it."""
     pointer.publish(champion_of(store, 1), is_ours=False)

@@ -25,10 +25,10 @@ PAGE = Path(__file__).parents[4] / "docs" / "publishing.md"
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
 
 
-@pytest.fixture
-def promoted(folder_store: Store) -> Store:
-    """A store on a folder with a model of two promotions."""
-    store = initialise(folder_store.uri)
+@pytest.fixture(scope="module")
+def promoted(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A store on a folder with a model of two promotions, which no test here changes."""
+    store = initialise(tmp_path_factory.mktemp("store").as_uri())
     promote_days(store, 1, 2)
     return store
 
