@@ -24,8 +24,8 @@ INSTALL_OPTIONS := --require-hashes --only-binary :all: --python $(BIN)/python
 
 # Every extra's lock names the versions of the common libraries that all else names.
 EXTRAS = $(wildcard include/extras/*.txt)
-LOCK_EXTRA = "$(UV)" pip compile --quiet --universal --generate-hashes --emit-index-url \
-	--python-version 3.11 include/extras/$$extra.in -c requirements.txt -o include/extras/$$extra.txt
+LOCK_EXTRA = "$(UV)" pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+	-c requirements.txt include/extras/$$extra.in -o include/extras/$$extra.txt
 
 # docker compose where it is installed, else the older docker-compose.
 COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
@@ -154,9 +154,12 @@ lock: $(UV)  ## Resolve the dependencies of pyproject.toml anew, with hashes
 extra: $(MADE) $(UV)  ## Lock and install libraries of some models: NAME=lightgbm (WANTED="lightgbm>=4.6")
 	@echo '$(NAME)' | grep -Eqx '[a-z0-9][a-z0-9-]{0,47}' || { \
 		echo "give NAME: small letters, digits and '-', for example make extra NAME=lightgbm" >&2; exit 1; }
-	@test -f include/extras/$(NAME).in || printf '%s\n' $(foreach one,$(or $(WANTED),$(NAME)),'$(one)') \
-		> include/extras/$(NAME).in
-	@extra=$(NAME); test -f include/extras/$(NAME).txt || { $(LOCK_EXTRA); }
+	@test -z "$(WANTED)" || test ! -f include/extras/$(NAME).in || { \
+		echo "include/extras/$(NAME).in is there already: edit it, and run make lock" >&2; exit 1; }
+	@extra=$(NAME) new=; \
+		test -f include/extras/$$extra.in || { new=include/extras/$$extra.in; \
+			printf '%s\n' $(foreach one,$(or $(WANTED),$(NAME)),'$(one)') > $$new; }; \
+		test -f include/extras/$$extra.txt || { $(LOCK_EXTRA) || { rm -f $$new; exit 1; }; }
 	@"$(UV)" pip install --quiet $(INSTALL_OPTIONS) -r include/extras/$(NAME).txt
 	@echo "include/extras/$(NAME).txt is installed: write \`extras: [$(NAME)]\` below \`training\` in a model's YAML"
 
@@ -210,9 +213,13 @@ $(VENV)/.dev-installed: requirements-dev.txt $(EXTRAS) $(MADE)
 $(VENV)/.run-installed $(VENV)/.dev-installed: | $(UV)
 	@mkdir -p $(PRIVATE)
 	@echo "Installing $< into $(VENV) …"
-	@"$(UV)" pip install --quiet $(INSTALL_OPTIONS) -r $< $(addprefix -r ,$(EXTRAS)) >$(LOG) 2>&1 || { \
+	@"$(UV)" pip install --quiet $(INSTALL_OPTIONS) -r $< >$(LOG) 2>&1 || { \
 		tail -n 5 $(LOG) >&2; \
 		echo "$< could not be installed (see $(LOG)); nothing was started" >&2; exit 1; }
+	@test -z "$(EXTRAS)" || \
+		"$(UV)" pip install --quiet $(INSTALL_OPTIONS) $(addprefix -r ,$(EXTRAS)) >$(LOG) 2>&1 || { \
+		tail -n 5 $(LOG) >&2; \
+		echo "include/extras/ could not be installed (see $(LOG)); nothing was started" >&2; exit 1; }
 	@touch $@
 
 # A tracking server for the tests of publishing, apart from Airflow: half a minute, 600 MB.

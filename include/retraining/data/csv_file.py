@@ -35,7 +35,8 @@ NOT_WHOLE = (
     "of a key of type int, written with zeros before it, a sign, a point or too many digits: "
     "declare str, and it stays as it is written"
 )
-NO_MOMENT = "no date or time like 2026-11-24"
+NO_MOMENT = "no date or time like 2026-11-24, in UTC or without an offset"
+NO_ZONED_MOMENT = "no time with an offset, like 2026-11-24T06:00:00+01:00"
 # The unit that has room for any date is tried where the declared one has none.
 ANY_DATE = "us"
 
@@ -213,7 +214,9 @@ def _converted(name: str, column: pa.ChunkedArray, reading: Reading) -> pa.Chunk
         converted = column.cast(wanted)
     elif pa.types.is_timestamp(wanted) or pa.types.is_date(wanted):
         moments, is_bad = _moments(column, wanted)
-        converted = moments if is_bad is None else bad_cells(name, NO_MOMENT, is_bad)
+        is_zoned = pa.types.is_timestamp(wanted) and wanted.tz is not None
+        words = NO_ZONED_MOMENT if is_zoned else NO_MOMENT
+        converted = moments if is_bad is None else bad_cells(name, words, is_bad)
     return converted
 
 

@@ -116,6 +116,21 @@ def test_every_type_has_its_text(tmp_path: Path, dtype: Any, cells: list[str], e
     assert len(frame) == len(cells)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "cell", "words"),
+    [
+        (pd.Timestamp, "2026-11-24T10:00:00+01:00", "2026-11-24, in UTC or without an offset"),
+        (pd.DatetimeTZDtype("us", "Europe/Paris"), "2026-11-24", "no time with an offset, like"),
+    ],
+)
+def test_a_clock_that_a_type_does_not_have_is_told(
+    tmp_path: Path, dtype: Any, cell: str, words: str
+):
+    """A time without an offset is of no zone, and one with an offset is of no clock without one."""
+    with pytest.raises(DataRejected, match=words):
+        read(tmp_path, f"id,v\n1,{cell}\n", {"v": dtype})
+
+
 def test_a_float16_is_read(tmp_path: Path):
     """The parser has no half floats; the contract may."""
     assert read(tmp_path, "id,v\n1,0.1\n", {"v": np.float16})["v"].tolist() == [np.float16(0.1)]
@@ -210,11 +225,12 @@ def test_cells_of_another_type_are_told_together_by_line_and_never_quoted(tmp_pa
         f"the data breaks its contract in 4 ways: (1) {whole}; "
         f"(2) number: d.csv: 1 cell, the first in line 3, not of type float; {missing}; "
         "(3) flag: d.csv: 2 cells, the first in line 3, not of type bool; "
-        "(4) day: d.csv: 1 cell, the first in line 3, no date or time like 2026-11-24"
+        "(4) day: d.csv: 1 cell, the first in line 3, no date or time like 2026-11-24, "
+        "in UTC or without an offset"
     )
     assert refusal(tmp_path, "id,day\n1,2026-11-24\n2,secret\n3,soon\n") == (
         "the data breaks its contract: day: d.csv: 2 cells, the first in line 3, no date or time "
-        "like 2026-11-24"
+        "like 2026-11-24, in UTC or without an offset"
     )
 
 

@@ -6,8 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from include.retraining.config.extras import extra_names, pins, read_extra
 from include.retraining.exceptions import CodeChanged, ConfigError
-from include.retraining.fingerprint.digests import check_same_code, current_code, training_digest
+from include.retraining.fingerprint.digests import (
+    CORE_FOLDER,
+    check_same_code,
+    current_code,
+    training_digest,
+)
 from tests.support import apples
 from tests.support.extras import lock
 
@@ -71,3 +77,13 @@ def test_a_run_is_not_planned_without_the_lock(apples_file: Path, extras_folder:
     """An extra that was forgotten in a commit is told before anything is started."""
     with pytest.raises(ConfigError, match="`make extra NAME=trees`"):
         current_code("apples", extras=["trees"])
+
+
+def test_every_extra_here_agrees_with_what_all_jobs_install() -> None:
+    """`make lock` makes all locks of one resolution: none may move a library of another."""
+    common = pins((CORE_FOLDER / "requirements.txt").read_bytes())
+    for name in extra_names():
+        own = pins(read_extra(name))
+        assert {library: own[library] for library in own.keys() & common.keys()} == {
+            library: common[library] for library in own.keys() & common.keys()
+        }
