@@ -281,7 +281,7 @@ CASES = [
         "above the best value of a metric of the team",
         CANNOT,
         **by_profit(None, 0.85),
-        says="profit of the challenger is 0.86: profit is at most 0.85",
+        says="profit of the challenger is 0.86: it is at most 0.85",
     ),
     Case(
         "below the worst value of a metric of the team",
