@@ -23,9 +23,9 @@ from include.retraining.exceptions import StoreRefused
 from include.retraining.notifications import outbox
 from include.retraining.notifications.notice import Notice
 from include.retraining.registry.promotion_log import PromotionLog
-from include.retraining.registry.versions import load_estimator, read_version
 from include.retraining.runs.journal import follow_jobs, open_runs, record_run_start
 from include.retraining.runs.reference import RunRef
+from include.retraining.serving.champion import load_champion
 from include.retraining.steps.decide import check_quality, deploy
 from include.retraining.steps.runner import run_steps
 from include.retraining.store.layout import (
@@ -102,7 +102,8 @@ def test_each_role_can_do_its_part(
     reader = roles.store("reader")
     serving = PromotionLog(reader, NAME).serving()
     assert serving is not None
-    load_estimator(reader, read_version(reader, NAME, serving.version), ())
+    champion = load_champion(reader, NAME, trusted=())
+    assert (champion.version, champion.generation) == (serving.version, 1)
 
     guarded = [
         pattern

@@ -28,8 +28,8 @@ STALE_AFTER = timedelta(hours=1)
 MAX_WAIT_SECONDS = 5.0
 """How long after it began nobody waits any more for a reading of the log."""
 
-_readers: dict[tuple[object, ...], _ChampionReader] = {}
-"""Of this process."""
+_readers: dict[tuple[int, str | None, str, frozenset[str] | None], _ChampionReader] = {}
+"""By process, store, model and what is trusted."""
 
 
 def load_champion(
@@ -65,14 +65,29 @@ def load_champion(
         ArtifactError: when the version is damaged, was made by another scikit-learn, or holds what
             was not reviewed.
         StorageError: when the store refuses or does not answer.
-        InfrastructureError: when one of these has lasted longer than ``stale_after``.
+        InfrastructureError: when one of these has lasted longer than ``stale_after``; in a process
+            that was forked from one that had loaded a champion.
     """
     uri = store.uri if isinstance(store, Store) else store
-    # A forked process has none of its parent's threads: it begins anew.
     key = (getpid(), uri, name, None if trusted is None else frozenset(trusted))
-    reader = _readers.get(key) or _readers.setdefault(key, _ChampionReader(store, name, trusted))
+    reader = _readers.get(key)
+    if reader is None:
+        _refuse_fork()
+        reader = _readers.setdefault(key, _ChampionReader(store, name, trusted))
     allowed = float("inf") if stale_after is None else stale_after.total_seconds()
     return reader.champion(allowed, check_every.total_seconds())
+
+
+def _refuse_fork() -> None:
+    """Refuse to read in a fork of a process that read: the store's threads are not in it.
+
+    It would wait for them for ever.
+    """
+    if any(process != getpid() for process, *_ in list(_readers)):
+        raise InfrastructureError(
+            "this process was forked from one that had loaded a champion, and cannot read a store: "
+            "load it after the fork only (gunicorn: without --preload)"
+        )
 
 
 @dataclass(frozen=True)

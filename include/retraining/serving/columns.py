@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ import pyarrow as pa
 from pandera.engines.pandas_engine import Engine
 
 from include.retraining.data.column_types import ColumnTypes, all_fitted, to_frame, type_name
-from include.retraining.data.type_rules import type_word
+from include.retraining.data.type_rules import EXACT, type_word
 from include.retraining.exceptions import DataRejected
 from include.retraining.registry.versions import VersionManifest
 
@@ -40,11 +42,12 @@ def checked_features(frame: pd.DataFrame, manifest: VersionManifest) -> pd.DataF
     problems = _wrong_names(frame, names)
     if problems:
         raise DataRejected(f"{where}: {_listed(problems)}")
-    rows = frame[names]
+    rows = frame if list(frame.columns) == names else frame[names]
     if manifest.feature_types is None:
         return rows
     converted: dict[str, pd.Series[Any]] = {}
-    for name, wanted, dtype in zip(names, manifest.feature_types, rows.dtypes, strict=True):
+    dtypes = rows.dtypes.to_list()
+    for name, wanted, dtype in zip(names, manifest.feature_types, dtypes, strict=True):
         if wanted in {type_name(dtype), ANYTHING}:
             continue
         column = _converted(rows[name], wanted)
@@ -57,6 +60,7 @@ def checked_features(frame: pd.DataFrame, manifest: VersionManifest) -> pd.DataF
     return rows.assign(**converted) if converted else rows
 
 
+@lru_cache(maxsize=1000)
 def dtype_of(name: str) -> Any:
     """Return the type of pandera that `type_name` names, or None where a name does not suffice.
 
@@ -86,11 +90,18 @@ def _wrong_names(frame: pd.DataFrame, names: list[str]) -> list[str]:
 
 def _converted(cells: pd.Series[Any], wanted: str) -> pd.Series[Any] | None:
     """Return a column as the type of that name, or None where it cannot be without loss."""
+    if wanted == "float64" and cells.dtype == np.int64:  # as below, but faster: JSON has 1 for 1.0
+        numbers = cells.to_numpy()
+        is_exact = ((numbers >= -EXACT) & (numbers <= EXACT)).all()
+        return cells.astype(np.float64) if is_exact else None
     dtype = dtype_of(wanted)
     if dtype is None:
         return None
     if isinstance(cells.dtype, pd.CategoricalDtype):
         cells = cells.astype(cells.cat.categories.dtype)
+    elif re.match("U?Int", wanted) and cells.dtype == "float64" and cells.hasnans:
+        with suppress(TypeError):  # a number that is not whole
+            cells = cells.astype("Int64")  # as pandas alone makes floats of whole numbers
     try:
         table = pa.table({_CELLS: pa.array(cells, from_pandas=True)})
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):

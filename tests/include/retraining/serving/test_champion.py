@@ -79,11 +79,15 @@ def test_the_champion_says_what_it_is_and_predicts(store: Store) -> None:
 
 def test_a_promotion_and_a_rollback_are_followed(served: Store) -> None:
     """The next call that reads the log returns what the log says."""
-    assert champion_of(served).generation == 1
+    held = champion_of(served)
+    answers = held.predict(ROWS)
+    assert held.generation == 1
     promoted(served, 2)
     assert (champion_of(served).version, champion_of(served).generation) == (version_name(2), 2)
     Registry(served, MODEL).rollback(version_name(1), actor="ops", reason="complaints")
     assert (champion_of(served).version, champion_of(served).generation) == (version_name(1), 3)
+    assert (held.version, held.generation) == (version_name(1), 1)
+    assert held.predict(ROWS).equals(answers)
 
 
 def test_an_entry_that_names_the_same_version_loads_nothing(served: CountingStore) -> None:
@@ -127,12 +131,15 @@ def test_an_address_is_opened_as_a_store(served: Store) -> None:
     assert champion.version == version_name(1)
 
 
-def test_a_forked_process_begins_anew(served: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It has none of its parent's threads, and waits for none of them."""
-    first = champion_of(served)
+def test_a_fork_of_a_process_that_read_is_refused(
+    served: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store's threads are not in it, so it would wait for ever."""
+    champion_of(served)
     parent = os.getpid()
     monkeypatch.setattr(champion_module, "getpid", lambda: parent + 1)
-    assert champion_of(served).model is not first.model
+    with pytest.raises(InfrastructureError, match="load it after the fork only"):
+        champion_of(served)
 
 
 def break_entry(store: Store) -> Callable[[], None]:
@@ -164,7 +171,32 @@ def break_model(store: Store) -> Callable[[], None]:
     return lambda: store.write(key, data)
 
 
+def lose_model(store: Store) -> Callable[[], None]:
+    """Remove its file."""
+    key = f"models/{MODEL}/versions/{version_name(2)}/0-1/model.skops"
+    data = store.read(key)
+    store.delete(key)
+    return lambda: store.write(key, data)
+
+
+def unmount(store: Store) -> Callable[[], None]:
+    """Leave an empty folder where the store was, as a disk does that is not mounted."""
+    place = store.local_path("")
+    assert place is not None
+    away = place.with_name("away")
+    place.rename(away)
+    place.mkdir()
+
+    def mount() -> None:
+        place.rmdir()
+        away.rename(place)
+
+    return mount
+
+
 TROUBLE = {
+    unmount: (StoreNotInitialised, "is not a store"),
+    lose_model: (ArtifactError, "missing"),
     break_entry: (RegistryError, "the promotion log is not readable"),
     break_numbering: (RegistryError, "the log's numbering is broken here"),
     break_manifest: (ArtifactError, "altered"),
@@ -196,6 +228,7 @@ def test_the_last_good_one_is_kept_and_says_why(
         kept = champion_of(served, stale_after=None)
         assert (kept.version, kept.generation) == (version_name(1), 1)
         assert kept.model is good.model
+        assert kept.predict(ROWS).equals(good.predict(ROWS))
         assert kept.checked_at == good.checked_at
         assert TROUBLE[trouble][1] in str(kept.stale_because)
     mend()

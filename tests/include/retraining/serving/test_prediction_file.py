@@ -16,7 +16,7 @@ from include.retraining.config.csv_dialect import CsvDialect
 from include.retraining.exceptions import DataRejected, ParameterError
 from include.retraining.serving import prediction_file
 from include.retraining.serving.prediction_file import predict_file
-from include.retraining.serving.version import LoadedVersion
+from include.retraining.serving.version import LoadedVersion, load_version
 from include.retraining.store.marker import initialise
 from tests.support import run_factory
 from tests.support.toy_models import Toy, make_frame, model_file
@@ -201,3 +201,56 @@ def test_a_version_of_before_is_read_as_the_contract_says(
     (tmp_path / "in.csv").write_text("a,b\n1,2.5\n")
     with pytest.raises(DataRejected, match=r"line 2, not of type int"):
         predict_file(old, toy.config, tmp_path / "in.csv", tmp_path / "out.csv")
+
+
+KINDS = {
+    "t": ("str", "str", ["u", "v"]),
+    "c": ("pd.CategoricalDtype", "category[str]", ["p", "q"]),
+    "d": ("pd.Timestamp", "datetime64[ns]", ["2026-01-01", "2026-01-02"]),
+    "k": ("bool", "bool", [True, False]),
+    "n": ("pd.Int64Dtype = pa.Field(nullable=True)", "Int64", [1, None]),
+    "w": (
+        'Annotated[pd.DatetimeTZDtype, "us", "UTC"]',
+        "datetime64[us, UTC]",
+        ["2026-01-01 00:00Z"] * 2,
+    ),
+}
+"""By column: what the contract says, what the manifest holds, and two cells."""
+PLAIN = """
+class Plain(ClassifierMixin, BaseEstimator):
+    def fit(self, rows, labels):
+        self.classes_ = np.unique(labels)
+        self.types_ = [str(dtype) for dtype in rows.dtypes]
+        return self
+
+    def predict(self, rows):
+        if [str(dtype) for dtype in rows.dtypes] != self.types_:
+            raise TypeError
+        return self.classes_[(rows["a"] > 0).astype(int)]
+"""
+
+
+def test_a_file_is_read_as_the_types_of_the_training(
+    make_toy: Callable[..., Toy], tmp_path: Path
+) -> None:
+    """Whatever type the contract gives to a column, the model gets the one that it learnt from."""
+    toy = make_toy(gates={"metric": "accuracy"})
+    declared = "".join(f"    {name}: {kind}\n" for name, (kind, _, _) in KINDS.items())
+    text = model_file("binary", "Plain()", more=PLAIN)
+    text = text.replace('("a", "b")', str(("a", "b", *KINDS)))
+    text = text.replace("import numpy as np", "import numpy as np, pandas as pd")
+    text = text.replace("    b: float\n", f"    b: float\n{declared}")
+    toy.write_model(f"from typing import Annotated\n{text}")
+    frame = make_frame("binary")
+    cells = {name: pd.Series(two * 200, dtype=object) for name, (_, _, two) in KINDS.items()}
+    toy.deliver(frame.assign(**cells), as_csv=True)
+    toy.changes["training"] = {"trusted_types": [f"include.models.{toy.name}.Plain"]}
+    version = toy.train(toy.plan()).version
+    loaded = load_version(toy.store, toy.name, version, trusted=toy.config.training.trusted)
+    recorded = [recorded for _, recorded, _ in KINDS.values()]
+    assert loaded.manifest.feature_types == ("float64", "float64", *recorded)
+    frame.assign(**cells).to_csv(tmp_path / "in.csv", index=False)
+    assert predict_file(loaded, toy.config, tmp_path / "in.csv", tmp_path / "out.csv") == 400
+    frame.assign(**cells).assign(k="yes").to_csv(tmp_path / "in.csv", index=False)
+    with pytest.raises(DataRejected, match=r"k: .*in\.csv: 400 cells, the first in line 2, not of"):
+        predict_file(loaded, toy.config, tmp_path / "in.csv", tmp_path / "out.csv")
