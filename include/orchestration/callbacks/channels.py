@@ -28,7 +28,7 @@ CHANNELS: dict[str, Channel] = {
     "http": json_post.send,
 }
 # What an outcome changes where other messages on its topic went.
-CLOSING: dict[str, Channel] = {"slack": slack.close, "pagerduty_events": pagerduty.send}
+CLOSING: dict[str, Channel] = {"slack": slack.close, "pagerduty_events": pagerduty.resolve}
 
 
 def send_through(notice: Notice, connections: Sequence[str], store: Store | None = None) -> None:

@@ -17,6 +17,18 @@ ADDRESS = "https://events.pagerduty.com"
 """Of the Events API; a connection's host names another, such as that of the EU."""
 
 
+def resolve(notice: Notice, connection: Connection, store: Store | None) -> None:
+    """Resolve the incident of a topic, where its outcome does: a broken one opens none here.
+
+    Raises:
+        NotSent: when PagerDuty did not accept it, or that is unknown.
+    """
+    from include.retraining.notifications.incident import incident_of
+
+    if incident_of(notice).action == "resolve":
+        send(notice, connection, store)
+
+
 def send(notice: Notice, connection: Connection, store: Store | None) -> None:
     """Open or resolve the incident of a notice's topic. Safe to repeat.
 

@@ -159,6 +159,18 @@ def test_broken_pages_and_its_end_resolves_while_good_news_goes_to_slack(
     assert len(slack.messages) == 1
 
 
+def test_a_pager_for_approvals_is_not_called_for_what_broke(
+    store: Store, receiver: HttpReceiver, slack: SlackReceiver, connections: Connections
+) -> None:
+    """A broken outcome goes where broken messages go; any other resolves what is open there."""
+    connections.set("pager", pager(receiver))
+    connections.alerts(by_kind={"waiting": "pager"})
+    deliver_notice(store, message(is_outcome=True))
+    assert (receiver.requests, len(slack.messages)) == ([], 1)
+    deliver_notice(store, PROMOTED)
+    assert [one["body"]["event_action"] for one in receiver.requests] == ["resolve"]
+
+
 def test_a_pager_that_does_not_answer_delays_the_recovery_and_loses_none(
     store: Store, receiver: HttpReceiver, slack: SlackReceiver, connections: Connections
 ) -> None:
