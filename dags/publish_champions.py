@@ -23,6 +23,7 @@ from airflow.sdk import (  # type: ignore[attr-defined]
     AssetOrTimeSchedule,
     CronTriggerTimetable,
     dag,
+    get_parsing_context,
     task,
 )
 
@@ -30,10 +31,13 @@ from include.orchestration.operators.champion_asset import champion_asset
 from include.orchestration.publishing import tasks
 from include.orchestration.publishing.alert import notify_failed_publishing
 
-PUBLISHED = tasks.published_models()
+DAG_ID = "publish_champions"
+# A task of another DAG pays for no search through all models.
+PUBLISHED = tasks.published_models() if get_parsing_context().dag_id in {None, DAG_ID} else []
 
 
 @dag(
+    dag_id=DAG_ID,
     dag_display_name="Publish champions",
     description="Keep other systems in step with the promotion logs",
     doc_md=__doc__,
@@ -55,7 +59,7 @@ PUBLISHED = tasks.published_models()
 def publish_champions() -> None:
     """Publish champions."""
 
-    @task(task_display_name="Publish champions", task_id="publish_champions")
+    @task(task_display_name="Publish champions")
     def publish() -> list[str]:
         return tasks.publish_champions()
 
