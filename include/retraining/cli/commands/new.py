@@ -46,17 +46,18 @@ def new(
         from include.retraining.scaffold.new_model import new_model
 
         made = new_model(name, data, label=label, key=key)
-    return print_answer(made, lambda: _lines(made, data), as_json=as_json)
+    heading = "Guessed; each is marked CHECK in the files" if like is None else "Taken over"
+    return print_answer(made, lambda: _lines(made, heading, data), as_json=as_json)
 
 
-def _lines(made: NewModel, data: Path | None) -> Iterator[str]:
+def _lines(made: NewModel, heading: str, data: Path | None) -> Iterator[str]:
     yield f"Written: {' and '.join(made.written)}."
-    yield "Guessed; each is marked CHECK in the files:"
+    yield f"{heading}:"
     yield from (f"  {line}" for line in made.guessed)
     yield "Not known; only someone who knows the data can say:"
     yield from (f"  {line}" for line in made.not_known)
     program = ".venv/bin/python -m include.retraining"
-    given = "" if data is None else f" --data {shlex.quote(str(data))}"
+    given = "FILE" if data is None else shlex.quote(str(data))
     yield "Next:"
     yield f"  {program} validate-config {made.name}"
-    yield f"  {program} try {made.name}{given}"
+    yield f"  {program} try {made.name} --data {given}"
