@@ -22,6 +22,7 @@ from include.pages.card_html import PICTURE
 from include.pages.model_page import model_page
 from include.pages.models_page import models_page
 from include.pages.run_page import RUN_NAME, run_of, run_page
+from include.pages.silenced import silenced
 from include.pages.store_access import open_store_for_page
 from include.retraining.config.model import NAME_PATTERN
 from include.retraining.exceptions import NotFound, RetrainingError
@@ -77,7 +78,7 @@ def all_models(request: Request, user: GetUserDep) -> Response:
     """Show all models that the reader may see, those that need attention first."""
     store = open_store_for_page()
     page = models_page(store, _names(user, store), datetime.now(UTC))
-    return _shown(request, "models.html", page=page)
+    return _for_reader(request, user, store, "models.html", page=page)
 
 
 @app.get("/models/{model}")
@@ -98,8 +99,9 @@ def dag_tab(request: Request, user: GetUserDep, dag_id: str, before: str | None 
 def one_run(request: Request, user: GetUserDep, model: str, run: str) -> Response:
     """Show what a run decided."""
     _require(user, model)
-    page = run_page(open_store_for_page(), model, run, _root(request))
-    return _shown(request, "run.html", page=page)
+    store = open_store_for_page()
+    page = run_page(store, model, run, _root(request))
+    return _for_reader(request, user, store, "run.html", page=page)
 
 
 @app.get("/run")
@@ -111,7 +113,7 @@ def run_tab(request: Request, user: GetUserDep, dag_id: str, run_id: str) -> Res
     due = airflow_state.due(dag_id, run_id)
     run = run_of(store, model, run_id, due)
     page = run_page(store, model, run, _root(request), is_known=due is not None)
-    return _shown(request, "run.html", page=page)
+    return _for_reader(request, user, store, "run.html", page=page)
 
 
 @app.get("/models/{model}/runs/{run}/card/{picture}")
@@ -186,7 +188,7 @@ def _model(request: Request, user: Any, model: str, before: str | None) -> Respo
         raise _unknown(model)
     dags = ("rollback_model", "release_model", page.row.dag.dag_id)
     may = {dag_id for dag_id in dags if may_trigger(user, dag_id)}
-    return _shown(request, "model.html", page=page, may=may)
+    return _for_reader(request, user, store, "model.html", page=page, may=may)
 
 
 def _names(user: Any, store: Store) -> list[str]:
@@ -229,6 +231,14 @@ def _problem(
     return _shown(request, "error.html", status=status, **values)
 
 
+def _for_reader(
+    request: Request, user: Any, store: Store, template: str, **values: Any
+) -> Response:
+    """Show a page of the store, below the silences that its reader may see."""
+    return _shown(request, template, silences=silenced(user, store), **values)
+
+
 def _shown(request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
     values |= {"root": _root(request), "airflow": urls.airflow_path()}
+    values.setdefault("silences", [])
     return HTMLResponse(rendering.render(template, **values), status_code=status)

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from include.orchestration.runtime.run_reference import DAG_PREFIX
 from include.pages import store_access
 from include.pages.airflow_state import read_dags
+from include.pages.champion_use import champion_use
 from include.pages.charts import Event, Line, Mark, chart, sparkline
 from include.pages.models_page import Row, row
 from include.pages.step_usage import StepUse, step_uses
@@ -31,6 +32,7 @@ from include.retraining.history.overview import (
 from include.retraining.history.undone import undone_by
 from include.retraining.notifications.notice import Notice
 from include.retraining.notifications.outbox import waiting
+from include.retraining.publishing.state import find_state
 from include.retraining.registry.entry import PromotionEntry, PromotionKind
 from include.retraining.registry.promotion_log import PromotionLog
 from include.retraining.store.object_store import Store
@@ -98,8 +100,9 @@ def model_page(
     trend_points = points(of_metric)
     metric = of_metric[-1].report.metric if of_metric and of_metric[-1].report else ""
     entries, problems = _entries(store, model, seen.entries, seen.problems)
+    use = champion_use(store, seen, find_state(store, model))
     return ModelPage(
-        row=row(seen, read_dags([dag_id])[dag_id], len(unsent), now),
+        row=row(seen, read_dags([dag_id])[dag_id], len(unsent), now, use),
         config=store_access.config_of(model),
         entries=entries,
         log_problems=problems,

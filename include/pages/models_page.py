@@ -13,6 +13,7 @@ from include.orchestration.runtime.run_reference import DAG_PREFIX
 from include.pages import store_access
 from include.pages.airflow_state import DagSummary, read_dags
 from include.pages.attention import Need, Urgency, needs, urgency
+from include.pages.champion_use import ChampionUse, champion_use
 from include.pages.charts import sparkline
 from include.retraining.config.deadline import TimeOfDay, parse_deadline
 from include.retraining.config.model import ModelConfig
@@ -20,10 +21,16 @@ from include.retraining.decisions.record import DecisionRecord
 from include.retraining.exceptions import EvidenceError
 from include.retraining.formatting.numbers import better_words, metric_name, metric_value, number
 from include.retraining.formatting.text import default_title
-from include.retraining.history.overview import ModelSummary, sentence_of, summarize_models
+from include.retraining.history.overview import (
+    ModelSummary,
+    read_all,
+    sentence_of,
+    summarize_models,
+)
 from include.retraining.history.savings import Saved
 from include.retraining.notifications.notice import Notice
 from include.retraining.notifications.outbox import waiting
+from include.retraining.publishing import state as publishing_state
 from include.retraining.registry.entry import PromotionEntry
 from include.retraining.store.object_store import Store
 from include.retraining.watch.heartbeat import Heartbeat, last_heartbeat
@@ -54,6 +61,7 @@ class Row:
     is_too_old: bool
     decide_by: datetime | None
     """By when the next run must have decided."""
+    use: ChampionUse
 
     @property
     def urgency(self) -> Urgency:
@@ -90,7 +98,13 @@ def models_page(store: Store, names: Sequence[str], now: datetime) -> ModelsPage
     notices = list(waiting(store))
     unsent = Counter(notice.model for notice in notices)
     seen = summarize_models(store, names, entries=SPARK_ENTRIES, cache=store_access.OVERVIEW_CACHE)
-    rows = [row(one, dags[DAG_PREFIX + one.model], unsent[one.model], now) for one in seen]
+    published = publishing_state.read_all(store)
+
+    def row_of(one: ModelSummary) -> Row:
+        use = champion_use(store, one, published.get(one.model))
+        return row(one, dags[DAG_PREFIX + one.model], unsent[one.model], now, use)
+
+    rows = read_all(row_of, seen)
     rows.sort(key=lambda one: (one.urgency, one.seen.model))
     saved = store_access.TALLY.count(
         store, names, now - timedelta(days=SAVED_DAYS), patience_seconds=TALLY_PATIENCE_SECONDS
@@ -106,7 +120,7 @@ def models_page(store: Store, names: Sequence[str], now: datetime) -> ModelsPage
     )
 
 
-def row(seen: ModelSummary, dag: DagSummary, unsent: int, now: datetime) -> Row:
+def row(seen: ModelSummary, dag: DagSummary, unsent: int, now: datetime, use: ChampionUse) -> Row:
     """Return one model's row."""
     config = store_access.config_of(seen.model)
     champion = seen.champion
@@ -124,6 +138,7 @@ def row(seen: ModelSummary, dag: DagSummary, unsent: int, now: datetime) -> Row:
         data_age_days=age,
         is_too_old=age is not None and limit is not None and age > limit,
         decide_by=decide_by(config, dag),
+        use=use,
     )
 
 

@@ -24,6 +24,7 @@ from include.retraining.formatting.numbers import (
 from include.retraining.formatting.text import in_words
 from include.retraining.formatting.times import utc_minute
 from include.retraining.gate.shown_numbers import shown_numbers
+from include.retraining.notifications.plain_text import subject_of
 from include.retraining.registry.entry import PromotionEntry
 from include.retraining.store.redaction import redact
 
@@ -52,6 +53,7 @@ def environment() -> Environment:
         "seconds": seconds,
         "masked": redact,
         "sentence": sentence,
+        "subject": subject_of,
         "undone_words": undone_words,
         "shown_numbers": shown_numbers,
         "metric_name": metric_name,

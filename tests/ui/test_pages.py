@@ -14,11 +14,13 @@ from include.retraining.registry.promotion_log import PromotionLog
 from include.retraining.store.layout import RunPaths
 from tests.support.fab_users import ANSWER_SECONDS
 from tests.support.large_store import DECISIONS, MODELS, SCRIPT
+from tests.support.repository_copy import REPOSITORY
 from tests.support.ui_site import ONE_MODEL, SHIPPED, Site
 
 pytestmark = [pytest.mark.ui, pytest.mark.timeout(900)]
 
 LOAN = SHIPPED[0]
+EXAMPLE = REPOSITORY / "docs" / "example"
 expect.set_options(timeout=ANSWER_SECONDS * 1000)
 WIDE_CARD = f"""
 ```sh
@@ -218,6 +220,28 @@ def test_tabs_on_a_dag_and_on_a_run(page: Page, airflow_ui: Site) -> None:
     page.get_by_role("link", name="Decision", exact=True).click()
     frame = page.frame_locator("iframe[title=Decision]")
     expect(frame.get_by_role("heading", name=re.compile("^Gates"))).to_be_visible()
+
+
+def test_a_runs_plots_are_on_the_first_screen(airflow_ui: Site, browser: Browser) -> None:
+    """Each is loaded and whole above the fold, and stands once; the gates come behind them."""
+    run = next(one for one in decisions(airflow_ui.store, SHIPPED[2]) if one.verdict is not None)
+    folder = RunPaths(SHIPPED[2], run.run).card
+    for file in EXAMPLE.glob("*.*"):
+        if file.suffix in {".md", ".png"}:
+            airflow_ui.store.write(f"{folder}/{file.name}", file.read_bytes())
+    context = airflow_ui.context(browser, "user", viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    page.goto(f"{airflow_ui.url}/retraining/models/{SHIPPED[2]}/runs/{run.run}")
+    plots = page.locator(".plots img")
+    expect(plots).to_have_count(5)
+    for plot in plots.all():
+        assert plot.evaluate("image => image.decode().then(() => image.naturalWidth)") > 300
+        box = plot.bounding_box()
+        assert box is not None
+        assert box["y"] + box["height"] <= 800
+    assert page.locator("main img").count() == 5
+    assert page.locator("table.gates").count() == 1
+    context.close()
 
 
 def test_the_theme_is_airflows(airflow_ui: Site, browser: Browser) -> None:
