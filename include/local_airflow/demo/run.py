@@ -200,7 +200,7 @@ def _start_runs(stack: ExitStack, demo: Demo) -> list[FollowedRun]:
     nothing.
     """
     for model, scoring_dag_id in zip(samples.INPUTS, scoring_dag_ids(), strict=True):
-        samples.land_input(demo.store, model)
+        samples.land_input_once(demo.store, model)
         # Before the runs: a promotion while a DAG is paused never starts it.
         demo.api.set_paused(scoring_dag_id, is_paused=False)
         stack.callback(_pause, demo, scoring_dag_id)
@@ -234,7 +234,7 @@ def _end_runs(demo: Demo, dag_id: str) -> None:
 
 
 def _pause(demo: Demo, dag_id: str) -> None:
-    """Leave nothing scheduled for the next session, which lands new flags first."""
+    """Leave nothing scheduled between two sessions."""
     with suppress(AirflowUnreachable):
         demo.api.set_paused(dag_id, is_paused=True)
 

@@ -76,6 +76,12 @@ def land_once(store: Store, model: str) -> str:
     return flag if store.exists(flag) else land(store, model)
 
 
+def land_input_once(store: Store, model: str) -> str:
+    """Write the rows to score unless their flag is there, and return the flag's key."""
+    flag = f"landing/{model}_new/{FLAG}"
+    return flag if store.exists(flag) else land_input(store, model)
+
+
 def raise_flag(store: Store, folder: str) -> str:
     """Rewrite a folder's flag and return its key.
 

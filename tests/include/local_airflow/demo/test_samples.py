@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 
 import pandas as pd
 import pytest
 
-from include.local_airflow.demo.samples import SAMPLES, land, land_once
+from include.local_airflow.demo.samples import SAMPLES, land, land_input_once, land_once
 from include.retraining.store.object_store import Store
 
 
@@ -22,11 +23,15 @@ def test_landing_again(any_store: Store, model: str) -> None:
     assert any_store.head(flag).etag != first_flag.etag
 
 
-def test_a_delivery_that_is_there_lands_once(any_store: Store) -> None:
+@pytest.mark.parametrize("land_it", [land_once, land_input_once])
+def test_a_delivery_that_is_there_lands_once(
+    any_store: Store, land_it: Callable[[Store, str], str]
+) -> None:
     """Its files and its flag stay as they are, to the very object."""
-    flag = land_once(any_store, "loan_approval")
+    flag = land_it(any_store, "diabetes_progression")
     first = any_store.objects("landing")
-    assert land_once(any_store, "loan_approval") == flag
+    assert len(first) == 2
+    assert land_it(any_store, "diabetes_progression") == flag
     assert any_store.objects("landing") == first
 
 
