@@ -9,7 +9,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from include.retraining.config.model import MODELS_FOLDER, ModelConfig, load_model, parse_model
+from include.retraining.config.model import (
+    MODELS_FOLDER,
+    ModelConfig,
+    load_model,
+    model_names,
+    parse_model,
+)
 from include.retraining.exceptions import ConfigError
 from include.retraining.formatting.text import default_title
 from include.retraining.scaffold.model_files import require_free_name, write_model_files
@@ -42,7 +48,9 @@ def model_like(
             f"include/models/{original}.yaml: is trained by the scripts of its folder, which each "
             "model has of its own: copy its files"
         )
-    yaml = _renamed((folder / f"{original}.yaml").read_text(encoding="utf-8"), name, original)
+    others = set(model_names(folder)) - {original}
+    text = (folder / f"{original}.yaml").read_text(encoding="utf-8")
+    yaml = _renamed(text, name, original, others)
     python = _importing(name, original, config.training.entry_point)
     sample = None if data is None else read_sample(data)
     whole = None if sample is None or sample.is_cut else sample.path
@@ -56,12 +64,16 @@ def model_like(
     )
 
 
-def _renamed(text: str, name: str, original: str) -> str:
+def _renamed(text: str, name: str, original: str, others: set[str]) -> str:
     """Return a YAML text in which a model has another name: in its addresses, salt and title.
 
-    Nowhere else: a column may be called like the model.
+    Nowhere else: a column may be called like the model, and a folder like another model.
     """
-    words = re.sub(rf"(?<=/){original}(?![A-Za-z0-9_])", name, text)
+    words = re.sub(
+        rf"(?<=/){original}(?P<more>_[a-z0-9_]+)?(?![A-Za-z0-9_])",
+        lambda place: place[0] if place[0] in others else f"{name}{place['more'] or ''}",
+        text,
+    )
     for old, new in ((original, name), (original.replace("_", "-"), name.replace("_", "-"))):
         words = re.sub(rf"(?m)^( +salt: *[\"']?){old}(?![a-z0-9_])", rf"\g<1>{new}", words)
     words = re.sub(r"(?m)^name:.*$", f"name: {yaml_word(name)}", words)

@@ -302,7 +302,13 @@ def test_a_model_like_another_shares_its_python(models: Path):
     from include.retraining.scaffold.like import model_like
 
     made(models, diabetes_progression(), name="progression", label="progression")
+    yaml = models / "progression.yaml"
+    more = "  # landing/progression_new/ landing/progression_old/\n"
+    yaml.write_text(yaml.read_text().replace("tier: 3  #", f"tier: 3\n{more}  #"))
+    (models / "progression_old.yaml").write_text("name: progression_old")
     new = model_like("progression_lyon", "progression", folder=models)
+    written = (models / "progression_lyon.yaml").read_text()
+    assert "# landing/progression_lyon_new/ landing/progression_old/" in written
     config, code = loaded(models, "progression_lyon")
     assert config.title == "Progression lyon"
     assert config.data.label == "progression"  # a column that is called like the model
