@@ -192,7 +192,7 @@ def test_the_service_answers(
     assert answer.status_code == 200, answer.text
     said = answer.json()
     assert (said["version"], said["generation"]) == (entry.version, 1)
-    assert said["stale_because"] is None
+    assert said["is_stale"] is False
     assert [list(one) for one in said["predictions"]] == [["prediction"]] * 3
     sent[1]["age"] = "many"
     answer = service.post("/predict", json=sent)

@@ -25,6 +25,6 @@ def predict(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "version": champion.version,
         "generation": champion.generation,
-        "stale_because": champion.stale_because,
+        "is_stale": champion.stale_because is not None,
         "predictions": predictions.to_dict("records"),
     }

@@ -38,21 +38,22 @@ def checked_features(frame: pd.DataFrame, manifest: VersionManifest) -> pd.DataF
             cell.
     """
     where = f"{manifest.model} version {manifest.version}"
+    if not isinstance(frame, pd.DataFrame):
+        kind = type(frame).__name__
+        raise DataRejected(f"{where}: rows are given as a pandas DataFrame, not as {kind}")
     names = list(manifest.features)
-    problems = _wrong_names(frame, names)
-    if problems:
-        raise DataRejected(f"{where}: {_listed(problems)}")
-    rows = frame if list(frame.columns) == names else frame[names]
-    if manifest.feature_types is None:
-        return rows
+    wrong = _wrong_names(frame.columns, names)
+    problems = [*wrong.values(), *(["there are no rows"] if len(frame) == 0 else [])]
+    usable = [name for name in names if name not in wrong]
+    rows = frame if list(frame.columns) == names else frame[usable]
+    types = dict(zip(names, manifest.feature_types or [ANYTHING] * len(names), strict=True))
     converted: dict[str, pd.Series[Any]] = {}
-    dtypes = rows.dtypes.to_list()
-    for name, wanted, dtype in zip(names, manifest.feature_types, dtypes, strict=True):
-        if wanted in {type_name(dtype), ANYTHING}:
+    for name, dtype in zip(usable, rows.dtypes.to_list(), strict=True):
+        if types[name] in {type_name(dtype), ANYTHING}:
             continue
-        column = _converted(rows[name], wanted)
+        column = _converted(rows[name], types[name])
         if column is None:
-            problems.append(_wrong_type(rows[name], wanted))
+            problems.append(_wrong_type(rows[name], types[name]))
         else:
             converted[name] = column
     if problems:
@@ -75,17 +76,13 @@ def dtype_of(name: str) -> Any:
         return None
 
 
-def _wrong_names(frame: pd.DataFrame, names: list[str]) -> list[str]:
-    if not isinstance(frame, pd.DataFrame):
-        return [f"rows are given as a pandas DataFrame, not as {type(frame).__name__}"]
-    present = frame.columns
-    problems = [f"column {name!r} is missing" for name in names if name not in present]
+def _wrong_names(present: pd.Index[Any], names: list[str]) -> dict[str, str]:
+    """Return what is wrong with the columns that are missing or there twice, by their name."""
+    wrong = {name: f"column {name!r} is missing" for name in names if name not in present}
     if not present.is_unique:
-        twice = set(present[present.duplicated()])
-        problems += [f"column {name!r} is there more than once" for name in names if name in twice]
-    if frame.empty and not problems:
-        problems.append("there are no rows")
-    return problems
+        twice = set(present[present.duplicated()]) & set(names)
+        wrong |= {name: f"column {name!r} is there more than once" for name in sorted(twice)}
+    return wrong
 
 
 def _converted(cells: pd.Series[Any], wanted: str) -> pd.Series[Any] | None:

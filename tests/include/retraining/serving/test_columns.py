@@ -134,7 +134,11 @@ def test_a_column_of_another_type(
 @pytest.mark.parametrize(
     ("frame", "said"),
     [
-        (pd.DataFrame({"b": [1.0]}), "column 'a' is missing"),
+        (pd.DataFrame({"b": [1.0]}), "column 'a' is missing$"),
+        (
+            pd.DataFrame({"b": ["1"]}),
+            "column 'a' is missing; column 'b' is of type str, allowed is float",
+        ),
         (pd.DataFrame({"a": []}), "column 'b' is missing"),
         (
             pd.DataFrame([[1.0, 2.0, 3.0]], columns=["a", "b", "a"]),
