@@ -17,19 +17,28 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from include.local_airflow.demo import samples
 from include.retraining.__main__ import main
+from include.retraining.config.model import load_model
 from include.retraining.decisions.record import Outcome
 from include.retraining.exceptions import StoreRefused
 from include.retraining.notifications import outbox
 from include.retraining.notifications.notice import Notice
-from include.retraining.registry.promotion_log import PromotionLog
+from include.retraining.registry.promotion_log import PromotionLog, serving_of
 from include.retraining.runs.journal import follow_jobs, open_runs, record_run_start
+from include.retraining.runs.manifest import TriggeredBy
 from include.retraining.runs.reference import RunRef
+from include.retraining.scoring.partitions import Demand, partitions_to_score
+from include.retraining.scoring.plan import plan_scoring, read_plan
+from include.retraining.scoring.record import record_of_result
+from include.retraining.scoring.result import read_score_result
+from include.retraining.scoring.state import scoring_state
 from include.retraining.serving.champion import load_champion
 from include.retraining.steps.decide import check_quality, deploy
 from include.retraining.steps.runner import run_steps
 from include.retraining.store.layout import (
     OPEN_JOBS,
+    OPEN_SCORING_JOBS,
     RunPaths,
     promotion_key,
     version_manifest_key,
@@ -38,7 +47,10 @@ from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import OPTIONS_VARIABLE
 from include.retraining.watch import heartbeat
 from tests.support.apples import NAME, deliver, paths_of, plan
+from tests.support.promoted_samples import promote_sample
 from tests.support.s3_roles import FOLDER, PREFIX, Roles, policy, s3_roles
+
+SAMPLE = "diabetes_progression"
 
 pytest_plugins = ("tests.support.apples_fixtures",)
 
@@ -122,6 +134,33 @@ def test_each_role_can_do_its_part(
         assert any(part in key for key in written), (part, written)
 
 
+def test_the_scorer_can_do_its_part(roles: Roles, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A promoter plans and records what a scorer scores."""
+    owner, promoter = roles.store("owner"), roles.store("promoter")
+    initialise(roles.uri, roles.keys["owner"])
+    entry = promote_sample(owner, SAMPLE)
+    samples.land_input(owner, SAMPLE)
+    config = load_model(SAMPLE)
+    cause = TriggeredBy(run_type="manual")
+    now = entry.created_at
+    run = RunRef(SAMPLE, config.scoring_dag_id, "manual__1", now, 0, cause, "scoring")
+    due = partitions_to_score(promoter, config, entry, Demand(today=now.date()))
+    plan_scoring(promoter, config, run, due, serving_of(entry), now=now)
+    follow_jobs(promoter, run.paths, 0)
+    (marker,) = open_runs(promoter, OPEN_SCORING_JOBS)
+    roles.remove("promoter", marker.key)
+    assert promoter.create(run.paths.job(1), b"{}")
+
+    monkeypatch.setenv(OPTIONS_VARIABLE, json.dumps(roles.keys["scorer"]))
+    assert roles.store("scorer").create(run.paths.job_started(1), b"{}")
+    assert run_steps(["score"], run.paths.uri(roles.uri), "0-1") == 0
+    result = read_score_result(promoter, run.paths, read_plan(promoter, run.paths))
+    record_of_result(promoter, run, result)
+    state = scoring_state(roles.store("pages"), SAMPLE)
+    assert state is not None
+    assert state.newest == result.partitions[0]
+
+
 def is_refused(act: Callable[[], Any]) -> bool:
     """Return whether the store denies something."""
     try:
@@ -156,7 +195,8 @@ def test_nobody_can_do_another_s_part(roles: Roles) -> None:
             "landing/data.csv",
             "store.json",
         ),
-        "promoter": (version, "landing/data.csv", "store.json"),
+        "scorer": (log, version, run.manifest, run.decision(1), "landing/data.csv", "store.json"),
+        "promoter": (version, "landing/data.csv", "store.json", "scores/x"),
         "pages": (log, version, run.decision(1), run.result("train"), "outbox/other.json"),
         "reader": (log, version, run.result("train"), "outbox/other.json"),
         "cleaner": (log, version, run.result("train")),
@@ -165,7 +205,7 @@ def test_nobody_can_do_another_s_part(roles: Roles) -> None:
         store = roles.store(role)
         for key in keys:
             assert is_refused(lambda store=store, key=key: store.write(key, b"x")), (role, key)
-    cannot_remove = dict.fromkeys(("trainer", "pages", "reader"), there)
+    cannot_remove = dict.fromkeys(("trainer", "scorer", "pages", "reader"), there)
     # A promoter moves messages that were sent.
     cannot_remove["promoter"] = tuple(key for key in there if not key.startswith("outbox/"))
     for role, keys in {**cannot_remove, "cleaner": (log, run.decision(0))}.items():

@@ -74,6 +74,8 @@ def test_first_run_promotes_and_refuses_until_ctrl_c(root: Path) -> None:
     assert "diabetes_progression: promoted" in shown
     assert "loan_approval: rejected" in shown
     assert "fairness race" in shown
+    assert "score_diabetes_progression: scored" in shown
+    assert "scored all (148 rows) by version" in shown
     assert shown.count("Slack") == 2
     assert "password" in shown
     assert "Airflow is up after" in shown

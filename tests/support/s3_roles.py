@@ -19,7 +19,7 @@ from tests.conftest import S3_OPTIONS, s3_server
 from tests.support.s3_proxy import Proxy, s3_proxy
 
 FOLDER = Path(__file__).resolve().parents[2] / "deploy" / "iam"
-ROLES = ("trainer", "promoter", "pages", "reader", "cleaner")
+ROLES = ("trainer", "scorer", "promoter", "pages", "reader", "cleaner")
 PREFIX = "prefix"
 EVERYTHING = json.dumps({
     "Version": "2012-10-17",
