@@ -28,12 +28,20 @@ from include.retraining.scoring.record import find_record, record_of_result
 from include.retraining.scoring.score import score
 from include.retraining.scoring.scores import ScoresFolder
 from include.retraining.serving.version import load_version
+from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store
 from tests.support.crash_points import count_points, import_before_forks, kill_at
 from tests.support.promoted_samples import promote_sample
 from tests.support.scored_toys import read_scores
 
-import_before_forks(__name__)
+# What a job imports only when it reads, loads and predicts.
+HEAVY = (
+    "include.models.diabetes_progression",
+    "sklearn.linear_model",
+    "sklearn.pipeline",
+    "skops.io",
+)
+import_before_forks(__name__, *HEAVY)
 
 MODEL = "diabetes_progression"
 TODAY = date(2026, 11, 24)
@@ -132,10 +140,24 @@ def check_scores(store: Store, rows: dict[date, list[pd.DataFrame]]) -> None:
 
 
 @pytest.mark.fault("S01")
-def test_a_job_that_is_killed_anywhere_leaves_whole_scores(store: Store):
+def test_a_job_that_is_killed_anywhere_leaves_whole_scores(folder: Store):
     """Killed before or after what it writes, a partition has all of one version's scores."""
+    kill_and_retry(folder)
+
+
+@pytest.mark.slow
+@pytest.mark.fault("S01")
+def test_a_job_that_is_killed_anywhere_leaves_whole_scores_on_s3(
+    s3_bucket: str, s3_options: dict[str, str]
+):
+    """The same holds in a bucket, where a file is there or not."""
+    kill_and_retry(initialise(f"s3://{s3_bucket}/prefix", s3_options))
+
+
+def kill_and_retry(store: Store) -> None:
+    """Kill a job at some of its points, each time for another input, and let a retry end it."""
     rows = {DAYS[0]: [new_rows(30)]}
-    two_versions(store)
+    promote_sample(store, MODEL)
     land(store, DAYS[0], rows[DAYS[0]][0])
     points = count_points(partial(score_all, number=0), store)
     check_scores(store, rows)
