@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -21,6 +22,8 @@ from tests.docker.plans import MODEL, RUN, plan, run_uri
 from tests.support import container_engine
 from tests.support.aws_in_containers import Aws
 from tests.support.container_engine import LOCKED_DOWN, REPOSITORY, docker
+from tests.support.extras import locked_with_hashes
+from tests.support.repository_copy import copy_repository
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1200)]  # the first one builds the image
 
@@ -94,6 +97,27 @@ def test_the_engine_is_sent_nothing_else_of_the_repository(image: str) -> None:
     # An engine makes these in every container.
     made = {"dev", "etc", "proc", "sys", ".dockerenv"}
     assert sorted(name for name in listed if name.split("/")[0] not in made) == files_of(*SENT)
+
+
+def test_an_extra_is_installed_from_its_lock(image: str, tmp_path: Path) -> None:
+    """What lies in include/extras/ is in the image, with what it needs of the system."""
+    root = copy_repository(tmp_path / "repository")
+    for name in ("Dockerfile", ".dockerignore"):
+        shutil.copy(REPOSITORY / name, root / name)
+    lock = locked_with_hashes("lightgbm", "narwhals", "numpy", "scipy")
+    (root / "include" / "extras" / "lightgbm.txt").write_text(lock, encoding="utf-8")
+    name = f"{image}-extra"
+    docker("build", "--target", "training", "--tag", name, str(root))
+    try:
+        ended = python(
+            name,
+            "import lightgbm\n"
+            "from include.retraining.config.extras import check_installed\n"
+            "check_installed(['lightgbm'])",
+        )
+    finally:
+        container_engine.remove_image(name)
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 def test_it_holds_what_the_lock_names_and_no_airflow(image: str) -> None:
