@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-
-from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
+from typing import Any
 
 from include.orchestration.runtime.run_reference import DAG_PREFIX
 from include.pages import store_access, urls
@@ -32,8 +31,12 @@ class Silenced:
     """The form that ends it; None for who may not."""
 
 
-def silenced(user: BaseUser, store: Store) -> list[Silenced]:
+def silenced(user: Any, store: Store) -> list[Silenced]:
     """Return the silences about models that a user may see, the newest first.
+
+    Args:
+        user: Airflow's, as `access.py` gives it.
+        store: best a `CachingStore`.
 
     Raises:
         StorageError: when the store refuses or does not answer.
