@@ -27,6 +27,7 @@ AREAS = {
     "O": "Build and supply",
     "Q": "Publishing",
     "S": "Scores",
+    "V": "Serving: whoever uses the champion",
 }
 # The ten of the cases on a whole Airflow that would do the most harm: each change is tried on them.
 MOST_DANGEROUS = frozenset(

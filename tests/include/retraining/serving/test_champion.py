@@ -77,6 +77,7 @@ def test_the_champion_says_what_it_is_and_predicts(store: Store) -> None:
     assert (answers["probability_0"] + answers["probability_1"]).tolist() == [1, 1, 1]
 
 
+@pytest.mark.fault("V02")
 def test_a_promotion_and_a_rollback_are_followed(served: Store) -> None:
     """The next call that reads the log returns what the log says."""
     held = champion_of(served)
@@ -131,6 +132,7 @@ def test_an_address_is_opened_as_a_store(served: Store) -> None:
     assert champion.version == version_name(1)
 
 
+@pytest.mark.fault("V07")
 def test_a_fork_of_a_process_that_read_is_refused(
     served: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,6 +206,7 @@ TROUBLE = {
 }
 
 
+@pytest.mark.fault("V01")
 @pytest.mark.parametrize("trouble", TROUBLE)
 def test_what_cannot_be_read_is_never_loaded(
     folder: Store, trouble: Callable[[Store], Callable[[], None]]
@@ -216,6 +219,7 @@ def test_what_cannot_be_read_is_never_loaded(
         champion_of(folder, stale_after=None)
 
 
+@pytest.mark.fault("V01")
 @pytest.mark.parametrize("trouble", TROUBLE)
 def test_the_last_good_one_is_kept_and_says_why(
     served: Store, trouble: Callable[[Store], Callable[[], None]]
@@ -236,6 +240,7 @@ def test_the_last_good_one_is_kept_and_says_why(
     assert (followed.version, followed.stale_because) == (version_name(2), None)
 
 
+@pytest.mark.fault("V01")
 @pytest.mark.parametrize("trouble", TROUBLE)
 def test_or_it_is_refused(served: Store, trouble: Callable[[Store], Callable[[], None]]) -> None:
     """With `stale_after` of zero there is no champion without a log that was read for the call."""
@@ -289,6 +294,7 @@ def silent(served: Store) -> Iterator[Silent]:
     store.answers.set()
 
 
+@pytest.mark.fault("V03")
 def test_a_store_that_does_not_answer_delays_no_request(
     silent: Silent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -342,6 +348,7 @@ def test_a_model_without_a_yaml(served: Store) -> None:
         load_champion(served, MODEL)
 
 
+@pytest.mark.fault("M10")
 def test_a_version_of_another_scikit_learn(served: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is refused before it is loaded, with both versions."""
     monkeypatch.setattr(versions, "library_version", lambda _: "1.8.0")
@@ -356,6 +363,7 @@ def unreviewed_model() -> bytes:
     return bytes(skops.io.dumps(FunctionTransformer(saved_model)))
 
 
+@pytest.mark.fault("M02")
 def test_a_champion_with_types_that_nobody_reviewed(served: Store) -> None:
     """It is not loaded, whatever the log says: the one before is kept, or the types are named."""
     champion_of(served)

@@ -109,6 +109,7 @@ BAD = {
 }
 
 
+@pytest.mark.fault("V05")
 @pytest.mark.parametrize("text", BAD)
 def test_a_csv_that_is_refused(loaded: LoadedVersion, tmp_path: Path, text: str) -> None:
     """The file, the column and the line are named, and the file of before stays as it was."""
@@ -121,6 +122,7 @@ def test_a_csv_that_is_refused(loaded: LoadedVersion, tmp_path: Path, text: str)
     assert written(tmp_path) == before
 
 
+@pytest.mark.fault("V05")
 @pytest.mark.parametrize(
     ("frame", "said"),
     [
@@ -170,6 +172,7 @@ def test_names_that_are_refused(
         predict_file(loaded, CONFIG, tmp_path / data, tmp_path / out)
 
 
+@pytest.mark.fault("V05")
 def test_what_is_killed_while_it_writes_leaves_the_file_of_before(
     loaded: LoadedVersion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
