@@ -29,7 +29,7 @@ POINTER = f"published/{MODEL}.json"
 LISTENER = f"""
 from airflow.sdk import DAG, Asset, task
 
-with DAG("score_{MODEL}", schedule=[Asset("{MODEL}_champion")], is_paused_upon_creation=False):
+with DAG("listen_{MODEL}", schedule=[Asset("{MODEL}_champion")], is_paused_upon_creation=False):
 
     @task
     def note(triggering_asset_events=None):
@@ -41,16 +41,16 @@ with DAG("score_{MODEL}", schedule=[Asset("{MODEL}_champion")], is_paused_upon_c
 
 @pytest.fixture(scope="module")
 def airflow(shared: SharedAirflow) -> Iterator[Stage]:
-    """A real Airflow with a model to roll back and a DAG that scores with it."""
+    """A real Airflow with a model to roll back and a DAG that listens to its champion."""
     with shared.with_models(add_models) as running:
         yield running
 
 
 def add_models(root: Path) -> None:
-    """Add a model to roll back and a DAG that scores with it."""
+    """Add a model to roll back and a DAG that listens to its champion."""
     pointer = {"pointer": {"address": POINTER}}
     add_model(root, MODEL, values={"gates": {"minimum": {"r2": 0.0}}, "publish": pointer})
-    (root / "dags" / f"score_{MODEL}.py").write_text(LISTENER)
+    (root / "dags" / f"listen_{MODEL}.py").write_text(LISTENER)
 
 
 @pytest.fixture(scope="module")
@@ -146,13 +146,13 @@ def test_a_person_rolls_back_and_releases(airflow: Stage, served: list[Promotion
         assert words in text
 
     def event() -> list[Any] | None:
-        runs = airflow.api.runs(f"score_{MODEL}")
-        notes = [airflow.api.xcom(f"score_{MODEL}", run["dag_run_id"], "note") for run in runs]
+        runs = airflow.api.runs(f"listen_{MODEL}")
+        notes = [airflow.api.xcom(f"listen_{MODEL}", run["dag_run_id"], "note") for run in runs]
         return [
             note for note in notes if {"version": first.version, "generation": 3} in (note or [])
         ]
 
-    airflow.wait_for(event, "a scoring run by the rollback's event")
+    airflow.wait_for(event, "a run by the rollback's event")
     airflow.wait_for(
         lambda: named_by_pointer(airflow) == (3, first.version), "the rollback in the pointer"
     )
