@@ -74,7 +74,7 @@ def _doubled(running: EventStage, count: int) -> list[Row]:
         ),
         Row(
             "events",
-            "both tasks of such a run, median",
+            "processor time of both tasks of such a run, median",
             f"{statistics.median(seconds):.1f} s",
             f"{MAX_TASK_SECONDS:g} s",
             ratio=statistics.median(seconds) / MAX_TASK_SECONDS,

@@ -26,14 +26,22 @@ from tests.support.airflow_harness import Stage, replace_text, stage
 from tests.support.repository_copy import add_model, copy_repository
 
 SHIPPED = "diabetes_progression"
-STAND_IN = """            if run_tasks.plan_run(config):
-                from airflow.sdk import get_current_context
+COUNTED_FILE = "counted.txt"
+COUNTED = """\
+            import time
+            from pathlib import Path
 
+            with Path({file!r}).open("a") as counted:
+                counted.write(f"{{{run}}} {{time.process_time()}}\\n")
+"""
+"""Lines that note how many seconds of a processor a task has used so far, its start included."""
+STAND_IN = """            from airflow.sdk import get_current_context
+
+            if run_tasks.plan_run(config):
                 from include.orchestration.callbacks.run_ended import record_and_notify
                 from include.retraining.decisions.record import Outcome
 
                 record_and_notify(get_current_context(), Outcome.REJECTED, "not trained here")
-            return "no_change"
 """
 TABLE = "s3://warehouse/loans"
 EXTRACT = f'''"""Another DAG of the team, which fills a table."""
@@ -195,16 +203,17 @@ class EventStage:
         return (at - written.at).total_seconds()
 
     def task_seconds(self, since: datetime) -> dict[str, float]:
-        """The seconds that the tasks of each run took that began since then, by model and run."""
-        rows = self.rows(
-            "select r.dag_id || ' ' || r.run_id, r.start_date, t.duration from task_instance t "
-            "join dag_run r on r.dag_id = t.dag_id and r.run_id = t.run_id "
-            "where t.duration is not null"
-        )
+        """The processor's seconds of both tasks of each run that began since then, by its id."""
+        begun = {
+            run_id
+            for run_id, start in self.rows("select run_id, start_date from dag_run")
+            if start and datetime.fromisoformat(start).replace(tzinfo=UTC) >= since
+        }
         seconds: dict[str, float] = {}
-        for run, start, duration in rows:
-            if start and datetime.fromisoformat(start).replace(tzinfo=UTC) >= since:
-                seconds[run] = seconds.get(run, 0.0) + duration
+        for line in (self.airflow.root / COUNTED_FILE).read_text().splitlines():
+            run_id, _, used = line.rpartition(" ")
+            if run_id in begun:
+                seconds[run_id] = seconds.get(run_id, 0.0) + float(used)
         return seconds
 
     # ---- the stories ----
@@ -240,7 +249,7 @@ class EventStage:
             record
             for model in self.models
             for record in self.records(model)
-            if f"{record.dag_id} {record.run_id}" in took
+            if record.run_id in took
         ]
         return made, list(took.values())
 
@@ -324,9 +333,18 @@ def repository_of(target: Path, names: list[str]) -> Path:
         if file.stem not in names:
             file.unlink()
     (root / "dags" / "extract.py").write_text(EXTRACT)
+    counted = str(root / COUNTED_FILE)
+    planned = COUNTED.format(file=counted, run="get_current_context()['run_id']")
     replace_text(
         root / "dags" / "retrain_pipeline.py",
         '            return "validate_data" if run_tasks.plan_run(config) else "no_change"\n',
-        STAND_IN,
+        f'{STAND_IN}{planned}            return "no_change"\n',
+    )
+    replace_text(
+        root / "include" / "orchestration" / "operators" / "wait_for_data.py",
+        '            self.log.info("%s", inspection.state.reason)\n',
+        COUNTED.format(file=counted, run="context['run_id']").replace(
+            "import time\n", "# time is there\n"
+        ),
     )
     return root
