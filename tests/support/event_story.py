@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -242,7 +241,6 @@ class EventStage:
         for written in self.written[-count:][::-1]:
             self.report_again(written)
             self.report_again(written)
-        time.sleep(5)  # the queue is empty too while nobody has asked it yet
         self.wait_for_silence(600)
         took = self.task_seconds(since)
         made = [
