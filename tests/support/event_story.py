@@ -326,7 +326,8 @@ def repository_of(target: Path, names: list[str]) -> Path:
             "timeout_seconds": 60,
         }
         location = f"landing/{name}/{{date}}"
-        add_model(root, name, values={"trigger": trigger, "data": {"location": location}})
+        values = {"trigger": trigger, "data": {"location": location}, "scoring": None}
+        add_model(root, name, values=values)
     for file in (root / "include" / "models").glob("*.yaml"):
         if file.stem not in names:
             file.unlink()
