@@ -12,6 +12,7 @@ import math
 import warnings
 from dataclasses import replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
@@ -25,6 +26,10 @@ log = logging.getLogger(__name__)
 
 GROUPS = 200
 """Of the jackknife: a scorer is asked that often for an interval, however many rows there are."""
+
+
+_INFLUENCES: WeakKeyDictionary[Sample, dict[int, Numbers]] = WeakKeyDictionary()
+"""By sample, and by the identity of one of its scorers: for as long as the sample is in use."""
 
 
 class NotDefined(ValueError):
@@ -97,13 +102,24 @@ def own_score(scorer: Scorer, sample: Sample) -> tuple[float | None, str | None]
 def own_influence(scorer: Scorer, sample: Sample) -> Numbers:
     """Return how much each row moves a metric of which nothing is known, (rows,).
 
+    Computed once for a sample: a challenger is compared with several others.
+
+    Raises:
+        NotDefined: when the metric has no value without one of the groups.
+    """
+    known = _INFLUENCES.setdefault(sample, {})
+    if id(scorer) not in known:
+        known[id(scorer)] = _jackknife(scorer, sample)
+    return known[id(scorer)]
+
+
+def _jackknife(scorer: Scorer, sample: Sample) -> Numbers:
+    """Return the effect of each of `GROUPS` groups of rows, at one row of the group.
+
     The jackknife by groups of rows drawn at random, without each of which the metric is computed
     once (Shao and Tu, The Jackknife and Bootstrap, 1995, section 2.3). The effect of a group is
     given to one of its rows and the others have none: the sum of squares, and with it the standard
     error, is that of the groups, and few groups that carry it all count as few rows.
-
-    Raises:
-        NotDefined: when the metric has no value without one of the groups.
     """
     whole, reason = own_score(scorer, sample)
     groups = np.array_split(
@@ -124,7 +140,7 @@ def own_influence(scorer: Scorer, sample: Sample) -> Numbers:
 def own_flips(scorer: Scorer, sample: Sample) -> Numbers:
     """Return by class how far the influence of one row moves when its answer turns.
 
-    Empty for a regression, and where no answer of predicted classes is asked for.
+    Empty for a regression.
     """
     if sample.problem == "regression":
         return np.empty(0)

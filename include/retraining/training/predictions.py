@@ -50,9 +50,11 @@ class Predictor(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Sample:
     """Labels and predictions of the same rows in the form that metrics take.
+
+    Two are equal when they are one and the same, so that what was computed of one can be kept.
 
     Binary: labels and values are 1 for the positive class and 0 for any other, probabilities are
     those of the positive class. Multiclass: labels and values are positions in the list of classes
