@@ -82,6 +82,8 @@ class AuditRow(Document):
     judging_digest: str | None = None
     """Of what checks the data, scores and judges: by another one a version is judged again."""
     python: str | None = None
+    extras: str | None = None
+    """The libraries of the model's extras, like `lightgbm==4.7.0`, with a blank between two."""
     fingerprint: str | None = None
     """Of all that can change the model: files, code, configuration, seed."""
     data_location: str | None = None
@@ -291,4 +293,7 @@ def _entry(store: Store, entry: PromotionEntry) -> Iterator[AuditRow]:
 
 
 def _code(code: Code | None) -> dict[str, Any]:
-    return {} if code is None else code.model_dump()
+    if code is None:
+        return {}
+    libraries = " ".join(library for extra in code.extras for library in extra.libraries)
+    return {**code.model_dump(exclude={"extras", "scorers"}), "extras": libraries or None}

@@ -19,8 +19,9 @@ from include.retraining.__main__ import main
 from include.retraining.approval.answer import Approval, write_approval
 from include.retraining.decisions.record import Outcome
 from include.retraining.decisions.record_files import decision_keys
+from include.retraining.fingerprint.pinned import PinnedExtra
 from include.retraining.gate.report import EvaluationReport
-from include.retraining.history.audit import AuditRow, audit
+from include.retraining.history.audit import AuditRow, _code, audit
 from include.retraining.registry.promotion import Registry
 from include.retraining.registry.promotion_log import PromotionLog
 from include.retraining.runs.manifest import read_manifest
@@ -142,6 +143,15 @@ def test_a_promotion_is_told_with_its_person_code_and_data(store: Store) -> None
     assert (row.fingerprint, row.files) == (manifest.fingerprint, manifest.delivery.files)
     assert row.promoted_by == run.dag_id
     assert store.exists(row.evidence)
+
+
+def test_the_libraries_of_extras_are_in_an_audit() -> None:
+    """What a model was trained with beside the common libraries, and nothing where that is all."""
+    pinned = PinnedExtra(name="trees", libraries=("lightgbm==4.7.0", "narwhals==2.29.0"))
+    with_extra = CODE.model_copy(update={"extras": (pinned,)})
+    assert _code(CODE)["extras"] is None
+    assert _code(with_extra)["extras"] == "lightgbm==4.7.0 narwhals==2.29.0"
+    assert "scorers" not in _code(CODE)
 
 
 def test_what_people_do_by_hand_is_told(store: Store) -> None:
