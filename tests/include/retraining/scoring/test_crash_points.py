@@ -176,6 +176,7 @@ def kill_and_retry(store: Store) -> None:
 
 
 @pytest.mark.rare
+@pytest.mark.timeout(2400)
 @pytest.mark.fault("S01")
 def test_over_a_hundred_kills_no_partition_mixes_versions_or_is_half_there(store: Store):
     """A hundred jobs are killed while versions are rolled back and days are delivered again."""
