@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pandas as pd
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
@@ -62,6 +65,18 @@ def record(context: dict[str, Any]) -> dict[str, Any]:
     return event.extra
 
 
+def read_as_the_page_says(output: str) -> pd.DataFrame:
+    """Run the lines of docs/scoring.md for a consumer, with an address of this machine."""
+    page = (Path(__file__).parents[3] / "docs" / "scoring.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    example = "/srv/store/scores/loans/2026-11-24"
+    assert code.count(example) == 2
+    names: dict[str, Any] = {}
+    exec(code.replace(example, output.removeprefix("file://")), names)
+    found: pd.DataFrame = names["scores"]
+    return found
+
+
 def only_record(store: Store) -> ScoreRecord:
     """The one record there is."""
     (found,) = newest_records(store, MODEL, 10)
@@ -83,6 +98,7 @@ def test_what_lands_is_scored_by_the_champion_and_once(
     assert (scored["version"], scored["rows"]) == (entry.version, 148)
     table = read_scores(ScoresFolder.at(store, scored["output"]))
     assert list(table) == ["patient_id", "age", "prediction", "model_version"]
+    pd.testing.assert_frame_equal(read_as_the_page_says(scored["output"]), table)
     assert only_record(store).outcome is ScoreOutcome.SCORED
     assert not plan(score_context(run_id="second"))
     samples.land_input(store, MODEL)  # the same rows under a new flag
