@@ -102,14 +102,16 @@ class MlflowRegistry:
         if run is None:
             started = _milliseconds(manifest.created_at)
             run = self._api.create_run(experiment, entry.version, started, tags)
-        run_id, artifacts = str(run["run_id"]), str(run["artifact_uri"])
-        if run["status"] != "FINISHED":
-            self._upload(champion, artifacts)
+        if run.status != "FINISHED":
+            self._upload(champion, run.artifact_uri)
             at = _milliseconds(entry.created_at)
-            self._api.log_metrics(run_id, champion.metrics(), at)
-            self._api.finish_run(run_id, at)
-        source, text = f"{artifacts}/model", f"{champion.title}, data of {manifest.data_date}"
-        return self._api.create_version(self._name, source, run_id, text, tags)
+            self._api.log_metrics(run.run_id, champion.metrics(), at)
+            self._api.finish_run(run.run_id, at)
+        source, text = (
+            f"{run.artifact_uri}/model",
+            f"{champion.title}, data of {manifest.data_date}",
+        )
+        return self._api.create_version(self._name, source, run.run_id, text, tags)
 
     def _upload(self, champion: Champion, artifacts: str) -> None:
         """Copy the version's files, each checked against the manifest."""
@@ -133,7 +135,7 @@ class MlflowRegistry:
         run = self._api.find_run(experiment, DIGEST_TAG, champion.entry.version_digest)
         if run is not None:  # else someone removed it
             for name, data in files.items():
-                self._api.upload(str(run["artifact_uri"]), f"card/{name}", data)
+                self._api.upload(run.artifact_uri, f"card/{name}", data)
         text = truncate(files[CARD].decode(), DESCRIPTION_LENGTH)
         self._api.describe_version(self._name, number, text)
         self._api.tag_version(self._name, number, CARD_TAG, "card/card.md")

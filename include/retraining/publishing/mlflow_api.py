@@ -8,11 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
+
+from pydantic import ValidationError
 
 from include.retraining.exceptions import NotPublished
 from include.retraining.publishing.http_target import Answer, HttpTarget
+from include.retraining.publishing.mlflow_answers import (
+    Content,
+    ExperimentAnswer,
+    RegisteredModelAnswer,
+    RunAnswer,
+    RunInfo,
+    RunsAnswer,
+    VersionAnswer,
+    VersionsAnswer,
+)
 
 API = "/api/2.0/mlflow"
 ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
@@ -22,9 +34,14 @@ EXISTS = "RESOURCE_ALREADY_EXISTS"
 BATCH = 1000
 """How many metrics MLflow takes at once."""
 
+Shape = TypeVar("Shape", bound=Content)
+
 
 class MlflowApi:
-    """One tracking server."""
+    """One tracking server.
+
+    What it refuses, or answers otherwise than MLflow does, is `NotPublished`.
+    """
 
     def __init__(self, server: HttpTarget) -> None:
         """Use a server; nothing is asked yet."""
@@ -32,8 +49,9 @@ class MlflowApi:
 
     def registered_tags(self, name: str) -> dict[str, str] | None:
         """Return a registered model's tags, or None when there is no such model."""
-        answer = self._get("/registered-models/get", {"name": name}, absent=NOT_FOUND)
-        return None if answer is None else _tags(answer["registered_model"])
+        path, query = "/registered-models/get", {"name": name}
+        answer = self._get(RegisteredModelAnswer, path, query, absent=NOT_FOUND)
+        return None if answer is None else answer.registered_model.by_key
 
     def register(self, name: str, description: str, tags: Mapping[str, str]) -> None:
         """Make a registered model, unless another process just did."""
@@ -48,11 +66,12 @@ class MlflowApi:
         """Return the number of the version that an alias names, or None when there is no alias."""
         # An alias that is not there is INVALID_PARAMETER_VALUE for a model that is.
         answer = self._get(
+            VersionAnswer,
             "/registered-models/alias",
             {"name": name, "alias": alias},
             absent=f"{NOT_FOUND} INVALID_PARAMETER_VALUE",
         )
-        return None if answer is None else str(answer["model_version"]["version"])
+        return None if answer is None else answer.model_version.version
 
     def set_alias(self, name: str, alias: str, number: str) -> None:
         """Let an alias name a version."""
@@ -62,8 +81,10 @@ class MlflowApi:
     def find_version(self, name: str, key: str, value: str) -> tuple[str, dict[str, str]] | None:
         """Return number and tags of the first version of a model with a tag, or None."""
         query = {"filter": f"name='{name}' AND tags.`{key}`='{value}'", "max_results": "100"}
-        answer = self._get("/model-versions/search", query) or {}
-        found = [(str(one["version"]), _tags(one)) for one in answer.get("model_versions", [])]
+        answer = self._get(VersionsAnswer, "/model-versions/search", query)
+        found = (
+            [] if answer is None else [(one.version, one.by_key) for one in answer.model_versions]
+        )
         return min(found, key=lambda one: int(one[0]), default=None)
 
     def create_version(
@@ -77,8 +98,8 @@ class MlflowApi:
             "description": description,
             "tags": _pairs(tags),
         }
-        answer = self._post("/model-versions/create", body)
-        return str(answer["model_version"]["version"])
+        answer = self._read(VersionAnswer, self._post("/model-versions/create", body))
+        return answer.model_version.version
 
     def describe_version(self, name: str, number: str, description: str) -> None:
         """Replace the description of a version."""
@@ -94,35 +115,36 @@ class MlflowApi:
         """Return the id of the experiment of a name, made where there is none."""
         for _ in range(2):  # another process may make it in between
             query = {"experiment_name": name}
-            answer = self._get("/experiments/get-by-name", query, absent=NOT_FOUND)
+            path = "/experiments/get-by-name"
+            answer = self._get(ExperimentAnswer, path, query, absent=NOT_FOUND)
             if answer is not None:
-                return str(answer["experiment"]["experiment_id"])
+                return answer.experiment.experiment_id
             self._post("/experiments/create", {"name": name}, allowed=EXISTS)
         raise NotPublished(
             f"connection {self.server.connection!r}: the experiment {name!r} is deleted: restore it"
         )
 
-    def find_run(self, experiment: str, key: str, value: str) -> dict[str, Any] | None:
-        """Return the newest run of an experiment with a tag (`info` of the answer), or None."""
+    def find_run(self, experiment: str, key: str, value: str) -> RunInfo | None:
+        """Return the newest run of an experiment with a tag, or None."""
         body = {
             "experiment_ids": [experiment],
             "filter": f"tags.`{key}` = '{value}'",
             "max_results": 1,
         }
-        runs = self._post("/runs/search", body).get("runs", [])
-        return dict(runs[0]["info"]) if runs else None
+        runs = self._read(RunsAnswer, self._post("/runs/search", body)).runs
+        return runs[0].info if runs else None
 
     def create_run(
         self, experiment: str, name: str, started_ms: int, tags: Mapping[str, str]
-    ) -> dict[str, Any]:
-        """Make a run and return what is known of it (`info` of the answer)."""
+    ) -> RunInfo:
+        """Make a run and return what is known of it."""
         body = {
             "experiment_id": experiment,
             "run_name": name,
             "start_time": started_ms,
             "tags": _pairs(tags),
         }
-        return dict(self._post("/runs/create", body)["run"]["info"])
+        return self._read(RunAnswer, self._post("/runs/create", body)).run.info
 
     def log_metrics(self, run_id: str, metrics: Mapping[str, float], at_ms: int) -> None:
         """Log a run's metrics."""
@@ -153,40 +175,47 @@ class MlflowApi:
             )
         path = quote(f"{place.path.strip('/')}/{name}")
         if isinstance(data, bytes):
-            self._checked(self.server.send("PUT", f"{ARTIFACTS}/{path}", content=data))
+            self._read(Content, self.server.send("PUT", f"{ARTIFACTS}/{path}", content=data))
             return
         with data.open("rb") as file:
             size = {"Content-Length": str(data.stat().st_size)}
             answer = self.server.send("PUT", f"{ARTIFACTS}/{path}", content=file, headers=size)
-        self._checked(answer)
+        self._read(Content, answer)
 
     def _get(
-        self, path: str, query: Mapping[str, str], *, absent: str = ""
-    ) -> dict[str, Any] | None:
+        self, shape: type[Shape], path: str, query: Mapping[str, str], *, absent: str = ""
+    ) -> Shape | None:
         """Return an answer, or None for one of the errors that say that there is no such thing."""
         answer = self.server.send("GET", f"{API}{path}", params=query)
         if not answer.is_success and answer.json().get("error_code") in absent.split():
             return None
-        return self._checked(answer)
+        return self._read(shape, answer)
 
-    def _post(self, path: str, body: Mapping[str, Any], *, allowed: str = "") -> dict[str, Any]:
+    def _post(self, path: str, body: Mapping[str, Any], *, allowed: str = "") -> Answer:
         return self._send("POST", path, allowed=allowed, json=body)
 
-    def _send(self, method: str, path: str, *, allowed: str = "", **body: Any) -> dict[str, Any]:
+    def _send(self, method: str, path: str, *, allowed: str = "", **body: Any) -> Answer:
         answer = self.server.send(method, f"{API}{path}", **body)
-        if not answer.is_success and answer.json().get("error_code") in allowed.split():
-            return {}
-        return self._checked(answer)
+        if answer.is_success or answer.json().get("error_code") not in allowed.split():
+            self._read(Content, answer)
+        return answer
 
-    def _checked(self, answer: Answer) -> dict[str, Any]:
+    def _read(self, shape: type[Shape], answer: Answer) -> Shape:
+        """Return what an answer holds.
+
+        Raises:
+            NotPublished: when it is no success, or no answer of MLflow: a login page is a success.
+        """
         if not answer.is_success:
             raise NotPublished(self.server.described(answer))
-        return answer.json()
+        try:
+            return shape.model_validate_json(answer.body)
+        except ValidationError:
+            described = self.server.described(answer)
+            raise NotPublished(
+                f"what answers is not MLflow, but perhaps a login page: {described}"
+            ) from None  # the first error's text holds parts of the answer
 
 
 def _pairs(tags: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"key": key, "value": value} for key, value in tags.items()]
-
-
-def _tags(item: Mapping[str, Any]) -> dict[str, str]:
-    return {str(tag["key"]): str(tag.get("value", "")) for tag in item.get("tags", [])}

@@ -24,7 +24,7 @@ from include.retraining.store.layout import promotion_key
 from include.retraining.store.object_store import Store
 from tests.support.contexts import MakeContext
 from tests.support.counting_store import CountingStore
-from tests.support.loopback_server import LoopbackServer
+from tests.support.loopback_server import LoopbackServer, Reply
 from tests.support.mlflow_api import MlflowReader, mlflow_stand_in
 from tests.support.promotions import promote_days
 from tests.support.published import POINTER, published
@@ -151,6 +151,17 @@ def test_a_target_that_is_down_is_notified_once_and_when_it_is_back(
     assert len(receiver.requests) == 1
     run_pass()
     assert len(slack.texts) == 2
+
+
+def test_an_mlflow_behind_a_login_page_keeps_the_champion_from_no_other_target(
+    run_pass: Pass, store: Store, receiver: LoopbackServer, mlflow: LoopbackServer
+) -> None:
+    """The webhook comes after it, and what is wrong is said."""
+    mlflow.answer = lambda _: Reply(200, b"<html>please log in</html>")
+    promote(store, 1)
+    (line,) = run_pass()
+    assert f"{MODEL}: mlflow: what answers is not MLflow" in line
+    assert len(receiver.requests) == 1
 
 
 @pytest.mark.fault("Q04")

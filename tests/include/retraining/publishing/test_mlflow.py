@@ -249,6 +249,30 @@ def test_a_server_that_does_not_serve_its_artifacts_is_refused(promoted: Store) 
         target.close()
 
 
+@pytest.mark.parametrize("page", [b"<html>please log in</html>", b'"ok"', b'{"tags": 1}'])
+def test_what_is_no_answer_of_mlflow_is_no_success(promoted: Store, page: bytes) -> None:
+    """A login page answers 200 to reading and writing alike."""
+    with LoopbackServer(lambda _: Reply(200, page)) as server:
+        target = HttpTarget("mlflow", server.address)
+        api = MlflowApi(target)
+        registry = MlflowRegistry(api, MODEL, "champion", sets_back=False)
+        asked = [
+            lambda: registry.publish(champion_of(promoted, 2), is_ours=True),
+            lambda: registry.difference(TargetState(place="x", generation=2, receipt="1")),
+            lambda: api.create_run("1", "run", 0, {}),
+        ]
+        if page != b'{"tags": 1}':
+            asked += [
+                lambda: api.set_alias(MODEL, "champion", "1"),
+                lambda: api.tag_registered(MODEL, "key", "value"),
+                lambda: api.upload("mlflow-artifacts:/1/run/artifacts", "model/x", b""),
+            ]
+        for ask in asked:
+            with pytest.raises(NotPublished, match="perhaps a login page: connection 'mlflow'"):
+                ask()
+        target.close()
+
+
 @pytest.mark.parametrize(
     ("login", "password", "header"),
     [("ann", "pw", "Basic YW5uOnB3"), (None, "token", "Bearer token"), (None, None, None)],
