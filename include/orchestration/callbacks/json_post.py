@@ -23,20 +23,44 @@ def send(notice: Notice, connection: Connection, store: Store | None) -> None:
     Raises:
         NotSent: when the receiver did not accept it, or that is unknown.
     """
-    from airflow.providers.http.hooks.http import HttpHook
-
     from include.retraining.notifications.time_limit import TIMEOUT_SECONDS, within
 
     del store
-    hook = HttpHook(method="POST", http_conn_id=connection.conn_id)
-    options = {"timeout": TIMEOUT_SECONDS, "check_response": False, "allow_redirects": False}
-    headers = {"Idempotency-Key": notice.key}
-
-    def ask() -> Any:
-        return hook.run(json=body_of(notice), headers=headers, extra_options=options)
-
-    answer = within(time.monotonic() + TIMEOUT_SECONDS, ask, what="the receiver")
+    answer = within(
+        time.monotonic() + TIMEOUT_SECONDS, lambda: _post(notice, connection), what="the receiver"
+    )
     _check(answer.status_code, answer.headers, "the receiver")
+
+
+def _post(notice: Notice, connection: Connection) -> Any:
+    """POST a notice with the session that the provider's hook makes, and return the answer.
+
+    The address may be a secret, and an error names it. So the hook does not send, which would log
+    the error, and only the error's type is passed on.
+    """
+    from airflow.providers.http.hooks.http import HttpHook
+
+    from include.retraining.notifications.time_limit import TIMEOUT_SECONDS
+
+    try:
+        hook = HttpHook(method="POST", http_conn_id=connection.conn_id)
+        session = hook.get_conn({"Idempotency-Key": notice.key})
+        return session.post(
+            hook.url_from_endpoint(None),
+            json=body_of(notice),
+            timeout=TIMEOUT_SECONDS,
+            allow_redirects=False,
+            # Given here as the hook does: else the environment's would come before them.
+            proxies=session.proxies,
+            verify=session.verify,
+        )
+    except Exception as error:  # noqa: BLE001 whatever it says, it may say the address
+        raise NotSent(
+            f"the receiver of the Airflow connection {connection.conn_id!r} could not be asked "
+            f"({type(error).__name__})",
+            # An address, a header or a login that no request can be made of.
+            is_revoked=isinstance(error, ValueError),
+        ) from None
 
 
 def body_of(notice: Notice) -> dict[str, Any]:

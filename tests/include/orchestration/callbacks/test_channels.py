@@ -33,6 +33,7 @@ from tests.support.alert_receivers import (
 )
 
 TOPIC = "toy.run-1"
+CANARY = "canary/path-0123456789"
 
 
 @pytest.fixture
@@ -279,6 +280,49 @@ def test_a_receivers_answer_is_final_or_passes(
     assert (caught.value.is_revoked, len(receiver.requests)) == (is_final, 1)
     assert caught.value.retry_after_seconds == (7 if status == 429 else None)
     assert "canary" not in str(caught.value)
+
+
+@pytest.mark.fault("H04")
+@pytest.mark.parametrize(
+    ("address", "extra", "says", "is_final"),
+    [
+        (f"http://127.0.0.1:9/{CANARY}", {}, "ConnectionError", False),
+        (f"http://[::1/{CANARY}", {}, "ValueError", True),
+        (f"ftp://127.0.0.1/{CANARY}", {}, "InvalidSchema", True),
+        ("http://127.0.0.1:9", {"X-Token": [CANARY]}, "InvalidHeader", True),
+    ],
+)
+def test_a_receivers_address_is_in_no_error_and_no_log(
+    store: Store,
+    connections: Connections,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+    address: str,
+    extra: dict[str, Any],
+    says: str,
+    is_final: bool,
+) -> None:
+    """Its path may be all that keeps others from posting there, and a header may be a token."""
+    connections.set("hook", {"conn_type": "http", "host": address, "extra": extra})
+    connections.alerts(connection="hook")
+    with pytest.raises(NotSent, match=says) as caught:
+        send_through(message(), ["hook"])
+    assert caught.value.is_revoked == is_final
+    deliver_notice(store, message())
+    stored = b"".join(store.read(info.key) for info in store.children("outbox")[1])
+    said = "".join([str(caught.value), caplog.text, *capfd.readouterr(), stored.decode()])
+    assert says in stored.decode()
+    assert CANARY not in said
+
+
+def test_a_receivers_certificates_and_proxies_are_those_of_its_connection(
+    receiver: HttpReceiver, connections: Connections
+) -> None:
+    """A proxy of the connection is asked, here the receiver itself."""
+    extra = {"proxies": {"http": receiver.url}, "verify": False}
+    connections.set("hook", {"conn_type": "http", "host": "http://hook.invalid/a", "extra": extra})
+    send_through(message(), ["hook"])
+    assert [request["path"] for request in receiver.requests] == ["/a"]
 
 
 @pytest.mark.fault("H04")
