@@ -248,3 +248,18 @@ def test_upkeep_trims_the_database_of_an_airflow_that_runs(
     assert said.startswith("removed 1 runs that were due before ")
     assert {run["dag_run_id"] for run in airflow.api.runs(dag_id)} == set(newer)
     assert airflow.record(MODEL, old).outcome is Outcome.PROMOTED
+
+
+@pytest.mark.fault("H15")
+def test_messages_are_silenced_and_listed_when_that_ends(airflow: Stage) -> None:
+    """A failure that is known sends nothing; once the silence is ended, one message names it."""
+    silence = {"model": MODEL, "kind": "broken", "reason": "the release is being tried"}
+    with pytest.raises(AirflowRefused):
+        airflow.api.trigger("silence_alerts", {**silence, "hours": 337})
+    assert act(airflow, "silence_alerts", {**silence, "hours": 1}).state == "success"
+    airflow.wait_for_message("`broken` messages are silenced until", "by admin")
+    ended = act(airflow, "release_model", {"model": MODEL, "reason": "nothing to release again"})
+    assert ended.state == "failed"
+    assert act(airflow, "silence_alerts", {**silence, "action": "end"}).state == "success"
+    text = airflow.wait_for_message("message(s) were silenced", "by admin")
+    assert "the hold was not released" in text
