@@ -31,6 +31,10 @@ def refuse_escaping(path: str) -> str:
             raise ValueError("a path without a scheme is relative to the store: no leading '/'")
     if "\x00" in rest or "\\" in rest or ".." in PurePosixPath(rest).parts:
         raise ValueError("'..', '\\' and NUL are not allowed in a path")
+    if read_two_ways := [sign for sign in "#?%" if sign in rest]:
+        raise ValueError(
+            f"{read_two_ways[0]!r} is not allowed in a path: in an address it ends or escapes one"
+        )
     unknown = set(re.findall(r"{(.*?)}", rest)) - {"date"}
     if unknown:
         raise ValueError(f"{{{sorted(unknown)[0]}}} is not known; allowed: {{date}}")

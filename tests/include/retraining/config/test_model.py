@@ -122,6 +122,8 @@ MISTAKES = [
     ("data.location", "abfs://b/in", "data.location: abfs:// is not a place that can be waited on"),
     ("trigger.flag", "/etc/passwd", "trigger.flag: a path without a scheme is relative"),
     ("trigger.flag", "../x", "trigger.flag: '..', '\\' and NUL are not allowed"),
+    ("trigger.flag", "s3://landing/50%/x", "trigger.flag: '%' is not allowed in a path"),
+    ("data.location", "landing/new#2", "data.location: '#' is not allowed in a path"),
     ("trigger.flag", "s3://b/../x", "trigger.flag: '..'"),
     ("trigger.flag", "http://169.254.169.254/x", "trigger.flag: http:// is not a place"),
     ("trigger.flag", "in/{day}/x", "trigger.flag: {day} is not known; allowed: {date}"),
