@@ -91,7 +91,8 @@ def code_of(module: ModuleType, config: ModelConfig) -> ModelCode:
 
 def _problems(module: ModuleType, config: ModelConfig) -> Iterator[str]:
     """Yield what is wrong with what a model's Python file defines."""
-    lost = list(lost_columns(getattr(module, "Contract", None)))
+    contract = getattr(module, "Contract", None)
+    lost = [] if contract_of(contract) is None else list(lost_columns(contract))
     if lost:
         names = ", ".join(lost[:MAX_SHOWN])
         more = f" and {len(lost) - MAX_SHOWN:,} more" if len(lost) > MAX_SHOWN else ""

@@ -218,29 +218,8 @@ def notice_for(record: DecisionRecord, links: Links) -> Notice | None:
     words, template = CAUSES.get(record.failure or "", ("", text.step))
     if record.outcome is not Outcome.FAILED:
         words, template = "", text.step
-    step = template.format(
-        model=record.model,
-        dag_id=record.dag_id,
-        task=record.failed_task or "the failed task",
-        version=record.version or "VERSION",
-        previous=record.previous.version if record.previous else "VERSION",
-    )
-    if record.outcome is Outcome.PROMOTED and record.previous is None:
-        step = "Nothing to do: it is the first."
-    if record.failed_task == READS_CONFIGURATION:  # such a run has no other task to clear
-        step = (
-            "Run `python -m include.retraining validate-config`, fix the file it names, merge it "
-            f"and trigger `{record.dag_id}` again."
-        )
-    task = f" in `{record.failed_task}`" if record.failed_task else ""
-    if record.outcome is Outcome.PROMOTED:
-        task = ""
-    if record.outcome is Outcome.PROMOTED and record.failed_task == PROMOTES:  # killed behind it
-        step = (
-            f"It serves, and DAGs that wait for the asset `{record.model}_champion` were not "
-            f"notified: clear `{record.failed_task}` in the run, which notifies them and changes "
-            "nothing."
-        )
+    has_failed_in = record.failed_task and record.outcome is not Outcome.PROMOTED
+    task = f" in `{record.failed_task}`" if has_failed_in else ""
     return _about(
         record,
         links,
@@ -248,9 +227,34 @@ def notice_for(record: DecisionRecord, links: Links) -> Notice | None:
         kind=text.kind,
         headline=f"{HAPPENED[record.outcome]}{task}{f': {words}' if words else ''}",
         why=record.reason,
-        step=step,
+        step=_next_step(record, template),
         page=_CAUSE_PAGES.get(record.failure or "") if words else None,
         is_outcome=True,
+    )
+
+
+def _next_step(record: DecisionRecord, template: str) -> str:
+    """Return the one next step after a decision."""
+    is_promoted = record.outcome is Outcome.PROMOTED
+    if is_promoted and record.failed_task == PROMOTES:  # killed behind it
+        return (
+            f"It serves, and DAGs that wait for the asset `{record.model}_champion` were not "
+            f"notified: clear `{record.failed_task}` in the run, which notifies them and changes "
+            "nothing."
+        )
+    if record.failed_task == READS_CONFIGURATION:  # such a run has no other task to clear
+        return (
+            "Run `python -m include.retraining validate-config`, fix the file it names, merge it "
+            f"and trigger `{record.dag_id}` again."
+        )
+    if is_promoted and record.previous is None:
+        return "Nothing to do: it is the first."
+    return template.format(
+        model=record.model,
+        dag_id=record.dag_id,
+        task=record.failed_task or "the failed task",
+        version=record.version or "VERSION",
+        previous=record.previous.version if record.previous else "VERSION",
     )
 
 

@@ -130,11 +130,14 @@ def partitions_to_score(
             continue
         pinned = pin_delivery(store, view, day)
         if scores is None or not scores.is_of(champion.version, input_digest(pinned)):
-            output = address(store, dated(scoring.output, day)).rstrip("/")
-            planned.append(
-                PlannedPartition(name=name, date=day, why=why, input=pinned, output=output)
-            )
+            output = _output_address(store, scoring, day)
+            partition = PlannedPartition(name=name, date=day, why=why, input=pinned, output=output)
+            planned.append(partition)
     return planned
+
+
+def _output_address(store: Store, scoring: Scoring, day: date) -> str:
+    return address(store, dated(scoring.output, day)).rstrip("/")
 
 
 def _days(scoring: Scoring, demand: Demand, *, has_rollback: bool) -> Iterator[date]:

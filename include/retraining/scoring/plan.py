@@ -83,13 +83,13 @@ def plan_scoring(
     """
     own = scoring_of(config).compute
     paths = replace(run.paths, run=run.paths.first_plan)
+    total_bytes = sum(partition.input.total_bytes for partition in partitions)
     code = code_by_bytes(
         config.name,
         extras=config.training.extras,
         git_sha=git_sha,
         image=own.image if isinstance(own, ImageCompute) else image,
     )
-    total_bytes = sum(partition.input.total_bytes for partition in partitions)
     plan = ScorePlan(
         model=config.name,
         dag_id=run.dag_id,
@@ -105,6 +105,11 @@ def plan_scoring(
         partitions=tuple(partitions),
         fingerprint=_fingerprint(config, code, partitions, run.clear),
     )
+    return _written(store, plan, paths)
+
+
+def _written(store: Store, plan: ScorePlan, paths: RunPaths) -> ScorePlan:
+    """Write a plan, or adopt the same one; another takes the place after it."""
     while not store.create(paths.manifest, _placed(plan, paths).to_bytes()):
         there = read_plan(store, paths)
         if there.fingerprint == plan.fingerprint:

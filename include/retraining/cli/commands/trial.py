@@ -18,7 +18,8 @@ from include.retraining.cli.options import AsJson, Name, read_day
 
 if TYPE_CHECKING:
     from include.retraining.store.object_store import Store
-    from include.retraining.trial.model_trial import Trial
+    from include.retraining.trial.model_trial import Trial, Trier
+    from include.retraining.trial.trial_data import TrialData
 
 EXIT_FAIL = 3
 EXIT_CANNOT_JUDGE = 4
@@ -64,20 +65,22 @@ def try_model(
 
     config = load_model(name)
     day = day or datetime.now(ZoneInfo(config.trigger.timezone)).date()
-    if data is not None:
-        delivery = named_data(data)
-    else:
-        delivery = data_of_yaml(config, store_in_use(store), day)
+    delivery = data_of_yaml(config, store_in_use(store), day) if data is None else named_data(data)
     earlier = None if against is None else named_data(against)
     _show_progress()
     with trial_store(store, name, must_be_new=earlier is not None) as opened:
         trier = Trier(opened, config, day, user(), _print_progress)
         if earlier is not None:
-            _print_progress(f"first, the champion: the model of {earlier.name}")
-            verdict = trier.make_champion(earlier)
-            _print_progress(f"it serves: {verdict.headline}; now the challenger")
+            _make_champion(trier, earlier)
         trial = trier.try_model(delivery)
         return _print_trial(trial, opened, as_json=as_json)
+
+
+def _make_champion(trier: Trier, earlier: TrialData) -> None:
+    """Let the model of an earlier delivery be the champion."""
+    _print_progress(f"first, the champion: the model of {earlier.name}")
+    verdict = trier.make_champion(earlier)
+    _print_progress(f"it serves: {verdict.headline}; now the challenger")
 
 
 def _show_progress() -> None:

@@ -17,8 +17,11 @@ HEAVY = {
     "aiohttp", "boto3", "botocore", "fairlearn", "kubernetes", "matplotlib", "numpy", "pandas",
     "pandera", "pyarrow", "scipy", "skops", "sklearn",
 }  # fmt: skip
-# What a store on AWS needs, and what asks for a connection of AWS.
-EXCEPT = {"include/orchestration/runtime/aws_store.py"}
+# What a store on AWS needs, and what a connection of the type `http` does.
+EXCEPT = {
+    "include/orchestration/runtime/aws_store.py",
+    "include/orchestration/callbacks/json_post.py",
+}
 
 CHILD = """
 import importlib, json, sys
