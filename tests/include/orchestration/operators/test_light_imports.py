@@ -17,10 +17,11 @@ HEAVY = {
     "aiohttp", "boto3", "botocore", "fairlearn", "kubernetes", "matplotlib", "numpy", "pandas",
     "pandera", "pyarrow", "scipy", "skops", "sklearn",
 }  # fmt: skip
-# What a store on AWS needs, and what a connection of the type `http` does.
+# What a store on AWS needs, and what connections of the types `http` and `pagerduty_events` do.
 EXCEPT = {
     "include/orchestration/runtime/aws_store.py",
     "include/orchestration/callbacks/json_post.py",
+    "include/orchestration/callbacks/pagerduty.py",
 }
 
 CHILD = """
