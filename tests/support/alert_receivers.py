@@ -91,7 +91,9 @@ class SlackApi(HttpReceiver):
             return {"ok": True, "channel": self.CHANNEL, "ts": body["ts"]}
         if method == "conversations.history" and self.may_read:
             assert "channel" in query
-            return {"ok": True, "messages": [m for m in self.messages if "thread_ts" not in m]}
+            since = float(query["oldest"][0])
+            firsts = [m for m in self.messages if "thread_ts" not in m and float(m["ts"]) > since]
+            return {"ok": True, "messages": firsts}
         return {"ok": False, "error": "missing_scope"}
 
     def _find(self, ts: str) -> dict[str, Any]:

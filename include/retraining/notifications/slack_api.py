@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,12 @@ _CLOSED = frozenset({
     "invalid_auth", "is_archived", "is_inactive", "missing_scope", "no_permission", "not_allowed",
     "not_allowed_token_type", "not_authed", "not_in_channel", "org_login_required",
     "restricted_action", "team_access_not_granted", "token_expired", "token_revoked",
+})  # fmt: skip
+# The bot has no such scope, is no member, or the connection names the channel by its name.
+_MAY_NOT_READ = frozenset({
+    "access_denied", "channel_not_found", "enterprise_is_restricted", "missing_scope",
+    "method_not_supported_for_channel_type", "no_permission", "not_allowed_token_type",
+    "not_in_channel",
 })  # fmt: skip
 _REFUSED_LAYOUT = frozenset({"invalid_blocks", "invalid_blocks_format", "invalid_attachments"})
 _GONE = frozenset({
@@ -64,6 +70,15 @@ class Posted:
 
 
 @dataclass(frozen=True)
+class Found:
+    """A message that was found in a channel's history."""
+
+    posted: Posted
+    key: str | None
+    """Of the notice that it was sent for, as the message itself says."""
+
+
+@dataclass(frozen=True)
 class SlackChannel:
     """A channel, for as long as one message may take."""
 
@@ -78,7 +93,7 @@ class SlackChannel:
         self,
         body: dict[str, Any],
         *,
-        topic: str | None = None,
+        opens: Mapping[str, str] | None = None,
         reply_to: Posted | None = None,
         is_for_all: bool = False,
     ) -> Posted:
@@ -89,7 +104,8 @@ class SlackChannel:
 
         Args:
             body: as `slack.message_of` makes it.
-            topic: kept with the message, by which `find` finds it.
+            opens: the `topic` that the message is the first one of, and the `key` of its notice:
+                kept with the message, for `find`.
             reply_to: the first message of its thread.
             is_for_all: whether a reply is shown in the channel too.
 
@@ -97,8 +113,8 @@ class SlackChannel:
             NotSent: when it did not arrive, or that is unknown.
         """
         words: dict[str, Any] = {**body, "channel": self.name}
-        if topic is not None:
-            words["metadata"] = {"event_type": EVENT_TYPE, "event_payload": {"topic": topic}}
+        if opens is not None:
+            words["metadata"] = {"event_type": EVENT_TYPE, "event_payload": dict(opens)}
         if reply_to is not None:
             words |= {
                 "channel": reply_to.channel,
@@ -117,17 +133,17 @@ class SlackChannel:
         where = {"channel": posted.channel, "ts": posted.ts}
         self._ask_twice("chat.update", {**body, **where})
 
-    def find(self, topic: str, *, since: float) -> Posted | None:
+    def find(self, topic: str, *, since: float) -> Found | None:
         """Return the first message on a topic that was posted after a time.
 
         None when there is none, and where the bot may not read the channel's history.
 
         Args:
             topic: as in `post`.
-            since: seconds since 1970.
+            since: seconds since 1970. Slack returns the first 200 messages after it.
 
         Raises:
-            NotSent: when Slack does not say.
+            NotSent: when Slack does not say: whether there is one is unknown.
         """
 
         def history() -> Any:
@@ -138,16 +154,17 @@ class SlackChannel:
         try:
             answer = within(self.end, _explained(history))
         except SlackRefused as problem:
-            if problem.retry_after_seconds is not None:
+            if problem.error not in _MAY_NOT_READ:
                 raise
-            return None  # no scope, or a channel by its name: then it is posted once more
+            return None  # then it is posted once more
         found = [
-            message["ts"]
+            Found(Posted(self.name, str(message["ts"])), payload.get("key"))
             for message in answer.get("messages", [])
-            if message.get("metadata", {}).get("event_payload", {}).get("topic") == topic
+            if (payload := message.get("metadata", {}).get("event_payload", {})).get("topic")
+            == topic
             and message.get("thread_ts", message["ts"]) == message["ts"]
         ]
-        return Posted(self.name, str(min(found, key=float))) if found else None
+        return min(found, key=lambda one: float(one.posted.ts), default=None)
 
     def _ask_twice(self, method: str, words: dict[str, Any]) -> dict[str, Any]:
         try:

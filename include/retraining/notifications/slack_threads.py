@@ -10,6 +10,7 @@ another where Slack says no or may not be asked. So a topic gets a second thread
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,7 +20,7 @@ from include.retraining.formatting.text import truncate
 from include.retraining.notifications.notice import Notice, NoticeKind
 from include.retraining.notifications.plain_text import first_line
 from include.retraining.notifications.slack import message_of
-from include.retraining.notifications.slack_api import Posted, SlackChannel, SlackRefused
+from include.retraining.notifications.slack_api import Found, Posted, SlackChannel, SlackRefused
 from include.retraining.store.layout import THREADS
 from include.retraining.store.object_store import Store
 
@@ -106,18 +107,18 @@ def _open(
     store: Store, channel: SlackChannel, folder: str, topic: str, notice: Notice
 ) -> Thread | None:
     """Post the first message, or return the thread that another sender opened meanwhile."""
-    number, before = _newest_claim(store, folder)
-    if before is not None and before.key != notice.key and _is_fresh(before):
+    claims = _claims(store, folder)
+    newest = claims[-1] if claims else None
+    if newest is not None and newest.key != notice.key and _is_fresh(newest):
         return _opened_by_another(store, channel, folder)
     claim = Opening(key=notice.key, claimed_at=datetime.now(UTC))
-    if not store.create(f"{folder}.opening-{number + 1}.json", claim.to_bytes()):
+    if not store.create(_claim_key(folder, len(claims) + 1), claim.to_bytes()):
         return _opened_by_another(store, channel, folder)
-    posted, key = None, notice.key
-    if before is not None:  # a sender died, or had no answer
-        since = before.claimed_at.timestamp() - CLOCK_SECONDS
-        posted, key = channel.find(topic, since=since), before.key
-    if posted is None:
-        posted, key = channel.post(message_of(notice), topic=topic), notice.key
+    found = _find(channel, topic, claims)
+    if found is None:
+        opens = {"topic": topic, "key": notice.key}
+        found = Found(channel.post(message_of(notice), opens=opens), notice.key)
+    posted, key = found.posted, found.key
     thread = Thread(
         topic=topic,
         channel=posted.channel,
@@ -167,16 +168,28 @@ def _reply(channel: SlackChannel, thread: Thread, notice: Notice) -> None:
         channel.post(body)  # someone deleted the first message
 
 
-def _newest_claim(store: Store, folder: str) -> tuple[int, Opening | None]:
-    """Return the newest claim with its number; 0 and None when there is none."""
-    number, claim = 0, None
-    while (data := store.read_if_present(f"{folder}.opening-{number + 1}.json")) is not None:
-        number += 1
+def _find(channel: SlackChannel, topic: str, claims: Sequence[Opening | None]) -> Found | None:
+    """Return the first message that an earlier sender may have posted, and died or had no answer.
+
+    Whose it is the message says: a claim may be that of a sender whose own search failed.
+    """
+    times = [claim.claimed_at.timestamp() for claim in claims if claim is not None]
+    return channel.find(topic, since=min(times) - CLOCK_SECONDS) if times else None
+
+
+def _claims(store: Store, folder: str) -> list[Opening | None]:
+    """Return the claims in their order; None for one that cannot be read: it holds nobody back."""
+    claims: list[Opening | None] = []
+    while (data := store.read_if_present(where := _claim_key(folder, len(claims) + 1))) is not None:
         try:
-            claim = Opening.from_bytes(data, where=f"{folder}.opening-{number}.json")
+            claims.append(Opening.from_bytes(data, where=where))
         except EvidenceError:
-            claim = None  # an unreadable claim holds nobody back
-    return number, claim
+            claims.append(None)
+    return claims
+
+
+def _claim_key(folder: str, number: int) -> str:
+    return f"{folder}.opening-{number}.json"
 
 
 def _is_fresh(claim: Opening) -> bool:

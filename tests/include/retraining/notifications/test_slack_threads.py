@@ -151,7 +151,8 @@ def test_a_sender_that_was_killed_is_followed(
     """Within a minute others wait in the outbox; after it one takes over what it left."""
     first = about_run("late")
     if had_posted:
-        channel(slack).post({"text": first.text}, topic=TOPIC)
+        opens = {"topic": TOPIC, "key": first.key}
+        channel(slack).post({"text": first.text}, opens=opens)
     claim = Opening(key=first.key, claimed_at=datetime.now(UTC))
     folder.create(f"{FOLDER}.opening-1.json", claim.to_bytes())
     with pytest.raises(NotSent, match="opening the thread"):
@@ -165,6 +166,37 @@ def test_a_sender_that_was_killed_is_followed(
     (messages,) = slack.threads.values()
     expected = [":x: late", ":x: broken"] if had_posted else [":x: broken", ":x: late"]
     assert messages == expected
+
+
+def age_claim(store: Store, number: int, seconds: float) -> None:
+    """Make a claim older."""
+    key = f"{FOLDER}.opening-{number}.json"
+    claim = Opening.from_bytes(store.read(key), where=key)
+    older = claim.claimed_at - timedelta(seconds=seconds)
+    store.write(key, claim.model_copy(update={"claimed_at": older}).to_bytes())
+
+
+@pytest.mark.fault("H14")
+@pytest.mark.parametrize(
+    "failed",
+    [Answer(is_lost=True), Answer(body={"ok": False, "error": "internal_error"}), Answer(503)],
+)
+def test_a_search_that_failed_loses_no_message_and_opens_no_second_thread(
+    folder: Store, slack: SlackApi, failed: Answer
+) -> None:
+    """What is found later is the first sender's, however old, and the second's is a reply to it."""
+    late, broken = about_run("late"), about_run("broken")
+    slack.script.append(Answer(is_lost=True))
+    with pytest.raises(NotSent):
+        send(folder, slack, late)
+    slack.messages[0]["ts"] = f"{time.time() - 20 * 60:.0f}.000000"
+    age_claim(folder, 1, 20 * 60)
+    slack.script.append(failed)
+    with pytest.raises(NotSent):
+        send(folder, slack, broken)
+    send(folder, slack, broken)
+    send(folder, slack, late)
+    assert list(slack.threads.values()) == [[":x: late", ":x: broken"]]
 
 
 def test_a_deleted_first_message_loses_no_other(folder: Store, slack: SlackApi) -> None:
