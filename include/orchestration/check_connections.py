@@ -27,6 +27,7 @@ from include.retraining.config.model import MODELS_FOLDER, ModelConfig, load_mod
 from include.retraining.config.publish import Publish
 from include.retraining.config.step_compute import LocalCompute
 from include.retraining.exceptions import ConfigError, RetrainingError
+from include.retraining.publishing.http_target import token_of
 from include.retraining.publishing.webhook import secret_of
 
 EVERY_MODEL = "every model"
@@ -147,6 +148,12 @@ def _refusal(read: Callable[[Any], Any], connection: Any) -> list[str]:
     return []
 
 
+def _check_mlflow(connection: Any) -> None:
+    http_address(connection)
+    if not connection.login and connection.password:
+        token_of(connection.password)
+
+
 def _check_webhook(connection: Any) -> None:
     http_address(connection)
     secret_of(connection.password)
@@ -162,7 +169,7 @@ def _check_queue(connection: Any) -> None:
 _CONTENT: dict[str, Callable[[Any], Any]] = {
     "alerts": check_alerts,
     "queue": _check_queue,
-    "mlflow": http_address,
+    "mlflow": _check_mlflow,
     "webhook": _check_webhook,
     "place": connection_options,
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from airflow.sdk import Connection
 
 from include.retraining.exceptions import ConfigError
@@ -25,4 +27,14 @@ def http_address(connection: Connection) -> str:
         scheme, _, rest = base.partition("://")
         server, slash, path = rest.partition("/")
         base = f"{scheme}://{server}:{connection.port}{slash}{path}"
+    if not _names_server(base):
+        raise ConfigError("its host is no address: it must be such as https://HOST:PORT/PATH")
     return base
+
+
+def _names_server(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        return bool(parts.hostname) and parts.port != 0  # reading the port checks it
+    except ValueError:
+        return False

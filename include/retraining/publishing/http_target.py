@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from http import HTTPStatus
 from typing import Any, NamedTuple
@@ -10,7 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from include.retraining.documents import parse_json
-from include.retraining.exceptions import NotPublished, TargetUnreachable
+from include.retraining.exceptions import ConfigError, NotPublished, TargetUnreachable
 from include.retraining.formatting.text import truncate
 from include.retraining.store.redaction import redact
 
@@ -20,6 +21,21 @@ ANSWER_SECONDS = 60.0
 """How long an answer may take to arrive once it has begun."""
 MAX_ANSWER_BYTES = 4 * 2**20
 SHOWN_LENGTH = 200
+
+
+def token_of(password: str) -> str:
+    """Return the token that a connection's password is.
+
+    Raises:
+        ConfigError: when no header can hold it; the text holds nothing of it.
+    """
+    token = password.strip()
+    if not re.fullmatch(r"[!-~]+", token):
+        raise ConfigError(
+            "its password is a token, as there is no login: it must have letters, digits and signs "
+            "of ASCII only, and no blanks"
+        )
+    return token
 
 
 class Answer(NamedTuple):
@@ -65,7 +81,11 @@ class HttpTarget:
             login: for HTTP's basic authentication.
             password: its password; without a login, a token.
             timeout_seconds: how long to wait for an answer.
+
+        Raises:
+            ConfigError: when the token cannot be sent.
         """
+        token = token_of(password) if login is None and password else None
         self.connection = connection
         self.address = address.rstrip("/")
         self._client = httpx.Client(
@@ -75,8 +95,8 @@ class HttpTarget:
             # A server on this machine is behind no proxy.
             trust_env=urlsplit(address).hostname not in {"localhost", "127.0.0.1", "::1"},
         )
-        if login is None and password:
-            self._client.headers["Authorization"] = f"Bearer {password}"
+        if token is not None:
+            self._client.headers["Authorization"] = f"Bearer {token}"
 
     def close(self) -> None:
         """Close the connections."""

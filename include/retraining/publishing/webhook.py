@@ -6,7 +6,6 @@ it has, and the timestamp is of the try, so that an old message cannot be played
 
 from __future__ import annotations
 
-import binascii
 import hashlib
 import hmac
 import time
@@ -34,7 +33,7 @@ def secret_of(password: str | None) -> bytes:
     encoded = (password or "").strip()
     try:
         key = b64decode(encoded.removeprefix(SECRET_PREFIX), validate=True)
-    except binascii.Error:
+    except ValueError:  # binascii.Error is one, and letters beyond ASCII are another
         key = b""
     if not encoded.startswith(SECRET_PREFIX) or len(key) < MIN_SECRET_BYTES:
         raise ConfigError(

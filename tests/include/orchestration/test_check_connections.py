@@ -216,3 +216,18 @@ def test_what_targets_need_is_checked_too(publishing_models: Path, airflow: Sett
     assert "its password must be whsec_ and at least 24 random bytes" in text
     assert "unknown_field" in text
     assert secret not in text
+
+
+def test_passwords_that_cannot_be_sent_are_said_and_not_shown(
+    publishing_models: Path, airflow: Settings
+) -> None:
+    """One with letters beyond ASCII is no secret that signs, and no token."""
+    password = "whsec_geheimnisüäö"
+    server = {"conn_type": "http", "host": "https://host", "password": password}
+    made = {"store": STORE, "slack_alerts": SLACK, "mlflow": server, "webhook": server}
+    airflow.set(variables(**made))
+    text, is_well = report(publishing_models)
+    assert not is_well
+    assert "mlflow: its password is a token" in text
+    assert "webhook: its password must be whsec_" in text
+    assert password not in text

@@ -219,7 +219,19 @@ def test_a_pass_costs_one_request_for_a_model_and_two_for_all(
     [
         (None, "connection 'webhook': there is none: it is not in the environment"),
         ({"conn_type": "http", "host": "https://h"}, "its password must be whsec_"),
+        (
+            {"conn_type": "http", "host": "https://h", "password": f"{SECRET}ü"},
+            "its password must be",
+        ),
         ({"conn_type": "http", "password": SECRET}, "its host is empty"),
+        (
+            {"conn_type": "http", "host": "https://[::1", "password": SECRET},
+            "its host is no address",
+        ),
+        (
+            {"conn_type": "http", "host": "https://h:x", "password": SECRET},
+            "its host is no address",
+        ),
         ({"conn_type": "http", "host": "https://a:b@h", "password": SECRET}, "without a login"),
         ({"conn_type": "slackwebhook", "host": "h", "password": SECRET}, "must be 'http'"),
     ],
@@ -245,6 +257,24 @@ def test_a_connection_that_is_missing_or_wrong_is_said_and_forgets_nothing(
     assert SECRET not in line
     monkeypatch.setenv("AIRFLOW_CONN_WEBHOOK", right)
     assert run_pass() == []
+    assert len(receiver.requests) == 1
+
+
+@pytest.mark.parametrize("token", ["tök", "two words", "line\nbreak"])
+def test_a_token_that_no_header_can_hold_keeps_the_champion_from_no_other_target(
+    store: Store,
+    run_pass: Pass,
+    receiver: LoopbackServer,
+    monkeypatch: pytest.MonkeyPatch,
+    token: str,
+) -> None:
+    """It is said, without the token."""
+    connection = {"conn_type": "http", "host": "127.0.0.1", "port": 1, "password": token}
+    monkeypatch.setenv("AIRFLOW_CONN_MLFLOW", json.dumps(connection))
+    promote(store, 1)
+    (line,) = run_pass()
+    assert f"{MODEL}: mlflow: connection 'mlflow': its password is a token" in line
+    assert token not in line
     assert len(receiver.requests) == 1
 
 

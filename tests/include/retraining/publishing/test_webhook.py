@@ -133,7 +133,9 @@ def test_an_endless_answer_is_cut(
         webhook.publish(champion_of(promoted, 2), is_ours=False)
 
 
-@pytest.mark.parametrize("password", [None, "", "secret", "whsec_", "whsec_c2hvcnQ=", "whsec_%%%"])
+@pytest.mark.parametrize(
+    "password", [None, "", "secret", "whsec_", "whsec_c2hvcnQ=", "whsec_%%%", "whsec_ü"]
+)
 def test_a_secret_that_could_be_guessed_is_refused(password: str | None) -> None:
     """The error shows how to make one, and nothing of what is there."""
     with pytest.raises(ConfigError, match="at least 24 random bytes in base64") as raised:
