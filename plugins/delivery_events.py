@@ -17,10 +17,11 @@ from collections.abc import AsyncIterator, Hashable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
 
+from airflow.sdk import Asset
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from airflow.triggers.shared_stream import SharedStreamProducer
 from delivery_queue import queue_url
@@ -29,6 +30,9 @@ from flag_triggers import object_identity, objects_at
 from flag_watcher import WATCHER
 from prefix_listing import seconds_to_next_poll
 from trigger_support import STORE, find_connection, first_line
+
+if TYPE_CHECKING:
+    from airflow.sdk.execution_time.context import AssetStateStoreAccessor
 
 STREAM = ("deliveries",)
 """What all triggers share: one stream, and with it one poller of the queue."""
@@ -43,16 +47,19 @@ QUEUE_CHECK_SECONDS = 60.0
 class DeliveryTrigger(BaseEventTrigger):
     """Fires when a model's flag lands: with its address, and its day where the address has one."""
 
-    def __init__(self, *, flag: str, timezone: str, poke_seconds: float) -> None:
+    def __init__(self, *, asset: str, flag: str, timezone: str, poke_seconds: float) -> None:
         """Describe what to watch.
 
         Args:
+            asset: the name of the one asset that this updates. Airflow runs triggers with equal
+                arguments as one; by this, each asset has its own.
             flag: as in the model's YAML: an address, or a path relative to the store; it may hold
                 `{date}`.
             timezone: of that date.
             poke_seconds: seconds between two checks where nothing reports a change.
         """
         super().__init__()
+        self.asset = asset
         self.flag = flag
         self.timezone = timezone
         self.poke_seconds = poke_seconds
@@ -64,6 +71,7 @@ class DeliveryTrigger(BaseEventTrigger):
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what a triggerer needs."""
         fields = {
+            "asset": self.asset,
             "flag": self.flag,
             "timezone": self.timezone,
             "poke_seconds": self.poke_seconds,
@@ -93,6 +101,8 @@ class DeliveryTrigger(BaseEventTrigger):
         watching = asyncio.create_task(self._watch(template))
         try:
             async for landed in shared_stream:
+                if landed.asset not in {None, self.asset}:
+                    continue
                 for address in landed.addresses:
                     if (match := pattern.fullmatch(address)) is not None:
                         landed.claimed.add(address)
@@ -163,25 +173,31 @@ class DeliveryTrigger(BaseEventTrigger):
             still = addresses_now(template, self.timezone)
             kept = {one: seen for one, seen in self._reported.items() if one in still}
             self._reported = {**kept, address: identity}
-            if self.asset_state_store is not None:
-                await self.asset_state_store.aset(REPORTED, dict(self._reported))
+            if (states := self._states()) is not None:
+                await states.aset(REPORTED, dict(self._reported))
 
         async def give_back() -> None:
             self._under_way.pop(address, None)
 
-        return Landed((address,), confirm, give_back)
+        return Landed((address,), confirm, give_back, asset=self.asset)
 
     async def _read_reported(self) -> dict[str, str]:
         """Return what Airflow was told of; wait while it does not say."""
-        while self.asset_state_store is not None:
+        while (states := self._states()) is not None:
             try:
-                stored = await self.asset_state_store.aget(REPORTED, {})
+                stored = await states.aget(REPORTED, {})
             except Exception as error:  # noqa: BLE001 it may answer in a moment
                 self._log_line(f"cannot watch for {self.flag}: {first_line(error)}")
                 await asyncio.sleep(RETRY_SECONDS)
             else:
                 return dict(stored) if isinstance(stored, dict) else {}
         return {}
+
+    def _states(self) -> AssetStateStoreAccessor | None:
+        """Return what Airflow keeps with the asset; None while Airflow knows no such asset."""
+        if self.asset_state_store is None:
+            return None
+        return self.asset_state_store[Asset(self.asset)]
 
     def _log_line(self, text: str) -> None:
         """Log a sentence when it is new, and otherwise once a minute."""

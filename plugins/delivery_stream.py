@@ -42,6 +42,8 @@ class Landed:
     """Called once what it caused is in Airflow's database."""
     give_back: Callable[[], Awaitable[None]]
     """Called when nobody waited for it, or it could not be stored."""
+    asset: str | None = None
+    """The asset whose trigger noticed it, which is the only one to update; None: all that wait."""
     claimed: set[str] = field(default_factory=set)
     """The addresses that a model waits for."""
 

@@ -81,18 +81,23 @@ def queue(bucket: Store, s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Q
     return made
 
 
-def of(model: str, *, poke_seconds: float = 0.1) -> DeliveryTrigger:
-    """The trigger of a model's flag."""
+def of(model: str, *, flag: str | None = None, poke_seconds: float = 0.1) -> DeliveryTrigger:
+    """The trigger of a model's flag; a flag of its own where none is given."""
     return DeliveryTrigger(
-        flag=f"landing/{model}/ready.flag", timezone="UTC", poke_seconds=poke_seconds
+        asset=f"{model}_delivery",
+        flag=flag or f"landing/{model}/ready.flag",
+        timezone="UTC",
+        poke_seconds=poke_seconds,
     )
 
 
-def run(story: Callable[[Triggerer], Coroutine[Any, Any, None]]) -> None:
+def run(
+    story: Callable[[Triggerer], Coroutine[Any, Any, None]], states: AssetStates | None = None
+) -> None:
     """Tell a story with a triggerer."""
 
     async def tell() -> None:
-        async with triggerer() as running:
+        async with triggerer(states) as running:
             await story(running)
 
     asyncio.run(tell())
@@ -110,7 +115,7 @@ def test_an_object_that_is_written_fires_and_its_message_goes_once_the_event_is_
         bucket.write("landing/loans/ready.flag", b"")
         await airflow.wait_for(lambda: airflow.fired)
         assert airflow.fired == [
-            ("landing/loans/ready.flag", {"flag": f"{bucket.uri}/landing/loans/ready.flag"})
+            ("loans_delivery", {"flag": f"{bucket.uri}/landing/loans/ready.flag"})
         ]
         assert queue.left() == 1
         airflow.is_storing = True
@@ -171,9 +176,7 @@ def test_a_hundred_models_are_one_poller(bucket: Store, queue: Queue) -> None:
             bucket.write(f"landing/{name}/ready.flag", b"")
         await airflow.wait_for(lambda: len(airflow.fired) == 10 and queue.left() == 0)
         assert airflow.polls == 1
-        assert {flag for flag, _ in airflow.fired} == {
-            f"landing/{name}/ready.flag" for name in names[::10]
-        }
+        assert {asset for asset, _ in airflow.fired} == {f"{name}_delivery" for name in names[::10]}
 
     run(story)
 
@@ -185,7 +188,7 @@ def test_a_queue_that_refuses_ends_no_stream(
     connect(monkeypatch, "DELIVERY_EVENTS", s3_endpoint, queue_url=f"{s3_endpoint}/1/no-such")
 
     async def story(airflow: Triggerer) -> None:
-        airflow.start(DeliveryTrigger(flag=f"file://{tmp_path}/f", timezone="UTC", poke_seconds=1))
+        airflow.start(of("loans", flag=f"file://{tmp_path}/f", poke_seconds=1))
         (tmp_path / "f").write_text("")
         await airflow.wait_for(lambda: airflow.fired)
 
@@ -197,13 +200,13 @@ def test_without_a_queue_a_bucket_is_listed(bucket: Store) -> None:
     states = AssetStates()
 
     async def story(airflow: Triggerer) -> None:
-        airflow.start(of("loans"), states)
+        airflow.start(of("loans"))
         bucket.write("landing/loans/ready.flag", b"monday")
         await airflow.wait_for(lambda: states)
         bucket.write("landing/loans/ready.flag", b"tuesday")
         await airflow.wait_for(lambda: len(airflow.fired) == 2)
 
-    run(story)
+    run(story, states)
 
 
 @pytest.fixture
@@ -221,20 +224,20 @@ def test_a_flag_on_disk_fires_once_however_often_the_triggerer_starts(landing: P
     states = AssetStates()
 
     async def lands(airflow: Triggerer) -> None:
-        airflow.start(of("loans", poke_seconds=30), states)
+        airflow.start(of("loans", poke_seconds=30))
         (landing / "ready.flag").write_text("monday")
         await airflow.wait_for(lambda: airflow.fired and states)
 
     async def restarts(airflow: Triggerer) -> None:
-        airflow.start(of("loans", poke_seconds=0.05), states)
+        airflow.start(of("loans", poke_seconds=0.05))
         (landing / "data.csv").write_text("x")
         await asyncio.sleep(0.3)
         assert airflow.fired == []
         (landing / "ready.flag").write_text("on tuesday")
         await airflow.wait_for(lambda: airflow.fired)
 
-    run(lands)
-    run(restarts)
+    run(lands, states)
+    run(restarts, states)
 
 
 def test_a_flag_on_disk_that_was_not_stored_fires_again(landing: Path) -> None:
@@ -243,17 +246,34 @@ def test_a_flag_on_disk_that_was_not_stored_fires_again(landing: Path) -> None:
 
     async def killed(airflow: Triggerer) -> None:
         airflow.is_storing = False
-        airflow.start(of("loans"), states)
+        airflow.start(of("loans"))
         (landing / "ready.flag").write_text("monday")
         await airflow.wait_for(lambda: airflow.fired)
         assert states == {}
 
     async def next_one(airflow: Triggerer) -> None:
-        airflow.start(of("loans"), states)
+        airflow.start(of("loans"))
         await airflow.wait_for(lambda: airflow.fired and states)
 
-    run(killed)
-    run(next_one)
+    run(killed, states)
+    run(next_one, states)
+
+
+def test_two_models_on_one_flag_hear_of_it_once_each(landing: Path) -> None:
+    """Each notices it for itself, and a model that comes later hears of it as well."""
+    flag, states = "landing/loans/ready.flag", AssetStates()
+
+    async def story(airflow: Triggerer) -> None:
+        airflow.start(of("loans", flag=flag))
+        airflow.start(of("arrears", flag=flag))
+        (landing / "ready.flag").write_text("monday")
+        await airflow.wait_for(lambda: len(states) == 2)
+        airflow.start(of("late", flag=flag))
+        await airflow.wait_for(lambda: len(states) == 3)
+        names = sorted(asset for asset, _ in airflow.fired)
+        assert names == ["arrears_delivery", "late_delivery", "loans_delivery"]
+
+    run(story, states)
 
 
 def test_the_event_of_a_dated_flag_names_its_day(landing: Path) -> None:
@@ -261,7 +281,10 @@ def test_the_event_of_a_dated_flag_names_its_day(landing: Path) -> None:
     today, yesterday = addresses_now("{date}", "Pacific/Auckland")
     assert today == datetime.now(UTC).astimezone(ZoneInfo("Pacific/Auckland")).date().isoformat()
     trigger = DeliveryTrigger(
-        flag="landing/{date}/ready.flag", timezone="Pacific/Auckland", poke_seconds=0.05
+        asset="loans_delivery",
+        flag="landing/{date}/ready.flag",
+        timezone="Pacific/Auckland",
+        poke_seconds=0.05,
     )
 
     async def story(airflow: Triggerer) -> None:

@@ -12,20 +12,33 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+import pytest
+from airflow.sdk import Asset
+from airflow.sdk.execution_time import task_runner
+from airflow.sdk.execution_time.comms import (
+    AssetStateStoreResult,
+    ErrorResponse,
+    GetAssetStateStoreByName,
+    SetAssetStateStoreByName,
+)
+from airflow.sdk.execution_time.context import AssetStateStoreAccessors
+from airflow.sdk.execution_time.task_runner import ErrorType
 from airflow.triggers.base import BaseEventTrigger
 from airflow.triggers.shared_stream import SharedStreamManager
 
 
-class AssetStates(dict[str, Any]):
-    """What Airflow keeps with an asset."""
+class AssetStates(dict[tuple[str, str], Any]):
+    """What Airflow keeps with each asset, by the asset's name and a key."""
 
-    async def aget(self, key: str, default: Any = None) -> Any:
-        """Return a value."""
-        return self.get(key, default)
-
-    async def aset(self, key: str, value: Any) -> None:
-        """Keep a value."""
-        self[key] = value
+    async def asend(self, message: Any) -> Any:
+        """Answer as the triggerer's supervisor does."""
+        if isinstance(message, SetAssetStateStoreByName):
+            self[message.name, message.key] = message.value
+            return None
+        assert isinstance(message, GetAssetStateStoreByName)
+        if (message.name, message.key) not in self:
+            return ErrorResponse(error=ErrorType.ASSET_STORE_NOT_FOUND)
+        return AssetStateStoreResult(value=self[message.name, message.key])
 
 
 class Triggerer:
@@ -35,15 +48,16 @@ class Triggerer:
         """Run none yet; what they fire is stored at once."""
         self.manager = SharedStreamManager(cohort_grace_period=0.05)
         self.fired: list[tuple[str, Any]] = []
-        """The flag of the trigger and the event's payload."""
+        """The asset of the trigger and the event's payload."""
         self.is_storing = True
         self._unstored: list[int] = []
         self._ids = itertools.count(1)
         self._tasks: list[asyncio.Task[None]] = []
 
-    def start(self, trigger: BaseEventTrigger, states: AssetStates | None = None) -> None:
-        """Run a trigger."""
-        trigger.asset_state_store = states if states is not None else AssetStates()  # type: ignore[assignment]
+    def start(self, trigger: BaseEventTrigger, *assets: str) -> None:
+        """Run a trigger that updates these assets; without any, its own."""
+        names = assets or (trigger.asset,)  # type: ignore[attr-defined]
+        trigger.asset_state_store = AssetStateStoreAccessors(inlets=[Asset(name) for name in names])
         self._tasks.append(asyncio.create_task(self._run(next(self._ids), trigger)))
 
     async def _run(self, trigger_id: int, trigger: BaseEventTrigger) -> None:
@@ -52,7 +66,7 @@ class Triggerer:
         stream = self.manager.subscribe(trigger_id=trigger_id, trigger=trigger, key=key)
         try:
             async for event in trigger.filter_shared_stream(stream):
-                self.fired.append((trigger.flag, event.payload))  # type: ignore[attr-defined]
+                self.fired.append((trigger.asset, event.payload))  # type: ignore[attr-defined]
                 seq = self.manager.bind_pending_event(trigger_id=trigger_id, key=key)
                 assert seq is not None
                 self._unstored.append(seq)
@@ -90,10 +104,17 @@ class Triggerer:
 
 
 @asynccontextmanager
-async def triggerer() -> AsyncIterator[Triggerer]:
-    """Run a triggerer until the block ends."""
+async def triggerer(states: AssetStates | None = None) -> AsyncIterator[Triggerer]:
+    """Run a triggerer until the block ends.
+
+    Args:
+        states: what Airflow keeps with the assets; None for nothing yet.
+    """
     running = Triggerer()
-    try:
-        yield running
-    finally:
-        await running.end()
+    with pytest.MonkeyPatch.context() as patch:
+        supervisor = states if states is not None else AssetStates()
+        patch.setattr(task_runner, "SUPERVISOR_COMMS", supervisor, raising=False)
+        try:
+            yield running
+        finally:
+            await running.end()

@@ -17,12 +17,11 @@ def delivery_asset(config: ModelConfig) -> Asset:
     Each model has it, so that the Assets view shows data, model and scores as one chain. It is
     watched where the model's YAML says that deliveries start a run.
     """
-    on = config.trigger.on
+    name, on, flag = delivery_asset_name(config.name), config.trigger.on, config.trigger.flag
     watchers = []
     if on is not None and on.delivery:
-        name, flag = f"{config.name}_flag", config.trigger.flag
         watchers = [flag_watcher(config, name, flag, field="trigger.on.delivery")]
-    return Asset(delivery_asset_name(config.name), watchers=watchers)
+    return Asset(name, watchers=watchers)
 
 
 def event_inlets(config: ModelConfig) -> list[Asset]:
@@ -48,12 +47,12 @@ def run_schedule(config: ModelConfig) -> CronTriggerTimetable | AssetOrTimeSched
     return AssetOrTimeSchedule(timetable=by_the_clock, assets=AssetAny(*assets))
 
 
-def flag_watcher(config: ModelConfig, name: str, flag: str, *, field: str) -> AssetWatcher:
+def flag_watcher(config: ModelConfig, asset: str, flag: str, *, field: str) -> AssetWatcher:
     """Return what updates an asset when a flag of a model lands.
 
     Args:
         config: the model's.
-        name: of the watcher.
+        asset: the asset's name.
         flag: as in the model's YAML.
         field: of the YAML that asks for it, for the error.
 
@@ -69,8 +68,9 @@ def flag_watcher(config: ModelConfig, name: str, flag: str, *, field: str) -> As
             "that watches deliveries: its plugins folder must be this repository's `plugins/`"
         ) from error
     trigger = DeliveryTrigger(
+        asset=asset,
         flag=flag,
         timezone=config.trigger.timezone,
         poke_seconds=config.trigger.poke_seconds,
     )
-    return AssetWatcher(name=name, trigger=trigger)
+    return AssetWatcher(name=f"{asset}_flag", trigger=trigger)

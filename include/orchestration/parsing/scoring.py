@@ -22,10 +22,9 @@ def input_asset(config: ModelConfig, scoring: Scoring) -> Asset:
     Raises:
         ConfigError: when this Airflow has no plugin that watches.
     """
-    watcher = flag_watcher(
-        config, f"{config.name}_input_flag", scoring.input.flag, field="scoring.input.flag"
-    )
-    return Asset(f"{config.name}_input", watchers=[watcher])
+    name = f"{config.name}_input"
+    watcher = flag_watcher(config, name, scoring.input.flag, field="scoring.input.flag")
+    return Asset(name, watchers=[watcher])
 
 
 def scores_asset(model: str) -> Asset:

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable
+from airflow.models import import_all_models
+from airflow.models.base import Base
+from airflow.models.dag import DagModel
+from airflow.models.dagbundle import DagBundleModel
+from airflow.models.trigger import Trigger
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable
+from airflow.serialization.definitions.dag import SerializedDAG
+from sqlalchemy import create_engine, select
+from sqlalchemy.orm import Session
 
 from include.orchestration.parsing.description import model_page
 from include.orchestration.parsing.events import delivery_asset, event_inlets, run_schedule
+from include.orchestration.parsing.scoring import input_asset
 from include.retraining.config.events import Events
 from include.retraining.config.model import ModelConfig, load_model
+from include.retraining.config.scoring import Scoring, ScoringInput
 
 
 def started_by(on: dict[str, Any] | None, **trigger: Any) -> ModelConfig:
@@ -62,10 +74,40 @@ def test_a_delivery_is_watched_by_our_trigger() -> None:
     path, fields = watcher.trigger.serialize()
     assert path == "delivery_events.DeliveryTrigger"
     assert fields == {
+        "asset": "loan_approval_delivery",
         "flag": "landing/{date}/_SUCCESS",
         "timezone": "America/New_York",
         "poke_seconds": 5,
     }
+
+
+@pytest.fixture
+def database() -> Iterator[Session]:
+    """An empty database with Airflow's own tables."""
+    engine = create_engine("sqlite://")
+    import_all_models()
+    Base.metadata.create_all(engine)
+    with Session(engine) as session:
+        session.add(DagBundleModel(name="retraining"))
+        yield session
+
+
+def test_each_asset_has_a_trigger_of_its_own(database: Session) -> None:
+    """Airflow runs triggers with equal arguments as one, so those on one flag differ."""
+    flag = "landing/loans/ready.flag"
+    configs = [started_by({"delivery": True}, flag=flag)]
+    configs.append(configs[0].model_copy(update={"name": "arrears"}))
+    assets = [delivery_asset(config) for config in configs]
+    places = ScoringInput(location="landing/loans", flag=flag)
+    assets.append(input_asset(configs[0], Scoring(input=places, output="scores/loans")))
+    for dag in (DAG(f"of_{asset.name}", schedule=asset) for asset in assets):
+        EmptyOperator(task_id="task", dag=dag)
+        database.add(DagModel(dag_id=dag.dag_id, is_paused=False, bundle_name="retraining"))
+        database.flush()
+        SerializedDAG.bulk_write_to_db("retraining", None, [dag], session=database)
+    rows = database.scalars(select(Trigger)).all()
+    watched = [[one.name for one in row.assets] for row in rows]
+    assert sorted(watched) == sorted([asset.name] for asset in assets)
 
 
 def test_the_page_says_what_starts_a_run() -> None:
