@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ from include.retraining.config.model import MODELS_FOLDER, load_model, model_nam
 from include.retraining.exceptions import ConfigError, RetrainingError
 
 if TYPE_CHECKING:
+    from include.retraining.notifications.notice import Notice
     from include.retraining.publishing.state import ModelState
     from include.retraining.store.object_store import Store
 
@@ -65,45 +66,61 @@ def _asked_for(context: Context) -> list[str]:
 
 
 def publish_models(store: Store, context: Context, names: Sequence[str]) -> list[str]:
-    """Publish some models as `publish_champions` does."""
-    from include.retraining.notifications.notice import Links
-    from include.retraining.publishing.alarms import raise_alarms
-    from include.retraining.publishing.follow import follow_log
+    """Publish some models as `publish_champions` does, and end the alarms of those withdrawn."""
     from include.retraining.publishing.state import read_all, write_all
 
-    known, targets, now = read_all(store), Targets(store), datetime.now(UTC)
-    repository = repository_url(context)
-
-    def follow(name: str) -> ModelState | None:
-        try:
-            config = load_model(name)
-        except ConfigError:
-            log.warning("%s: its YAML is wrong, which the watch notifies", name)
-            return None
-        if config.publish is None:
-            return None
-        of_model = targets.of(name, config.publish)
-        state = follow_log(store, config, of_model, known.get(name), now=now)
-        return raise_alarms(
-            store,
-            config,
-            state,
-            lambda notice: deliver_in_turn(store, notice),
-            now=now,
-            links=Links(run=dag_url(dag_id_of(name)), repository=repository),
-        )
-
+    known, published, targets = read_all(store), published_models(), Targets(store)
+    withdrawn = [name for name in known if name not in published and known[name].has_alarms]
+    follow = _follower(store, context, known, targets, set(published))
     problems: list[str] = []
     try:
-        followed = dict(going_on(in_turn(store, "publish_champions", names, follow), problems))
+        asked = [*names, *withdrawn]
+        followed = dict(going_on(in_turn(store, "publish_champions", asked, follow), problems))
     finally:
         targets.close()
     found = {name: state for name, state in followed.items() if state is not None}
-    kept = {name: known[name] for name in published_models() if name in known}
-    write_all(store, known, {**kept, **found})
+    states = {**{name: known[name] for name in [*published, *withdrawn] if name in known}, **found}
+    kept = {name: one for name, one in states.items() if name not in withdrawn or one.has_alarms}
+    write_all(store, known, kept)
     if problems:
         raise RetrainingError("; ".join(problems))
-    return [line for name, state in found.items() for line in _shown(name, state)]
+    return [line for name in names if name in found for line in _shown(name, found[name])]
+
+
+def _follower(
+    store: Store,
+    context: Context,
+    known: Mapping[str, ModelState],
+    targets: Targets,
+    published: Collection[str],
+) -> Callable[[str], ModelState | None]:
+    """Return what follows a model by its name, and gives its state; None where nothing is known."""
+    from include.retraining.notifications.notice import Links
+    from include.retraining.publishing.alarms import end_alarms, raise_alarms
+    from include.retraining.publishing.follow import follow_log
+
+    now, repository = datetime.now(UTC), repository_url(context)
+
+    def notify(notice: Notice) -> None:
+        deliver_in_turn(store, notice)
+
+    def follow(name: str) -> ModelState | None:
+        links = Links(run=dag_url(dag_id_of(name)), repository=repository)
+        before = known.get(name)
+        try:
+            config = load_model(name) if name in published else None
+        except ConfigError:
+            log.warning("%s: its YAML is wrong, which the watch notifies", name)
+            return None
+        if config is None or config.publish is None:
+            return (
+                None if before is None else end_alarms(store, before, notify, now=now, links=links)
+            )
+        of_model = targets.of(name, config.publish)
+        state = follow_log(store, config, of_model, before, now=now)
+        return raise_alarms(store, config, state, notify, now=now, links=links)
+
+    return follow
 
 
 def _shown(name: str, state: ModelState) -> list[str]:

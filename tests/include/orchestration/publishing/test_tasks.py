@@ -147,7 +147,7 @@ def test_a_target_that_is_down_is_notified_once_and_when_it_is_back(
     assert "docs/runbooks/publishing.md" in text
     receiver.start()
     run_pass()
-    assert "every target has the champion again" in slack.texts[-1]
+    assert "no target is without the champion any more" in slack.texts[-1]
     assert len(receiver.requests) == 1
     run_pass()
     assert len(slack.texts) == 2
@@ -192,7 +192,37 @@ def test_an_alias_that_someone_moved_is_notified_at_once_and_set_back_where_aske
     run_pass()
     assert reader.champion(MODEL)["version"] == "1"
     assert len(slack.texts) == 2
-    assert "every target has the champion again" in slack.texts[-1]
+    assert "no target is without the champion any more" in slack.texts[-1]
+
+
+@pytest.mark.parametrize("is_removed", [False, True])
+def test_the_alarms_of_a_model_that_is_published_no_more_end(
+    store: Store,
+    run_pass: Pass,
+    slack: SlackReceiver,
+    mlflow: LoopbackServer,
+    models: dict[str, ModelConfig],
+    is_removed: bool,
+) -> None:
+    """Once, when its section or the whole model is taken out while an alarm is raised."""
+    models["another"] = CONFIG.model_copy(update={"name": "another"})
+    for day in (1, 2):
+        promote(store, day)
+        run_pass()
+    MlflowReader(mlflow.address).move_alias(MODEL, "1")
+    run_pass()
+    assert len(slack.texts) == 1
+    if is_removed:
+        del models[MODEL]
+    else:
+        models[MODEL] = CONFIG
+    for _ in range(2):
+        run_pass()
+    assert len(slack.texts) == 2
+    assert "no target is without the champion any more" in slack.texts[-1]
+    state = find_state(store, MODEL)
+    assert state is not None
+    assert not state.has_alarms
 
 
 def test_a_pass_costs_one_request_for_a_model_and_two_for_all(
