@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Connection
 
-from include.retraining.exceptions import NotSent
+from include.orchestration.runtime.alert_connection import pagerduty_address
+from include.retraining.exceptions import ConfigError, NotSent
 
 if TYPE_CHECKING:
     from include.retraining.notifications.notice import Notice
     from include.retraining.store.object_store import Store
-
-ADDRESS = "https://events.pagerduty.com"
-"""Of the Events API; a connection's host names another, such as that of the EU."""
 
 
 def resolve(notice: Notice, connection: Connection, store: Store | None) -> None:
@@ -50,6 +48,11 @@ def send(notice: Notice, connection: Connection, store: Store | None) -> None:
             f"the Airflow connection {connection.conn_id!r} has no password (the integration key)",
             is_revoked=True,
         )
+    try:
+        address = pagerduty_address(connection)
+    except ConfigError as error:
+        problem = f"the Airflow connection {connection.conn_id!r}: {error}"
+        raise NotSent(problem, is_revoked=True) from None
     incident = incident_of(notice)
     event: dict[str, Any] = prepare_event_data(
         summary=incident.summary,
@@ -63,7 +66,7 @@ def send(notice: Notice, connection: Connection, store: Store | None) -> None:
         action_key_name="event_action",
     )
     post_json(
-        f"{(connection.host or ADDRESS).rstrip('/')}/v2/enqueue",
+        f"{address}/v2/enqueue",
         {"routing_key": key, **event},
         what="PagerDuty",
         end=time.monotonic() + TIMEOUT_SECONDS,

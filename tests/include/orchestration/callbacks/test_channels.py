@@ -17,10 +17,14 @@ from include.orchestration.callbacks.channels import CHANNELS, send_through
 from include.orchestration.callbacks.mail import _recipients
 from include.orchestration.callbacks.send import deliver_all, deliver_notice, sender
 from include.orchestration.callbacks.slack import api_client
-from include.orchestration.runtime.alert_connection import ALERT_FIELDS
+from include.orchestration.runtime.alert_connection import (
+    ALERT_FIELDS,
+    check_alerts,
+    pagerduty_address,
+)
 from include.retraining.config.alerts import Alerts
 from include.retraining.config.notice_kind import NoticeKind
-from include.retraining.exceptions import NotSent
+from include.retraining.exceptions import ConfigError, NotSent
 from include.retraining.notifications.notice import Links, Notice, alert
 from include.retraining.store.object_store import Store
 from tests.support.alert_receivers import (
@@ -146,6 +150,35 @@ def test_what_pagerduty_is_sent_is_what_the_providers_hook_sends(
     )
     assert receiver.requests[1]["body"] == ours
     assert receiver.requests[1]["path"] == receiver.requests[0]["path"]
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        (None, "https://events.pagerduty.com"),
+        ("events.eu.pagerduty.com", "https://events.eu.pagerduty.com"),
+        ("https://events.eu.pagerduty.com/", "https://events.eu.pagerduty.com"),
+        ("http://[::1]:8080", "http://[::1]:8080"),
+        ("http://events.eu.pagerduty.com", None),
+        ("ftp://127.0.0.1", None),
+        ("https://user:pw@events.pagerduty.com", None),
+        ("https://events.pagerduty.com:x", None),
+        ("https://[::1", None),
+        ("events .com", None),
+        ("https://", None),
+    ],
+)
+def test_the_check_before_knows_whether_pagerduty_can_be_reached(
+    host: str | None, address: str | None
+) -> None:
+    """A name is enough; anything else that no event can go to is refused before one must."""
+    connection = Connection(conn_id="pager", conn_type="pagerduty_events", password="k", host=host)
+    if address is None:
+        with pytest.raises(ConfigError, match="its host must"):
+            check_alerts(connection)
+    else:
+        check_alerts(connection)
+        assert pagerduty_address(connection) == address
 
 
 def test_broken_pages_and_its_end_resolves_while_good_news_goes_to_slack(
@@ -333,6 +366,10 @@ def test_a_receivers_certificates_and_proxies_are_those_of_its_connection(
         ({"conn_type": "slack", "extra": {"channel": "C1"}}, "no password \\(the bot's token\\)"),
         ({"conn_type": "slack", "password": "x"}, "names no channel"),
         ({"conn_type": "pagerduty_events"}, "no password \\(the integration key\\)"),
+        (
+            {"conn_type": "pagerduty_events", "password": "x", "host": "http://events.invalid"},
+            "its host must begin with https://",
+        ),
         ({"conn_type": "smtp", "host": "127.0.0.1"}, "names no addresses"),
         (
             {"conn_type": "smtp", "host": "h", "extra": {"from_email": "a\nb", "to": "c"}},
