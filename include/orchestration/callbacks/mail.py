@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import smtplib
 import time
 from typing import TYPE_CHECKING, Any, cast
@@ -13,6 +14,8 @@ from include.retraining.exceptions import NotSent
 if TYPE_CHECKING:
     from include.retraining.notifications.notice import Notice
     from include.retraining.store.object_store import Store
+
+log = logging.getLogger(__name__)
 
 _PERMANENT = 500
 """From here on an SMTP server's answer is final: RFC 5321, 4.2.1."""
@@ -60,19 +63,28 @@ def _deliver(conn_id: str, mail: Any) -> None:
         smtp_retry_limit = 0
         timeout = int(TIMEOUT_SECONDS)
 
-        def deliver(self, message: Any) -> None:
-            """Send a mail that is whole."""
-            cast("smtplib.SMTP", self._smtp_client).send_message(message)
+        def deliver(self, message: Any) -> dict[str, tuple[int, bytes]]:
+            """Send a mail that is whole; return the recipients that were refused, if not all."""
+            return cast("smtplib.SMTP", self._smtp_client).send_message(message)
 
     try:
         hook = PlainTextHook(smtp_conn_id=conn_id)
         with hook:
-            hook.deliver(mail)
+            refused = hook.deliver(mail)
     except smtplib.SMTPRecipientsRefused as error:
         codes = [code for code, _ in error.recipients.values()]
         raise _refused(min(codes), "the recipients") from None
     except smtplib.SMTPResponseException as error:  # its text may repeat what was sent
         raise _refused(error.smtp_code, type(error).__name__) from None
+    if refused:  # another try would reach those again who have it
+        answers = ", ".join(sorted({str(code) for code, _ in refused.values()}))
+        log.error(
+            "the mail server took a message for others and refused %d recipient(s) of the Airflow "
+            "connection %r with %s: they were not notified",
+            len(refused),
+            conn_id,
+            answers,
+        )
 
 
 def _refused(code: int, what: str) -> NotSent:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -32,10 +33,15 @@ def mail_of(notice: Notice, *, sender: str, recipients: Sequence[str]) -> EmailM
     mail["From"] = sender
     mail["To"] = ", ".join(recipients)
     # The same for each try: a mail client shows a duplicate once.
-    mail["Message-ID"] = f"<{notice.key}@{DOMAIN}>"
+    mail["Message-ID"] = _id(notice.key)
     if notice.topic is not None:
-        mail["References"] = f"<{notice.topic}@{DOMAIN}>"
+        mail["References"] = _id(notice.topic)
     mail["Date"] = notice.created_at
     mail["Auto-Submitted"] = "auto-generated"  # no one's absence answers it
     mail.set_content(f"{plain(notice)}\n")
     return mail
+
+
+def _id(name: str) -> str:
+    """Return a mail's id: always short, as one that does not fit its line would be encoded."""
+    return f"<{hashlib.sha256(name.encode()).hexdigest()[:32]}@{DOMAIN}>"
