@@ -21,6 +21,7 @@ from starlette.testclient import TestClient
 
 from include.local_airflow.demo.samples import diabetes_progression
 from include.retraining.registry.entry import PromotionEntry
+from include.retraining.serving import version
 from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import URI_VARIABLE, Store
 from tests.docs.markdown_files import ROOT
@@ -199,6 +200,29 @@ def test_the_service_answers(
     assert answer.status_code == 422
     assert "column 'age' is of type object, allowed is float" in answer.json()["detail"]
     assert "many" not in answer.text
+
+
+def test_a_model_that_fails_is_no_missing_champion(
+    promoted: Promoted, service: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An infinite number is the caller's mistake, and an error of the model is said to be that."""
+    store, entry = promoted
+    monkeypatch.setenv(URI_VARIABLE, store.uri)
+    (tmp_path / "patients.csv").write_bytes(diabetes_progression())
+    sent = pd.read_csv(tmp_path / "patients.csv").head(1).to_json(orient="records")
+    infinite = re.sub(r'"age":[0-9.]+', '"age":1e999', sent)
+    json = {"content-type": "application/json"}
+    answer = service.post("/predict", content=infinite, headers=json)
+    assert answer.status_code == 422
+    assert "column 'age' is infinite in 1 of 1 rows" in answer.json()["detail"]
+
+    def fails(*_: object) -> None:
+        raise ValueError("a cell")
+
+    monkeypatch.setattr(version, "predict", fails)
+    answer = service.post("/predict", content=sent, headers=json)
+    assert answer.status_code == 500
+    assert answer.json()["detail"] == f"version {entry.version} fails on these rows"
 
 
 def test_the_service_without_a_champion(

@@ -34,8 +34,8 @@ def checked_features(frame: pd.DataFrame, manifest: VersionManifest) -> pd.DataF
         manifest: the version's.
 
     Raises:
-        DataRejected: naming each column that is wrong, what it is and what is allowed; never a
-            cell.
+        DataRejected: naming each column that is wrong, what it is and what is allowed, or the
+            columns that hold infinite numbers, which no version was trained on; never a cell.
     """
     where = f"{manifest.model} version {manifest.version}"
     if not isinstance(frame, pd.DataFrame):
@@ -56,9 +56,11 @@ def checked_features(frame: pd.DataFrame, manifest: VersionManifest) -> pd.DataF
             problems.append(_wrong_type(rows[name], types[name]))
         else:
             converted[name] = column
+    rows = rows.assign(**converted) if converted else rows
+    problems = problems or _infinite(rows)
     if problems:
         raise DataRejected(f"{where}: {_listed(problems)}")
-    return rows.assign(**converted) if converted else rows
+    return rows
 
 
 @lru_cache(maxsize=1000)
@@ -130,6 +132,25 @@ def _wrong_type(cells: pd.Series[Any], wanted: str) -> str:
         f"column {str(cells.name)!r} is of type {type_word(actual)}, allowed is {word} or what "
         "becomes it without a loss"
     )
+
+
+def _infinite(rows: pd.DataFrame) -> list[str]:
+    """Return which columns hold infinite numbers; asked of each request, so all at once at first.
+
+    The contract refuses them in every delivery.
+    """
+    kinds = [dtype.kind for dtype in rows.dtypes.to_list()]
+    floats = [name for name, kind in zip(rows.columns, kinds, strict=True) if kind == "f"]
+    numbers = rows if len(floats) == len(kinds) else rows[floats]
+    cells = np.isinf(numbers.to_numpy(dtype=np.float64, na_value=np.nan))
+    if not cells.any():
+        return []
+    return [
+        f"column {name!r} is infinite in {column.sum():,} of {len(rows):,} rows, the first in row "
+        f"{column.argmax() + 1:,}: allowed are finite numbers"
+        for name, column in zip(floats, cells.T, strict=True)
+        if column.any()
+    ]
 
 
 def _listed(problems: list[str]) -> str:

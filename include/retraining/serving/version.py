@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 
-import numpy as np
 import pandas as pd
 
 from include.retraining.config.command_protocol import PREDICTION, PROBABILITY
@@ -22,7 +21,7 @@ from include.retraining.registry.entry import PromotionEntry
 from include.retraining.registry.promotion_log import PromotionLog
 from include.retraining.registry.versions import VersionManifest, load_estimator, read_version
 from include.retraining.runs.exhaustion import exhausted
-from include.retraining.runs.foreign_errors import withheld
+from include.retraining.runs.foreign_errors import kind_and_place
 from include.retraining.serving.columns import checked_features
 from include.retraining.store.layout import version_manifest_key
 from include.retraining.store.marker import open_store
@@ -33,6 +32,7 @@ from include.retraining.training.predictions import Predictions, predict
 
 log = logging.getLogger(__name__)
 
+IN_THE_LOG = "its text is in this process's log only, as it may hold values of the rows"
 SCORE = "score"
 """What `decision_function` gives, for a classifier of two classes without probabilities."""
 
@@ -87,7 +87,8 @@ class LoadedVersion:
             `probability_CLASS` for each of its classes, or `score`.
 
         Raises:
-            DataRejected: when a column is missing, of another type, or there are no rows.
+            DataRejected: when a column is missing, of another type or holds infinite numbers, or
+                there are no rows.
             TrainingError: when the model's own code or command fails, or predicts what is none.
         """
         rows = checked_features(frame, self.manifest)
@@ -109,9 +110,11 @@ class LoadedVersion:
         except Exception as error:  # any error of the model's code means that it does not predict
             if exhausted(error) is not None:
                 raise  # which says nothing of the version
-            hint = _unusual_cells(rows)
+            log.exception("%s, in full: %s", self.where, type(error).__name__)
+            hint = _missing_cells(rows)
             raise TrainingError(
-                f"{self.where}: it cannot predict these rows{hint}: {withheld(error, log)}"
+                f"{self.where}: it cannot predict these rows{hint}: {kind_and_place(error)}; "
+                f"{IN_THE_LOG}"
             ) from error
 
 
@@ -186,11 +189,8 @@ def _load(
     )
 
 
-def _unusual_cells(rows: pd.DataFrame) -> str:
-    """Return in which columns cells are missing or infinite, as a part of a sentence."""
+def _missing_cells(rows: pd.DataFrame) -> str:
+    """Return in which columns cells are missing, as a part of a sentence."""
     counts = rows.isna().sum()
     parts = [f"{count:,} missing in {name!r}" for name, count in counts.items() if count]
-    numbers = rows.select_dtypes("float")
-    infinite = np.isinf(numbers).sum()
-    parts += [f"{count:,} infinite in {name!r}" for name, count in infinite.items() if count]
     return f" (cells: {', '.join(parts[:5])})" if parts else ""

@@ -156,6 +156,24 @@ def test_a_frame_that_is_refused(manifest: VersionManifest, frame: Any, said: st
         checked_features(frame, reading(manifest, a="float64", b="float64"))
 
 
+@pytest.mark.fault("V04")
+@pytest.mark.parametrize("dtype", ["float64", "Float64", "float32"])
+def test_infinite_numbers_are_the_callers(manifest: VersionManifest, dtype: str) -> None:
+    """They are refused before the model is asked, with column, count and first row."""
+    types = {"a": "float64", "b": dtype, "c": "str", "d": "float64"}
+    numbers = pd.Series([None, 1.0, np.inf, -np.inf], dtype=dtype)
+    frame = pd.DataFrame({"a": 1.0, "b": numbers, "c": "x", "d": [np.inf, 1, 2, None]})
+    with pytest.raises(DataRejected) as caught:
+        checked_features(frame, reading(manifest, **types))
+    assert str(caught.value).endswith(
+        "column 'b' is infinite in 2 of 4 rows, the first in row 3: allowed are finite numbers; "
+        "column 'd' is infinite in 1 of 4 rows, the first in row 1: allowed are finite numbers"
+    )
+    old = manifest.model_copy(update={"features": ("d",)})
+    with pytest.raises(DataRejected, match="column 'd' is infinite in 1 of 4 rows"):
+        checked_features(frame, old)
+
+
 def test_of_very_many_columns_some_are_named(manifest: VersionManifest) -> None:
     """An error is for people."""
     wide = reading(manifest, **{f"p{number}": "float64" for number in range(500)})

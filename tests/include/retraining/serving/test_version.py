@@ -111,6 +111,7 @@ def test_what_the_models_own_code_may_do(make_toy: MakeToy) -> None:
     said = str(caught.value)
     assert f"{toy.name} version {loaded.version}: it cannot predict these rows" in said
     assert "(cells: 2 missing in 'b')" in said
+    assert "in this process's log only" in said
     assert "secret cell" not in said
     with pytest.raises(TrainingError, match="50 of 50 rows have probabilities that are no numbers"):
         loaded.predict(ROWS.assign(b=91.0))
