@@ -51,6 +51,15 @@ class PredictCommand(Document):
     """For a binary problem, the class whose probability it gives."""
 
 
+class Categories(Document):
+    """The categories of a feature in training."""
+
+    values: tuple[int | str, ...]
+    """In the order of their codes."""
+    ordered: bool
+    """Whether that order has a meaning."""
+
+
 class VersionManifest(Document):
     """Names the files of one version with their digests. Put if absent, last."""
 
@@ -90,6 +99,9 @@ class VersionManifest(Document):
     feature_types: tuple[str, ...] | None = None
     """The types of `features` in training, as `type_name` names them; None in a version of
     before."""
+    feature_categories: dict[str, Categories] | None = None
+    """Of features that were categories in training, by name; without those whose values are no
+    text and no whole numbers, or too many. None in a version of before."""
 
     @property
     def folder(self) -> str:

@@ -15,7 +15,7 @@ from pandera.engines.pandas_engine import Engine
 from include.retraining.data.column_types import ColumnTypes, all_fitted, to_frame, type_name
 from include.retraining.data.type_rules import EXACT, type_word
 from include.retraining.exceptions import DataRejected
-from include.retraining.registry.versions import VersionManifest
+from include.retraining.registry.versions import Categories, VersionManifest
 
 MAX_NAMED = 10
 ANYTHING = "object"
@@ -47,16 +47,18 @@ def checked_features(frame: pd.DataFrame, manifest: VersionManifest) -> pd.DataF
     usable = [name for name in names if name not in wrong]
     rows = frame if list(frame.columns) == names else frame[usable]
     types = dict(zip(names, manifest.feature_types or [ANYTHING] * len(names), strict=True))
+    categories = manifest.feature_categories or {}
     converted: dict[str, pd.Series[Any]] = {}
     for name, dtype in zip(usable, rows.dtypes.to_list(), strict=True):
-        if types[name] in {type_name(dtype), ANYTHING}:
+        known, is_right = categories.get(name), types[name] in {type_name(dtype), ANYTHING}
+        if is_right and known is None:
             continue
-        column = _converted(rows[name], types[name])
+        column = rows[name] if is_right else _converted(rows[name], types[name])
         if column is None:
             problems.append(_wrong_type(rows[name], types[name]))
         else:
-            converted[name] = column
-    rows = rows.assign(**converted) if converted else rows
+            converted[name] = column if known is None else _coded(column, known)
+    rows = _with_columns(rows, converted)
     problems = problems or _infinite(rows)
     if problems:
         raise DataRejected(f"{where}: {_listed(problems)}")
@@ -97,7 +99,8 @@ def _converted(cells: pd.Series[Any], wanted: str) -> pd.Series[Any] | None:
     if dtype is None:
         return None
     if isinstance(cells.dtype, pd.CategoricalDtype):
-        cells = cells.astype(cells.cat.categories.dtype)
+        with suppress(ValueError):  # whole numbers of which some are missing
+            cells = cells.astype(cells.cat.categories.dtype)
     elif re.match("U?Int", wanted) and cells.dtype == "float64" and cells.hasnans:
         with suppress(TypeError):  # a number that is not whole
             cells = cells.astype("Int64")  # as pandas alone makes floats of whole numbers
@@ -111,6 +114,23 @@ def _converted(cells: pd.Series[Any], wanted: str) -> pd.Series[Any] | None:
     if wanted.startswith("category["):
         column = column.astype("category")
     return column if _is_same(column.dtype, wanted) else None
+
+
+def _coded(cells: pd.Series[Any], known: Categories) -> pd.Series[Any]:
+    """Return categories with the codes of the training; values that it had not come after them."""
+    values = pd.Index(known.values, dtype=cells.cat.categories.dtype)
+    others = cells.cat.categories.difference(values)
+    return cells.astype(pd.CategoricalDtype(values.append(others), known.ordered))
+
+
+def _with_columns(rows: pd.DataFrame, converted: dict[str, pd.Series[Any]]) -> pd.DataFrame:
+    """Return rows with some columns replaced; the rows given stay as they are."""
+    if not converted:
+        return rows
+    replaced = rows.copy(deep=False)
+    for name, column in converted.items():  # `assign` takes no column of the name `self`
+        replaced[name] = column
+    return replaced
 
 
 def _is_same(dtype: Any, wanted: str) -> bool:

@@ -12,6 +12,8 @@ from importlib.metadata import version as library_version
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from include.retraining.config.extras import own_pins
 from include.retraining.data.column_types import type_name
 from include.retraining.documents import sha256_of
@@ -22,6 +24,7 @@ from include.retraining.registry.versions import (
     MODEL_FILE,
     MODEL_PREFIX,
     SCRIPTS_PREFIX,
+    Categories,
     Library,
     PredictCommand,
     VersionManifest,
@@ -47,6 +50,8 @@ log = logging.getLogger(__name__)
 LIBRARIES = ("numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "skops")
 TOLERANCE = 1e-6
 """Threads add in any order, some in single precision: predictions this close are the same."""
+MAX_CATEGORIES = 10_000
+"""How many categories of a feature a manifest names: each reader of the version reads it."""
 
 
 def train(job: Job) -> TrainResult:
@@ -155,6 +160,7 @@ def _manifest(job: Job, fitted: Fitted, files: tuple[PinnedFile, ...]) -> Versio
         problem=job.config.problem,
         features=fitted.features,
         feature_types=tuple(type_name(dtype) for dtype in fitted.probe.dtypes),
+        feature_categories=_categories(fitted.probe),
         classes=fitted.classes,
         split=fitted.split,
         rows_used=fitted.used,
@@ -168,6 +174,18 @@ def _manifest(job: Job, fitted: Fitted, files: tuple[PinnedFile, ...]) -> Versio
         model_bytes=sum(one.size for one in files if not one.name.startswith(SCRIPTS_PREFIX)),
         **made_by,
     )
+
+
+def _categories(rows: pd.DataFrame) -> dict[str, Categories]:
+    """Return the categories of the columns that have some; not of values that JSON would change."""
+    by_name = {}
+    for name, dtype in rows.dtypes.items():
+        if not isinstance(dtype, pd.CategoricalDtype) or len(dtype.categories) > MAX_CATEGORIES:
+            continue
+        values = dtype.categories.tolist()
+        if {type(value) for value in values} in ({int}, {str}):
+            by_name[str(name)] = Categories(values=tuple(values), ordered=bool(dtype.ordered))
+    return by_name
 
 
 def _libraries(extras: Sequence[str]) -> tuple[Library, ...]:

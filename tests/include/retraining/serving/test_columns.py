@@ -10,7 +10,7 @@ import pytest
 
 from include.retraining.data.column_types import type_name
 from include.retraining.exceptions import DataRejected
-from include.retraining.registry.versions import VersionManifest
+from include.retraining.registry.versions import Categories, VersionManifest
 from include.retraining.serving.columns import checked_features
 from include.retraining.store.object_store import Store
 from tests.support.run_factory import plant_version
@@ -189,6 +189,50 @@ def test_the_columns_are_in_order_and_the_frame_is_not_touched(manifest: Version
     assert list(rows) == ["a", "b"]
     assert rows.dtypes.tolist() == [np.float64, np.float64]
     pd.testing.assert_frame_equal(frame, before)
+
+
+@pytest.mark.parametrize(
+    ("known", "given", "codes"),
+    [
+        (["a", "b", "c"], ["c", "c"], [2, 2]),
+        (["c", "a", "b"], ["a", None, "c"], [1, -1, 0]),
+        (["b", "a"], ["a", "z", "k"], [1, 3, 2]),
+        ([3, 1, 2], [2, 3], [2, 0]),
+        ([3, 1, 2], pd.Series([2, None], dtype=pd.CategoricalDtype([2, 5])).array, [2, -1]),
+        (["a", "b"], pd.Series(["b", "b"], dtype="category").array, [1, 1]),
+        (["a", "b"], [None, None], [-1, -1]),
+    ],
+)
+@pytest.mark.parametrize("ordered", [False, True])
+def test_a_category_has_the_codes_of_its_training(
+    manifest: VersionManifest, known: list[Any], given: Any, codes: list[int], ordered: bool
+) -> None:
+    """Whichever of its values a request holds; those that the training had not come after them."""
+    trained = type_name(pd.Series(known, dtype="category").dtype)
+    categories = {"a": Categories(values=tuple(known), ordered=ordered)}
+    read = reading(manifest, a=trained).model_copy(update={"feature_categories": categories})
+    frame = pd.DataFrame({"a": given})
+    before = frame.copy(deep=True)
+    column = checked_features(frame, read)["a"]
+    assert column.cat.codes.tolist() == codes
+    assert column.cat.ordered == ordered
+    assert column.cat.categories[: len(known)].tolist() == known
+    assert type_name(column.dtype) == trained
+    assert column.astype(object).dropna().tolist() == [one for one in given if not pd.isna(one)]
+    pd.testing.assert_frame_equal(frame, before)
+
+
+def test_whole_numbers_as_categories_of_which_some_are_missing(manifest: VersionManifest) -> None:
+    """Of another type they are refused as any other column is."""
+    given = pd.Series([2, None], dtype=pd.CategoricalDtype(pd.Index([2, 5], dtype="int8")))
+    with pytest.raises(DataRejected, match=r"'a' is of type category\[int8\], allowed is category"):
+        checked_features(pd.DataFrame({"a": given}), reading(manifest, a="category[int64]"))
+
+
+def test_a_column_may_have_any_name(manifest: VersionManifest) -> None:
+    """That of an argument of Python too."""
+    rows = checked_features(pd.DataFrame({"self": [1, 2]}), reading(manifest, self="float64"))
+    assert rows["self"].tolist() == [1.0, 2.0]
 
 
 def test_a_version_of_before_is_checked_by_name_only(manifest: VersionManifest) -> None:

@@ -14,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 
 from include.retraining.config.csv_dialect import CsvDialect
 from include.retraining.exceptions import DataRejected, ParameterError
+from include.retraining.registry.versions import Categories
 from include.retraining.serving import prediction_file
 from include.retraining.serving.prediction_file import predict_file
 from include.retraining.serving.version import LoadedVersion, load_version
@@ -252,6 +253,8 @@ def test_a_file_is_read_as_the_types_of_the_training(
     loaded = load_version(toy.store, toy.name, version, trusted=toy.config.training.trusted)
     recorded = [recorded for _, recorded, _ in KINDS.values()]
     assert loaded.manifest.feature_types == ("float64", "float64", *recorded)
+    known = {"c": Categories(values=("p", "q"), ordered=False)}
+    assert loaded.manifest.feature_categories == known
     frame.assign(**cells).to_csv(tmp_path / "in.csv", index=False)
     assert predict_file(loaded, toy.config, tmp_path / "in.csv", tmp_path / "out.csv") == 400
     frame.assign(**cells).assign(k="yes").to_csv(tmp_path / "in.csv", index=False)
