@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Context
@@ -52,14 +53,14 @@ def notify_failed_rollback(context: Context) -> None:
     """Notify people that a rollback failed and changed nothing. A callback of tasks and DAGs."""
     from include.retraining.rollback.messages import rollback_failed
 
-    _notify_of_failure(context, rollback_failed)
+    _notify_of_failure(context, rollback_failed, _was_changed)
 
 
 def notify_failed_release(context: Context) -> None:
     """Notify people that a hold was not released. A callback of tasks and DAGs."""
     from include.retraining.rollback.messages import release_failed
 
-    _notify_of_failure(context, release_failed)
+    _notify_of_failure(context, release_failed, _was_changed)
 
 
 def notify_silence(store: Store, context: Context, entry: Silence) -> None:
@@ -74,11 +75,15 @@ def notify_failed_silence(context: Context) -> None:
     """Notify people that no silence was changed. A callback of tasks and DAGs."""
     from include.retraining.notifications.silence_messages import silence_failed
 
-    _notify_of_failure(context, silence_failed)
+    _notify_of_failure(context, silence_failed, _was_silenced)
 
 
-def _notify_of_failure(context: Context, notice_of: Callable[..., Notice]) -> None:
-    """Notify of what went wrong, once, unless the promotion log says that it was done after all."""
+def _notify_of_failure(
+    context: Context,
+    notice_of: Callable[..., Notice],
+    notify_if_done: Callable[[Store, Context, ModelConfig], bool],
+) -> None:
+    """Notify of what went wrong, once, unless the store says that it was done after all."""
     config = _model_asked_for(context)
     key = f"{context['dag'].dag_id}.{context['run_id']}.failed"
     fields: dict[str, Any] = {"key": key, "config": config, "links": _links(context)}
@@ -88,36 +93,62 @@ def _notify_of_failure(context: Context, notice_of: Callable[..., Notice]) -> No
     except RetrainingError as error:
         _send_directly(notice_of(**fields, serving=None, why=f"{why}; {error}"))
         return
-    if config is None or not _was_done(store, context, config):
+    if config is None or not _was_done(store, context, config, notify_if_done):
         deliver_notice(store, notice_of(**fields, serving=_serving(store, config), why=why))
 
 
-def _was_done(store: Store, context: Context, config: ModelConfig) -> bool:
+def _was_done(
+    store: Store,
+    context: Context,
+    config: ModelConfig,
+    notify_if_done: Callable[[Store, Context, ModelConfig], bool],
+) -> bool:
     """Notify of what the run did, if it did it and failed afterwards; return whether it did."""
+    if context.get("dag_run") is None:
+        return False
+    try:
+        return notify_if_done(store, context, config)
+    except RetrainingError as error:
+        log.error("whether it was done is unknown: %s", error)  # noqa: TRY400 one clear line
+        return False
+
+
+def _was_changed(store: Store, context: Context, config: ModelConfig) -> bool:
+    """Notify of the rollback or release that the run made; return whether it made one."""
     from include.retraining.registry.entry import PromotionKind
     from include.retraining.registry.promotion_log import PromotionLog
     from include.retraining.rollback.messages import released, rolled_back
     from include.retraining.rollback.plan import plan_rollback
 
-    dag_run = context.get("dag_run")
-    if dag_run is None:
+    request, due = _request(context)
+    promotions = PromotionLog(store, config.name)
+    entry = promotions.entry_for_request(request, due)
+    if entry is None:
         return False
-    request = f"{dag_run.dag_id}/{dag_run.run_id}"
-    try:
-        promotions = PromotionLog(store, config.name)
-        entry = promotions.entry_for_request(request, dag_run.run_after)
-        if entry is None:
-            return False
-        if entry.kind is PromotionKind.RELEASE:
-            since = promotions.promotion_of(entry).created_at
-            notify_manual_change(store, context, released, entry, serving_since=since)
-        else:
-            plan = plan_rollback(store, config.name, request=request, since=dag_run.run_after)
-            notify_manual_change(store, context, rolled_back, entry, plan=plan, tried="")
-    except RetrainingError as error:
-        log.error("whether it was done is unknown: %s", error)  # noqa: TRY400 one clear line
-        return False
+    if entry.kind is PromotionKind.RELEASE:
+        since = promotions.promotion_of(entry).created_at
+        notify_manual_change(store, context, released, entry, serving_since=since)
+    else:
+        plan = plan_rollback(store, config.name, request=request, since=due)
+        notify_manual_change(store, context, rolled_back, entry, plan=plan, tried="")
     return True
+
+
+def _was_silenced(store: Store, context: Context, config: ModelConfig) -> bool:
+    """Notify of the silence that the run began or ended; return whether it did."""
+    from include.retraining.notifications.silences import entry_of
+
+    entry = entry_of(store, *_request(context))
+    if entry is None or entry.model != config.name:
+        return False
+    notify_silence(store, context, entry)
+    return True
+
+
+def _request(context: Context) -> tuple[str, datetime]:
+    """Return what names a run's request, as `trigger_forms` does, and when it was due."""
+    dag_run: Any = context["dag_run"]
+    return f"{dag_run.dag_id}/{dag_run.run_id}", dag_run.run_after
 
 
 def _serving(store: Store, config: ModelConfig | None) -> str | None:

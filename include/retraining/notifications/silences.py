@@ -1,7 +1,7 @@
 """Silences: for a while, no message of a kind is sent about a model.
 
-An entry is written once and never edited: one begins a silence, another may end it early. A notice
-that is silenced stays in the outbox, and is listed in one message once the silence is over
+An entry is written once and never edited: one begins a silence, another may end several early. A
+notice that is silenced stays in the outbox, and is listed in one message once the silence is over
 (`listing`). No silence lasts longer than `MAX_HOURS`: what is wrong is not forgotten for ever.
 """
 
@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Literal, Self
+
+from pydantic import AwareDatetime, Field, model_validator
 
 from include.retraining.approval.reason import checked_reason
 from include.retraining.config.notice_kind import NoticeKind
@@ -26,20 +28,32 @@ MAX_DELAY = timedelta(days=1)
 
 
 class Silence(Document):
-    """An entry: that a silence begins, or that those of its model and kind end."""
+    """An entry: that a silence begins, or that others end."""
 
     format: int = 1
-    id: str
+    id: str = Field(pattern=r"^[0-9]{8}T[0-9]{6}-[0-9a-f]{12}$")
+    """The name of its file; the piece that holds a notice names it too."""
     action: Literal["begin", "end"]
     model: str
     kind: NoticeKind
-    until: datetime | None
+    until: AwareDatetime | None
     """When it is over by itself; None for an end."""
+    ends: tuple[str, ...] = ()
+    """The ids of those that an end ends: what one worker began is not compared with the clock of
+    another."""
     reason: str
     actor: str
     request: str
     """What asked for it, `DAG_ID/RUN_ID`: the same for every try."""
-    created_at: datetime
+    created_at: AwareDatetime
+
+    @model_validator(mode="after")
+    def _lasts_as_long_as_one_may(self) -> Self:
+        if (self.until is None) != (self.action == "end"):
+            raise ValueError("a silence that begins has an `until`, and an end has none")
+        if self.until and self.until - self.created_at > timedelta(hours=MAX_HOURS):
+            raise ValueError(f"it lasts longer than {MAX_HOURS} hours")
+        return self
 
     @property
     def words(self) -> str:
@@ -118,22 +132,25 @@ def end_silence(
         RegistryError: when the reason or the actor is not acceptable.
         StorageError: when the store refuses or does not answer.
     """
+    before = find_silence(store, _id(request, due))
+    if before is not None:
+        return before
+    checked = checked_reason(actor, reason)
+    lasting = [one.id for one in open_silences(store) if (one.model, one.kind) == (model, kind)]
+    if not lasting:
+        raise NotFound(f"no message of the kind {kind.value} about {model} is silenced")
     entry = Silence(
         id=_id(request, due),
         action="end",
         model=model,
         kind=kind,
         until=None,
-        reason=checked_reason(actor, reason),
+        ends=tuple(lasting),
+        reason=checked,
         actor=actor,
         request=request,
         created_at=datetime.now(UTC),
     )
-    before = find_silence(store, entry.id)
-    if before is not None:
-        return before
-    if covering(open_silences(store), model, kind) is None:
-        raise NotFound(f"no message of the kind {kind.value} about {model} is silenced")
     return _append(store, entry, due)
 
 
@@ -154,11 +171,11 @@ def open_silences(store: Store, *, now: datetime | None = None) -> list[Silence]
     oldest = now - timedelta(hours=MAX_HOURS) - MAX_DELAY - timedelta(hours=1)
     listed = store.between(SILENCES, after=f"{SILENCES}/{oldest:%Y%m%dT%H%M%S}")
     entries = [entry for info in listed if (entry := _read(store, info.key)) is not None]
-    ends = [entry for entry in entries if entry.action == "end"]
+    ended = {silence_id for entry in entries for silence_id in entry.ends}
     lasting = [
         entry
         for entry in entries
-        if entry.until is not None and entry.until > now and not _is_ended(entry, ends)
+        if entry.until is not None and entry.until > now and entry.id not in ended
     ]
     return sorted(lasting, key=lambda entry: entry.created_at, reverse=True)
 
@@ -174,12 +191,13 @@ def find_silence(store: Store, silence_id: str) -> Silence | None:
     return _read(store, f"{SILENCES}/{silence_id}.json")
 
 
-def _is_ended(entry: Silence, ends: list[Silence]) -> bool:
-    return any(
-        end.created_at >= entry.created_at
-        for end in ends
-        if (end.model, end.kind) == (entry.model, entry.kind)
-    )
+def entry_of(store: Store, request: str, due: datetime) -> Silence | None:
+    """Return the entry that a request wrote; None when it wrote none that can be read.
+
+    Raises:
+        StorageError: when the store refuses or does not answer.
+    """
+    return find_silence(store, _id(request, due))
 
 
 def _append(store: Store, entry: Silence, due: datetime) -> Silence:
@@ -196,9 +214,11 @@ def _append(store: Store, entry: Silence, due: datetime) -> Silence:
 def _read(store: Store, key: str) -> Silence | None:
     data = store.read_if_present(key)
     try:
-        return None if data is None else Silence.from_bytes(data, where=key)
+        entry = None if data is None else Silence.from_bytes(data, where=key)
     except EvidenceError:
         return None  # what cannot be read must hold no message back
+    # An entry under another name is as one that cannot be read: nothing that names it finds it.
+    return entry if entry is not None and key == f"{SILENCES}/{entry.id}.json" else None
 
 
 def _id(request: str, due: datetime) -> str:

@@ -95,6 +95,20 @@ def test_a_failure_is_said(asked: Any, slack: SlackReceiver) -> None:
     assert "the silences are as they were" in text
 
 
+def test_what_was_done_before_a_failure_is_said(
+    asked: Any, store: Store, slack: SlackReceiver
+) -> None:
+    """A task that is killed once the entry lies there has silenced: nobody is told otherwise."""
+    now = asked()
+    run_in(now, silence_tasks.change_silence)
+    for info in store.children("outbox")[1]:
+        store.delete(info.key)  # it died before the message
+    manual_change.notify_failed_silence({**now, "exception": ValueError("planted")})
+    assert len(open_silences(store)) == 1
+    assert "`broken` messages are silenced until" in slack.texts[-1]
+    assert not any("as they were" in text for text in slack.texts)
+
+
 def test_the_form_and_the_code_have_one_limit() -> None:
     """The form is made without importing what keeps silences."""
     assert silence_form.MAX_HOURS == MAX_HOURS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -196,6 +197,40 @@ def test_an_entry_that_cannot_be_read_silences_nothing(folder: Store) -> None:
     folder.write(f"outbox/silences/{silence.id}.json", b"{")
     sent: list[Notice] = []
     assert tell(folder, notice("late"), sent)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"until": "2999-01-01T00:00:00"},
+        {"created_at": "2026-01-01T00:00:00"},
+        {"until": (datetime.now(UTC) + timedelta(hours=MAX_HOURS + 1)).isoformat()},
+        {"until": None},
+        {"action": "end"},
+        {"id": "20260101T000000-0123456789ab"},
+        {"id": "other"},
+    ],
+)
+def test_an_entry_that_breaks_the_rules_silences_nothing(
+    folder: Store, changes: dict[str, Any]
+) -> None:
+    """Whoever wrote it: a time without a zone, one beyond two weeks, another file's name."""
+    silence = begin(folder)
+    entry = {**json.loads(silence.to_bytes()), **changes}
+    folder.write(f"outbox/silences/{silence.id}.json", json.dumps(entry).encode())
+    sent: list[Notice] = []
+    assert tell(folder, notice("late"), sent)
+    assert open_silences(folder) == []
+
+
+def test_an_end_is_of_the_silences_that_it_names(folder: Store) -> None:
+    """The clock of the worker that ends them may be behind that of the one that began them."""
+    silence = begin(folder)
+    ahead = silence.model_copy(update={"created_at": now() + timedelta(minutes=5)})
+    folder.write(f"outbox/silences/{silence.id}.json", ahead.to_bytes())
+    other = begin(folder, kind=NoticeKind.WAITING)
+    assert end(folder).ends == (silence.id,)
+    assert open_silences(folder) == [other]
 
 
 class Unlistable(Store):
