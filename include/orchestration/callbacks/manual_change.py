@@ -85,8 +85,8 @@ def _notify_of_failure(
 ) -> None:
     """Notify of what went wrong, once, unless the store says that it was done after all."""
     config = _model_asked_for(context)
-    key = f"{context['dag'].dag_id}.{context['run_id']}.failed"
-    fields: dict[str, Any] = {"key": key, "config": config, "links": _links(context)}
+    run = f"{context['dag'].dag_id}.{context['run_id']}"
+    fields: dict[str, Any] = {"run": run, "config": config, "links": _links(context)}
     why = _why(context)
     try:
         store = open_store()

@@ -30,7 +30,7 @@ def notify_failed_publishing(context: Context) -> None:
     notice = alert(
         event="publishing",
         kind=NoticeKind.BROKEN,
-        key=f"{dag_id}.{datetime.now(UTC):%Y%m%d}.failed",
+        key=f"{dag_id}.{datetime.now(UTC):%Y%m%d}.publishing",
         title="Publish champions",
         model="",
         headline="champions could not be published",

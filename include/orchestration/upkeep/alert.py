@@ -27,7 +27,7 @@ def notify_failed_upkeep(context: Context) -> None:
     notice = alert(
         event="upkeep",
         kind=NoticeKind.BROKEN,
-        key=f"{dag_id}.{run_id}.failed",
+        key=f"{dag_id}.{run_id}.upkeep",
         title="Upkeep",
         model="",
         headline=f"{task} failed: Airflow's database and the store grow until it works again",

@@ -39,12 +39,12 @@ def silence_notice(entry: Silence, config: ModelConfig, links: Links) -> Notice:
 
 
 def silence_failed(
-    *, key: str, config: ModelConfig | None, serving: str | None, why: str, links: Links
+    *, run: str, config: ModelConfig | None, serving: str | None, why: str, links: Links
 ) -> Notice:
     """Return the message that nothing was silenced, and no silence ended.
 
     Args:
-        key: names the run.
+        run: names it, `DAG_ID.RUN_ID`.
         config: the model's that was asked for; None where there is no such model.
         serving: the champion, as text, where it is known.
         why: it failed.
@@ -53,7 +53,7 @@ def silence_failed(
     return alert(
         event="silence_failed",
         kind=NoticeKind.BROKEN,
-        key=key,
+        key=f"{run}.silence_failed",
         title=config.title if config else "Silence",
         model=config.name if config else "",
         headline="the silences are as they were",

@@ -67,25 +67,25 @@ def released(
 
 
 def rollback_failed(
-    *, key: str, config: ModelConfig | None, serving: str | None, why: str, links: Links
+    *, run: str, config: ModelConfig | None, serving: str | None, why: str, links: Links
 ) -> Notice:
     """Return the message that nothing was rolled back.
 
     Args:
-        key: names the run.
+        run: names it, `DAG_ID.RUN_ID`.
         config: the model's that was asked for; None where there is no such model.
         serving: the champion, as text, where it is known.
         why: it failed.
         links: where to look.
     """
-    return _failed(_ROLLBACK, config, key=key, serving=serving, why=why, links=links)
+    return _failed(_ROLLBACK, config, run=run, serving=serving, why=why, links=links)
 
 
 def release_failed(
-    *, key: str, config: ModelConfig | None, serving: str | None, why: str, links: Links
+    *, run: str, config: ModelConfig | None, serving: str | None, why: str, links: Links
 ) -> Notice:
     """Return the message that a hold was not released. The arguments are as above."""
-    return _failed(_RELEASE, config, key=key, serving=serving, why=why, links=links)
+    return _failed(_RELEASE, config, run=run, serving=serving, why=why, links=links)
 
 
 class _Change(NamedTuple):
@@ -118,7 +118,7 @@ def _failed(
     change: _Change,
     config: ModelConfig | None,
     *,
-    key: str,
+    run: str,
     serving: str | None,
     why: str,
     links: Links,
@@ -126,7 +126,7 @@ def _failed(
     return alert(
         event=change.event,
         kind=NoticeKind.BROKEN,
-        key=key,
+        key=f"{run}.{change.event}",
         title=config.title if config else change.title,
         model=config.name if config else "",
         headline=change.headline,
