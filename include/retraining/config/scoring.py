@@ -59,7 +59,8 @@ class Scoring(Section):
     announced; null: runs begin by events and manually only."""
     look_back_days: Days = 7
     """How many days back a run takes up partitions that have no scores yet, or whose input was
-    delivered again. The newest partition always counts."""
+    delivered again. A new champion scores the newest of them that is complete. 0: today's only, so
+    a flag that lands after midnight is scored by its `date` alone."""
     rescore_days: Days = 0
     """After a rollback: of how many days, today included, the partitions are scored again that the
     version scored that was rolled back. 0: only the newest partition is."""

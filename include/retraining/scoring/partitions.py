@@ -21,7 +21,7 @@ from include.retraining.exceptions import ConfigError, DeliveryError
 from include.retraining.fingerprint.pinned import Delivery, Flag
 from include.retraining.registry.entry import PromotionEntry, PromotionKind
 from include.retraining.registry.promotion_log import PromotionLog
-from include.retraining.scoring.scores import Scores, ScoresFolder, input_digest
+from include.retraining.scoring.scores import Scores, ScoresFolder
 from include.retraining.store.object_store import Store
 
 log = logging.getLogger(__name__)
@@ -82,6 +82,18 @@ def input_view(config: ModelConfig) -> ModelConfig:
     )
 
 
+def current_flag(store: Store, config: ModelConfig, day: date) -> Flag | None:
+    """Return the flag of a day's input as it lies there now, None where there is none.
+
+    Raises:
+        StorageError: when the store refuses or does not answer.
+    """
+    try:
+        return inspect_delivery(store, input_view(config), day, consumed=None).flag
+    except DeliveryError as error:
+        return error.flag if isinstance(error.flag, Flag) else None
+
+
 def partitions_to_score(
     store: Store, config: ModelConfig, champion: PromotionEntry, demand: Demand
 ) -> list[PlannedPartition]:
@@ -98,7 +110,7 @@ def partitions_to_score(
         StorageError: when the store refuses or does not answer.
     """
     scoring, view = scoring_of(config), input_view(config)
-    rolled_back = _rolled_back(PromotionLog(store, config.name), champion)
+    rolled_back = _rolled_back(PromotionLog(store, config.name), champion, demand)
     planned: list[PlannedPartition] = []
     is_newest = True
     for day in _days(scoring, demand, has_rollback=bool(rolled_back)):
@@ -128,11 +140,10 @@ def partitions_to_score(
         is_refused = (name, state.flag.identity, champion.version) in demand.refused
         if why is None or (is_refused and demand.only is None):
             continue
-        pinned = pin_delivery(store, view, day)
-        if scores is None or not scores.is_of(champion.version, input_digest(pinned)):
-            output = _output_address(store, scoring, day)
-            partition = PlannedPartition(name=name, date=day, why=why, input=pinned, output=output)
-            planned.append(partition)
+        # The same files under another flag too: the job names their scores anew, beside that flag.
+        pinned, output = pin_delivery(store, view, day), _output_address(store, scoring, day)
+        partition = PlannedPartition(name=name, date=day, why=why, input=pinned, output=output)
+        planned.append(partition)
     return planned
 
 
@@ -171,8 +182,15 @@ def _why(
     return None
 
 
-def _rolled_back(promotions: PromotionLog, champion: PromotionEntry) -> frozenset[str]:
-    """Return the versions that a rollback took out of service, unless they serve again."""
+def _rolled_back(
+    promotions: PromotionLog, champion: PromotionEntry, demand: Demand
+) -> frozenset[str]:
+    """Return the versions that a rollback took out of service, unless they serve again.
+
+    None where nothing is scored again after a rollback: the whole log is read for them.
+    """
+    if demand.rescore_days == 0:
+        return frozenset()
     versions: set[str] = set()
     is_rolled_back = False
     for entry in promotions.newest_first():

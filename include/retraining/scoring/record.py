@@ -92,6 +92,9 @@ def record_of_result(store: Store, run: RunRef, result: ScoreResult) -> ScoreRec
     scored = ", ".join(f"{one.name} ({one.rows:,} rows)" for one in result.partitions)
     versions = ", ".join(sorted({one.version for one in result.partitions}))
     reason = f"scored {scored} by version {versions}" if scored else "nothing was scored"
+    if result.outdated:
+        again = ", ".join(result.outdated)
+        reason += f"; delivered again since the run was planned, for the next one: {again}"
     if result.refused:
         first = result.refused[0]
         others = len(result.refused) - 1

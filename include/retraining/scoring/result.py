@@ -47,13 +47,16 @@ class RefusedPartition(Document):
 
 
 class ScoreResult(StepResult):
-    """Every partition of the plan has the scores of its champion, or its input is refused."""
+    """Every partition of the plan has the scores of its champion, or is named with why not."""
 
     step: Literal["score"] = "score"
     partitions: tuple[ScoredPartition, ...]
     """Those that were scored, in the plan's order."""
     refused: tuple[RefusedPartition, ...] = ()
-    """The others, which have the scores that they had."""
+    """Those whose input is refused; they have the scores that they had."""
+    outdated: tuple[str, ...] = ()
+    """The names of those whose input was delivered again since the plan: the run of that delivery
+    scores them."""
 
 
 def find_score_result(store: Store, paths: RunPaths, plan: ScorePlan) -> ScoreResult | None:

@@ -2,7 +2,8 @@
 
 The champion is read from the promotion log before each partition and once more before its manifest
 is put: a promotion or a rollback during the job is followed, and what the version before had just
-computed is left unnamed.
+computed is left unnamed. The flag of its input is read as often: a partition that was delivered
+again since the plan is left to the run of that delivery.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from include.retraining.registry.promotion_log import PromotionLog
 from include.retraining.runs.job import cost
 from include.retraining.scoring.claims import ScoringClaims
 from include.retraining.scoring.job import ScoreJob
-from include.retraining.scoring.partitions import PlannedPartition
+from include.retraining.scoring.partitions import PlannedPartition, current_flag
 from include.retraining.scoring.result import RefusedPartition, ScoredPartition, ScoreResult
 from include.retraining.scoring.scores import Scores, ScoresFolder, input_digest
 from include.retraining.scoring.table import write_table
@@ -43,10 +44,14 @@ def score(job: ScoreJob) -> ScoreResult:
         StorageError: when the store refuses or does not answer.
     """
     scorer = _Scorer(job)
-    partitions, refused = [], []
+    partitions, refused, outdated = [], [], []
     for planned in job.manifest.partitions:
         try:
-            partitions.append(scorer.partition(planned))
+            scored = scorer.partition(planned)
+            if scored is None:
+                outdated.append(planned.name)
+            else:
+                partitions.append(scored)
         except DataRejected as error:
             log.warning("%s: refused: %s", planned.name, error)
             refused.append(
@@ -64,6 +69,7 @@ def score(job: ScoreJob) -> ScoreResult:
         cost=cost(job, with_commands=True),
         partitions=tuple(partitions),
         refused=tuple(refused),
+        outdated=tuple(outdated),
     )
 
 
@@ -78,20 +84,25 @@ class _Scorer:
         self.version = job.manifest.champion.version
         """The version that was asked last."""
 
-    def partition(self, planned: PlannedPartition) -> ScoredPartition:
-        """Return the scores that count for a partition, made here or found there."""
+    def partition(self, planned: PlannedPartition) -> ScoredPartition | None:
+        """Return the scores that count for a partition, made here or found there.
+
+        None when its input was delivered again, or taken away, since the run was planned.
+        """
         folder = ScoresFolder.at(self._job.store, planned.output)
-        digest = input_digest(planned.input)
         for _ in range(MAX_CHANGES):
             champion = self._champion()
+            if not self._is_as_planned(planned):
+                log.warning("%s: its input was delivered again since the plan", planned.name)
+                return None
             there = folder.newest()
-            if there is not None and there.is_of(champion.version, digest):
+            if there is not None and there.answers(champion.version, planned.input):
                 log.info("%s: scored already by version %s", planned.name, champion.version)
                 return _scored(folder, there, was_there=True)
             published = self._made(folder, planned, champion)
             if published is not None:
                 return published
-            log.info("%s: another version is the champion meanwhile", planned.name)
+            log.info("%s: its champion or its input changed meanwhile", planned.name)
         raise InfrastructureError(
             f"{planned.name}: the champion changed {MAX_CHANGES} times while it was scored"
         )
@@ -99,7 +110,7 @@ class _Scorer:
     def _made(
         self, folder: ScoresFolder, planned: PlannedPartition, champion: PromotionEntry
     ) -> ScoredPartition | None:
-        """Make the champion's scores those that count; None when it is no longer the champion."""
+        """Make the champion's scores those that count; None when it, or the input, is outdated."""
         digest, version = input_digest(planned.input), champion.version
         claims = ScoringClaims(
             self._job.store,
@@ -111,11 +122,14 @@ class _Scorer:
         paths, run_id = self._job.paths, self._job.manifest.run_id
         with claims.hold(run_id=run_id, plan=paths.run, attempt=self._job.attempt):
             there = folder.newest()
-            if there is not None and there.is_of(version, digest):
+            if there is not None and there.answers(version, planned.input):
                 return _scored(folder, there, was_there=True)
             earlier = folder.earlier(version, digest)
             scores = self._scores(folder, planned, champion, earlier)
-            published = folder.publish(scores, lambda: self._champion().version == version)
+            published = folder.publish(
+                scores,
+                lambda: self._champion().version == version and self._is_as_planned(planned),
+            )
         if published is None:
             return None
         log.info("%s: %s rows by version %s", planned.name, f"{published.rows:,}", version)
@@ -133,7 +147,7 @@ class _Scorer:
         if earlier is not None:
             log.info("%s: version %s has scored it before", planned.name, champion.version)
             own = {"generation": champion.generation, "run_id": run_id, "created_at": now}
-            return earlier.model_copy(update=own)
+            return earlier.model_copy(update={**own, "input": planned.input})
         name = f"data/{champion.version}/{self._job.paths.run}.{self._job.attempt}/scores.parquet"
         table = write_table(
             self._job, planned, self._version(champion), code=self._code, folder=folder, name=name
@@ -162,6 +176,11 @@ class _Scorer:
             self._loaded = load_served(self._job.store, champion, trusted)
         self.version = champion.version
         return self._loaded
+
+    def _is_as_planned(self, planned: PlannedPartition) -> bool:
+        """Return whether the flag of the input is the one that the run was planned by."""
+        flag = current_flag(self._job.store, self._job.config, planned.date)
+        return flag is not None and flag.identity == planned.input.flag.identity
 
     def _champion(self) -> PromotionEntry:
         champion = self._log.champion()

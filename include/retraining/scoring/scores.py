@@ -21,6 +21,8 @@ from include.retraining.exceptions import ArtifactError, MissingObject
 from include.retraining.fingerprint.pinned import Delivery, PinnedFile
 from include.retraining.store.object_store import Store
 
+MAX_EARLIER = 20
+"""How many of a partition's newest manifests are read back for earlier scores."""
 _NUMBERED = re.compile(r"([0-9]{8})\.json")
 
 
@@ -60,6 +62,11 @@ class Scores(Document):
     def is_of(self, version: str, digest: str) -> bool:
         """Return whether a version made these scores of an input with that `input_digest`."""
         return self.version == version and input_digest(self.input) == digest
+
+    def answers(self, version: str, delivery: Delivery) -> bool:
+        """Return whether a version made these scores of this delivery: files and flag."""
+        is_announced = self.input.flag.identity == delivery.flag.identity
+        return is_announced and self.is_of(version, input_digest(delivery))
 
 
 @dataclass(frozen=True)
@@ -118,9 +125,10 @@ class ScoresFolder:
     def earlier(self, version: str, digest: str) -> Scores | None:
         """Return earlier scores of the same input by the same version, newest first, if unaltered.
 
-        So a version that serves again need not score again what it has scored.
+        So a version that serves again need not score again what it has scored. Only the
+        `MAX_EARLIER` newest manifests are read: what an input replaced lies behind its own.
         """
-        for number in reversed(self.numbers()):
+        for number in reversed(self.numbers()[-MAX_EARLIER:]):
             scores = self.read(number)
             if scores.is_of(version, digest):
                 try:
@@ -144,25 +152,26 @@ class ScoresFolder:
             if actual != (file.size, file.sha256):
                 raise ArtifactError(f"{self.uri}/{file.name}: is not what its manifest says")
 
-    def publish(self, scores: Scores, serves: Callable[[], bool]) -> Scores | None:
-        """Make some scores those that count, if their version is the champion still.
+    def publish(self, scores: Scores, is_current: Callable[[], bool]) -> Scores | None:
+        """Make some scores those that count, if their version and their input still do.
 
         Args:
             scores: whose files are there and verified; its number is chosen here.
-            serves: whether the version is the champion at this moment.
+            is_current: whether the version is the champion, and the input the one that lies
+                there, at this moment.
 
         Returns:
-            The manifest that counts and is of this version and input; None when the version is no
-            longer the champion, or newer scores are there.
+            The manifest that counts and is of this version and input; None when one of them no
+            longer counts, or newer scores are there. Asked again after the manifest was put: a run
+            that was planned just before saw the scores of before and left them.
         """
-        digest = input_digest(scores.input)
         while True:
             newest = self.newest()
-            if newest is not None and newest.is_of(scores.version, digest):
+            if newest is not None and newest.answers(scores.version, scores.input):
                 return newest
-            if not serves() or (newest is not None and newest.generation > scores.generation):
+            if not is_current() or (newest is not None and newest.generation > scores.generation):
                 return None
             number = 1 if newest is None else newest.number + 1
             numbered = scores.model_copy(update={"number": number})
             if self.store.create(self.manifest_key(number), numbered.to_bytes()):
-                return numbered
+                return numbered if is_current() else None

@@ -102,7 +102,13 @@ def test_what_lands_is_scored_by_the_champion_and_once(
     assert only_record(store).outcome is ScoreOutcome.SCORED
     assert not plan(score_context(run_id="second"))
     samples.land_input(store, MODEL)  # the same rows under a new flag
-    assert not plan(score_context(run_id="third"))
+    again = score_context(run_id="third")
+    assert plan(again)
+    score(again)
+    (named,) = record(again)["partitions"]
+    assert named == scored
+    assert ScoresFolder.at(store, scored["output"]).numbers() == [1, 2]
+    assert not plan(score_context(run_id="fourth"))
     assert slack.messages == []
 
 

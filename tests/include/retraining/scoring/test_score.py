@@ -90,13 +90,11 @@ def test_the_same_input_is_scored_once_by_the_same_version(make_toy: MakeToy):
 
 
 def test_an_input_that_is_delivered_again_is_scored_again(make_toy: MakeToy):
-    """Other files of a day are scored anew; the same files under a new flag are not."""
+    """Other files of a day are scored anew."""
     toy = make_scoring_toy(make_toy)
     toy.promote(1)
     toy.land(0, rows_to_score())
     toy.run()
-    toy.land(0, rows_to_score())
-    assert toy.run() is None
     toy.land(0, rows_to_score(rows=30))
     toy.run()
     assert len(toy.table(0)) == 30
