@@ -13,7 +13,7 @@ from airflow.sdk import DAG, get_parsing_context
 
 from include.orchestration.parsing.executors import check_executors
 from include.orchestration.parsing.invalid_config import unreadable_model
-from include.orchestration.runtime.run_reference import DAG_PREFIX, model_of
+from include.orchestration.runtime.run_reference import DAG_PREFIX, SCORING_PREFIX
 from include.retraining.config.model import ModelConfig, load_model, model_names
 from include.retraining.config.scoring import Scoring
 from include.retraining.exceptions import RetrainingError
@@ -26,9 +26,7 @@ def model_dags(make: Callable[[ModelConfig], DAG]) -> list[DAG]:
 
     So what a task pays for its parse does not grow with the number of models.
     """
-    running = get_parsing_context().dag_id
-    names = model_names() if running is None else [model_of(running)]
-    return [_model_dag(name, make) for name in names]
+    return [_model_dag(name, make) for name in _names(DAG_PREFIX)]
 
 
 def scoring_dags(make: Callable[[ModelConfig, Scoring], DAG]) -> list[DAG]:
@@ -36,10 +34,8 @@ def scoring_dags(make: Callable[[ModelConfig, Scoring], DAG]) -> list[DAG]:
 
     A model whose configuration is wrong has none: the DAG that should retrain it says so.
     """
-    running = get_parsing_context().dag_id
-    names = model_names() if running is None else [model_of(running)]
     dags = []
-    for name in names:
+    for name in _names(SCORING_PREFIX):
         try:
             config = load_model(name)
             if config.scoring is not None:
@@ -48,6 +44,14 @@ def scoring_dags(make: Callable[[ModelConfig, Scoring], DAG]) -> list[DAG]:
         except (RetrainingError, OSError, ValueError) as error:
             log.warning("there is no DAG that scores with %s: %s", name, error)
     return dags
+
+
+def _names(prefix: str) -> list[str]:
+    """Return the models whose DAGs of a prefix are to be built: for a running task one or none."""
+    running = get_parsing_context().dag_id
+    if running is None:
+        return model_names()
+    return [running.removeprefix(prefix)] if running.startswith(prefix) else []
 
 
 def _model_dag(name: str, make: Callable[[ModelConfig], DAG]) -> DAG:
