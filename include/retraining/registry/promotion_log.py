@@ -226,7 +226,10 @@ class PromotionLog:
         except EvidenceError as error:
             raise RegistryError(f"the promotion log is not readable: {error}") from error
         if (entry.model, entry.generation) != (self.model, generation):
-            raise RegistryError(f"{key}: is of {entry.model}, generation {entry.generation}")
+            raise RegistryError(
+                f"{key}: entry {generation} of {self.model} says that it is entry "
+                f"{entry.generation} of {entry.model}: it was altered"
+            )
         return entry
 
     def _require_link(self, entry: PromotionEntry, before: bytes | None) -> None:

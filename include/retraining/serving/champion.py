@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from os import getpid
 from time import monotonic
 
-from include.retraining.exceptions import InfrastructureError, NotFound
+from include.retraining.exceptions import ConfigError, InfrastructureError, NotFound
 from include.retraining.registry.promotion_log import PromotionLog
 from include.retraining.serving.version import LoadedVersion, load_served
 from include.retraining.store.marker import open_store
@@ -52,7 +52,7 @@ def load_champion(
         stale_after: how long the last good champion is returned while the log, or the champion that
             it names, cannot be read; then that is raised. None keeps it for ever, zero takes a
             champion only from a log that was read during the call.
-        check_every: how often the log is read.
+        check_every: how often the log is read; zero reads it in each call.
         trusted: what may be loaded or run; None takes what the model's YAML reviewed
             (`training.trusted_types`, `allow_commands`).
 
@@ -60,6 +60,7 @@ def load_champion(
         The version with its generation. While the log cannot be read, `stale_because` says why.
 
     Raises:
+        ConfigError: for a ``stale_after`` or ``check_every`` that is no timedelta of at least zero.
         NotFound: when no version was promoted yet.
         RegistryError: when the promotion log is broken.
         ArtifactError: when the version is damaged, was made by another scikit-learn, or holds what
@@ -68,14 +69,25 @@ def load_champion(
         InfrastructureError: when one of these has lasted longer than ``stale_after``; in a process
             that was forked from one that had loaded a champion.
     """
+    allowed = float("inf") if stale_after is None else _seconds("stale_after", stale_after)
+    interval = _seconds("check_every", check_every)
     uri = store.uri if isinstance(store, Store) else store
     key = (getpid(), uri, name, None if trusted is None else frozenset(trusted))
     reader = _readers.get(key)
     if reader is None:
         _refuse_fork()
         reader = _readers.setdefault(key, _ChampionReader(store, name, trusted))
-    allowed = float("inf") if stale_after is None else stale_after.total_seconds()
-    return reader.champion(allowed, check_every.total_seconds())
+    return reader.champion(allowed, interval)
+
+
+def _seconds(argument: str, value: timedelta) -> float:
+    """Return a time in seconds, or refuse what is none."""
+    if not isinstance(value, timedelta) or value < timedelta(0):
+        raise ConfigError(
+            f"load_champion: {argument} is {value!r}: allowed is a datetime.timedelta of at least 0"
+            + (", or None to keep the champion for ever" if argument == "stale_after" else "")
+        )
+    return value.total_seconds()
 
 
 def _refuse_fork() -> None:
@@ -172,8 +184,11 @@ class _ChampionReader:
         try:
             champion = self._champion(before.champion)
         except Exception as error:  # noqa: BLE001 any error is kept, and raised to who asks
-            log.warning("%s: the champion could not be read: %s", self._name, redact(str(error)))
             kept = before.champion and replace(before.champion, stale_because=redact(str(error)))
+            if kept is not None:  # else whoever asked is answered with it
+                log.warning(
+                    "%s: the champion could not be read: %s", self._name, redact(str(error))
+                )
             self._known = replace(before, champion=kept, tried_at=monotonic(), error=error)
         else:
             self._known = _Known(champion, read_at=began_at, tried_at=monotonic())

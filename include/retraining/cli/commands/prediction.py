@@ -11,6 +11,7 @@ from typer import Option
 from include.retraining.cli.answer import print_answer
 from include.retraining.cli.opening import open_log
 from include.retraining.cli.options import AsJson, Name, StoreUri
+from include.retraining.exceptions import RegistryError
 
 Version = Annotated[str | None, Option(metavar="VERSION", help="default: the champion")]
 
@@ -34,10 +35,14 @@ def predict(
     opened = open_log(store, name).store
     config = load_model(name)
     trusted = config.training.trusted
-    if version is None:
-        loaded = load_champion(opened, name, stale_after=timedelta(0), trusted=trusted)
-    else:
-        loaded = load_version(opened, name, version, trusted=trusted)
+    try:
+        if version is None:
+            loaded = load_champion(opened, name, stale_after=timedelta(0), trusted=trusted)
+        else:
+            loaded = load_version(opened, name, version, trusted=trusted)
+    except RegistryError as error:
+        hint = f"run `verify {name}`, and see docs/runbooks/promotion_log.md"
+        raise RegistryError(f"{error}; {hint}") from error
     rows = predict_file(loaded, config, data, out)
     generation = "never served" if loaded.generation is None else f"generation {loaded.generation}"
     value = {

@@ -82,8 +82,14 @@ def test_an_entry_that_is_gone(folder: Store) -> None:
         (lambda entry: entry + b"{}", "not readable"),
         (lambda entry: entry.replace(b'"format": 1', b'"format": NaN'), "not readable"),
         (lambda entry: entry.replace(b'"format": 1', b'"format": 1, "format": 1'), "not readable"),
-        (lambda entry: entry.replace(b"toy_model", b"top_model"), "is of top_model"),
-        (lambda entry: entry.replace(b'"generation": 3', b'"generation": 2'), "generation 2"),
+        (
+            lambda entry: entry.replace(b"toy_model", b"top_model"),
+            "is entry 3 of top_model: it was altered",
+        ),
+        (
+            lambda entry: entry.replace(b'"generation": 3', b'"generation": 2'),
+            "is entry 2 of toy_model: it was",
+        ),
         (lambda entry: entry.replace(b'"previous_sha256": "', b'"previous_sha256": "0'), "altered"),
     ],
 )

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -16,6 +17,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from include.retraining.exceptions import (
     ArtifactError,
+    ConfigError,
     InfrastructureError,
     MissingFolder,
     NotFound,
@@ -252,6 +254,21 @@ def test_or_it_is_refused(served: Store, trouble: Callable[[Store], Callable[[],
     assert re.search(r"the champion was last known \d+ s ago, allowed are 0 s", str(caught.value))
     mend()
     assert champion_of(served, stale_after=AT_ONCE).version == version_name(2)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"stale_after": 5}, "stale_after is 5: allowed is .* or None"),
+        ({"stale_after": timedelta(hours=-1)}, "stale_after is .*: allowed is .* at least 0, or N"),
+        ({"check_every": None}, "check_every is None: allowed is .* at least 0$"),
+        ({"check_every": timedelta(-1)}, "check_every is .*: allowed is .* at least 0$"),
+    ],
+)
+def test_a_time_that_is_none_is_refused(served: Store, given: dict[str, Any], said: str) -> None:
+    """It is said what is allowed, before anything is read."""
+    with pytest.raises(ConfigError, match=said):
+        load_champion(served, MODEL, trusted=(), **given)
 
 
 def test_it_is_kept_until_it_is_stale(served: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from include.retraining.registry.promotion import Registry
+from include.retraining.store.layout import promotion_key
 from include.retraining.store.object_store import Store
 from tests.support.command_line import Run
 from tests.support.run_factory import MODEL, plant_version, saved_model, version_name
@@ -94,6 +95,21 @@ def test_bad_input(store: Store, run: Run, data: Path, text: str, said: str) -> 
     assert said in err
     assert "one" not in err.replace("one of", "").replace("none", "")
     assert not out.exists()
+
+
+def test_a_damaged_log_is_said_once(
+    store: Store, run: Run, data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With what to do about it; a log of the process repeats nothing."""
+    key = promotion_key(MODEL, 2)
+    store.write(key, store.read(key).replace(b'"generation": 2', b'"generation": 3'))
+    code, _, err = run("predict", MODEL, "--data", str(data), "--out", str(data.parent / "o.csv"))
+    assert code == 1
+    assert err == (
+        f"{key}: entry 2 of {MODEL} says that it is entry 3 of {MODEL}: it was altered; run "
+        f"`verify {MODEL}`, and see docs/runbooks/promotion_log.md\n"
+    )
+    assert caplog.records == []
 
 
 def test_an_unknown_model(store: Store, run: Run, data: Path, monkeypatch: pytest.MonkeyPatch):
