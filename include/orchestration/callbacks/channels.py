@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from airflow.sdk import Connection
@@ -27,11 +29,22 @@ CHANNELS: dict[str, Channel] = {
     "smtp": mail.send,
     "http": json_post.send,
 }
-# What an outcome changes where other messages on its topic went.
-CLOSING: dict[str, Channel] = {"slack": slack.close, "pagerduty_events": pagerduty.resolve}
+PAGER = "pagerduty_events"
+# What an outcome changes where messages on its topic went, in this order.
+CLOSING: dict[str, Channel] = {PAGER: pagerduty.resolve, "slack": slack.close}
+BEGIN_SECONDS = 30.0
+"""Nothing more is begun after it; what was begun takes ten seconds (`outbox.CLAIM_SECONDS`)."""
+EDIT_FOR = timedelta(days=1)
+"""How long an edit is tried: one that is never possible must not wait for ever."""
 
 
-def send_through(notice: Notice, connections: Sequence[str], store: Store | None = None) -> None:
+def send_through(
+    notice: Notice,
+    connections: Sequence[str],
+    store: Store | None = None,
+    *,
+    ended: Notice | None = None,
+) -> None:
     """Send a notice through the first of several connections that is open.
 
     Airflow's notifiers are not used: they would render the text as a template.
@@ -41,6 +54,7 @@ def send_through(notice: Notice, connections: Sequence[str], store: Store | None
         connections: their names, the best first. One that is missing or was revoked is followed by
             the next; anything else passes, so that the same one is tried again later.
         store: keeps which message of a topic was the first; without one no message is a reply.
+        ended: how the topic ended since: its incident is then resolved and not opened again.
 
     Raises:
         NotSent: when none of them took it.
@@ -49,7 +63,8 @@ def send_through(notice: Notice, connections: Sequence[str], store: Store | None
     for name in connections:
         try:
             connection = _connection(name)
-            _channel(connection)(notice, connection, store)
+            about = ended if ended is not None and connection.conn_type == PAGER else notice
+            _channel(connection)(about, connection, store)
         except NotSent as problem:
             if not problem.is_revoked:
                 raise
@@ -61,29 +76,51 @@ def send_through(notice: Notice, connections: Sequence[str], store: Store | None
     raise NotSent("; ".join(closed), is_revoked=True)
 
 
-def close_elsewhere(notice: Notice, connections: Sequence[str], store: Store) -> None:
-    """Do what a topic's outcome changes in the channels that its own message does not go to.
+def can_close(connections: Sequence[str]) -> bool:
+    """Return whether an outcome changes anything in some channel beside its own message."""
+    return any(_kind_of(name) in CLOSING for name in connections)
 
-    The first message of a thread is edited, an incident is resolved. Safe to repeat.
+
+def close(outcome: Notice, connections: Sequence[str], store: Store) -> None:
+    """Do what a topic's outcome changes in all channels: pagers first, then first messages.
+
+    Each is tried, whatever another answers. Safe to repeat.
 
     Args:
-        notice: an outcome.
-        connections: the other connections of its model.
+        outcome: as it was sent.
+        connections: those of its model.
         store: as in `send_through`.
 
     Raises:
-        NotSent: when one does not answer; one that is closed for good is logged.
+        NotSent: when one does not answer. One that is closed for good is logged, and so is an edit
+            that was not possible for a day.
     """
-    for name in connections:
-        try:
-            connection = _connection(name)
-            close = CLOSING.get(connection.conn_type or "")
-            if close is not None:
-                close(notice, connection, store)
-        except NotSent as problem:
-            if not problem.is_revoked:
-                raise
-            log.warning("what %s says stays as it is: %s", name, problem)
+    end = time.monotonic() + BEGIN_SECONDS
+    kinds = {name: _kind_of(name) for name in connections}
+    problems: list[NotSent] = []
+    for kind, close_one in CLOSING.items():
+        for name in (name for name, had in kinds.items() if had == kind):
+            if time.monotonic() >= end:
+                problems.append(NotSent(f"{name!r} was not asked within {BEGIN_SECONDS:g} s"))
+                continue
+            try:
+                close_one(outcome, _connection(name), store)
+            except NotSent as problem:
+                is_too_late = kind != PAGER and datetime.now(UTC) - outcome.created_at > EDIT_FOR
+                if problem.is_revoked or is_too_late:
+                    log.warning("what %s says stays as it is: %s", name, problem)
+                else:
+                    problems.append(problem)
+    if problems:
+        raise problems[0]
+
+
+def _kind_of(name: str) -> str | None:
+    """Return the type of a connection; None when there is none."""
+    try:
+        return _connection(name).conn_type
+    except NotSent:
+        return None
 
 
 def _connection(name: str) -> Connection:

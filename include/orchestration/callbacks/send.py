@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Context
 
-from include.orchestration.callbacks.channels import close_elsewhere, send_through
+from include.orchestration.callbacks.channels import can_close, close, send_through
 from include.orchestration.runtime.run_reference import model_of
 from include.orchestration.runtime.urls import repository_url, run_url
 from include.retraining.config.alerts import Alerts
@@ -19,7 +19,9 @@ from include.retraining.formatting.text import default_title
 if TYPE_CHECKING:
     from include.retraining.decisions.record import DecisionRecord
     from include.retraining.notifications.announcing import LinksOf
+    from include.retraining.notifications.holding import Holding
     from include.retraining.notifications.notice import Links, Notice
+    from include.retraining.notifications.outbox import Hold
     from include.retraining.store.object_store import Store
 
 log = logging.getLogger(__name__)
@@ -53,9 +55,9 @@ def deliver_notice(store: Store, notice: Notice) -> None:
     from include.retraining.notifications.holding import Holding
     from include.retraining.notifications.outbox import deliver
 
-    holding = Holding(store, _digest_above)
+    hold = _closed_and_held(store, Holding(store, _digest_above))
     try:
-        if deliver(store, notice, sender(store), hold=holding.piece_for):
+        if deliver(store, notice, sender(store), hold=hold):
             log.info("notified: %s", notice.key)
     except Exception as error:  # noqa: BLE001 a Slack failure must not fail the run
         _log_undelivered(notice, error)
@@ -75,13 +77,48 @@ def sender(store: Store | None) -> Callable[[Notice], None]:
 
     def send(notice: Notice) -> None:
         alerts = _alerts(notice.model)
-        connections = alerts.connections(notice.kind)
-        if store is not None and notice.is_outcome and notice.topic is not None:
-            elsewhere = [name for name in alerts.all_connections if name != connections[0]]
-            close_elsewhere(notice, elsewhere, store)
-        send_through(notice, connections, store)
+        if store is None or notice.topic is None or not can_close(alerts.all_connections):
+            send_through(notice, alerts.connections(notice.kind), store)
+        elif notice.closes is not None:
+            _close(store, notice, alerts)
+        else:
+            _send_on_topic(store, notice, alerts)
 
     return send
+
+
+def _send_on_topic(store: Store, notice: Notice, alerts: Alerts) -> None:
+    """Send a message; one whose topic has ended since opens no incident and has no last word."""
+    from include.retraining.notifications.closing import close_again, newer_outcome
+    from include.retraining.notifications.notice import NoticeKind
+
+    newer = newer_outcome(store, notice)
+    ended = None if newer is None or newer.kind is NoticeKind.BROKEN else newer
+    send_through(notice, alerts.connections(notice.kind), store, ended=ended)
+    newer = newer_outcome(store, notice)  # it may have come while this was sent
+    if newer is not None:
+        close_again(store, newer, after=notice)
+
+
+def _close(store: Store, closing: Notice, alerts: Alerts) -> None:
+    """Do what an outcome changes in all channels, unless there is a newer one."""
+    from include.retraining.notifications.closing import newer_outcome
+
+    if newer_outcome(store, closing) is None:
+        outcome = closing.model_copy(update={"key": closing.closes, "closes": None})
+        close(outcome, alerts.all_connections, store)
+
+
+def _closed_and_held(store: Store, holding: Holding) -> Hold:
+    """Return what is asked before a notice is sent: an outcome closes its topic, held or not."""
+    from include.retraining.notifications.closing import begin_closing
+
+    def hold(notice: Notice) -> str | None:
+        if notice.is_outcome and can_close(_alerts(notice.model).all_connections):
+            begin_closing(store, notice)
+        return holding.piece_for(notice)
+
+    return hold
 
 
 def send_notice(notice: Notice) -> None:
@@ -106,7 +143,7 @@ def deliver_all(store: Store, links_of: LinksOf) -> int:
     from include.retraining.notifications.outbox import deliver_waiting
 
     listed = pieces(store)
-    hold = Holding(store, _digest_above, listed=listed).piece_for
+    hold = _closed_and_held(store, Holding(store, _digest_above, listed=listed))
     send = sender(store)
     try:
         sent = deliver_waiting(store, send, links_of=links_of, listed=listed, hold=hold)

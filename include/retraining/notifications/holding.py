@@ -50,7 +50,7 @@ class Holding:
         Raises:
             StorageError: when the store refuses or does not answer.
         """
-        if notice.lists or notice.event in NOT_SILENCED:
+        if notice.lists or notice.closes is not None or notice.event in NOT_SILENCED:
             return None
         silence = covering(self.silences, notice.model, notice.kind) if notice.model else None
         if silence is not None:

@@ -98,6 +98,8 @@ class Notice(Document):
     """Whether it says how its topic ended: what a run decided, or that an alarm is over."""
     lists: tuple[str, ...] = ()
     """The keys of the notices that it lists instead of their own messages (`listing`)."""
+    closes: str | None = None
+    """The key of the outcome whose closing it is (`closing`); None of a message."""
     created_at: datetime
 
     @property

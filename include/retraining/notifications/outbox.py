@@ -38,7 +38,8 @@ from include.retraining.store.object_store import Store
 from include.retraining.store.redaction import redact
 
 CLAIM_SECONDS = 60
-"""How old a claim must be before its sender counts as dead; none takes longer than 10 s."""
+"""How old a claim must be before its sender counts as dead; none takes longer than 40 s:
+three connections of 10 s each, or as many as are begun within 30 s (`channels.close`)."""
 WAITING_SECONDS = 45.0
 """How long waiting notices may hold up their sender, all together."""
 FIRST_PAUSE_SECONDS = 30.0

@@ -62,7 +62,7 @@ class Thread(Document):
 def send_in_thread(store: Store, channel: SlackChannel, connection: str, notice: Notice) -> None:
     """Send a notice to the thread of its topic, which it opens if there is none.
 
-    An outcome is a reply too, and the first message is edited to it.
+    An outcome is a reply too; the first message is edited to it by `close_thread`.
 
     Args:
         store: keeps which message is the first of a topic.
@@ -83,23 +83,20 @@ def send_in_thread(store: Store, channel: SlackChannel, connection: str, notice:
         thread = _open(store, channel, folder, notice.topic, notice)
     if thread is None or thread.key == notice.key:
         return  # it is the first message
-    if notice.is_outcome:
-        _edit_first(channel, thread, notice)
     _reply(channel, thread, notice)
 
 
 def close_thread(store: Store, channel: SlackChannel, connection: str, notice: Notice) -> None:
-    """Edit the first message of a topic to its outcome, where there is one, and send nothing.
+    """Edit the first message of a topic to its outcome, where there is one that is another.
 
-    For a channel that other messages of the topic went to. The arguments are those of
-    `send_in_thread`.
+    Safe to repeat. The arguments are those of `send_in_thread`.
 
     Raises:
         NotSent: when it was not edited, or that is unknown.
         StorageError: when the store refuses or does not answer.
     """
     thread = _read(store, f"{THREADS}/{notice.topic}.{connection}")
-    if thread is not None:
+    if thread is not None and thread.key != notice.key:
         _edit_first(channel, thread, notice)
 
 
@@ -155,7 +152,7 @@ def _edit_first(channel: SlackChannel, thread: Thread, notice: Notice) -> None:
         channel.edit(thread.posted, body)
     except SlackRefused as problem:
         if not problem.is_gone:
-            raise  # nothing was sent yet: all of it is tried again
+            raise
 
 
 def _reply(channel: SlackChannel, thread: Thread, notice: Notice) -> None:

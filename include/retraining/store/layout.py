@@ -27,6 +27,7 @@ outbox/KEY.json, KEY.claim-N.json, KEY.sent.json  notices
 outbox/sent/KEY.json …                            the same of those that were sent, moved there
 outbox/silences/TIME-REQUEST.json                 that a silence begins, or that it was ended
 outbox/threads/TOPIC.CONNECTION.json              the thread in Slack of a run or an alarm
+outbox/threads/TOPIC.ended-DIGEST.json            how it ended, for messages that come late
 watch/NAME.json, watch/airflow.json               the alarms of a model, and of Airflow
 watch/last.json                                   the heartbeat of `watch_models`
 watch/runs.json                                   how far `watch_models` got with each model's runs

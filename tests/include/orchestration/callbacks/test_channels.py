@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -26,6 +26,7 @@ from include.retraining.config.alerts import Alerts
 from include.retraining.config.notice_kind import NoticeKind
 from include.retraining.exceptions import ConfigError, NotSent
 from include.retraining.notifications.notice import Links, Notice, alert
+from include.retraining.notifications.outbox import waiting
 from include.retraining.store.object_store import Store
 from tests.support.alert_receivers import (
     Answer,
@@ -100,7 +101,9 @@ def message(event: str = "broken", kind: NoticeKind = NoticeKind.BROKEN, **field
     )
 
 
-PROMOTED = message("promoted", NoticeKind.GOOD_NEWS, is_outcome=True)
+def promoted() -> Notice:
+    """The message that its run ended well, written now."""
+    return message("promoted", NoticeKind.GOOD_NEWS, is_outcome=True)
 
 
 def test_every_type_that_can_be_sent_to_is_known_to_the_check_before() -> None:
@@ -113,7 +116,7 @@ def test_pagerduty_opens_an_incident_for_a_topic_and_resolves_it(
 ) -> None:
     """A late run that breaks is one incident; its promotion resolves it, and pages nobody."""
     connections.set("pager", pager(receiver))
-    for notice in (message("late"), message(is_outcome=True), PROMOTED):
+    for notice in (message("late"), message(is_outcome=True), promoted()):
         send_through(notice, ["pager"])
     events = [request["body"] for request in receiver.requests]
     assert {request["path"] for request in receiver.requests} == {"/v2/enqueue"}
@@ -188,7 +191,7 @@ def test_broken_pages_and_its_end_resolves_while_good_news_goes_to_slack(
     connections.set("pager", pager(receiver))
     connections.alerts(by_kind={"broken": "pager"})
     deliver_notice(store, message("late"))
-    deliver_notice(store, PROMOTED)
+    deliver_notice(store, promoted())
     assert [one["body"]["event_action"] for one in receiver.requests] == ["trigger", "resolve"]
     assert len(slack.messages) == 1
 
@@ -201,23 +204,124 @@ def test_a_pager_for_approvals_is_not_called_for_what_broke(
     connections.alerts(by_kind={"waiting": "pager"})
     deliver_notice(store, message(is_outcome=True))
     assert (receiver.requests, len(slack.messages)) == ([], 1)
-    deliver_notice(store, PROMOTED)
+    deliver_notice(store, promoted())
     assert [one["body"]["event_action"] for one in receiver.requests] == ["resolve"]
 
 
-def test_a_pager_that_does_not_answer_delays_the_recovery_and_loses_none(
+def test_a_pager_that_does_not_answer_delays_no_recovery_and_is_asked_again(
     store: Store, receiver: HttpReceiver, slack: SlackReceiver, connections: Connections
 ) -> None:
-    """Nothing is sent before the incident could be resolved; a revoked key holds nothing back."""
+    """The incident is resolved by the outbox; a revoked key is given up."""
     connections.set("pager", pager(receiver))
     connections.alerts(by_kind={"broken": "pager"})
     receiver.script.append(Answer(503))
-    with pytest.raises(NotSent, match="PagerDuty answered 503"):
-        sender(store)(PROMOTED)
-    assert slack.messages == []
+    deliver_notice(store, promoted())
+    assert (len(slack.messages), len(receiver.requests)) == (1, 1)
+    assert [notice.closes for notice in waiting(store)] == [promoted().key]
+    try_again(store)
+    assert [one["body"]["event_action"] for one in receiver.requests] == ["resolve"] * 2
+    assert list(waiting(store)) == []
     receiver.script.append(Answer(400))
-    sender(store)(PROMOTED)
+    other = promoted().model_copy(update={"key": "other", "topic": "other"})
+    deliver_notice(store, other)
+    assert list(waiting(store)) == []
+
+
+def try_again(store: Store) -> None:
+    """Do what the watch does once the pauses are over."""
+    for info in store.children("outbox")[1]:
+        if ".retry-" in info.key:
+            store.write(info.key, b"{")  # then the claim's age counts
+        if ".claim-" in info.key:
+            store.write(info.key, b"{")
+    deliver_all(store, lambda record: Links())
+
+
+@pytest.mark.fault("H14")
+def test_an_outcome_that_is_held_resolves_its_incident_and_edits_its_thread(
+    store: Store, receiver: HttpReceiver, connections: Connections
+) -> None:
+    """A flood and a silence hold the message only, in its own channel too."""
+    from include.retraining.notifications.silences import begin_silence
+
+    def about(number: int, event: str, kind: NoticeKind = NoticeKind.BROKEN) -> Notice:
+        key, topic = f"m{number}.run-1.000.{event}", f"m{number}.run-1"
+        found = message(event, kind, is_outcome=kind is not NoticeKind.BROKEN)
+        return found.model_copy(update={"key": key, "topic": topic, "model": f"m{number}"})
+
+    connections.set("pager", pager(receiver))
+    api = SlackApi()
+    with serving(api):
+        connections.set("bot", api.connection())
+        connections.alerts(connection="bot", by_kind={"broken": "pager"}, digest_above=1)
+        for number in range(3):
+            sender(store)(about(number, "broken"))
+            sender(store)(about(number, "approval", NoticeKind.WAITING))
+        begin_silence(
+            store,
+            "m2",
+            NoticeKind.GOOD_NEWS,
+            hours=1,
+            reason="known",
+            actor="ada",
+            request="a",
+            due=datetime.now(UTC),
+        )
+        for number in range(3):
+            deliver_notice(store, about(number, "promoted", NoticeKind.GOOD_NEWS))
+    resolved = [one["body"]["dedup_key"] for one in receiver.requests[3:]]
+    assert resolved == ["m0.run-1", "m1.run-1", "m2.run-1"]
+    assert [len(messages) for messages in api.threads.values()] == [2, 1, 1]
+    assert all("Good news" in first for first, *_ in api.threads.values())
+
+
+@pytest.mark.fault("H14")
+def test_a_page_does_not_wait_for_slack(
+    store: Store, receiver: HttpReceiver, slack: SlackReceiver, connections: Connections
+) -> None:
+    """What broke pages although the thread cannot be edited; that is tried for a day."""
+    api = SlackApi()
+    with serving(api):
+        connections.set("bot", api.connection())
+        connections.set("pager", pager(receiver))
+        connections.alerts(connection="bot", by_kind={"broken": "pager"})
+        deliver_notice(store, message("approval", NoticeKind.WAITING))
+    broken = message(is_outcome=True)
+    deliver_notice(store, broken)
+    assert [one["body"]["event_action"] for one in receiver.requests] == ["trigger"]
+    assert [notice.closes for notice in waiting(store)] == [broken.key]
+    (closing,) = waiting(store)
+    sender(store)(
+        closing.model_copy(update={"created_at": datetime.now(UTC) - timedelta(hours=25)})
+    )
+
+
+@pytest.mark.fault("H14")
+def test_a_message_that_comes_after_its_runs_end_opens_nothing_again(
+    store: Store, receiver: HttpReceiver, slack: SlackReceiver, connections: Connections
+) -> None:
+    """An incident that was resolved stays so, and the first message says how the run ended."""
+    connections.set("pager", pager(receiver))
+    api = SlackApi()
+    with serving(api):
+        connections.set("bot", api.connection())
+        connections.alerts(
+            connection="bot", by_kind={"broken": "pager", "good_news": "slack_alerts"}
+        )
+        receiver.script.append(Answer(503))
+        deliver_notice(store, message(is_outcome=True))
+        api.script.append(Answer(429, {"ok": False, "error": "x"}, {"Retry-After": "60"}))
+        deliver_notice(store, message("approval", NoticeKind.WAITING))
+        deliver_notice(store, promoted())
+        try_again(store)
+        try_again(store)
+    actions = [one["body"]["event_action"] for one in receiver.requests]
+    assert actions[0] == "trigger"
+    assert set(actions[1:]) == {"resolve"}
+    ((first,),) = api.threads.values()
+    assert "Good news" in first
     assert len(slack.messages) == 1
+    assert list(waiting(store)) == []
 
 
 def test_a_run_is_one_thread_through_the_api(
@@ -230,7 +334,7 @@ def test_a_run_is_one_thread_through_the_api(
         connections.alerts(connection="bot", by_kind={"good_news": "slack_alerts"})
         deliver_notice(store, message("late"))
         deliver_notice(store, message(is_outcome=True))
-        deliver_notice(store, PROMOTED)
+        deliver_notice(store, promoted())
     ((first, reply),) = api.threads.values()
     assert "Good news" in first
     assert "Broken" in reply

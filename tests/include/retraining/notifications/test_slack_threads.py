@@ -65,8 +65,10 @@ def about_run(
 
 
 def send(store: Store, slack: SlackApi, notice: Notice, *, seconds: float = 5) -> None:
-    """Send a message as a new sender would."""
+    """Send a message as a new sender would, and close its topic if it is an outcome."""
     send_in_thread(store, channel(slack, seconds=seconds), "on_call", notice)
+    if notice.is_outcome:
+        close_thread(store, channel(slack, seconds=seconds), "on_call", notice)
 
 
 PROMOTED = {"kind": NoticeKind.GOOD_NEWS, "is_outcome": True}
@@ -208,16 +210,18 @@ def test_a_deleted_first_message_loses_no_other(folder: Store, slack: SlackApi) 
     assert "thread_ts" not in slack.messages[0]
 
 
-def test_an_edit_that_fails_is_tried_again_with_its_message(folder: Store, slack: SlackApi) -> None:
-    """Nothing is sent before the edit, so nothing is sent twice."""
+def test_an_edit_that_fails_says_when_to_try_again_and_holds_no_message_back(
+    folder: Store, slack: SlackApi
+) -> None:
+    """The reply is there before it."""
     send(folder, slack, about_run("late"))
-    slack.script.append(Answer(429, {"ok": False, "error": "ratelimited"}, {"Retry-After": "60"}))
     promoted = about_run("promoted", **PROMOTED)
+    send_in_thread(folder, channel(slack), "on_call", promoted)
+    slack.script.append(Answer(429, {"ok": False, "error": "ratelimited"}, {"Retry-After": "60"}))
     with pytest.raises(NotSent) as caught:
-        send(folder, slack, promoted)
+        close_thread(folder, channel(slack), "on_call", promoted)
     assert caught.value.retry_after_seconds == 60
-    assert len(slack.messages) == 1
-    send(folder, slack, promoted)
+    close_thread(folder, channel(slack), "on_call", promoted)
     assert [message.get("edits", 0) for message in slack.messages] == [1, 0]
 
 
