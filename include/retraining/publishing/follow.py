@@ -118,7 +118,7 @@ def _bring(
 ) -> TargetState:
     """Return a target's state after it was brought to an entry, or compared with it."""
     if before.generation < generation:
-        return _published(target, before, champion(), now)
+        return _advanced(target, before, champion(), now)
     differs = target.difference(before)
     if differs is None and not before.is_complete:
         return _published(target, before, champion(), now)
@@ -133,6 +133,22 @@ def _bring(
     except RetrainingError as problem:
         return _failed(before.model_copy(update=changes), before, problem, now)
     return after.model_copy(update={**changes, "is_set_back": True})
+
+
+def _advanced(
+    target: Target, before: TargetState, champion: Champion, now: datetime
+) -> TargetState:
+    """Return a target's state after it was brought to a newer entry.
+
+    What someone changed just before is replaced by that, and still someone's to know of.
+    """
+    is_known = before.generation == 0 or before.differs is not None
+    differs = None if is_known else target.difference(before)
+    after = _published(target, before, champion, now)
+    if differs is None:
+        return after
+    changes = {"differs": differs, "differs_since": now, "is_set_back": True}
+    return after.model_copy(update=changes)
 
 
 def _failed(

@@ -227,10 +227,29 @@ def test_what_someone_changed_is_noted_and_set_back_only_where_asked(
     state = follow(store, CONFIG, setting_back, state)
     assert state.is_settled
     store.write(POINTER, b"mine")
+    state = follow(store, CONFIG, targets, state)
     promote_days(store, 2)
     assert follow(store, CONFIG, targets, state).is_settled
     assert named(store) == 2
     assert sent(receiver) == [1, 2]
+
+
+@pytest.mark.parametrize("sets_back", [False, True])
+def test_what_someone_changed_just_before_a_new_champion_is_noted(
+    store: Store, targets: dict[str, Target], sets_back: bool
+) -> None:
+    """The champion replaces it in the same pass, and someone is to know of it all the same."""
+    targets = {**targets, "pointer": PointerFile(store, POINTER, sets_back=sets_back)}
+    promote_days(store, 1)
+    state = follow(store, CONFIG, targets)
+    store.write(POINTER, b"mine")
+    promote_days(store, 2)
+    state = follow(store, CONFIG, targets, state)
+    pointer = state.targets["pointer"]
+    assert (named(store), pointer.generation, pointer.is_set_back) == (2, 2, True)
+    assert "is no pointer any more" in str(pointer.differs)
+    assert pointer.differs_since == NOW
+    assert follow(store, CONFIG, targets, state).is_settled
 
 
 def test_another_address_has_nothing_yet_and_a_target_that_is_gone_is_forgotten(
