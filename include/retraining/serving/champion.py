@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Hashable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from os import getpid
 from time import monotonic
 
+from include.retraining.documents import canonical_json, sha256_of
 from include.retraining.exceptions import ConfigError, InfrastructureError, NotFound
 from include.retraining.registry.promotion_log import PromotionLog
+from include.retraining.serving.forked import require_usable_stores
 from include.retraining.serving.version import LoadedVersion, load_served
 from include.retraining.store.marker import open_store
 from include.retraining.store.object_store import Store
@@ -28,8 +30,8 @@ STALE_AFTER = timedelta(hours=1)
 MAX_WAIT_SECONDS = 5.0
 """How long after it began nobody waits any more for a reading of the log."""
 
-_readers: dict[tuple[int, str | None, str, frozenset[str] | None], _ChampionReader] = {}
-"""By process, store, model and what is trusted."""
+_readers: dict[tuple[Hashable, ...], _ChampionReader] = {}
+"""By process, store with its options, model and what is trusted."""
 
 
 def load_champion(
@@ -67,15 +69,15 @@ def load_champion(
             was not reviewed.
         StorageError: when the store refuses or does not answer.
         InfrastructureError: when one of these has lasted longer than ``stale_after``; in a process
-            that was forked from one that had loaded a champion.
+            that was forked from one that had loaded a version.
     """
     allowed = float("inf") if stale_after is None else _seconds("stale_after", stale_after)
     interval = _seconds("check_every", check_every)
-    uri = store.uri if isinstance(store, Store) else store
-    key = (getpid(), uri, name, None if trusted is None else frozenset(trusted))
+    place = _place(store) if isinstance(store, Store) else store
+    key = (getpid(), place, name, None if trusted is None else frozenset(trusted))
     reader = _readers.get(key)
     if reader is None:
-        _refuse_fork()
+        require_usable_stores()
         reader = _readers.setdefault(key, _ChampionReader(store, name, trusted))
     return reader.champion(allowed, interval)
 
@@ -90,16 +92,9 @@ def _seconds(argument: str, value: timedelta) -> float:
     return value.total_seconds()
 
 
-def _refuse_fork() -> None:
-    """Refuse to read in a fork of a process that read: the store's threads are not in it.
-
-    It would wait for them for ever.
-    """
-    if any(process != getpid() for process, *_ in list(_readers)):
-        raise InfrastructureError(
-            "this process was forked from one that had loaded a champion, and cannot read a store: "
-            "load it after the fork only (gunicorn: without --preload)"
-        )
+def _place(store: Store) -> tuple[str, str]:
+    """Return what distinguishes a store from others: who may read one address may differ."""
+    return store.uri, sha256_of(canonical_json(store.options))
 
 
 @dataclass(frozen=True)
@@ -137,7 +132,7 @@ class _ChampionReader:
         known = self._known
         idle = asked - known.tried_at
         is_stale = known.is_stale(asked, stale_after)
-        is_patient = is_stale and known.error is None
+        is_patient = is_stale and (known.error is None or stale_after == 0)
         if idle >= check_every or is_patient:
             if is_stale or idle >= 2 * check_every:
                 self._wait(asked, stale_after, is_patient=is_patient)

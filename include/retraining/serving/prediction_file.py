@@ -48,8 +48,13 @@ def predict_file(loaded: LoadedVersion, config: ModelConfig, data: Path, out: Pa
     except DataRejected as error:
         raise DataRejected(f"{data}: {error}") from error
     key = frame.columns.intersection([config.data.key])
+    if not key.intersection(predictions.columns).empty:
+        raise DataRejected(
+            f"{data}: the key is the column {config.data.key!r}, which is what a column of the "
+            "predictions is called: give the file without it"
+        )
     columns = {str(name): cells for name, cells in frame[key].items()}
-    columns |= {str(name): cells for name, cells in predictions.items() if name not in key}
+    columns |= {str(name): cells for name, cells in predictions.items()}
     _write_whole(columns, out)
     return len(predictions)
 

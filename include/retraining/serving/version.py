@@ -23,6 +23,7 @@ from include.retraining.registry.versions import VersionManifest, load_estimator
 from include.retraining.runs.exhaustion import exhausted
 from include.retraining.runs.foreign_errors import kind_and_place
 from include.retraining.serving.columns import checked_features
+from include.retraining.serving.forked import require_usable_stores
 from include.retraining.store.layout import version_manifest_key
 from include.retraining.store.marker import open_store
 from include.retraining.store.object_store import Store
@@ -139,8 +140,10 @@ def load_version(
         ArtifactError: when its files are not what its manifest says, when another scikit-learn made
             them, when they hold an unreviewed type, or a command that may not be run.
         RegistryError: when the promotion log cannot be read.
+        InfrastructureError: in a process that was forked from one that had loaded a version.
         StorageError: when the store refuses or does not answer.
     """
+    require_usable_stores()
     opened = store if isinstance(store, Store) else open_store(store)
     if not re.fullmatch(SAFE_NAME, version):
         raise NotFound(f"{name}: {version!r} is not the name of a version")

@@ -28,8 +28,9 @@ from include.retraining.exceptions import (
 from include.retraining.registry import versions
 from include.retraining.registry.promotion import Registry
 from include.retraining.serving import champion as champion_module
+from include.retraining.serving import forked
 from include.retraining.serving.champion import load_champion
-from include.retraining.serving.version import LoadedVersion
+from include.retraining.serving.version import LoadedVersion, load_version
 from include.retraining.store.layout import promotion_key, version_manifest_key
 from include.retraining.store.object_store import Store
 from tests.support.counting_store import CountingStore
@@ -142,8 +143,37 @@ def test_a_fork_of_a_process_that_read_is_refused(
     champion_of(served)
     parent = os.getpid()
     monkeypatch.setattr(champion_module, "getpid", lambda: parent + 1)
+    monkeypatch.setattr(forked, "getpid", lambda: parent + 1)
+    for _ in range(2):
+        with pytest.raises(InfrastructureError, match="load it after the fork only"):
+            champion_of(served)
+        with pytest.raises(InfrastructureError, match="load it after the fork only"):
+            load_version(served, MODEL, version_name(1), trusted=())
+
+
+@pytest.mark.fault("V07")
+def test_so_is_one_of_a_process_that_loaded_a_given_version(
+    served: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It read the store, too."""
+    monkeypatch.setattr(forked, "_readers", set())
+    load_version(served, MODEL, version_name(1), trusted=())
+    parent = os.getpid()
+    monkeypatch.setattr(champion_module, "getpid", lambda: parent + 1)
+    monkeypatch.setattr(forked, "getpid", lambda: parent + 1)
     with pytest.raises(InfrastructureError, match="load it after the fork only"):
         champion_of(served)
+
+
+def test_stores_of_one_address_with_other_options_are_read_apart(served: CountingStore) -> None:
+    """Who may read the one may not be who may read the other."""
+    load_champion(served, MODEL, check_every=NEVER, trusted=())
+    other = CountingStore(served.uri, {"AWS_REGION": "eu-central-1"})
+    load_champion(other, MODEL, check_every=NEVER, trusted=())
+    assert other.counts["GET"] == 3
+    again = CountingStore(served.uri, {"AWS_REGION": "eu-central-1"})
+    load_champion(again, MODEL, check_every=NEVER, trusted=())
+    assert again.total == 0
 
 
 def break_entry(store: Store) -> Callable[[], None]:
@@ -269,6 +299,28 @@ def test_a_time_that_is_none_is_refused(served: Store, given: dict[str, Any], sa
     """It is said what is allowed, before anything is read."""
     with pytest.raises(ConfigError, match=said):
         load_champion(served, MODEL, trusted=(), **given)
+
+
+def test_with_stale_after_of_zero_each_call_reads_and_waits(
+    served: Store, silent: Silent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a reading that failed too: whoever asks next gets what is there by then."""
+    monkeypatch.setattr(champion_module, "MAX_WAIT_SECONDS", 0.0)
+
+    def at_once() -> LoadedVersion:
+        return load_champion(silent, MODEL, stale_after=AT_ONCE, check_every=NEVER, trusted=())
+
+    at_once()
+    promoted(served, 2)
+    mend = break_entry(served)
+    with pytest.raises(InfrastructureError, match="last known"):
+        at_once()
+    mend()
+    silent.answers.clear()
+    answering = threading.Timer(0.1, silent.answers.set)
+    answering.start()
+    assert at_once().version == version_name(2)
+    answering.join()
 
 
 def test_it_is_kept_until_it_is_stale(served: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,6 +63,21 @@ def written(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+@pytest.mark.parametrize("name", ["prediction", "probability_1"])
+def test_a_key_that_is_called_as_a_prediction_hides_none(
+    loaded: LoadedVersion, tmp_path: Path, name: str
+) -> None:
+    """The file is refused; without the key it is predicted."""
+    keyed = CONFIG.model_copy(update={"data": CONFIG.data.model_copy(update={"key": name})})
+    data, out = tmp_path / "in.parquet", tmp_path / "out.parquet"
+    rows().rename(columns={"id": name}).to_parquet(data)
+    with pytest.raises(DataRejected, match=rf"the key is the column '{name}', which is"):
+        predict_file(loaded, keyed, data, out)
+    assert not out.exists()
+    rows()[["a", "b"]].to_parquet(data)
+    assert predict_file(loaded, keyed, data, out) == 30
+
+
 @pytest.mark.parametrize("out", ["out.csv", "out.parquet"])
 @pytest.mark.parametrize("data", ["in.csv", "in.csv.gz", "in.parquet"])
 def test_each_row_has_its_key_and_its_prediction(
