@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import DAG, dag, task
+from airflow.sdk import DAG, TriggerRule, dag, task
 
 from include.orchestration.backends.job_task import score_task
 from include.orchestration.callbacks.run_ended import stop_run_jobs
@@ -56,11 +56,16 @@ def score(config: ModelConfig, scoring: Scoring) -> DAG:
         # An operator: it waits without a worker, and adopts or ends the job of an earlier try.
         score_input = score_task(scoring.compute)
 
+        # Green also where something was refused: only then Airflow emits the event of the others.
         @task(task_display_name="Record the scores", outlets=[scores], multiple_outputs=False)
         def record_scores() -> dict[str, Any]:
             return score_tasks.record_scores(scores)
 
-        plan_scoring() >> score_input >> record_scores()
+        @task(task_display_name="Was everything scored?", trigger_rule=TriggerRule.NONE_FAILED)
+        def require_all_scored() -> None:
+            score_tasks.require_all_scored()
+
+        plan_scoring() >> score_input >> record_scores() >> require_all_scored()
 
     model_dag: DAG = score_model()
     model_dag.params.update(score_params())  # now: before, each task gets a copy and checks it

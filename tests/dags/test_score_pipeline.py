@@ -12,6 +12,7 @@ from airflow.sdk import DAG, Asset
 from include.orchestration.callbacks.run_ended import stop_run_jobs
 from include.orchestration.callbacks.score_ended import record_scoring_failure
 from include.retraining.config.model import load_model, model_names
+from include.retraining.scoring.record import LAST_TASK
 
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = "diabetes_progression"
@@ -36,10 +37,15 @@ def test_a_model_that_scores_has_its_dag_and_no_other_has_one(dags: dict[str, DA
 
 
 def test_the_job_is_behind_the_plan_and_the_record_behind_the_job(dags: dict[str, DAG]) -> None:
-    """Three tasks, one after the other, and only the record updates the asset of the scores."""
+    """Four tasks, one after the other, and the record, green after a refusal, has the asset."""
     dag = dags[f"score_{MODEL}"]
     edges = {(up, down) for up, one in dag.task_dict.items() for down in one.downstream_task_ids}
-    assert edges == {("plan_scoring", "score_input"), ("score_input", "record_scores")}
+    assert edges == {
+        ("plan_scoring", "score_input"),
+        ("score_input", "record_scores"),
+        ("record_scores", LAST_TASK),
+    }
+    assert dag.task_dict[LAST_TASK].trigger_rule == "none_failed"  # the record may be skipped
     outlets = {task.task_id: task.outlets for task in dag.tasks if task.outlets}
     assert outlets == {"record_scores": [Asset(f"{MODEL}_scores")]}
     assert all(task.task_display_name != task.task_id for task in dag.tasks)

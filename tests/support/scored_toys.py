@@ -23,7 +23,8 @@ from include.retraining.runs.results import write_result
 from include.retraining.scoring.job import ScoreJob
 from include.retraining.scoring.partitions import Demand, partitions_to_score
 from include.retraining.scoring.plan import plan_scoring
-from include.retraining.scoring.record import newest_records, record_of_result, refusals
+from include.retraining.scoring.record import record_of_result
+from include.retraining.scoring.refusals import keep_refusals
 from include.retraining.scoring.result import ScoreResult
 from include.retraining.scoring.score import score
 from include.retraining.scoring.scores import ScoresFolder
@@ -128,16 +129,15 @@ class ScoringToy:
         self.runs += 1
         champion = self.log.champion()
         assert champion is not None
-        refused = refusals(newest_records(self.store, self.toy.name, 20))
-        demand = Demand(today=TODAY, refused=refused, **asked)
-        partitions = partitions_to_score(self.store, self.toy.config, champion, demand)
-        if not partitions:
+        demand = Demand(today=TODAY, **asked)
+        due = partitions_to_score(self.store, self.toy.config, champion, demand)
+        if not due.partitions:
             return None
         plan = plan_scoring(
             self.store,
             self.toy.config,
             self.run_ref(),
-            partitions,
+            due,
             serving_of(champion),
             now=datetime.now(UTC),
         )
@@ -149,6 +149,7 @@ class ScoringToy:
         """Run the step and leave its evidence and the record."""
         result = write_result(job.store, job.paths, job.manifest, score(job))
         record_of_result(self.store, self.run_ref(), result)
+        keep_refusals(self.store, self.toy.name, result.refused)
         return result
 
     def run(self, **asked: Any) -> ScoreResult | None:

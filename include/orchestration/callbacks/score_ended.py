@@ -37,19 +37,27 @@ def record_scoring_failure(context: Context) -> None:
         store, run = open_store(), run_reference(context)
         record = _failed(store, run, context)
         notify_scoring(store, record, context)
-    except RetrainingError as error:
-        log.error("the run's end could not be recorded: %s", error)  # noqa: TRY400 one clear line
+    except Exception as error:  # noqa: BLE001 a run must not end unheard for a mistake in here
+        _, problem = explained(error)
+        log.error("the run's end could not be recorded: %s", problem)  # noqa: TRY400 one clear line
         if "reason" in context:  # the DAG's callback: it comes last, and only once
-            _send_without_outbox(context, str(error))
+            _send_without_outbox(context, problem)
 
 
 def notify_scoring(store: Store, record: ScoreRecord, context: Context) -> None:
-    """Deliver the notice of a scoring run that did not score everything; of any other none."""
+    """Deliver the notice of a scoring run that did not score everything; of any other none.
+
+    Of the same refused inputs there is one notice, however many runs refuse them.
+    """
+    from include.retraining.documents import canonical_json, sha256_of
     from include.retraining.scoring.record import ScoreOutcome
 
     if record.outcome is not ScoreOutcome.SCORED:
         key = f"{record.model}.{record.run_id}.{record.clear:03d}.scoring"
         is_refused = record.outcome is ScoreOutcome.REFUSED
+        if is_refused and record.refused:
+            inputs = sha256_of(canonical_json(sorted(one.digest for one in record.refused)))
+            key = f"{record.model}.{inputs[:16]}.refused"
         headline = "an input was not scored" if is_refused else "scoring failed"
         deliver_notice(
             store, _notice(context, record.model, key=key, headline=headline, why=record.reason)
@@ -99,8 +107,8 @@ def _notice(context: Context, model: str, *, key: str, headline: str, why: str) 
         model=model,
         headline=headline,
         why=why,
-        step="Read why, then have the input delivered again or clear the failed task: partitions "
-        "keep the scores that they have until then.",
+        step="Read why, then have the input delivered again, or clear the run from its first task "
+        "on: partitions keep the scores that they have until then.",
         owner=owner,
         serving=None,
         links=Links(
@@ -114,9 +122,10 @@ def _notice(context: Context, model: str, *, key: str, headline: str, why: str) 
 
 def _send_without_outbox(context: Context, problem: str) -> None:
     """Notify people that a run ended while its store refuses: there is no record and no outbox."""
-    model, key = run_reference(context).model, f"{context['run_id']}.scoring.store"
     headline = "a scoring run ended and could not be recorded"
+    key = f"{context['run_id']}.scoring.store"
     try:
+        model = run_reference(context).model
         send_notice(_notice(context, model, key=key, headline=headline, why=problem))
     except Exception as error:  # noqa: BLE001 there is nothing left to try
         log.error("nobody was notified: %s: %s", type(error).__name__, error)  # noqa: TRY400

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset, get_current_context
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from include.orchestration.callbacks.score_ended import notify_scoring
 from include.orchestration.runtime.bundle import IMAGE_VARIABLE, git_sha
@@ -21,21 +20,24 @@ from include.retraining.config.model import ModelConfig
 from include.retraining.config.scoring import Scoring
 
 if TYPE_CHECKING:
+    from include.retraining.runs.reference import RunRef
+    from include.retraining.scoring.refusals import RefusedPartition
     from include.retraining.scoring.result import ScoreResult
+    from include.retraining.store.object_store import Store
 
 log = logging.getLogger(__name__)
 
-RECORDS_READ = 20
-"""How many of the newest records are read for inputs that were refused."""
-
 
 def plan_scoring(config: ModelConfig, scoring: Scoring) -> bool:
-    """Pin the input of each partition that is due; return whether there is one."""
+    """Pin the input of each partition that is due; return whether there is one.
+
+    Raises:
+        AirflowFailException: when all that is due are inputs that cannot be accepted.
+    """
     from include.retraining.registry.promotion_log import PromotionLog, serving_of
     from include.retraining.runs.journal import record_run_start
     from include.retraining.scoring.partitions import partitions_to_score
     from include.retraining.scoring.plan import plan_scoring as pin
-    from include.retraining.scoring.record import newest_records, refusals
 
     context = get_current_context()
     with run_task(context) as (store, run):
@@ -44,11 +46,11 @@ def plan_scoring(config: ModelConfig, scoring: Scoring) -> bool:
         if champion is None:
             log.info("no version of %s was promoted yet: nothing can score", config.name)
             return False
-        refused = refusals(newest_records(store, config.name, RECORDS_READ))
-        partitions = partitions_to_score(store, config, champion, replace(demand, refused=refused))
-        for partition in partitions:
+        due = partitions_to_score(store, config, champion, demand)
+        for partition in due.partitions:
             log.info("%s: %s", partition.name, partition.why)
-        if not partitions:
+        if not due.partitions:
+            _fail_if_refused(store, run, due.refused)
             log.info("no partition is due: version %s is the champion", champion.version)
             return False
         record_run_start(store, run, airflow=airflow_url())
@@ -56,7 +58,7 @@ def plan_scoring(config: ModelConfig, scoring: Scoring) -> bool:
             store,
             config,
             run,
-            partitions,
+            due,
             serving_of(champion),
             now=datetime.now(UTC),
             git_sha=git_sha(context),
@@ -78,11 +80,12 @@ def record_scores(scores: Asset) -> dict[str, Any]:
         `partitions`: for each its name, version, generation, rows and the address of its folder.
 
     Raises:
-        AirflowFailException: when an input was refused; the others are scored and recorded.
+        AirflowSkipException: when nothing was scored, of which there is no event.
     """
     from include.retraining.runs.manifest import current_plan
     from include.retraining.scoring.plan import read_plan
     from include.retraining.scoring.record import record_of_result
+    from include.retraining.scoring.refusals import keep_refusals
     from include.retraining.scoring.result import read_score_result
 
     context = get_current_context()
@@ -91,18 +94,49 @@ def record_scores(scores: Asset) -> dict[str, Any]:
         plan = read_plan(store, paths)
         result = read_score_result(store, paths, plan)
         record = record_of_result(store, run, result)
-    log.info("%s: %s", record.outcome, record.reason)
-    notify_scoring(store, record, context)
+        log.info("%s: %s", record.outcome, record.reason)
+        notify_scoring(store, record, context)
+        keep_refusals(store, run.model, result.refused)
+    if not result.partitions:
+        raise AirflowSkipException(record.reason)
     event = _event(result)
-    if result.partitions:
-        report_lineage(
-            inputs=[one.input.location for one in plan.partitions],
-            outputs=[one.output for one in result.partitions],
-        )
-        context["outlet_events"][scores].extra.update(event)
-    if result.refused:
-        raise AirflowFailException(record.reason)
+    report_lineage(
+        inputs=[one.input.location for one in plan.partitions],
+        outputs=[one.output for one in result.partitions],
+    )
+    context["outlet_events"][scores].extra.update(event)
     return event
+
+
+def require_all_scored() -> None:
+    """Fail where something was not scored: by now the rest is recorded and announced.
+
+    Raises:
+        AirflowFailException: with what was refused or failed.
+    """
+    from include.retraining.runs.manifest import current_plan
+    from include.retraining.scoring.plan import read_plan
+    from include.retraining.scoring.record import reason_of
+    from include.retraining.scoring.result import read_score_result
+
+    with run_task(get_current_context()) as (store, run):
+        paths = current_plan(store, run.paths)
+        result = read_score_result(store, paths, read_plan(store, paths))
+        if result.refused or result.failed:
+            raise AirflowFailException(reason_of(result))
+
+
+def _fail_if_refused(store: Store, run: RunRef, refused: tuple[RefusedPartition, ...]) -> None:
+    """Record inputs that cannot be accepted, notify, and fail; return when there are none."""
+    from include.retraining.scoring.record import record_of_refusals
+    from include.retraining.scoring.refusals import keep_refusals
+
+    if refused:
+        context = get_current_context()
+        record = record_of_refusals(store, run, refused, failed_task="plan_scoring")
+        notify_scoring(store, record, context)
+        keep_refusals(store, run.model, refused)
+        raise AirflowFailException(record.reason)
 
 
 def _event(result: ScoreResult) -> dict[str, Any]:

@@ -82,9 +82,11 @@ a rollback, for this run.
 ## Triage
 
 - **Skipped after "What is to be scored?"**: nothing is new. Its log says why.
-- **Red at "Record the scores"**: an input was refused: it breaks the contract of the features. The
-  log says which column and how many rows. The partition keeps the scores that it had, the others
-  are scored. Ask the producer to deliver again, flag last.
+- **Red at "Was everything scored?"**: an input was refused, as it cannot be accepted or breaks the
+  contract of the features, or a partition could not be scored. The log says which file or column
+  and how many rows. The partition keeps the scores that it had, the others are scored. Ask the
+  producer to deliver again, flag last; after any other mend, clear the run from `plan_scoring` on.
+- **Red at "What is to be scored?"**: the same, where nothing else was due.
 - **Red elsewhere**: the log's first error is one sentence. Infrastructure errors were retried twice
   already. Clear the failed task, or wait for the next run: it takes up what is missing.
 """

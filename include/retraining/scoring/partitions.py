@@ -21,6 +21,7 @@ from include.retraining.exceptions import ConfigError, DeliveryError
 from include.retraining.fingerprint.pinned import Delivery, Flag
 from include.retraining.registry.entry import PromotionEntry, PromotionKind
 from include.retraining.registry.promotion_log import PromotionLog
+from include.retraining.scoring.refusals import RefusedPartition, is_known
 from include.retraining.scoring.scores import Scores, ScoresFolder
 from include.retraining.store.object_store import Store
 
@@ -53,8 +54,16 @@ class Demand:
     """The one partition to score; None for all that need it."""
     rescore_days: int = 0
     """As `Scoring.rescore_days`."""
-    refused: frozenset[tuple[str, str, str]] = frozenset()
-    """Partition, flag and version of what was refused: it is not tried again as it is."""
+
+
+@dataclass(frozen=True)
+class Due:
+    """What a run has to do."""
+
+    partitions: tuple[PlannedPartition, ...]
+    """Those to score, the newest first."""
+    refused: tuple[RefusedPartition, ...] = ()
+    """Those whose input cannot be accepted, unless that was refused before."""
 
 
 def scoring_of(config: ModelConfig) -> Scoring:
@@ -96,8 +105,10 @@ def current_flag(store: Store, config: ModelConfig, day: date) -> Flag | None:
 
 def partitions_to_score(
     store: Store, config: ModelConfig, champion: PromotionEntry, demand: Demand
-) -> list[PlannedPartition]:
+) -> Due:
     """Return the partitions that are to be scored by the champion, the newest first.
+
+    An input that cannot be accepted is refused, once, and the others are planned.
 
     Args:
         store: where relative addresses start, and the promotion log lies.
@@ -106,49 +117,94 @@ def partitions_to_score(
         demand: what was asked for.
 
     Raises:
-        DeliveryError: when the newest input, or the one that was asked for, cannot be accepted.
+        DeliveryError: when the input that was asked for cannot be accepted.
         StorageError: when the store refuses or does not answer.
     """
-    scoring, view = scoring_of(config), input_view(config)
+    scoring = scoring_of(config)
     rolled_back = _rolled_back(PromotionLog(store, config.name), champion, demand)
+    planner = _Planner(store, config, champion, demand, rolled_back)
     planned: list[PlannedPartition] = []
-    is_newest = True
+    refused: list[RefusedPartition] = []
     for day in _days(scoring, demand, has_rollback=bool(rolled_back)):
+        due = planner.partition(day)
+        if isinstance(due, RefusedPartition):
+            refused.append(due)
+        elif due is not None:
+            planned.append(due)
+    return Due(tuple(planned), tuple(refused))
+
+
+@dataclass
+class _Planner:
+    """Looks at one partition after the other, the newest first."""
+
+    store: Store
+    config: ModelConfig
+    champion: PromotionEntry
+    demand: Demand
+    rolled_back: frozenset[str]
+    is_newest: bool = True
+    """Whether no complete input was seen yet."""
+
+    def partition(self, day: date) -> PlannedPartition | RefusedPartition | None:
+        """Return a partition that is to be scored or refused, None when it stays as it is."""
+        scoring, view = scoring_of(self.config), input_view(self.config)
         name = day.isoformat() if scoring.is_dated else ONLY
         try:
-            state = inspect_delivery(store, view, day, consumed=None)
+            state = inspect_delivery(self.store, view, day, consumed=None)
         except DeliveryError as error:
-            if is_newest or demand.only is not None:
-                raise
-            log.warning("%s: its input cannot be accepted: %s", name, error)
-            continue
+            return self._refused(day, name, error.flag, error)
         if not state.is_complete or state.flag is None:
-            if is_newest:
+            if self.is_newest:
                 log.info("%s: %s", name, state.reason)
-            continue
-        scores = ScoresFolder.at(store, dated(scoring.output, day)).newest()
-        age = (demand.today - day).days
-        why = _why(
-            scores,
-            state.flag,
-            champion,
-            is_asked=is_newest or demand.only is not None,
-            takes_up=age <= scoring.look_back_days,
-            rolled_back=rolled_back if age < demand.rescore_days else frozenset(),
-        )
-        is_newest = False
-        is_refused = (name, state.flag.identity, champion.version) in demand.refused
-        if why is None or (is_refused and demand.only is None):
-            continue
+            return None
+        why = self._why(day, state.flag)
+        self.is_newest = False
+        if why is None or self._is_known(_refusal(name, state.flag, self.champion, "")):
+            return None
         # The same files under another flag too: the job names their scores anew, beside that flag.
-        pinned, output = pin_delivery(store, view, day), _output_address(store, scoring, day)
-        partition = PlannedPartition(name=name, date=day, why=why, input=pinned, output=output)
-        planned.append(partition)
-    return planned
+        try:
+            pinned = pin_delivery(self.store, view, day)
+        except DeliveryError as error:
+            return self._refused(day, name, state.flag, error)
+        output = address(self.store, dated(scoring.output, day)).rstrip("/")
+        return PlannedPartition(name=name, date=day, why=why, input=pinned, output=output)
+
+    def _why(self, day: date, flag: Flag | None) -> str | None:
+        """Return why a partition is to be scored; None when what it has stays."""
+        scoring = scoring_of(self.config)
+        age = (self.demand.today - day).days
+        return _why(
+            ScoresFolder.at(self.store, dated(scoring.output, day)).newest(),
+            flag,
+            self.champion,
+            is_asked=self.is_newest or self.demand.only is not None,
+            takes_up=age <= scoring.look_back_days,
+            rolled_back=self.rolled_back if age < self.demand.rescore_days else frozenset(),
+        )
+
+    def _refused(
+        self, day: date, name: str, flag: object, error: DeliveryError
+    ) -> RefusedPartition | None:
+        """Return an input that cannot be accepted, None when that is known or it is not needed."""
+        if self.demand.only is not None:
+            raise error
+        flag = flag if isinstance(flag, Flag) else None
+        refusal = _refusal(name, flag, self.champion, str(error))
+        if self._why(day, flag) is None or self._is_known(refusal):
+            return None
+        log.warning("%s: its input cannot be accepted: %s", name, error)
+        return refusal
+
+    def _is_known(self, refusal: RefusedPartition) -> bool:
+        """Return whether an input was refused already, and nobody asks for it again."""
+        return self.demand.only is None and is_known(self.store, self.config.name, refusal)
 
 
-def _output_address(store: Store, scoring: Scoring, day: date) -> str:
-    return address(store, dated(scoring.output, day)).rstrip("/")
+def _refusal(name: str, flag: Flag | None, champion: PromotionEntry, why: str) -> RefusedPartition:
+    # Without a flag that can be read, the sentence says what is not to be refused again.
+    identity = why if flag is None else flag.identity
+    return RefusedPartition(name=name, flag=identity, version=champion.version, why=why)
 
 
 def _days(scoring: Scoring, demand: Demand, *, has_rollback: bool) -> Iterator[date]:
@@ -163,7 +219,7 @@ def _days(scoring: Scoring, demand: Demand, *, has_rollback: bool) -> Iterator[d
 
 def _why(
     scores: Scores | None,
-    flag: Flag,
+    flag: Flag | None,
     champion: PromotionEntry,
     *,
     is_asked: bool,
@@ -177,7 +233,8 @@ def _why(
         return f"version {scores.version}, which scored it, was rolled back"
     if scores.version != champion.version and is_asked:
         return f"version {champion.version} is the champion now; {scores.version} scored it"
-    if scores.input.flag.identity != flag.identity and (is_asked or takes_up):
+    is_same = flag is not None and scores.input.flag.identity == flag.identity
+    if not is_same and (is_asked or takes_up):
         return "its input was delivered again"
     return None
 

@@ -18,7 +18,8 @@ from include.retraining.fingerprint.digests import code_by_bytes
 from include.retraining.fingerprint.pinned import Code
 from include.retraining.runs.manifest import Serving, TriggeredBy
 from include.retraining.runs.reference import RunRef
-from include.retraining.scoring.partitions import PlannedPartition, scoring_of
+from include.retraining.scoring.partitions import Due, PlannedPartition, scoring_of
+from include.retraining.scoring.refusals import RefusedPartition
 from include.retraining.store.layout import RunPaths
 from include.retraining.store.object_store import Store
 
@@ -45,6 +46,8 @@ class ScorePlan(Document):
     """What served when the run was planned; the job asks again."""
     partitions: tuple[PlannedPartition, ...]
     """The newest first."""
+    refused: tuple[RefusedPartition, ...] = ()
+    """Whose input cannot be accepted; found while the others were planned."""
     fingerprint: str
     """SHA-256 of all that the result depends on but the champion."""
 
@@ -58,7 +61,7 @@ def plan_scoring(
     store: Store,
     config: ModelConfig,
     run: RunRef,
-    partitions: list[PlannedPartition],
+    due: Due,
     champion: Serving,
     *,
     now: datetime,
@@ -71,7 +74,7 @@ def plan_scoring(
         store: the store.
         config: the model's.
         run: the run, of the kind `scoring`.
-        partitions: at least one.
+        due: what is to be scored, at least one partition, and what was refused.
         champion: what serves now.
         now: the time.
         git_sha: the commit, where it is known.
@@ -83,7 +86,7 @@ def plan_scoring(
     """
     own = scoring_of(config).compute
     paths = replace(run.paths, run=run.paths.first_plan)
-    total_bytes = sum(partition.input.total_bytes for partition in partitions)
+    total_bytes = sum(partition.input.total_bytes for partition in due.partitions)
     code = code_by_bytes(
         config.name,
         extras=config.training.extras,
@@ -102,8 +105,9 @@ def plan_scoring(
         config=config.model_dump(mode="json"),
         compute=resolve(own, total_bytes).model_dump(mode="json"),
         champion=champion,
-        partitions=tuple(partitions),
-        fingerprint=_fingerprint(config, code, partitions, run.clear),
+        partitions=due.partitions,
+        refused=due.refused,
+        fingerprint=_fingerprint(config, code, due, run.clear),
     )
     return _written(store, plan, paths)
 
@@ -122,14 +126,13 @@ def _placed(plan: ScorePlan, paths: RunPaths) -> ScorePlan:
     return plan.model_copy(update={"run": paths.run})
 
 
-def _fingerprint(
-    config: ModelConfig, code: Code, partitions: list[PlannedPartition], clear: int
-) -> str:
+def _fingerprint(config: ModelConfig, code: Code, due: Due, clear: int) -> str:
     """Return what names a plan; a run that was cleared scores what is due then."""
     parts = {
         "config": config.digest,
         "code": code.model_dump(mode="json", include={"core_digest", "model_digest"}),
-        "partitions": [partition.model_dump(mode="json") for partition in partitions],
+        "partitions": [partition.model_dump(mode="json") for partition in due.partitions],
+        "refused": [refused.digest for refused in due.refused],
         "clear": clear,
     }
     return sha256_of(canonical_json(parts))

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 
 from include.retraining.documents import Document
-from include.retraining.exceptions import DataRejected, MissingObject
+from include.retraining.exceptions import DataRejected, DeliveryError, MissingObject
 from include.retraining.runs.manifest import TriggeredBy
 from include.retraining.runs.reference import RunRef
-from include.retraining.scoring.result import RefusedPartition, ScoredPartition, ScoreResult
+from include.retraining.scoring.refusals import RefusedPartition
+from include.retraining.scoring.result import FailedPartition, ScoredPartition, ScoreResult
 from include.retraining.store.layout import scored_folder
 from include.retraining.store.object_store import Store
+
+LAST_TASK = "require_all_scored"
+"""The task that fails where something was not scored, after the others were announced."""
 
 
 class ScoreOutcome(StrEnum):
@@ -23,7 +27,8 @@ class ScoreOutcome(StrEnum):
     REFUSED = "refused"
     """An input cannot be accepted or breaks the contract of the features; others are scored."""
     FAILED = "failed"
-    """Something broke. Partitions that were not finished have the scores that they had."""
+    """Something broke. Partitions that were not finished have the scores that they had; those that
+    were are named."""
 
 
 class ScoreRecord(Document):
@@ -42,6 +47,7 @@ class ScoreRecord(Document):
     """One sentence."""
     partitions: tuple[ScoredPartition, ...] = ()
     refused: tuple[RefusedPartition, ...] = ()
+    failed: tuple[FailedPartition, ...] = ()
     failed_task: str | None = None
     failure: str | None = None
     """The kind of the first cause (`RetrainingError.kind`)."""
@@ -55,6 +61,7 @@ def write_record(
     *,
     partitions: tuple[ScoredPartition, ...] = (),
     refused: tuple[RefusedPartition, ...] = (),
+    failed: tuple[FailedPartition, ...] = (),
     failed_task: str | None = None,
     failure: str | None = None,
 ) -> ScoreRecord:
@@ -75,6 +82,7 @@ def write_record(
         reason=reason,
         partitions=partitions,
         refused=refused,
+        failed=failed,
         failed_task=failed_task,
         failure=failure,
     )
@@ -84,39 +92,69 @@ def write_record(
 
 
 def record_of_result(store: Store, run: RunRef, result: ScoreResult) -> ScoreRecord:
-    """Record what a run scored and what it refused, as its verified result says.
+    """Record what a run scored and what it did not, as its verified result says.
 
     Raises:
         StorageError: when the store refuses or does not answer.
     """
-    scored = ", ".join(f"{one.name} ({one.rows:,} rows)" for one in result.partitions)
-    versions = ", ".join(sorted({one.version for one in result.partitions}))
-    reason = f"scored {scored} by version {versions}" if scored else "nothing was scored"
-    if result.outdated:
-        again = ", ".join(result.outdated)
-        reason += f"; delivered again since the run was planned, for the next one: {again}"
-    if result.refused:
-        first = result.refused[0]
-        others = len(result.refused) - 1
-        more = f", and {others:,} more partitions" if others else ""
-        reason = f"{first.name} is refused{more}: {first.why}" + (f"; {reason}" if scored else "")
+    outcome, failure = ScoreOutcome.SCORED, None
+    if result.failed:
+        outcome, failure = ScoreOutcome.FAILED, result.failed[0].kind
+    elif result.refused:
+        outcome, failure = ScoreOutcome.REFUSED, DataRejected.kind
     return write_record(
         store,
         run,
-        ScoreOutcome.REFUSED if result.refused else ScoreOutcome.SCORED,
-        reason,
+        outcome,
+        reason_of(result),
         partitions=result.partitions,
         refused=result.refused,
-        failed_task="record_scores" if result.refused else None,
-        failure=DataRejected.kind if result.refused else None,
+        failed=result.failed,
+        failed_task=None if failure is None else LAST_TASK,
+        failure=failure,
     )
 
 
-def refusals(records: Iterable[ScoreRecord]) -> frozenset[tuple[str, str, str]]:
-    """Return partition, flag and version of each input that some runs refused."""
-    return frozenset(
-        (one.name, one.flag, one.version) for record in records for one in record.refused
+def record_of_refusals(
+    store: Store, run: RunRef, refused: tuple[RefusedPartition, ...], *, failed_task: str
+) -> ScoreRecord:
+    """Record that a run had nothing to score but inputs that cannot be accepted.
+
+    Raises:
+        StorageError: when the store refuses or does not answer.
+    """
+    return write_record(
+        store,
+        run,
+        ScoreOutcome.REFUSED,
+        _first_of(refused, "is refused"),
+        refused=refused,
+        failed_task=failed_task,
+        failure=DeliveryError.kind,
     )
+
+
+def reason_of(result: ScoreResult) -> str:
+    """Return in a sentence what a result has, what is wrong first."""
+    parts = []
+    if result.failed:
+        parts.append(_first_of(result.failed, "could not be scored"))
+    if result.refused:
+        parts.append(_first_of(result.refused, "is refused"))
+    scored = ", ".join(f"{one.name} ({one.rows:,} rows)" for one in result.partitions)
+    versions = ", ".join(sorted({one.version for one in result.partitions}))
+    if scored:
+        parts.append(f"scored {scored} by version {versions}")
+    if result.outdated:
+        again = ", ".join(result.outdated)
+        parts.append(f"delivered again since the run was planned, for the next one: {again}")
+    return "; ".join(parts) or "nothing was scored"
+
+
+def _first_of(partitions: Sequence[RefusedPartition | FailedPartition], what: str) -> str:
+    others = len(partitions) - 1
+    more = f", and {others:,} more" if others else ""
+    return f"{partitions[0].name} {what}{more}: {partitions[0].why}"
 
 
 def find_record(store: Store, run: RunRef) -> ScoreRecord | None:

@@ -8,6 +8,7 @@ from include.retraining.documents import Document, sha256_of
 from include.retraining.exceptions import EvidenceError, MissingObject
 from include.retraining.runs.results import StepResult, find_result_of
 from include.retraining.scoring.plan import ScorePlan
+from include.retraining.scoring.refusals import RefusedPartition
 from include.retraining.scoring.scores import ScoresFolder
 from include.retraining.store.layout import RunPaths
 from include.retraining.store.object_store import Store
@@ -34,16 +35,13 @@ class ScoredPartition(Document):
     """Whether another run, or an earlier attempt, had made these scores already."""
 
 
-class RefusedPartition(Document):
-    """A partition whose input cannot be scored until it is delivered again."""
+class FailedPartition(Document):
+    """A partition that could not be scored, by no fault of its delivery or after it."""
 
     name: str
-    flag: str
-    """The identity of the flag that announced it."""
-    version: str
-    """The version that was to score it."""
+    kind: str
+    """Of the error (`RetrainingError.kind`)."""
     why: str
-    """By file, column and rows; never a value."""
 
 
 class ScoreResult(StepResult):
@@ -54,6 +52,8 @@ class ScoreResult(StepResult):
     """Those that were scored, in the plan's order."""
     refused: tuple[RefusedPartition, ...] = ()
     """Those whose input is refused; they have the scores that they had."""
+    failed: tuple[FailedPartition, ...] = ()
+    """Those that could not be scored; the next run tries them again."""
     outdated: tuple[str, ...] = ()
     """The names of those whose input was delivered again since the plan: the run of that delivery
     scores them."""

@@ -12,20 +12,32 @@ import logging
 from datetime import UTC, datetime
 
 from include.retraining.config.model_code import load_model_code
-from include.retraining.exceptions import DataRejected, InfrastructureError, RegistryError
+from include.retraining.exceptions import (
+    ArtifactError,
+    DataChanged,
+    DataRejected,
+    EvidenceError,
+    InfrastructureError,
+    RegistryError,
+    RetrainingError,
+    TrainingError,
+)
 from include.retraining.registry.entry import PromotionEntry
 from include.retraining.registry.promotion_log import PromotionLog
 from include.retraining.runs.job import cost
 from include.retraining.scoring.claims import ScoringClaims
 from include.retraining.scoring.job import ScoreJob
 from include.retraining.scoring.partitions import PlannedPartition, current_flag
-from include.retraining.scoring.result import RefusedPartition, ScoredPartition, ScoreResult
+from include.retraining.scoring.refusals import RefusedPartition
+from include.retraining.scoring.result import FailedPartition, ScoredPartition, ScoreResult
 from include.retraining.scoring.scores import Scores, ScoresFolder, input_digest
 from include.retraining.scoring.table import write_table
 from include.retraining.serving.version import LoadedVersion, load_served
 
 log = logging.getLogger(__name__)
 
+OF_ONE_PARTITION = (DataChanged, ArtifactError, TrainingError, EvidenceError)
+"""Errors after which the other partitions are scored all the same."""
 MAX_CHANGES = 5
 """How often the champion may change while one partition is scored."""
 
@@ -33,35 +45,42 @@ MAX_CHANGES = 5
 def score(job: ScoreJob) -> ScoreResult:
     """Score every partition of a plan.
 
-    An input that breaks the contract of the features is refused, and the others are scored.
+    An input that breaks the contract of the features is refused, and one that cannot be scored is
+    named with why; the others are scored. Only where nothing else is left is that error raised.
 
     Raises:
         DataChanged: when a pinned file is no longer what was pinned.
         ArtifactError: when the champion's files are damaged or may not be loaded.
         TrainingError: when the model's own code failed.
+        EvidenceError: when a partition's manifest cannot be parsed.
         RegistryError: when the promotion log cannot be read.
         TrainingElsewhere: when another run scores the same input by the same version now.
         StorageError: when the store refuses or does not answer.
     """
     scorer = _Scorer(job)
-    partitions, refused, outdated = [], [], []
+    partitions: list[ScoredPartition] = []
+    refused, failed = list(job.manifest.refused), list[FailedPartition]()
+    outdated: list[str] = []
+    errors: list[RetrainingError] = []
     for planned in job.manifest.partitions:
+        name = planned.name
         try:
             scored = scorer.partition(planned)
             if scored is None:
-                outdated.append(planned.name)
+                outdated.append(name)
             else:
                 partitions.append(scored)
         except DataRejected as error:
-            log.warning("%s: refused: %s", planned.name, error)
-            refused.append(
-                RefusedPartition(
-                    name=planned.name,
-                    flag=planned.input.flag.identity,
-                    version=scorer.version,
-                    why=str(error),
-                )
-            )
+            log.warning("%s: refused: %s", name, error)
+            flag, why = planned.input.flag.identity, str(error)
+            version = scorer.version
+            refused.append(RefusedPartition(name=name, flag=flag, version=version, why=why))
+        except OF_ONE_PARTITION as error:
+            log.error("%s: not scored: %s", name, error)  # noqa: TRY400 a cause may show a value
+            failed.append(FailedPartition(name=name, kind=error.kind, why=str(error)))
+            errors.append(error)
+    if errors and not (partitions or refused):
+        raise errors[0]
     return ScoreResult(
         run_id=job.manifest.run_id,
         fingerprint=job.manifest.fingerprint,
@@ -69,6 +88,7 @@ def score(job: ScoreJob) -> ScoreResult:
         cost=cost(job, with_commands=True),
         partitions=tuple(partitions),
         refused=tuple(refused),
+        failed=tuple(failed),
         outdated=tuple(outdated),
     )
 

@@ -23,6 +23,7 @@ published/…                                       pointers, where a YAML puts 
 models/NAME/scoring/RUN/…                         a scoring run: plan, result, jobs
 models/NAME/scoring_claims/…                      who scores a partition by which version
 models/NAME/scored/RUN.CLEAR.json                 what a scoring run did
+models/NAME/scored/refused/…                      which inputs are not tried again as they are
 outbox/KEY.json, KEY.claim-N.json, KEY.sent.json  notices
 outbox/sent/KEY.json …                            the same of those that were sent, moved there
 outbox/silences/TIME-REQUEST.json                 that a silence begins, or that it was ended

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from include.local_airflow.demo import samples
 from include.local_airflow.slack_receiver import SlackReceiver
 from include.orchestration.backends.job_task import score_task
+from include.orchestration.callbacks import score_ended
 from include.orchestration.callbacks.score_ended import record_scoring_failure
 from include.orchestration.operators import score_tasks
 from include.orchestration.parsing.scoring import scores_asset
-from include.retraining.config.model import load_model
+from include.retraining.config.model import ModelConfig, load_model
+from include.retraining.config.scoring import Scoring
 from include.retraining.scoring.record import ScoreOutcome, ScoreRecord, newest_records
 from include.retraining.scoring.scores import ScoresFolder
 from include.retraining.scoring.state import scoring_state
@@ -45,9 +48,9 @@ def score_context(context: MakeContext) -> MakeContext:
     return make
 
 
-def plan(context: dict[str, Any]) -> bool:
+def plan(context: dict[str, Any], config: ModelConfig = CONFIG) -> bool:
     """Find what is due."""
-    due: bool = run_in(context, score_tasks.plan_scoring, CONFIG, SCORING)
+    due: bool = run_in(context, score_tasks.plan_scoring, config, config.scoring)
     return due
 
 
@@ -124,8 +127,10 @@ def test_a_refused_input_is_red_and_told_once(
     now = score_context()
     assert plan(now)
     score(now)
-    with pytest.raises(AirflowFailException, match="all is refused"):
+    with pytest.raises(AirflowSkipException, match="all is refused"):
         record(now)
+    with pytest.raises(AirflowFailException, match="all is refused"):
+        run_in(now, score_tasks.require_all_scored)
     record_scoring_failure(now)  # type: ignore[arg-type]
     found = only_record(store)
     assert found.outcome is ScoreOutcome.REFUSED
@@ -134,6 +139,61 @@ def test_a_refused_input_is_red_and_told_once(
     assert "an input was not scored" in message["text"]
     assert "docs/runbooks/scoring.md" in message["text"]
     assert not plan(score_context(run_id="second"))
+
+
+@pytest.mark.fault("S09")
+def test_a_day_that_cannot_be_accepted_stops_no_other_and_is_told_once(
+    store: Store, slack: SlackReceiver, score_context: MakeContext
+) -> None:
+    """The others are scored and announced before the run turns red, and no run says it twice."""
+    promote_sample(store, MODEL)
+    places = {"location": "landing/new/{date}", "flag": "landing/new/{date}/_SUCCESS"}
+    scoring = {**SCORING.model_dump(), "input": places, "output": "scores/{date}"}
+    config = CONFIG.model_copy(update={"scoring": Scoring.model_validate(scoring)})
+    today = datetime.now(ZoneInfo(CONFIG.trigger.timezone)).date()
+    yesterday = today - timedelta(days=1)
+    for day in (today, yesterday):
+        store.write(f"landing/new/{day}/rows.csv", samples.new_patients())
+    store.write(f"landing/new/{today}/rows.parquet", b"beside it")
+    for day in (today, yesterday):
+        store.write(f"landing/new/{day}/_SUCCESS", b"")
+    now = score_context(run_id="first")
+    assert plan(now, config)
+    score(now)
+    assert [one["name"] for one in record(now)["partitions"]] == [str(yesterday)]
+    with pytest.raises(
+        AirflowFailException, match=f"{today} is refused.*mixed.*scored {yesterday}"
+    ):
+        run_in(now, score_tasks.require_all_scored)
+    assert not plan(score_context(run_id="second"), config)
+    assert len(slack.messages) == 1
+    store.write(f"landing/new/{today}/_SUCCESS", b"again")
+    alone = score_context(run_id="third")
+    with pytest.raises(AirflowFailException, match="mixed"):
+        plan(alone, config)
+    record_scoring_failure(alone)  # type: ignore[arg-type]
+    assert not plan(score_context(run_id="fourth"), config)
+    assert len(slack.messages) == 2
+    (newest, first) = newest_records(store, MODEL, 10)
+    assert [newest.outcome, first.outcome] == [ScoreOutcome.REFUSED] * 2
+
+
+@pytest.mark.fault("S07")
+def test_a_mistake_in_the_callback_keeps_no_end_of_a_run_quiet(
+    slack: SlackReceiver, score_context: MakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error that nobody foresaw is in the log, and the DAG's callback notifies all the same."""
+
+    def fail() -> Store:
+        raise ValueError("unforeseen")
+
+    monkeypatch.setattr(score_ended, "open_store", fail)
+    now = score_context(task_id="score_input")
+    record_scoring_failure(now)  # type: ignore[arg-type]
+    assert slack.messages == []
+    record_scoring_failure({**now, "reason": "task_failure"})  # type: ignore[typeddict-item]
+    (message,) = slack.messages
+    assert "could not be recorded" in message["text"]
 
 
 @pytest.mark.fault("S07")

@@ -78,9 +78,9 @@ def score_all(store: Store, *, number: int) -> None:
     assert champion is not None
     if not store.exists(run.paths.manifest):
         demand = Demand(today=TODAY, rescore_days=3)
-        partitions = partitions_to_score(store, config, champion, demand)
+        due = partitions_to_score(store, config, champion, demand)
         serving, now = serving_of(champion), datetime.now(UTC)
-        plan_scoring(store, config, run, partitions, serving, now=now)
+        plan_scoring(store, config, run, due, serving, now=now)
     plan, paths = read_plan(store, run.paths), run.paths
     job = ScoreJob(store, paths, plan, config, f"try-{os.getpid()}", time.time())
     result = write_result(store, paths, plan, score(job))
