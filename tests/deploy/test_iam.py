@@ -117,6 +117,11 @@ def test_each_role_can_do_its_part(
     champion = load_champion(reader, NAME, trusted=())
     assert (champion.version, champion.generation) == (serving.version, 1)
 
+    assert_create_only(roles, "/promotions/", "/decisions/", "/manifest.json", "/verdict-0.json")
+
+
+def assert_create_only(roles: Roles, *parts: str) -> None:
+    """Assert that what the bucket's policy guards was asked for as create-only, and these were."""
     guarded = [
         pattern
         for actions, patterns in statements("bucket-policy", "Deny")
@@ -130,18 +135,20 @@ def test_each_role_can_do_its_part(
 
     assert [key for key in roles.replacing() if is_guarded(key)] == []
     written = {key for key in roles.asked("PUT") if is_guarded(key)}
-    for part in ("/promotions/", "/decisions/", "/manifest.json", "/verdict-0.json"):
+    for part in parts:
         assert any(part in key for key in written), (part, written)
 
 
 def test_the_scorer_can_do_its_part(roles: Roles, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A promoter plans and records what a scorer scores."""
+    """A promoter plans and records what a scorer scores, all of it create-only where it counts."""
     owner, promoter = roles.store("owner"), roles.store("promoter")
     initialise(roles.uri, roles.keys["owner"])
     entry = promote_sample(owner, SAMPLE)
     samples.land_input(owner, SAMPLE)
     config = load_model(SAMPLE)
     cause = TriggeredBy(run_type="manual")
+    roles.proxy.requests.clear()
+    roles.proxy.unconditional.clear()
     now = entry.created_at
     run = RunRef(SAMPLE, config.scoring_dag_id, "manual__1", now, 0, cause, "scoring")
     due = partitions_to_score(promoter, config, entry, Demand(today=now.date()))
@@ -156,6 +163,7 @@ def test_the_scorer_can_do_its_part(roles: Roles, monkeypatch: pytest.MonkeyPatc
     assert run_steps(["score"], run.paths.uri(roles.uri), "0-1") == 0
     result = read_score_result(promoter, run.paths, read_plan(promoter, run.paths))
     record_of_result(promoter, run, result)
+    assert_create_only(roles, "/scoring/", "/scored/", f"scores/{SAMPLE}/00000001.json")
     state = scoring_state(roles.store("pages"), SAMPLE)
     assert state is not None
     assert state.newest == result.partitions[0]

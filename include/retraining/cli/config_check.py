@@ -62,7 +62,11 @@ def check_model(name: str, where: str) -> Checked:
     warnings = (*_warnings(config), *_marks(name))
     problems = [
         f"include/models/{name}.yaml: {line}"
-        for line in (*schedule_problems(config), *_unknown_models(config))
+        for line in (
+            *schedule_problems(config),
+            *_unknown_models(config),
+            *_shared_output(config),
+        )
     ]
     try:
         code = load_model_code(config)
@@ -114,6 +118,25 @@ def _unknown_models(config: ModelConfig) -> Iterator[str]:
             near = get_close_matches(name, known, n=1)
             hint = f" (did you mean {near[0]}_{kind}?)" if near else ""
             yield f"trigger.on.assets: {asset}: there is no model {name!r}{hint}"
+
+
+def _shared_output(config: ModelConfig) -> Iterator[str]:
+    """Yield which other models write their scores to the same folder: each would undo the other."""
+    if config.scoring is None:
+        return
+    for name in model_names():
+        try:
+            other = load_model(name).scoring if name != config.name else None
+        except ConfigError:  # reported where that model is checked
+            continue
+        if other is not None and _folder(other.output) == _folder(config.scoring.output):
+            yield f"scoring.output: {config.scoring.output!r} is that of the model {name} too"
+
+
+def _folder(output: str) -> str:
+    """Return a whole address where the store is known."""
+    store = os.environ.get(URI_VARIABLE, "").rstrip("/")
+    return (output if "://" in output else f"{store}/{output}").rstrip("/")
 
 
 def contract_problems(config: ModelConfig, code: ModelCode) -> Iterator[str]:

@@ -110,7 +110,10 @@ class ModelConfig(Section):
     def _consistent(self) -> ModelConfig:
         problems = list(self._contradictions())
         if self.scoring is not None:
-            problems += self.scoring.contradictions(key=self.data.key, label=self.data.label)
+            data = self.data
+            problems += self.scoring.contradictions(
+                key=data.key, label=data.label, location=data.location
+            )
         if problems:
             raise ValueError("\n".join(problems))
         return self

@@ -18,13 +18,26 @@ from include.retraining.config.step_compute import LocalCompute
 from include.retraining.config.trigger import refuse_escaping, refuse_other_than_cron
 
 DATE = "{date}"
-OWN_FOLDERS = ("models", "outbox", "watch")
-"""Folders of the store that nothing else may be written to."""
+OWN_FOLDERS = ("models", "outbox", "watch", "published", "store.json")
+"""What of the store nothing else may be written to."""
 ADDED = re.compile(r"prediction|probability_.*|score")
 """The columns that `predict` gives."""
 MODEL_VERSION = "model_version"
 """The column that says which version made a row's prediction."""
 Days = Annotated[int, Field(ge=0, le=366, strict=True)]
+
+
+def refuse_own_folder(path: str) -> None:
+    """Refuse a path in the store, to be written to, where the store keeps its own records.
+
+    Raises:
+        ValueError: naming it and what is allowed.
+    """
+    if path.partition("/")[0] in OWN_FOLDERS:
+        raise ValueError(
+            f"{path!r} lies where the store keeps its own records; take a folder of its own, "
+            "for example scores/NAME"
+        )
 
 
 class ScoringInput(Section):
@@ -73,11 +86,11 @@ class Scoring(Section):
     @field_validator("output")
     @classmethod
     def _of_its_own(cls, value: str) -> str:
-        if "://" not in value and value.partition("/")[0] in OWN_FOLDERS:
-            raise ValueError(
-                f"{value!r} lies where the store keeps its own records; take a folder of its own, "
-                "for example scores/NAME"
-            )
+        segments = value.rpartition("://")[2].strip("/").split("/")
+        if "." in segments or "" in segments:
+            raise ValueError(f"{value!r}: '.' and '//' are not allowed in a path")
+        if "://" not in value:
+            refuse_own_folder(value)
         return value
 
     @model_validator(mode="after")
@@ -109,13 +122,16 @@ class Scoring(Section):
         """Whether there is a partition for each day."""
         return DATE in self.output
 
-    def contradictions(self, *, key: str, label: str) -> Iterator[str]:
+    def contradictions(self, *, key: str, label: str, location: str) -> Iterator[str]:
         """Yield where this section does not fit the model's data.
 
         Args:
             key: the key column of the data.
             label: the label column.
+            location: the folder of the deliveries.
         """
+        if self.output.rstrip("/") == location.rstrip("/"):
+            yield f"scoring.output: {self.output!r} is data.location; take another folder"
         own_key = self.key or key
         if own_key == label:
             yield f"scoring.key: {label!r} is the label"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from include.retraining.config.model import ModelConfig
-from include.retraining.config.scoring import Scoring
+from include.retraining.config.scoring import Scoring, refuse_own_folder
 from include.retraining.data.delivery import inspect_delivery, pin_delivery
 from include.retraining.data.delivery_place import address, dated
 from include.retraining.documents import Document
@@ -117,10 +117,12 @@ def partitions_to_score(
         demand: what was asked for.
 
     Raises:
+        ConfigError: when the scores would lie among the store's own records.
         DeliveryError: when the input that was asked for cannot be accepted.
         StorageError: when the store refuses or does not answer.
     """
     scoring = scoring_of(config)
+    _refuse_own_folder(store, config)
     rolled_back = _rolled_back(PromotionLog(store, config.name), champion, demand)
     planner = _Planner(store, config, champion, demand, rolled_back)
     planned: list[PlannedPartition] = []
@@ -132,6 +134,15 @@ def partitions_to_score(
         elif due is not None:
             planned.append(due)
     return Due(tuple(planned), tuple(refused))
+
+
+def _refuse_own_folder(store: Store, config: ModelConfig) -> None:
+    """Refuse an output that is given as an address and lies among the store's own records."""
+    output = scoring_of(config).output
+    try:
+        refuse_own_folder(output.removeprefix(f"{store.uri}/"))
+    except ValueError as error:
+        raise ConfigError(f"include/models/{config.name}.yaml: scoring.output: {error}") from None
 
 
 @dataclass

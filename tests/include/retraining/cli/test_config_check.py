@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from include.retraining.cli import config_check
 from include.retraining.cli.config_check import Checked, check_model
 from include.retraining.config.cron import schedule_problem
 from include.retraining.config.model import load_model
@@ -26,8 +27,6 @@ def toy(make_toy: Any) -> Toy:
 @pytest.fixture
 def toy_files(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its YAML is read where its test says."""
-    from include.retraining.cli import config_check
-
     monkeypatch.setattr(config_check, "load_model", lambda _: toy.config)
 
 
@@ -207,3 +206,19 @@ def test_a_file_whose_name_is_no_models_is_told(tmp_path: Path):
     (tmp_path / "My-Model.yaml").write_text("name: My-Model\n")
     with pytest.raises(ConfigError, match=r"My-Model\.yaml: is no name for a model"):
         load_model("My-Model", tmp_path)
+
+
+def test_two_models_that_score_into_one_folder_are_told(toy: Toy, monkeypatch: pytest.MonkeyPatch):
+    """Each would undo the other's scores, so both are named."""
+    monkeypatch.setattr(
+        config_check,
+        "load_model",
+        lambda name: toy.config if name == toy.name else load_model(name),
+    )
+    places = {"location": "landing/new", "flag": "landing/new/ready.flag"}
+    toy.changes = {"scoring": {"input": places, "output": "scores/diabetes_progression/"}}
+    (line,) = problems(toy)
+    assert line == (
+        "toy.yaml: scoring.output: 'scores/diabetes_progression/' is that of the model "
+        "diabetes_progression too"
+    )

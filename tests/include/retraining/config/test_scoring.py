@@ -41,6 +41,17 @@ def test_days_are_partitions_where_every_address_has_them():
     [
         ({"output": "scores"}, "either input.location, input.flag and output all hold it"),
         ({"output": "models/{date}"}, "where the store keeps its own records"),
+        ({"output": "./models/{date}"}, "'.' and '//' are not allowed"),
+        ({"output": "scores//{date}"}, "'.' and '//' are not allowed"),
+        ({"output": "published/{date}"}, "where the store keeps its own records"),
+        ({"output": "store.json/{date}"}, "where the store keeps its own records"),
+        (
+            {
+                "input": {"location": "landing/new", "flag": "landing/new/ready.flag"},
+                "output": "landing/diabetes_progression/",
+            },
+            "is data.location",
+        ),
         ({"output": "landing/new/{date}"}, "is the input's folder"),
         ({"output": "../{date}"}, "'..'"),
         ({"output": "ftp://x/{date}"}, "is not a place"),

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from include.retraining.exceptions import ConfigError
 from include.retraining.scoring.partitions import Demand, Due, partitions_to_score
 from include.retraining.scoring.record import (
     ScoreOutcome,
@@ -120,3 +121,18 @@ def test_a_refusal_is_remembered_however_many_runs_follow(make_toy: MakeToy):
         write_record(toy.store, toy.run_ref(), ScoreOutcome.FAILED, "the disk was full")
     assert toy.run() is None
     assert toy.run(only=day(0)) is not None
+
+
+def test_scores_are_not_laid_among_the_records_of_the_store(make_toy: MakeToy):
+    """An output that is given as an address into the store is refused as a relative one is."""
+    toy = make_scoring_toy(make_toy)
+    toy.promote(1)
+    toy.land(0, rows_to_score())
+    scoring = toy.toy.config.scoring
+    assert scoring is not None
+    inside = scoring.model_copy(update={"output": f"{toy.store.uri}/models/x/{{date}}"})
+    champion = toy.log.champion()
+    assert champion is not None
+    config = toy.toy.config.model_copy(update={"scoring": inside})
+    with pytest.raises(ConfigError, match=r"scoring\.output: 'models/x/.date.' lies"):
+        partitions_to_score(toy.store, config, champion, Demand(today=TODAY))
