@@ -98,6 +98,8 @@ def close(outcome: Notice, connections: Sequence[str], store: Store) -> None:
     end = time.monotonic() + BEGIN_SECONDS
     kinds = {name: _kind_of(name) for name in connections}
     problems: list[NotSent] = []
+    for name in (name for name, kind in kinds.items() if kind is None):
+        log.warning("what %s says stays as it is: there is no such connection", name)
     for kind, close_one in CLOSING.items():
         for name in (name for name, had in kinds.items() if had == kind):
             if time.monotonic() >= end:

@@ -77,10 +77,10 @@ def sender(store: Store | None) -> Callable[[Notice], None]:
 
     def send(notice: Notice) -> None:
         alerts = _alerts(notice.model)
-        if store is None or notice.topic is None or not can_close(alerts.all_connections):
-            send_through(notice, alerts.connections(notice.kind), store)
-        elif notice.closes is not None:
+        if store is not None and notice.closes is not None:
             _close(store, notice, alerts)
+        elif store is None or notice.topic is None or not can_close(alerts.all_connections):
+            send_through(notice, alerts.connections(notice.kind), store)
         else:
             _send_on_topic(store, notice, alerts)
 

@@ -237,7 +237,6 @@ def try_again(store: Store) -> None:
     deliver_all(store, lambda record: Links())
 
 
-@pytest.mark.fault("H14")
 def test_an_outcome_that_is_held_resolves_its_incident_and_edits_its_thread(
     store: Store, receiver: HttpReceiver, connections: Connections
 ) -> None:
@@ -275,7 +274,6 @@ def test_an_outcome_that_is_held_resolves_its_incident_and_edits_its_thread(
     assert all("Good news" in first for first, *_ in api.threads.values())
 
 
-@pytest.mark.fault("H14")
 def test_a_page_does_not_wait_for_slack(
     store: Store, receiver: HttpReceiver, slack: SlackReceiver, connections: Connections
 ) -> None:
@@ -296,7 +294,20 @@ def test_a_page_does_not_wait_for_slack(
     )
 
 
-@pytest.mark.fault("H14")
+def test_a_closing_is_never_sent_as_a_message(
+    store: Store, receiver: HttpReceiver, slack: SlackReceiver, connections: Connections
+) -> None:
+    """Not even when the model's connections are others by the time it is tried again."""
+    connections.set("pager", pager(receiver))
+    connections.alerts(by_kind={"broken": "pager"})
+    receiver.script.append(Answer(503))
+    deliver_notice(store, promoted())
+    connections.alerts(by_kind={"broken": "missing"})
+    try_again(store)
+    assert (len(slack.messages), len(receiver.requests)) == (1, 1)
+    assert list(waiting(store)) == []
+
+
 def test_a_message_that_comes_after_its_runs_end_opens_nothing_again(
     store: Store, receiver: HttpReceiver, slack: SlackReceiver, connections: Connections
 ) -> None:
