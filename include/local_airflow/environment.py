@@ -33,6 +33,9 @@ CAPACITY_SETTINGS = {
     "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "120",
     # Each run that waits is one trigger, and the 1,001st would not even be looked at.
     "AIRFLOW__TRIGGERER__CAPACITY": "4000",
+    # A message of the queue goes to the models that are watched for by then, and is deleted. After
+    # a start of the triggerer, all of them are within this time; by Airflow's default, the first.
+    "AIRFLOW__TRIGGERER__SHARED_STREAM_COHORT_GRACE_PERIOD": "10",
 }
 # Airflow's defaults suit a cluster. On one machine these shorten the way from a flag to a decision.
 QUICK_SETTINGS = {

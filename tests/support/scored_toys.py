@@ -36,6 +36,7 @@ TODAY = date(2026, 11, 24)
 SCORING: dict[str, Any] = {
     "input": {"location": "landing/new/{date}", "flag": "landing/new/{date}/_SUCCESS"},
     "output": "scores/{date}",
+    "schedule": "*/30 * * * *",
 }
 
 

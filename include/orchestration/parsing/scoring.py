@@ -32,17 +32,13 @@ def scores_asset(model: str) -> Asset:
     return Asset(f"{model}_scores")
 
 
-def scoring_schedule(
-    config: ModelConfig, scoring: Scoring, champion: Asset
-) -> AssetAny | AssetOrTimeSchedule:
-    """Return when a model scores: on new input, on a new champion, and by the clock if it has one.
+def scoring_schedule(config: ModelConfig, scoring: Scoring, champion: Asset) -> AssetOrTimeSchedule:
+    """Return when a model scores: on new input, on a new champion, and by the clock behind them.
 
     Raises:
         ConfigError: for a schedule that never comes.
     """
     assets = AssetAny(input_asset(config, scoring), champion)
-    if scoring.schedule is None:
-        return assets
     clock = cron_timetable(config, "scoring.schedule", scoring.schedule)
     return AssetOrTimeSchedule(timetable=clock, assets=assets)
 
@@ -55,12 +51,12 @@ def scoring_time_limit(scoring: Scoring) -> timedelta:
 
 def scoring_page(config: ModelConfig, scoring: Scoring) -> str:
     """Return the Markdown that says what is scored, when, and what to do when it fails."""
-    clock = f"; by the clock too: `{scoring.schedule}`" if scoring.schedule else ""
     carried = ", ".join(f"`{name}`" for name in scoring.carry) or "none"
     return f"""# Scores of {config.title.lower()}
 
 The champion of `{config.name}` scores what lands here. It starts on new input (the asset
-`{config.name}_input`) and on a new champion (`{config.name}_champion`){clock}.
+`{config.name}_input`), on a new champion (`{config.name}_champion`), and by the clock
+(`{scoring.schedule}`), which finds what no event announced.
 
 | | |
 |---|---|

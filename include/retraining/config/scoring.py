@@ -63,13 +63,13 @@ class Scoring(Section):
     output: Text
     """The folder of the scores, relative to the store or an address. It holds `{date}` where the
     input does."""
+    schedule: str
+    """A cron expression in the model's time zone: the backstop, by which a run finds the input and
+    the champion that no event announced."""
     key: ColumnName | None = None
     """The column that names a row: unique and never missing; null: `data.key`."""
     carry: tuple[ColumnName, ...] = ()
     """Columns of the input to repeat beside the predictions."""
-    schedule: str | None = None
-    """A cron expression in the model's time zone, by which a run looks for input that no event
-    announced; null: runs begin by events and manually only."""
     look_back_days: Days = 7
     """How many days back a run takes up partitions that have no scores yet, or whose input was
     delivered again. A new champion scores the newest of them that is complete. 0: today's only, so

@@ -99,7 +99,9 @@ def test_each_asset_has_a_trigger_of_its_own(database: Session) -> None:
     configs.append(configs[0].model_copy(update={"name": "arrears"}))
     assets = [delivery_asset(config) for config in configs]
     places = ScoringInput(location="landing/loans", flag=flag)
-    assets.append(input_asset(configs[0], Scoring(input=places, output="scores/loans")))
+    assets.append(
+        input_asset(configs[0], Scoring(input=places, output="scores/loans", schedule="@hourly"))
+    )
     for dag in (DAG(f"of_{asset.name}", schedule=asset) for asset in assets):
         EmptyOperator(task_id="task", dag=dag)
         database.add(DagModel(dag_id=dag.dag_id, is_paused=False, bundle_name="retraining"))

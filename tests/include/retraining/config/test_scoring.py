@@ -12,11 +12,13 @@ from include.retraining.exceptions import ConfigError
 
 INPUT = {"location": "landing/new/{date}", "flag": "landing/new/{date}/_SUCCESS"}
 
+SCORING = {"input": INPUT, "output": "scores/{date}", "schedule": "*/30 * * * *"}
+
 
 def parsed(**scoring: Any) -> Any:
     """The sample's configuration with another section `scoring`."""
     values = load_model("diabetes_progression").model_dump(mode="json")
-    values["scoring"] = {"input": INPUT, "output": "scores/{date}", **scoring}
+    values["scoring"] = {**SCORING, **scoring}
     return parse_model(yaml.safe_dump(values), where="toy.yaml").scoring
 
 
@@ -62,6 +64,7 @@ def test_days_are_partitions_where_every_address_has_them():
         ({"carry": ["probability_low"]}, "a column that the scores add"),
         ({"carry": ["model_version"]}, "a column that the scores add"),
         ({"schedule": "daily"}, "is not a cron expression"),
+        ({"schedule": None}, "scoring.schedule"),
         ({"rescore_days": 400}, "less than or equal to 366"),
         ({"input": {**INPUT, "files": ["a/*.csv"]}}, "files lie directly"),
         (

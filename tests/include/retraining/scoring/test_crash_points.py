@@ -54,7 +54,7 @@ KILLS = 5
 def config_with_days() -> ModelConfig:
     """The shipped sample, whose champion scores days of input."""
     places = ScoringInput(location=INPUT, flag=f"{INPUT}/_SUCCESS")
-    scoring = Scoring(input=places, output="scores/{date}", rescore_days=3)
+    scoring = Scoring(input=places, output="scores/{date}", schedule="@hourly", rescore_days=3)
     return load_model(MODEL).model_copy(update={"scoring": scoring})
 
 
