@@ -66,6 +66,7 @@ def test_the_page_is_walked_as_it_is_written(clone: Path, tmp_path: Path) -> Non
     assert ended.stdout.startswith(blocks("text")[0])
     assert ended.stdout.count("patients: PASS: ") == 2
     assert ended.stdout.count("Nothing was promoted.") == 2
+    assert (clone / ".local" / "predicted.csv").is_file()
     assert "against the champion's own score" in ended.stdout
     pushed = subprocess.run(
         ["git", "ls-tree", "-r", "--name-only", "main", "include/models/"],

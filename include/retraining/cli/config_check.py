@@ -88,7 +88,7 @@ def check_file(path: Path) -> Checked:
 def check(file: Path) -> Checked:
     """Check a model by its name, by its file, or in a file elsewhere."""
     if file.resolve().parent == MODELS_FOLDER.resolve():
-        return check_model(file.stem, str(file))
+        return check_model(file.stem, f"include/models/{file.name}")
     if not file.exists() and not file.suffix and len(file.parts) == 1:
         return check_model(file.name, f"include/models/{file.name}.yaml")
     return check_file(file)

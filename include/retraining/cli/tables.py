@@ -167,15 +167,22 @@ def gates(results: Sequence[GateResult], decision_metric: str) -> Any:
     )
 
 
-def trial(tried: Trial, store_uri: str) -> Iterable[Any]:
-    """Yield each gate's answer to a model that was tried, the verdict, and where its card is."""
+def trial(tried: Trial, store_uri: str, earlier: str | None) -> Iterable[Any]:
+    """Yield each gate's answer to a model that was tried, the verdict, and where its card is.
+
+    Args:
+        tried: the trial.
+        store_uri: of its store.
+        earlier: the delivery whose model was made the champion there, if there is one.
+    """
     verdict = tried.verdict
     yield gates(verdict.gates, _decision_metric(tried.record))
     answer = verdict.answer.value.replace("_", " ").upper()
     yield f"{tried.manifest.model}: {answer}: {verdict.headline}"
     yield f"card: {tried.card}"
     yield f"store: {store_uri}"
-    yield "Nothing was promoted."
+    champion = "" if earlier is None else f" The champion of this store is the model of {earlier}."
+    yield f"Nothing was promoted.{champion}"
 
 
 def _decision_metric(record: DecisionRecord) -> str:

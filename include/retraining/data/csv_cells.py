@@ -90,8 +90,8 @@ def _hint(bad: pa.ChunkedArray, decimal: str) -> str:
         rf"^-?[0-9]+\{other}[0-9]+$": f"; decimals look written with {other!r}: set "
         "data.csv.decimal",
         f"^{MISSING_WORDS}$": f"; {NAME_MISSING}",
-        r"^-?[0-9]+\.0*$": "; they are written with a decimal point: declare float, or have the "
-        "producer write whole numbers",
+        r"^-?[0-9]+\.0*$": "; they are written with a decimal point, as pandas does where cells "
+        "are missing: have the producer write whole numbers (Int64), or declare float",
     }
     for pattern, hint in looks.items():
         if pc.mean(pc.match_substring_regex(bad, pattern).cast(pa.int8())).as_py() > 0.5:

@@ -88,7 +88,10 @@ def checked_columns(present: Sequence[str], wanted: Sequence[str] | None, name: 
         )
     counts = Counter(present)
     if "" in counts:
-        raise DataRejected(f"{name}: column {list(present).index('') + 1} has no name")
+        raise DataRejected(
+            f"{name}: column {list(present).index('') + 1} has no name: name it, or, where "
+            "pandas writes the file, leave its index out (index=False)"
+        )
     twice = next((column for column, times in counts.items() if times > 1), None)
     if twice is not None:  # named by position: without a header, cells stand as names
         places = [str(at) for at, column in enumerate(present, start=1) if column == twice]

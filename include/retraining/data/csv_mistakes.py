@@ -45,6 +45,11 @@ MAGIC = {
 }
 
 
+def other_kind(head: bytes) -> str | None:
+    """Return what a file is that is no text, by its first bytes, and what to do about it."""
+    return next((words for magic, words in MAGIC.items() if head.startswith(magic)), None)
+
+
 @dataclass(frozen=True)
 class CsvText:
     """One CSV file as lines of text."""
@@ -107,9 +112,9 @@ class CsvText:
         return header
 
     def _refuse_other_kinds(self, head: bytes) -> None:
-        for magic, explanation in MAGIC.items():
-            if head.startswith(magic):
-                raise DataRejected(f"{self.name}: {explanation}")
+        kind = "is empty" if not head else other_kind(head)
+        if kind is not None:
+            raise DataRejected(f"{self.name}: {kind}")
         is_wide = self.dialect.encoding.lower().replace("_", "-").startswith(("utf-16", "utf-32"))
         if is_wide:
             return

@@ -12,8 +12,20 @@ from include.retraining.data.csv_file import NO, YES
 
 # A number that begins with a zero is a name: a post code, an id.
 WHOLE = r"^-?(0|[1-9][0-9]*)$"
-NUMBER = r"^-?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?$"
+NUMBER = r"^-?(((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?|(?i:inf(inity)?))$"
 MOMENT = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?Z?)?$"
+SEEMS = {
+    r"^[0-9]{1,2}[./-][0-9]{1,2}[./-]([0-9]{4}|[0-9]{2})([T ].*)?$": (
+        "looks like dates that are not ISO 8601: write them like 2026-01-31"
+    ),
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}.*[+-][0-9]{2}:?[0-9]{2}$": (
+        "looks like times with an offset: write them in UTC, like 2026-01-31T12:00:00Z"
+    ),
+    r"^-?(0|[1-9][0-9]{0,2}([.,' ][0-9]{3})*)([.,][0-9]+)?$": (
+        "looks like numbers with a sign between thousands: write them without it"
+    ),
+}
+"""What cells of text may be instead, and how they are written to be read as that."""
 TRUTH = [word for word in (*YES, *NO) if word.isalpha()]
 
 
@@ -42,6 +54,16 @@ def converted(column: pa.ChunkedArray, decimal: str) -> pa.ChunkedArray:
     if pc.all(pc.is_in(cells, value_set=pa.array(TRUTH)).filter(pc.is_valid(cells))).as_py():
         return pc.utf8_lower(cells).cast(pa.bool_())
     return column
+
+
+def what_it_seems(column: pa.ChunkedArray) -> str | None:
+    """Return what the cells of a column of text look like, where they are written another way."""
+    cells = pc.utf8_trim_whitespace(column).drop_null()
+    if len(cells) == 0:
+        return None
+    if _all_match(cells, NUMBER):  # of a file that has types, which knows why it is text
+        return None
+    return next((words for pattern, words in SEEMS.items() if _all_match(cells, pattern)), None)
 
 
 def missing_words(table: pa.Table, decimal: str) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from include.retraining.data.column_types import is_text
+from include.retraining.scaffold.cell_types import what_it_seems
 
 MAX_LISTED = 20
 """As many different values are kept; of more only how many there are."""
@@ -32,6 +33,12 @@ class Column:
     smallest: float | None = None
     """Of numbers."""
     largest: float | None = None
+    first_missing: int | None = None
+    """The first row without a value, counted from 1."""
+    seems: str | None = None
+    """Of a column that is not read as what it seems to hold: that, and how it would be."""
+    zone: str | None = None
+    """Of times in another zone than UTC."""
 
     @property
     def is_numeric(self) -> bool:
@@ -59,10 +66,14 @@ def _described(name: str, column: pa.ChunkedArray) -> Column:
     kind = _kind(column.type)
     facts: dict[str, Any] = {"rows": len(column), "missing": column.null_count, "distinct": 0}
     if kind == "other":
-        return Column(name, kind, **facts)
+        return Column(name, kind, **facts, **_zone(column.type))
+    if kind == "text":
+        facts["seems"] = what_it_seems(column)
     if pa.types.is_floating(column.type):  # what is no number is a gap
         column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
         facts["missing"] = column.null_count
+    first = pc.index(column.is_null(), True).as_py()
+    facts["first_missing"] = first + 1 if first >= 0 else None
     different = pc.unique(column).drop_null()
     facts["distinct"] = len(different)
     if len(different) <= MAX_LISTED:
@@ -71,6 +82,14 @@ def _described(name: str, column: pa.ChunkedArray) -> Column:
         limits = pc.min_max(different).as_py()
         facts |= {"smallest": limits["min"], "largest": limits["max"]}
     return Column(name, kind, **facts)
+
+
+def _zone(kind: pa.DataType) -> dict[str, Any]:
+    """Return the zone of times, and how a contract declares them."""
+    if not pa.types.is_timestamp(kind):
+        return {}
+    declared = f'Annotated[pd.DatetimeTZDtype, "{kind.unit}", "{kind.tz}"]'
+    return {"zone": kind.tz, "seems": f"times in {kind.tz}: to read them declare {declared}"}
 
 
 def _kind(kind: pa.DataType) -> Kind:

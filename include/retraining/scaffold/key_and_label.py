@@ -17,6 +17,8 @@ MAX_CLASSES = 50
 MAX_NUMBERED_CLASSES = 10
 """A label of more different whole numbers is taken for an amount."""
 MAX_SHOWN = 12
+LAST_SHOWN = 4
+"""Of more, so many are the last ones: the label often is."""
 LABELS = ("label", "target", "y", "outcome", "class", "response", "churn", "churned", "default")
 YES = frozenset({"1", "true", "yes", "y", "t", "positive", "approved", "churned", "default"})
 
@@ -59,7 +61,9 @@ def guess_key(columns: Mapping[str, Column], given: str | None) -> str:
     )
 
 
-def guess_label(columns: Mapping[str, Column], key: str, given: str | None) -> Label:
+def guess_label(
+    columns: Mapping[str, Column], key: str, given: str | None, *, is_key_guessed: bool
+) -> Label:
     """Return the column to predict, and the kind of problem.
 
     Raises:
@@ -78,7 +82,8 @@ def guess_label(columns: Mapping[str, Column], key: str, given: str | None) -> L
             )
         column = columns[name]
     if column.name == key:
-        raise ConfigError(f"--label {column.name!r}: is the key")
+        why = "was guessed to be the key: give --key" if is_key_guessed else "is the key"
+        raise ConfigError(f"--label {column.name!r}: {why}")
     return _labelled(column)
 
 
@@ -118,8 +123,9 @@ def _labelled(column: Column) -> Label:
         raise ConfigError(f"{where} holds neither numbers nor classes")
     if column.missing:
         raise ConfigError(
-            f"{where} is missing in {column.missing:,} of {column.rows:,} rows: leave these rows "
-            "out of the delivery, a label is never missing"
+            f"{where} is missing in {column.missing:,} of {column.rows:,} rows, the first in row "
+            f"{column.first_missing:,}: leave these rows out of the delivery, a label is never "
+            "missing"
         )
     if column.distinct < 2:
         raise ConfigError(f"{where} has one value in all rows: there is nothing to learn")
@@ -129,7 +135,7 @@ def _labelled(column: Column) -> Label:
         if column.distinct > MAX_CLASSES:
             raise ConfigError(
                 f"{where} has {column.distinct:,} different texts: neither a number nor one of at "
-                f"most {MAX_CLASSES} classes"
+                f"most {MAX_CLASSES} classes" + (f"; it {column.seems}" if column.seems else "")
             )
         return Label(column.name, "multiclass", None)
     is_multiclass = column.distinct <= MAX_NUMBERED_CLASSES and _are_classes(column)
@@ -151,5 +157,8 @@ def _positive(column: Column) -> int | str:
 def _listed(names: Iterable[str | Column]) -> str:
     words = [name if isinstance(name, str) else name.name for name in names]
     more = len(words) - MAX_SHOWN
-    shown = truncate(", ".join(words[:MAX_SHOWN]), 400)
-    return f"{shown} and {more:,} more" if more > 0 else shown
+    if more <= 0:
+        return truncate(", ".join(words), 400)
+    first = truncate(", ".join(words[: MAX_SHOWN - LAST_SHOWN]), 300)
+    last = truncate(", ".join(words[-LAST_SHOWN:]), 150)
+    return f"{first}, {more:,} more, and at the end {last}"

@@ -87,12 +87,28 @@ def _guessed(roles: Roles, sample: Sample) -> list[str]:
         "features": f"{len(roles.features):,}: {_some(roles.features)}",
         "protected": ", ".join(audited) or "no column is named like it",
         "leaks": _some(roles.leaks) or "no column tells the label by itself",
-        "time": _some(roles.moments) or "no column holds dates",
-        "not read": _some(tuple(roles.left_out)) or "none",
+        "time": _time(roles),
+        "not read": _some(tuple(_left_out(roles))) or "none",
     }
     if roles.ages:
         lines["age"] = f"{_some(roles.ages)} is learned from: many laws protect it"
     return [f"{name}: {words}" for name, words in lines.items()]
+
+
+def _time(roles: Roles) -> str:
+    """Return the columns of dates, those that are not read with what would read them."""
+    zoned = [one for one in roles.columns.values() if one.zone is not None]
+    words = [*roles.moments, *(f"{one.name} ({one.seems})" for one in zoned)]
+    return _some(tuple(words)) or "no column holds dates"
+
+
+def _left_out(roles: Roles) -> list[str]:
+    """Return the columns that are not read, with what they seem to be, where that would help."""
+    columns = [roles.columns[name] for name in roles.left_out]
+    return [
+        one.name if one.seems is None or one.zone is not None else f"{one.name} ({one.seems})"
+        for one in columns
+    ]
 
 
 def _some(names: tuple[str, ...]) -> str:

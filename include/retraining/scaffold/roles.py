@@ -63,8 +63,9 @@ def guess_roles(sample: Sample, key: str | None, label: str | None) -> Roles:
         ConfigError: when no column can be the key or the label, or none is left to learn from.
     """
     columns = describe(sample.table)
+    is_key_guessed = key is None
     key = guess_key(columns, key)
-    predicted = guess_label(columns, key, label)
+    predicted = guess_label(columns, key, label, is_key_guessed=is_key_guessed)
     others = [one for name, one in columns.items() if name not in {key, predicted.column}]
     left_out = {one.name: reason for one in others if (reason := _why_left_out(one)) is not None}
     able = [one for one in others if one.name not in left_out]
@@ -101,6 +102,8 @@ def _why_left_out(column: Column) -> str | None:
     reason = None
     if column.kind == "moment":
         reason = "a date or time: make a number of it in the estimator"
+    elif column.seems is not None:
+        reason = column.seems
     elif column.kind == "other":
         reason = "of a type that the template does not read"
     elif column.distinct == 0:

@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 
 from include.retraining.config.csv_dialect import MISSING_WORDS, CsvDialect
 from include.retraining.data.csv_file import checked_columns
+from include.retraining.data.csv_mistakes import other_kind
 from include.retraining.exceptions import ConfigError, DataRejected
 from include.retraining.scaffold.cell_types import converted, missing_words, without_words
 
@@ -80,6 +81,8 @@ def read_sample(path: Path) -> Sample:
         )
     if table.num_rows == 0:
         raise ConfigError(f"{path.name}: holds the names of its columns and no row")
+    if table.num_rows == 1:
+        raise ConfigError(f"{path.name}: has one row only: give a delivery, if there is one")
     return sample
 
 
@@ -142,8 +145,11 @@ def _decoded_text(data: bytes, name: str) -> tuple[str, str]:
     """Return a file's text and the name of its encoding."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return data.decode("utf-16", errors="replace"), "utf-16"
-    if b"\x00" in data or data.startswith(b"PK\x03\x04"):
-        raise ConfigError(f"{name}: is no text: save it as CSV or as Parquet")
+    kind = other_kind(data)
+    if kind is None and b"\x00" in data:
+        kind = "is no text: save it as CSV or as Parquet"
+    if kind is not None:
+        raise ConfigError(f"{name}: {kind}")
     try:
         return data.decode("utf-8"), "utf-8"
     except UnicodeDecodeError:

@@ -21,6 +21,13 @@ MAX_NAMED = 10
 ANYTHING = "object"
 """The type of cells of several types, such as truth values of which some are missing."""
 _CELLS = "cells"
+_KINDS: dict[str, tuple[type, ...]] = {
+    r"(category\[)?str": (str,),
+    "float": (int, float, np.number),
+    "int|uint|Int|UInt": (int, np.integer),
+    "bool": (bool, np.bool_),
+}
+"""By the beginning of a type's name, of what type its cells are as objects."""
 
 
 def checked_features(frame: pd.DataFrame, manifest: VersionManifest) -> pd.DataFrame:
@@ -150,8 +157,27 @@ def _wrong_type(cells: pd.Series[Any], wanted: str) -> str:
         )
     return (
         f"column {str(cells.name)!r} is of type {type_word(actual)}, allowed is {word} or what "
-        "becomes it without a loss"
+        f"becomes it without a loss{_others(cells, wanted)}"
     )
+
+
+def _others(cells: pd.Series[Any], wanted: str) -> str:
+    """Return how many cells of several types are of another one, or how to convert to bool."""
+    if wanted == "bool" and cells.dtype != object:
+        return ": convert it first, 0 and 1 or words are no bool"
+    kinds = next((kinds for word, kinds in _KINDS.items() if re.match(word, wanted)), None)
+    if cells.dtype != object or kinds is None:
+        return ""
+    given = cells.dropna()
+    wrong = [
+        not isinstance(cell, kinds) or (isinstance(cell, bool) and bool not in kinds)
+        for cell in given
+    ]
+    if not any(wrong):
+        return ""
+    first = cells.notna().to_numpy().nonzero()[0][wrong.index(True)] + 1
+    count = f"{sum(wrong):,} of {len(cells):,}"
+    return f": cells that are no {type_word(wanted)}: {count}, the first in row {first:,}"
 
 
 def _infinite(rows: pd.DataFrame) -> list[str]:

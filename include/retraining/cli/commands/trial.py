@@ -73,7 +73,7 @@ def try_model(
         if earlier is not None:
             _make_champion(trier, earlier)
         trial = trier.try_model(delivery)
-        return _print_trial(trial, opened, as_json=as_json)
+        return _print_trial(trial, opened, against, as_json=as_json)
 
 
 def _make_champion(trier: Trier, earlier: TrialData) -> None:
@@ -94,7 +94,7 @@ def _print_progress(line: str) -> None:
     sys.stderr.flush()
 
 
-def _print_trial(trial: Trial, store: Store, *, as_json: bool) -> int:
+def _print_trial(trial: Trial, store: Store, earlier: str | None, *, as_json: bool) -> int:
     verdict = trial.verdict
     value = {
         "model": trial.manifest.model,
@@ -107,7 +107,7 @@ def _print_trial(trial: Trial, store: Store, *, as_json: bool) -> int:
     }
     return print_answer(
         value,
-        lambda: tables.trial(trial, store.uri),
+        lambda: tables.trial(trial, store.uri, earlier),
         as_json=as_json,
         exit_code=_EXIT_CODES[verdict.answer.value],
     )

@@ -238,7 +238,11 @@ def test_cells_of_another_type_are_told_together_by_line_and_never_quoted(tmp_pa
     ("column", "cell", "hint"),
     [
         ("number", '"1,5"', "decimals look written with ',': set data.csv.decimal"),
-        ("whole", "3.0", "written with a decimal point: declare float"),
+        (
+            "whole",
+            "3.0",
+            "decimal point, as pandas does where cells are missing: have the producer",
+        ),
         ("whole", "NA", "name it in data.csv.missing"),
     ],
 )

@@ -123,6 +123,7 @@ def people(rows: int = 200) -> pd.DataFrame:
         "is_new": random.random(rows) > 0.5,
         "seen": pd.Timestamp("2026-01-01") + pd.to_timedelta(range(rows), unit="D"),
         "constant": 1,
+        "shelf": random.choice(["101", "202"], rows),
         "note": [f"text {number} \N{SNOWMAN}" for number in range(rows)],
         "gaps": np.where(random.random(rows) > 0.8, np.nan, 1.5 * height),
         "Gender": random.choice(["f", "m", "x"], rows),
@@ -134,7 +135,7 @@ def test_every_kind_of_column_has_its_line(models: Path):
     new, config, code = made(models, people(), name="yes")
     assert (config.name, config.title, config.problem) == ("yes", "Yes", "multiclass")
     assert (config.data.key, config.data.label) == ("member", "outcome")
-    assert set(code.features) == {"float", "two words", "gaps", "class", "is_new"}
+    assert set(code.features) == {"float", "two words", "gaps", "class", "shelf", "is_new"}
     columns = code.contract.to_schema().columns
     assert {"float", "two words", "class", "seen", "Gender"} <= set(columns)
     assert {"constant", "note"}.isdisjoint(columns)
@@ -182,6 +183,35 @@ def test_odd_files_are_read(models: Path, text: str):
     assert code.features == (("two\nlines",) if "two" in text else ("x",))
 
 
+def test_what_is_written_another_way_is_said(models: Path):
+    """German dates, offsets and thousands are not read, and each with how it would be."""
+    rows = 60
+    lines = [
+        f"{n};{n % 2};{n % 7},5;{1 + n % 28:02d}.01.2026;2026-01-31T12:{n:02d}:00+01:00;{n}.123,45"
+        for n in range(10, 10 + rows)
+    ]
+    text = "\n".join(["id;y;x;day;sent;price", *lines])
+    new, _, code = made(models, text.encode())
+    assert code.features == ("x",)
+    (line,) = [line for line in new.guessed if line.startswith("not read: ")]
+    assert "day (looks like dates that are not ISO 8601: write them like 2026-01-31)" in line
+    assert "sent (looks like times with an offset: write them in UTC" in line
+    assert "price (looks like numbers with a sign between thousands" in line
+
+
+def test_times_of_another_zone_are_said(models: Path):
+    """With the line of a contract that reads them."""
+    frame = people()
+    frame["seen"] = frame["seen"].dt.tz_localize("Europe/Paris")
+    new, _, _ = made(models, frame)
+    (line,) = [line for line in new.guessed if line.startswith("time: ")]
+    assert line == (
+        "time: seen (times in Europe/Paris: to read them declare "
+        'Annotated[pd.DatetimeTZDtype, "us", "Europe/Paris"])'
+    )
+    assert "seen (" not in next(line for line in new.guessed if line.startswith("not read: "))
+
+
 def test_numbered_columns_share_a_line(models: Path):
     """64 pixels are one pattern in the contract and one expression in the feature list."""
     from tests.include.retraining.config.test_contract_forms import digits
@@ -202,16 +232,40 @@ BAD: dict[str, tuple[bytes, dict[str, str], str]] = {
     "one column": (b"id\n1\n2\n", {}, "has one column only"),
     "no header": (ROWS.encode(), {}, "holds numbers where the names of the columns belong"),
     "name twice": (f"id,y,y\n{ROWS}".encode(), {}, "columns 2 and 3 have the same name"),
-    "not text": (b"PK\x03\x04\x00", {}, "is no text"),
+    "not text": (b"id,y\x00", {}, "is no text: save it as CSV or as Parquet"),
+    "a workbook": (b"PK\x03\x04\x00", {}, "is a zip archive or an Excel workbook"),
+    "Parquet as CSV": (b"PAR1\x00", {}, "is Parquet: its name must end in .parquet"),
+    "one row": (b"id,y,x\n1,2,3\n", {}, "has one row only"),
+    "an index": (f",y,x\n{ROWS}".encode(), {}, "column 1 has no name: name it, or"),
+    "infinite": (f"id,y,x\n{ROWS}7000,1,inf\n".encode(), {}, "must be finite: 1 row"),
+    "label is the last of many": (
+        f"id,{','.join(f'c{n}' for n in range(30))},why\n{'1,' * 31}2\n{'2,' * 31}3\n".encode(),
+        {},
+        "19 more, and at the end c27, c28, c29, why",
+    ),
+    "label was taken for the key": (
+        f"id,y,x\n{ROWS}".encode(),
+        {"label": "id"},
+        "'id': was guessed to be the key: give --key",
+    ),
+    "label with thousands": (
+        b"id;y;x\n" + b"".join(b"%d;%d.%d,5;%d\n" % (n, n + 1, n + 101, n) for n in range(60)),
+        {},
+        "it looks like numbers with a sign between thousands",
+    ),
     "no such label": (f"id,y,x\n{ROWS}".encode(), {"label": "yy"}, "did you mean 'y'?"),
     "label not known": (f"id,why,x\n{ROWS}".encode(), {}, "no column is named like a label"),
-    "label is key": (f"id,y,x\n{ROWS}".encode(), {"label": "id"}, "is the key"),
+    "label is key": (f"id,y,x\n{ROWS}".encode(), {"label": "id", "key": "id"}, "'id': is the key"),
     "constant label": (
         b"id,y,x\n" + b"".join(b"%d,1,%d.5\n" % (n, n % 9) for n in range(60)),
         {},
         "the label 'y' has one value in all rows",
     ),
-    "gaps in the label": (f"id,y,x\n{ROWS}100,,2.5\n".encode(), {}, "missing in 1 of 101 rows"),
+    "gaps in the label": (
+        f"id,y,x\n{ROWS}100,,2.5\n".encode(),
+        {},
+        "of 101 rows, the first in row 101:",
+    ),
     "no key": (
         b"z,y,x\n" + b"".join(b"%d,%d,%d.5\n" % (n % 9, n % 2, n % 7) for n in range(60)),
         {},

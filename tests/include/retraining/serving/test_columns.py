@@ -94,7 +94,39 @@ def test_a_column_becomes_what_it_was_in_training(
         ("float64", ["1", "2"], "is of type str, allowed is float or what becomes it without"),
         ("float64", [2**53 + 1, 1], "is of type int, allowed is float"),
         ("float64", [True, False], "is of type bool, allowed is float"),
-        ("float64", ["a", 1], "is of type object, allowed is float"),
+        (
+            "float64",
+            [None, 1, "a", True, "b"],
+            (
+                "is of type object, allowed is float or what becomes it without a loss: cells "
+                "that are no float: 3 of 5, the first in row 3"
+            ),
+        ),
+        (
+            "str",
+            ["a", None, 1],
+            (
+                "is of type object, allowed is str or what becomes it without a "
+                "loss: cells that are no str: 1 of 3, the first in row 3"
+            ),
+        ),
+        (
+            "int64",
+            [1, 2.5, "a"],
+            (
+                "is of type object, allowed is int or what becomes it without a "
+                "loss: cells that are no int: 2 of 3, the first in row 2"
+            ),
+        ),
+        ("datetime64[us]", ["a", 1], "is of type object, allowed is datetime64[us]"),
+        (
+            "bool",
+            ["yes", "no"],
+            (
+                "is of type str, allowed is bool or what becomes it without a "
+                "loss: convert it first, 0 and 1 or words are no bool"
+            ),
+        ),
         ("int64", [1.0, 2.0], "is of type float, allowed is int or what"),
         (
             "int64",

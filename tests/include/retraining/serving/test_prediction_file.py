@@ -121,7 +121,8 @@ BAD = {
     "a,b\n1,2\n": r"in.csv: looks separated by ',', not by ';'",
     "x;y\n1;2\n": r"in.csv: line 1 does not look like a header",
     "a;b;a\n1;2;3\n": r"in.csv: columns 1 and 3 have the same name",
-    "": r"in.csv: line 1 is blank",
+    "": r"in.csv: is empty",
+    "a;b\n1.5;20.0\n1;\n": r"a decimal point, as pandas does where cells are missing: have",
 }
 
 

@@ -106,6 +106,8 @@ def test_the_model_of_an_earlier_delivery_is_the_champion(toy: Toy, try_toy: Run
     code, out, err = try_toy("--data", later, "--against", str(Path(earlier).parent))
     assert code in {0, 3}, err
     assert "against champion " in out
+    said = f"The champion of this store is the model of {Path(earlier).parent}."
+    assert out.endswith(f"Nothing was promoted. {said}\n")
     assert "not judged" not in out
     assert "it serves: " in err
     code, _, err = try_toy("--data", later, "--against", later)

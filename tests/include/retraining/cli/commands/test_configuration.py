@@ -17,7 +17,7 @@ def test_validate_config(run: Run, tmp_path: Path) -> None:
     """`validate-config` checks every model, or the files it is given, and names every mistake."""
     code, out, _ = run("validate-config")
     assert code == 0
-    assert "loan_approval.yaml: valid" in out
+    assert "\ninclude/models/loan_approval.yaml: valid\n" in out
     code, out, _ = run("validate-config", "loan_approval")
     assert (code, out) == (0, "include/models/loan_approval.yaml: valid\n")
     code, _, err = run("validate-config", "loan_aproval")
