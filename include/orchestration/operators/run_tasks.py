@@ -10,9 +10,10 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import Asset, get_current_context
+from airflow.sdk import Asset, Context, get_current_context
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from include.orchestration.callbacks.run_ended import record_and_notify
@@ -22,7 +23,7 @@ from include.orchestration.runtime.events import CLOCK, EVENT
 from include.orchestration.runtime.lineage import report_lineage
 from include.orchestration.runtime.run_task import run_task
 from include.orchestration.runtime.supervisor import die_with_parent
-from include.orchestration.trigger_forms.run_form import read_params
+from include.orchestration.trigger_forms.run_form import is_of_a_flags_day, read_params
 from include.retraining.config.compute import resolve
 from include.retraining.config.model import ModelConfig
 from include.retraining.config.sizes import BYTES_PER_GIB
@@ -51,7 +52,7 @@ def plan_run(config: ModelConfig) -> bool:
 
     context = get_current_context()
     with run_task(context) as (store, run):
-        params = read_params(context, config.trigger)
+        params = read_params(context, config.trigger, recorded=_day_of(store, run, context, config))
         log.info("params: %s", params.model_dump(mode="json"))
         if _is_decided_already(store, run, config, params):
             return False
@@ -219,6 +220,13 @@ def _is_decided_already(store: Store, run: RunRef, config: ModelConfig, params: 
     context = get_current_context()
     record_and_notify(context, Outcome.NO_CHANGE, reason, params=params, flag=flag)
     return True
+
+
+def _day_of(store: Store, run: RunRef, context: Context, config: ModelConfig) -> date | None:
+    """Return the day that was noted when the run began, as the wait for its data took it."""
+    from include.retraining.runs.journal import recorded_day
+
+    return recorded_day(store, run) if is_of_a_flags_day(context, config.trigger) else None
 
 
 def _compute_in_words(config: ModelConfig, manifest: RunManifest) -> Iterator[tuple[str, str]]:

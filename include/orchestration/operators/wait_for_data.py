@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.standard.sensors.filesystem import FileSensor
@@ -21,7 +21,11 @@ from include.orchestration.runtime.events import CLOCK, EVENT, run_type
 from include.orchestration.runtime.run_reference import run_reference
 from include.orchestration.runtime.store import open_store, store_address
 from include.orchestration.runtime.urls import airflow_url
-from include.orchestration.trigger_forms.run_form import read_params
+from include.orchestration.trigger_forms.run_form import (
+    announced_day,
+    is_of_a_flags_day,
+    read_params,
+)
 from include.retraining.config.model import ModelConfig
 from include.retraining.exceptions import RetrainingError, StorageError
 
@@ -68,10 +72,25 @@ class FlagSensor(FileSensor):
         """Record the run's start for the watch. The check that follows reports a failing store."""
         from include.retraining.runs.journal import record_run_start
 
+        trigger = self.config.trigger
+        day = announced_day(context, trigger) if is_of_a_flags_day(context, trigger) else None
         try:
-            record_run_start(open_store(), run_reference(context), airflow=airflow_url())
+            run = run_reference(context)
+            record_run_start(open_store(), run, airflow=airflow_url(), day=day)
         except RetrainingError as error:
             self.log.warning("it could not be noted that the run began: %s", error)
+
+    def _recorded_day(self, context: Context) -> date | None:
+        """Return the day that was noted when the run began; None while the store does not say."""
+        from include.retraining.runs.journal import recorded_day
+
+        if not is_of_a_flags_day(context, self.config.trigger):
+            return None
+        try:
+            return recorded_day(open_store(), run_reference(context))
+        except StorageError as error:  # the look that follows reports a failing store
+            self.log.warning("the run's day could not be read: %s", error)
+            return None
 
     def look_again(
         self, context: Context, event: dict[str, Any] | None = None, deadline: float = 0.0
@@ -95,7 +114,8 @@ class FlagSensor(FileSensor):
         """Return when the delivery is complete; defer or give up when it is not."""
         with fail_permanent_errors():
             assert_own_bundle(context)
-            params = read_params(context, self.config.trigger)
+            recorded = self._recorded_day(context)
+            params = read_params(context, self.config.trigger, recorded=recorded)
             watched = WatchedDelivery.of(store_address().uri, self.config, params.date)
             inspection = self._inspect(watched, params, context)
         if inspection.state.is_complete:

@@ -73,13 +73,14 @@ def run_params() -> dict[str, Param]:
     }
 
 
-def read_params(context: Context, trigger: Trigger) -> Params:
+def read_params(context: Context, trigger: Trigger, *, recorded: date | None = None) -> Params:
     """Return a run's resolved parameters.
 
     Args:
         context: the task's context.
         trigger: the model's; the run's own date is taken in its time zone, and is that of the flag
             where an event started the run.
+        recorded: the day that was noted when the run began: a retry and a clear keep it.
 
     Raises:
         ParameterError: naming the parameter, what is wrong with it and what is allowed.
@@ -87,20 +88,26 @@ def read_params(context: Context, trigger: Trigger) -> Params:
     timezone = trigger.timezone
     dag_run, now = context["dag_run"], datetime.now(UTC)
     given = {**dict(context["params"]), **(dag_run.conf or {})}
-    if given.get("date") is None and run_type(dag_run) == EVENT and "{date}" in trigger.flag:
-        given["date"] = _announced(context, now.astimezone(ZoneInfo(timezone)).date())
+    if given.get("date") is None and is_of_a_flags_day(context, trigger):
+        day = recorded or announced_day(context, trigger)
+        given["date"] = None if day is None else day.isoformat()
     return resolve_params(given, run_after=dag_run.run_after, now=now, timezone=timezone)
 
 
-def _announced(context: Context, today: date) -> str | None:
+def is_of_a_flags_day(context: Context, trigger: Trigger) -> bool:
+    """Return whether a run works on the day of the flag that an event announced."""
+    return run_type(context["dag_run"]) == EVENT and "{date}" in trigger.flag
+
+
+def announced_day(context: Context, trigger: Trigger) -> date | None:
     """Return the newest day of which a flag landed, None when none did.
 
     So an event that comes late takes no model back to older data.
     """
+    today = datetime.now(ZoneInfo(trigger.timezone)).date()
     days = announced_days(context, model_of(context["dag_run"].dag_id))
     oldest = today - timedelta(days=OLDEST_DAYS)
-    newest = max((day for day in days if oldest <= day <= today), default=None)
-    return None if newest is None else newest.isoformat()
+    return max((day for day in days if oldest <= day <= today), default=None)
 
 
 def resolve_params(

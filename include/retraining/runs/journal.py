@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import date, datetime
 from typing import NamedTuple
 
 from include.retraining.documents import Document
@@ -36,6 +36,8 @@ class RunStart(Document):
     cause: TriggeredBy
     airflow: str | None
     """The address of the Airflow that it started in; None where it was not recorded."""
+    day: date | None = None
+    """Of the flag whose event started the run; None where no event named a day by then."""
 
 
 class KnownRun(NamedTuple):
@@ -95,32 +97,45 @@ def follow_jobs(store: Store, paths: RunPaths, clear: int) -> None:
     store.create(key, b"{}\n")
 
 
-def record_run_start(store: Store, run: RunRef, *, airflow: str) -> None:
+def record_run_start(store: Store, run: RunRef, *, airflow: str, day: date | None = None) -> None:
     """Record that a run started, or that it continues after a clear, unless it is recorded already.
 
     Args:
         store: the store.
         run: the run.
         airflow: the address of the Airflow that it started in.
+        day: of the flag whose event started the run, where an event named one.
 
     Raises:
         StorageError: when the store refuses or does not answer.
     """
     if run.kind == "runs":  # of a scoring run, its own callbacks are all that records it
         follow_run(store, KnownRun(run, airflow))
-    begun = _start_of(run, airflow).to_bytes()
+    begun = _start_of(run, airflow, day).to_bytes()
     store.create(run.paths.begun, begun)
     if run.clear > 0:
         store.create(run.paths.goes_on(run.clear), begun)
 
 
-def _start_of(run: RunRef, airflow: str | None) -> RunStart:
+def recorded_day(store: Store, run: RunRef) -> date | None:
+    """Return the day that a run works on since it began; None where no event had named one.
+
+    Raises:
+        StorageError: when the store refuses or does not answer.
+        EvidenceError: when what was recorded is unreadable.
+    """
+    data = store.read_if_present(run.paths.begun)
+    return None if data is None else RunStart.from_bytes(data, where=run.paths.begun).day
+
+
+def _start_of(run: RunRef, airflow: str | None, day: date | None = None) -> RunStart:
     return RunStart(
         dag_id=run.dag_id,
         run_id=run.run_id,
         run_after=run.run_after,
         cause=run.cause,
         airflow=airflow,
+        day=day,
     )
 
 

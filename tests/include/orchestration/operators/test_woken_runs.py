@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk import Asset
-from airflow.sdk.exceptions import TaskDeferred
+from airflow.sdk.exceptions import AirflowException, TaskDeferred
 
 from include.local_airflow.demo import samples
 from include.orchestration.operators import run_tasks
@@ -173,6 +173,8 @@ def test_without_events_a_decided_flag_is_waited_out(
 class Landed:
     """The events of the model's own asset, as Airflow hands them to a task that has it as inlet."""
 
+    timestamp = datetime(2026, 11, 24, 5, 59, tzinfo=UTC)
+
     def __init__(self, *days: Any) -> None:
         payloads = [{"flag": f"s3://b/{day}/ready.flag", "date": day} for day in days]
         self.extras: list[Any] = [{"from_trigger": True, "payload": one} for one in payloads]
@@ -188,7 +190,9 @@ class Landed:
 
     def limit(self, count: int) -> list[SimpleNamespace]:
         """So many of them."""
-        return [SimpleNamespace(extra=extra) for extra in self.extras[:count]]
+        return [
+            SimpleNamespace(extra=extra, timestamp=self.timestamp) for extra in self.extras[:count]
+        ]
 
 
 @pytest.mark.parametrize(
@@ -211,6 +215,40 @@ def test_a_run_works_on_the_newest_day_that_landed(
     assert read_params(run, trigger).date == expected  # type: ignore[arg-type]
     run["params"]["date"] = "2026-11-21"
     assert read_params(run, trigger).date == date(2026, 11, 21)  # type: ignore[arg-type]
+
+
+def test_a_clear_and_the_plan_keep_the_day_that_the_run_began_with(
+    store: Store, context: MakeContext, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever lands later: a run of the 20th works on the 20th for ever."""
+    config = model(flag="landing/{date}/ready.flag")
+    run = woken(context, "asset_triggered")
+    days = [(DAY - timedelta(days=back)).isoformat() for back in (9, 1)]
+    run["inlet_events"] = Landed(days[0])
+    assert waits(config, run)
+    run["inlet_events"] = Landed(*days)
+    run["dag_run"].clear_number = 1
+    with pytest.raises(TaskDeferred) as deferred:
+        FlagSensor(task_id="wait_for_data", config=config).execute(run)
+    assert f"landing/{days[0]}/ready.flag" in str(deferred.value.trigger.serialize())
+    with pytest.raises(AirflowException, match="not complete"):
+        run_in(run, run_tasks.plan_run, config)
+    assert f"'date': '{days[0]}'" in caplog.text
+
+
+def test_an_event_from_before_the_one_that_started_the_run_names_no_day(
+    context: MakeContext,
+) -> None:
+    """A watcher that was removed long ago pins no run to its last day."""
+    run = woken(context, "asset_triggered")
+    run["inlet_events"] = Landed("2026-11-22")
+    by_another = SimpleNamespace(timestamp=Landed.timestamp + timedelta(seconds=1))
+    run["triggering_asset_events"] = {Asset("prices"): [by_another]}
+    trigger = model(flag="landing/{date}/ready.flag").trigger
+    assert read_params(run, trigger).date == date(2026, 11, 24)  # type: ignore[arg-type]
+    by_it = SimpleNamespace(timestamp=Landed.timestamp)
+    run["triggering_asset_events"][Asset(f"{NAME}_delivery")] = [by_it]
+    assert read_params(run, trigger).date == date(2026, 11, 22)  # type: ignore[arg-type]
 
 
 def test_an_event_without_more_is_of_no_day(context: MakeContext) -> None:
