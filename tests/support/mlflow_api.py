@@ -73,7 +73,7 @@ class MlflowStandIn:
     def _artifact(self, request: Request, path: str) -> Reply:
         if request.method == "PUT":
             self.artifacts[path] = request.body
-            return Reply()
+            return Reply(body=b"")
         return Reply(200, self.artifacts[path])
 
     def _model(self, name: str) -> dict[str, Any]:

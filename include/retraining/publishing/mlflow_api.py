@@ -175,12 +175,17 @@ class MlflowApi:
             )
         path = quote(f"{place.path.strip('/')}/{name}")
         if isinstance(data, bytes):
-            self._read(Content, self.server.send("PUT", f"{ARTIFACTS}/{path}", content=data))
+            self._require_taken(self.server.send("PUT", f"{ARTIFACTS}/{path}", content=data))
             return
         with data.open("rb") as file:
             size = {"Content-Length": str(data.stat().st_size)}
             answer = self.server.send("PUT", f"{ARTIFACTS}/{path}", content=file, headers=size)
-        self._read(Content, answer)
+        self._require_taken(answer)
+
+    def _require_taken(self, answer: Answer) -> None:
+        """Refuse an answer to a file other than MLflow's, which is empty."""
+        if answer.body or not answer.is_success:
+            self._read(Content, answer)
 
     def _get(
         self, shape: type[Shape], path: str, query: Mapping[str, str], *, absent: str = ""
