@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Hashable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
 
@@ -122,8 +122,16 @@ class DeliveryTrigger(BaseEventTrigger):
     # ---- what no queue reports ----
 
     async def _watch(self, template: str) -> None:
-        """Notice the flag where no queue reports it."""
-        self._reported = await self._read_reported()
+        """Notice the flag where no queue reports it; an error never ends that."""
+        while True:
+            try:
+                self._reported = await self._read_reported()
+                await self._watch_by_queue_or_places(template)
+            except Exception as error:  # noqa: BLE001 nobody else would hear of it
+                self._log_line(f"watching for {self.flag} starts again: {first_line(error)}")
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def _watch_by_queue_or_places(self, template: str) -> NoReturn:
         while True:
             if template.startswith("s3://") and await self._has_queue():
                 await asyncio.sleep(QUEUE_CHECK_SECONDS)

@@ -11,9 +11,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import boto3
+import delivery_events
 import delivery_queue
 import pytest
-from delivery_events import DeliveryTrigger, addresses_now, pattern_of
+from delivery_events import DeliveryTrigger, addresses_now, pattern_of, waking
 
 from include.retraining.store.object_store import Store
 from tests.conftest import S3_OPTIONS
@@ -274,6 +275,28 @@ def test_two_models_on_one_flag_hear_of_it_once_each(landing: Path) -> None:
         assert names == ["arrears_delivery", "late_delivery", "loans_delivery"]
 
     run(story, states)
+
+
+def test_an_error_while_watching_leaves_no_trigger_deaf(
+    landing: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine without another inotify watch, for example: it starts again."""
+    tries = iter([OSError("inotify watch limit reached")])
+
+    def waking_at_last(address: str) -> Any:
+        for error in tries:
+            raise error
+        return waking(address)
+
+    monkeypatch.setattr(delivery_events, "waking", waking_at_last)
+    monkeypatch.setattr(delivery_events, "RETRY_SECONDS", 0.05)
+
+    async def story(airflow: Triggerer) -> None:
+        airflow.start(of("loans"))
+        (landing / "ready.flag").write_text("monday")
+        await airflow.wait_for(lambda: airflow.fired, seconds=10)
+
+    run(story)
 
 
 def test_the_event_of_a_dated_flag_names_its_day(landing: Path) -> None:
