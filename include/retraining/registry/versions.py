@@ -9,7 +9,7 @@ from datetime import datetime
 from importlib.metadata import version as library_version
 from pathlib import Path
 
-from include.retraining.config.command_protocol import FORMATS, Tables
+from include.retraining.config.command_protocol import FORMATS
 from include.retraining.config.extras import missing_libraries
 from include.retraining.config.sections import COMMAND
 from include.retraining.data.split_record import SplitUsed
@@ -22,6 +22,8 @@ from include.retraining.runs.manifest import RunManifest
 from include.retraining.store.layout import version_folder, version_manifest_key
 from include.retraining.store.object_store import Store
 from include.retraining.training.estimator import Estimator
+from include.retraining.training.feature_categories import Categories
+from include.retraining.training.predict_command import PredictCommand
 from include.retraining.training.rows_used import RowsUsed
 from include.retraining.training.skops_files import load_saved
 
@@ -36,28 +38,6 @@ class Library(Document):
 
     name: str
     version: str
-
-
-class PredictCommand(Document):
-    """How a version in another language predicts: a command, run beside the scripts it brings."""
-
-    format: int
-    """Of the files through which the command is asked (docs/any-language.md)."""
-    tables: Tables = "csv"
-    """How their tables are written."""
-    command: tuple[str, ...]
-    """Program and arguments."""
-    positive: int | str | None
-    """For a binary problem, the class whose probability it gives."""
-
-
-class Categories(Document):
-    """The categories of a feature in training."""
-
-    values: tuple[int | str, ...]
-    """In the order of their codes."""
-    ordered: bool
-    """Whether that order has a meaning."""
 
 
 class VersionManifest(Document):

@@ -15,7 +15,8 @@ from pandera.engines.pandas_engine import Engine
 from include.retraining.data.column_types import ColumnTypes, all_fitted, to_frame, type_name
 from include.retraining.data.type_rules import EXACT, type_word
 from include.retraining.exceptions import DataRejected
-from include.retraining.registry.versions import Categories, VersionManifest
+from include.retraining.registry.versions import VersionManifest
+from include.retraining.training.feature_categories import Categories
 
 MAX_NAMED = 10
 ANYTHING = "object"

@@ -12,8 +12,6 @@ from importlib.metadata import version as library_version
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from include.retraining.config.extras import own_pins
 from include.retraining.data.column_types import type_name
 from include.retraining.documents import sha256_of
@@ -24,9 +22,7 @@ from include.retraining.registry.versions import (
     MODEL_FILE,
     MODEL_PREFIX,
     SCRIPTS_PREFIX,
-    Categories,
     Library,
-    PredictCommand,
     VersionManifest,
     check_provenance,
     find_version,
@@ -40,7 +36,9 @@ from include.retraining.store.layout import version_manifest_key
 from include.retraining.training.command_model import ExternalModel
 from include.retraining.training.command_process import write_files
 from include.retraining.training.estimator import Estimator
+from include.retraining.training.feature_categories import categories_of
 from include.retraining.training.fitting import Fitted, fit
+from include.retraining.training.predict_command import PredictCommand
 from include.retraining.training.predictions import greatest_difference, predict
 from include.retraining.training.skops_files import save
 from include.retraining.training.training_claim import TrainingClaims
@@ -50,8 +48,6 @@ log = logging.getLogger(__name__)
 LIBRARIES = ("numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "skops")
 TOLERANCE = 1e-6
 """Threads add in any order, some in single precision: predictions this close are the same."""
-MAX_CATEGORIES = 10_000
-"""How many categories of a feature a manifest names: each reader of the version reads it."""
 
 
 def train(job: Job) -> TrainResult:
@@ -160,7 +156,7 @@ def _manifest(job: Job, fitted: Fitted, files: tuple[PinnedFile, ...]) -> Versio
         problem=job.config.problem,
         features=fitted.features,
         feature_types=tuple(type_name(dtype) for dtype in fitted.probe.dtypes),
-        feature_categories=_categories(fitted.probe),
+        feature_categories=categories_of(fitted.probe),
         classes=fitted.classes,
         split=fitted.split,
         rows_used=fitted.used,
@@ -174,18 +170,6 @@ def _manifest(job: Job, fitted: Fitted, files: tuple[PinnedFile, ...]) -> Versio
         model_bytes=sum(one.size for one in files if not one.name.startswith(SCRIPTS_PREFIX)),
         **made_by,
     )
-
-
-def _categories(rows: pd.DataFrame) -> dict[str, Categories]:
-    """Return the categories of the columns that have some; not of values that JSON would change."""
-    by_name = {}
-    for name, dtype in rows.dtypes.items():
-        if not isinstance(dtype, pd.CategoricalDtype) or len(dtype.categories) > MAX_CATEGORIES:
-            continue
-        values = dtype.categories.tolist()
-        if {type(value) for value in values} in ({int}, {str}):
-            by_name[str(name)] = Categories(values=tuple(values), ordered=bool(dtype.ordered))
-    return by_name
 
 
 def _libraries(extras: Sequence[str]) -> tuple[Library, ...]:

@@ -10,9 +10,10 @@ import pytest
 
 from include.retraining.data.column_types import type_name
 from include.retraining.exceptions import DataRejected
-from include.retraining.registry.versions import Categories, VersionManifest
+from include.retraining.registry.versions import VersionManifest
 from include.retraining.serving.columns import checked_features
 from include.retraining.store.object_store import Store
+from include.retraining.training.feature_categories import Categories
 from tests.support.run_factory import plant_version
 
 DAY = pd.Timestamp("2026-11-24")

@@ -14,11 +14,11 @@ from sklearn.linear_model import LogisticRegression
 
 from include.retraining.config.csv_dialect import CsvDialect
 from include.retraining.exceptions import DataRejected, ParameterError
-from include.retraining.registry.versions import Categories
 from include.retraining.serving import prediction_file
 from include.retraining.serving.prediction_file import predict_file
 from include.retraining.serving.version import LoadedVersion, load_version
 from include.retraining.store.marker import initialise
+from include.retraining.training.feature_categories import Categories
 from tests.support import run_factory
 from tests.support.toy_models import Toy, make_frame, model_file
 
