@@ -19,7 +19,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from airflow.triggers.shared_stream import AdvanceItem, SharedStreamProducer
-from delivery_queue import QUEUE, DeliveryQueue, Message, queue_url
+from delivery_queue import HIDDEN_SECONDS, QUEUE, DeliveryQueue, Message, queue_url
 from trigger_support import AwsClients, first_line
 
 UNCONFIRMED = 400
@@ -106,25 +106,38 @@ class LandedFlags(SharedStreamProducer):
                     log.info("deliveries are reported by the queue %s", url)
                     await self._receive(queue, landed)
             except Exception as error:  # noqa: BLE001 it may be there again in a moment
-                self._warn(
-                    f"no deliveries are reported by the connection {QUEUE!r}, runs start by their "
-                    f"schedule: {first_line(error)}"
-                )
+                self._warn_of(error)
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _receive(self, queue: DeliveryQueue, landed: asyncio.Queue[Landed]) -> None:
-        """Receive messages until the queue is another one."""
-        checked = time.monotonic()
+        """Receive messages until the queue is another one, or has not answered for too long."""
+        checked, answered = time.monotonic(), float("-inf")
         while True:
             if time.monotonic() - checked >= RECHECK_SECONDS:
                 if await queue_url() not in {queue.url, None}:  # None: Airflow may be down
                     return
                 checked = time.monotonic()
-            for message in await queue.receive():
+            try:
+                messages = await queue.receive()
+            except Exception as error:
+                # The client stays open: what was received before is still to be confirmed by it.
+                if time.monotonic() - answered >= HIDDEN_SECONDS:
+                    raise
+                self._warn_of(error)
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            answered = time.monotonic()
+            for message in messages:
                 if message.written:
                     await landed.put(_report(queue, message))
                 else:  # nothing that was written: it is for someone else
                     await queue.give_back(message)
+
+    def _warn_of(self, error: Exception) -> None:
+        self._warn(
+            f"no deliveries are reported by the connection {QUEUE!r}, runs start by their "
+            f"schedule: {first_line(error)}"
+        )
 
     def _warn(self, text: str) -> None:
         """Log a sentence when it is new, and otherwise once a minute."""

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import boto3
 import delivery_events
 import delivery_queue
+import delivery_stream
 import pytest
 from delivery_events import DeliveryTrigger, addresses_now, pattern_of, waking
 
@@ -178,6 +179,36 @@ def test_a_hundred_models_are_one_poller(bucket: Store, queue: Queue) -> None:
         await airflow.wait_for(lambda: len(airflow.fired) == 10 and queue.left() == 0)
         assert airflow.polls == 1
         assert {asset for asset, _ in airflow.fired} == {f"{name}_delivery" for name in names[::10]}
+
+    run(story)
+
+
+def test_a_message_is_confirmed_through_an_error_of_the_queue(
+    bucket: Store, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was received before the error is deleted all the same, and does not come again."""
+    receive, steps = delivery_queue.DeliveryQueue.receive, list[str]()
+
+    async def failing_once(self: delivery_queue.DeliveryQueue) -> Any:
+        if steps == ["received"]:
+            steps.append("failed")
+            raise OSError("connection reset")
+        messages = await receive(self)
+        if messages and not steps:
+            steps.append("received")
+        return messages
+
+    monkeypatch.setattr(delivery_queue.DeliveryQueue, "receive", failing_once)
+    monkeypatch.setattr(delivery_stream, "RETRY_SECONDS", 0.05)
+
+    async def story(airflow: Triggerer) -> None:
+        airflow.is_storing = False
+        airflow.start(of("loans"))
+        bucket.write("landing/loans/ready.flag", b"")
+        await airflow.wait_for(lambda: airflow.fired and "failed" in steps)
+        airflow.is_storing = True
+        await airflow.wait_for(lambda: queue.left() == 0, seconds=20)
+        assert len(airflow.fired) == 1
 
     run(story)
 
