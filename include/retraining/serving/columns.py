@@ -186,16 +186,15 @@ def _infinite(rows: pd.DataFrame) -> list[str]:
 
     The contract refuses them in every delivery.
     """
-    kinds = [dtype.kind for dtype in rows.dtypes.to_list()]
-    floats = [name for name, kind in zip(rows.columns, kinds, strict=True) if kind == "f"]
-    numbers = rows if len(floats) == len(kinds) else rows[floats]
+    kinds = {dtype.kind for dtype in rows.dtypes.to_list()}
+    numbers = rows if kinds == {"f"} else rows.select_dtypes("float")  # faster than by name
     cells = np.isinf(numbers.to_numpy(dtype=np.float64, na_value=np.nan))
     if not cells.any():
         return []
     return [
         f"column {name!r} is infinite in {column.sum():,} of {len(rows):,} rows, the first in row "
         f"{column.argmax() + 1:,}: allowed are finite numbers"
-        for name, column in zip(floats, cells.T, strict=True)
+        for name, column in zip(numbers.columns, cells.T, strict=True)
         if column.any()
     ]
 
