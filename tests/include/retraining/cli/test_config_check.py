@@ -216,7 +216,8 @@ def test_two_models_that_score_into_one_folder_are_told(toy: Toy, monkeypatch: p
         lambda name: toy.config if name == toy.name else load_model(name),
     )
     places = {"location": "landing/new", "flag": "landing/new/ready.flag"}
-    toy.changes = {"scoring": {"input": places, "output": "scores/diabetes_progression/"}}
+    scores = {"input": places, "output": "scores/diabetes_progression/", "schedule": "@daily"}
+    toy.changes = {"scoring": scores}
     (line,) = problems(toy)
     assert line == (
         "toy.yaml: scoring.output: 'scores/diabetes_progression/' is that of the model "
