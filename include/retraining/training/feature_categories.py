@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from include.retraining.documents import Document
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MAX_CATEGORIES = 10_000
 """How many categories of a feature a manifest names: each reader of the version reads it."""
@@ -21,6 +24,8 @@ class Categories(Document):
 
 def categories_of(rows: pd.DataFrame) -> dict[str, Categories]:
     """Return the categories of the columns that have some; not of values that JSON would change."""
+    import pandas as pd  # on demand: light tasks read manifests
+
     by_name = {}
     for name, dtype in rows.dtypes.items():
         if not isinstance(dtype, pd.CategoricalDtype) or len(dtype.categories) > MAX_CATEGORIES:
