@@ -27,6 +27,7 @@ RetrainingError
 │   ├── AirflowUnreachable    Airflow's API does not answer
 │   │   └── AirflowRefused    it answers with an error
 │   ├── NotSent               a message did not reach Slack; it waits in the outbox
+│   │   └── SlackRefused      Slack answered with an error
 │   └── NotPublished          a target did not take a champion; it is tried again
 │       └── TargetUnreachable    it does not answer
 └── StepFailed                a step ended by itself; whether for good, it said
@@ -221,6 +222,25 @@ class NotSent(InfrastructureError):
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
         self.is_revoked = is_revoked
+
+
+class SlackRefused(NotSent):
+    """Slack answered with an error.
+
+    Attributes:
+        error: Slack's word for it.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        error: str,
+        retry_after_seconds: float | None = None,
+        is_revoked: bool = False,
+    ) -> None:
+        super().__init__(message, retry_after_seconds=retry_after_seconds, is_revoked=is_revoked)
+        self.error = error
 
 
 class NotPublished(InfrastructureError):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from include.retraining.exceptions import NotSent
+from include.retraining.exceptions import SlackRefused
 from include.retraining.formatting.text import truncate
 from include.retraining.notifications.slack import PAUSE_SECONDS, retry_after
 from include.retraining.notifications.time_limit import within
@@ -36,27 +36,9 @@ _GONE = frozenset({
 })  # fmt: skip
 
 
-class SlackRefused(NotSent):
-    """Slack answered with an error.
-
-    Attributes:
-        error: Slack's word for it.
-    """
-
-    def __init__(self, error: str, *, retry_after_seconds: float | None = None) -> None:
-        said = truncate(redact(error), 200)
-        is_closed = error in _CLOSED
-        super().__init__(
-            f"Slack answered: {said}",
-            retry_after_seconds=retry_after_seconds,
-            is_revoked=is_closed,
-        )
-        self.error = error
-
-    @property
-    def is_gone(self) -> bool:
-        """Whether the message that was named is not there, or cannot be edited any more."""
-        return self.error in _GONE
+def is_gone(refusal: SlackRefused) -> bool:
+    """Return whether the message that was named is not there, or cannot be edited any more."""
+    return refusal.error in _GONE
 
 
 @dataclass(frozen=True)
@@ -173,7 +155,7 @@ class SlackChannel:
             if problem.error in _REFUSED_LAYOUT:
                 kept = {key: value for key, value in words.items() if key not in {"blocks"}}
                 return self._ask(method, {**kept, "attachments": []})
-            if problem.is_revoked or problem.is_gone:
+            if problem.is_revoked or is_gone(problem):
                 raise
             pause = problem.retry_after_seconds or PAUSE_SECONDS
             if time.monotonic() + pause >= self.end:
@@ -197,6 +179,15 @@ def _explained(call: Callable[[], Any]) -> Callable[[], dict[str, Any]]:
             wait = retry_after(status, getattr(error.response, "headers", {}) or {})
             data = getattr(error.response, "data", None)
             said = data.get("error") if isinstance(data, dict) else None
-            raise SlackRefused(str(said or status), retry_after_seconds=wait) from None
+            raise _refusal(str(said or status), wait) from None
 
     return ask
+
+
+def _refusal(error: str, retry_after_seconds: float | None) -> SlackRefused:
+    return SlackRefused(
+        f"Slack answered: {truncate(redact(error), 200)}",
+        error=error,
+        retry_after_seconds=retry_after_seconds,
+        is_revoked=error in _CLOSED,
+    )

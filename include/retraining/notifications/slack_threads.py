@@ -15,12 +15,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from include.retraining.documents import Document
-from include.retraining.exceptions import EvidenceError, NotSent
+from include.retraining.exceptions import EvidenceError, NotSent, SlackRefused
 from include.retraining.formatting.text import truncate
 from include.retraining.notifications.notice import Notice, NoticeKind
 from include.retraining.notifications.plain_text import first_line
 from include.retraining.notifications.slack import message_of
-from include.retraining.notifications.slack_api import Found, Posted, SlackChannel, SlackRefused
+from include.retraining.notifications.slack_api import Found, Posted, SlackChannel, is_gone
 from include.retraining.store.layout import THREADS
 from include.retraining.store.object_store import Store
 
@@ -151,7 +151,7 @@ def _edit_first(channel: SlackChannel, thread: Thread, notice: Notice) -> None:
     try:
         channel.edit(thread.posted, body)
     except SlackRefused as problem:
-        if not problem.is_gone:
+        if not is_gone(problem):
             raise
 
 
@@ -160,7 +160,7 @@ def _reply(channel: SlackChannel, thread: Thread, notice: Notice) -> None:
     try:
         channel.post(body, reply_to=thread.posted, is_for_all=notice.kind in _FOR_ALL)
     except SlackRefused as problem:
-        if not problem.is_gone:
+        if not is_gone(problem):
             raise
         channel.post(body)  # someone deleted the first message
 
