@@ -394,14 +394,18 @@ def test_any_text_at_all(text: str) -> None:
         parse_model(text, where=WHERE)
 
 
+KNOWN_WORDS = schema()
+
+
 @settings(max_examples=50, deadline=None)
 @given(word=st.text(alphabet="abcdefghijklmnopqrstuvwxyz_", min_size=1, max_size=12))
 def test_any_unknown_field_in_any_section(word: str) -> None:
     """A field that nobody declared is refused in every section, and the allowed ones are listed."""
+    if word in KNOWN_WORDS:
+        return
     for section in ("trigger", "data", "training", "gates"):
-        if word not in schema():
-            with pytest.raises(ConfigError, match=rf"{section}\.{word}: is not a field.*allowed: "):
-                parse(changed(f"{section}.{word}", 1))
+        with pytest.raises(ConfigError, match=rf"{section}\.{word}: is not a field.*allowed: "):
+            parse(changed(f"{section}.{word}", 1))
 
 
 def test_a_configuration_survives_its_manifest() -> None:
