@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime
-from typing import Any
 
 from airflow.sdk import Context
 
+from include.orchestration.callbacks.dag_alert import failure_alert
 from include.orchestration.callbacks.send import deliver_notice
-from include.orchestration.runtime.errors import explained
 from include.orchestration.runtime.store import open_store
-from include.orchestration.runtime.urls import repository_url, run_url
 from include.retraining.exceptions import RetrainingError
 
 log = logging.getLogger(__name__)
@@ -22,28 +20,13 @@ def notify_failed_publishing(context: Context) -> None:
 
     Once a day: there is a run every five minutes, and the first message is enough.
     """
-    from include.retraining.notifications.notice import Links, NoticeKind, alert
-
-    dag_id, run_id, ti = context["dag"].dag_id, context["run_id"], context.get("ti")
-    exception: Any = context.get("exception")
-    why = "it ended without saying why" if exception is None else explained(exception)[1]
-    notice = alert(
+    notice = failure_alert(
+        context,
         event="publishing",
-        kind=NoticeKind.BROKEN,
-        key=f"{dag_id}.{datetime.now(UTC):%Y%m%d}.publishing",
+        key=f"{datetime.now(UTC):%Y%m%d}",
         title="Publish champions",
-        model="",
         headline="champions could not be published",
-        why=why,
         step="Read the log and fix the cause: the next run, in five minutes, catches up.",
-        owner=None,
-        serving=None,
-        links=Links(
-            run=run_url(dag_id, run_id),
-            log=getattr(ti, "log_url", None),
-            repository=repository_url(context),
-        ),
-        runbook="publishing",
     )
     try:
         deliver_notice(open_store(), notice)

@@ -14,6 +14,7 @@ from include.retraining.config.model import ModelConfig
 from include.retraining.exceptions import EvidenceError
 from include.retraining.fingerprint.digests import check_same_code
 from include.retraining.runs.manifest import RunManifest, read_manifest
+from include.retraining.runs.planned import Planned
 from include.retraining.runs.process import (
     peak_memory_bytes,
     peak_memory_of_children_bytes,
@@ -57,18 +58,36 @@ def open_job(run_uri: str, attempt: str, *, started: float | None = None) -> Job
         NotFound: when the run was never planned.
         StorageError: when the store refuses, does not answer or was never initialised.
     """
-    if not re.fullmatch(ATTEMPT_PATTERN, attempt):
-        raise EvidenceError(f"--attempt {attempt[:80]!r}: allowed are letters, digits and '_.-'")
+    check_attempt(attempt)
     store_uri, paths = RunPaths.from_uri(run_uri)
     store = open_store(store_uri)
     manifest = read_manifest(store, paths)
-    try:
-        config = ModelConfig.model_validate(manifest.config)
-    except ValidationError:
-        check_same_code(manifest.code, manifest.model)
-        raise
+    config = planned_config(manifest)
     started = process_started() if started is None else started
     return Job(store, paths, manifest, config, attempt_folder(attempt), started)
+
+
+def check_attempt(attempt: str) -> None:
+    """Refuse an attempt id that cannot be the name of a folder.
+
+    Raises:
+        EvidenceError: for other characters than letters, digits and `_.-`.
+    """
+    if not re.fullmatch(ATTEMPT_PATTERN, attempt):
+        raise EvidenceError(f"--attempt {attempt[:80]!r}: allowed are letters, digits and '_.-'")
+
+
+def planned_config(plan: Planned) -> ModelConfig:
+    """Return the configuration that a run was planned with.
+
+    Raises:
+        CodeChanged: when this code is another one and cannot read it.
+    """
+    try:
+        return ModelConfig.model_validate(plan.config)
+    except ValidationError:
+        check_same_code(plan.code, plan.model)
+        raise
 
 
 def attempt_folder(attempt: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from include.retraining.fingerprint.pinned import Code
 
@@ -25,6 +25,10 @@ class Planned(Protocol):
     @property
     def code(self) -> Code:
         """The code that the run was planned with."""
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The model's configuration, as it was planned with."""
 
     @property
     def fingerprint(self) -> str:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-
-from pydantic import ValidationError
 
 from include.retraining.config.model import ModelConfig
 from include.retraining.exceptions import EvidenceError
-from include.retraining.fingerprint.digests import check_same_code
-from include.retraining.runs.job import ATTEMPT_PATTERN, attempt_folder
+from include.retraining.runs.job import attempt_folder, check_attempt, planned_config
 from include.retraining.runs.process import process_started
 from include.retraining.scoring.plan import ScorePlan, read_plan
 from include.retraining.store.layout import RunPaths
@@ -49,17 +45,12 @@ def open_score_job(run_uri: str, attempt: str, *, started: float | None = None) 
         NotFound: when the run was never planned.
         StorageError: when the store refuses, does not answer or was never initialised.
     """
-    if not re.fullmatch(ATTEMPT_PATTERN, attempt):
-        raise EvidenceError(f"--attempt {attempt[:80]!r}: allowed are letters, digits and '_.-'")
+    check_attempt(attempt)
     store_uri, paths = RunPaths.from_uri(run_uri)
     if paths.kind != "scoring":
         raise EvidenceError(f"--run {run_uri!r}: is a retraining; `score` takes …/scoring/RUN")
     store = open_store(store_uri)
     plan = read_plan(store, paths)
-    try:
-        config = ModelConfig.model_validate(plan.config)
-    except ValidationError:
-        check_same_code(plan.code, plan.model)
-        raise
+    config = planned_config(plan)
     started = process_started() if started is None else started
     return ScoreJob(store, paths, plan, config, attempt_folder(attempt), started)
