@@ -38,6 +38,13 @@ from tests.support.command_line import parse
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ROOT / "docs" / "runbooks"
 MODEL = "loan_approval"  # the model that the pages name
+NAMING_A_PAGE = {
+    "alert": "runbook",
+    "Alarm": "runbook",
+    "_Change": "runbook",
+    "failure_alert": "event",
+}
+"""What makes a message, and the argument in which its page is named."""
 
 
 def pages_in(file: Path) -> set[str]:
@@ -51,10 +58,10 @@ def pages_in(file: Path) -> set[str]:
         if isinstance(target, ast.Name)
     }
     found: set[str] = set()
-    messages = {"alert", "Alarm", "_Change"}
     for call in ast.walk(tree):
-        if isinstance(call, ast.Call) and getattr(call.func, "id", "") in messages:
-            for given in (word.value for word in call.keywords if word.arg == "runbook"):
+        if isinstance(call, ast.Call) and (name := getattr(call.func, "id", "")) in NAMING_A_PAGE:
+            page = NAMING_A_PAGE[name]
+            for given in (word.value for word in call.keywords if word.arg == page):
                 if isinstance(given, ast.Constant):
                     found.add(str(given.value))
                 elif isinstance(given, ast.Name) and given.id in words:
