@@ -169,7 +169,7 @@ def test_its_code_has_the_digest_of_this_tree(image: str) -> None:
         "from include.retraining.fingerprint.digests import current_code\n"
         f"print(current_code({MODEL!r}).model_dump_json())"
     )
-    ours = current_code(MODEL).model_dump() | {"python": "3.12"}
+    ours = current_code(MODEL).model_dump(mode="json") | {"python": "3.12"}
     assert json.loads(python(image, code).stdout) == ours
 
 
