@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from typing import Any
 
 import boto3
 
-from include.retraining.decisions.record import FINISHED, DecisionRecord
+from include.retraining.decisions.record import FINISHED, DecisionRecord, Outcome
 from include.retraining.decisions.records import decisions
 from include.retraining.store import marker as store_marker
 from tests.conftest import S3_OPTIONS, new_bucket, s3_server
@@ -90,9 +91,9 @@ class EventStage:
 
     # ---- what producers do ----
 
-    def deliver(self, model: str) -> Written:
-        """Write a model's delivery of its next day, the flag last."""
-        day = self._days[model] = self._days[model] + timedelta(days=1)
+    def deliver(self, model: str, *, day: date | None = None) -> Written:
+        """Write a model's delivery of a day, by default of its next one, the flag last."""
+        day = self._days[model] = day or self._days[model] + timedelta(days=1)
         folder = f"landing/{model}/{day}"
         self.airflow.store.write(f"{folder}/data.csv", f"patient_id\n{day}\n".encode())
         at = datetime.now(UTC)
@@ -175,6 +176,20 @@ class EventStage:
             )
         ]
         return unseen + undecided
+
+    def decided_twice(self) -> list[tuple[str, date]]:
+        """The deliveries on which more than one run decided.
+
+        Of days whose events came together the newest alone is decided; an event of another one that
+        comes again may be the first of which its run knows.
+        """
+        decided = [
+            (record.model, record.params.date)
+            for model in self.models
+            for record in self.records(model)
+            if record.params is not None and record.outcome is Outcome.REJECTED
+        ]
+        return [delivery for delivery, times in Counter(decided).items() if times > 1]
 
     def records(self, model: str) -> list[DecisionRecord]:
         """A model's decisions, the newest first."""
