@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import batch_triggers
 import pytest
 from airflow.sdk.execution_time import task_runner
 from airflow.sdk.execution_time.comms import GetTaskStates, TaskStatesResult
@@ -299,7 +300,8 @@ def test_a_trigger_that_was_taken_over_ends_no_job(
     """A task that still waits does so elsewhere; an answer that does not come holds nothing up."""
     supervisor = Supervisor(state)
     monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", supervisor, raising=False)
-    monkeypatch.setattr("batch_triggers.STATE_SECONDS", 60.0 if answers else 0.5)
+    # By reference: an Airflow that loads plugins in this process puts other modules in their place.
+    monkeypatch.setattr(batch_triggers, "STATE_SECONDS", 60.0 if answers else 0.5)
     if answers:
         supervisor.may_answer.set()
     waiting = trigger(submit(batch, WAITS_FOR_A_FILE))

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import lambda_triggers
 import pytest
 from lambda_triggers import LambdaJobTrigger
 
@@ -30,8 +31,9 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     nobody = {"endpoint_url": "http://127.0.0.1:9", "region_name": "us-east-1"}
     aws = {"conn_type": "aws", "login": "t", "password": "test-secret", "extra": nobody}
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(aws))
-    monkeypatch.setattr("lambda_triggers.GRACE_SECONDS", 0.0)
-    monkeypatch.setattr("lambda_triggers.LambdaJobTrigger.last_lines_seconds", 0.2)
+    # By reference: an Airflow that loads plugins in this process puts other modules in their place.
+    monkeypatch.setattr(lambda_triggers, "GRACE_SECONDS", 0.0)
+    monkeypatch.setattr(LambdaJobTrigger, "last_lines_seconds", 0.2)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
 

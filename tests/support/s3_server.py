@@ -2,16 +2,23 @@
 
 moto looks whether there is an object and puts the new one in two steps: with many writers on a busy
 machine two of them get through (`S3Response.put_object` in moto/s3/responses.py). Here such
-requests wait for each other. `python -m tests.support.s3_server ADDRESS PORT`
+requests wait for each other.
+
+moto parses the time of every object in each listing anew, which is half of what a listing takes.
+Here a text that was parsed before is remembered.
+
+`python -m tests.support.s3_server ADDRESS PORT`
 """
 
 from __future__ import annotations
 
+import functools
 import sys
 import threading
 from collections.abc import Iterable
 from typing import Any
 
+from moto.core import serialize
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
     MotoRequestHandler,
@@ -35,5 +42,8 @@ class OneAtATime(DomainDispatcherApplication):
 
 if __name__ == "__main__":
     address, port = sys.argv[1:]
+    serialize.parse_to_aware_datetime = functools.lru_cache(maxsize=100_000)(
+        serialize.parse_to_aware_datetime
+    )
     app = OneAtATime(create_backend_app)
     run_simple(address, int(port), app, threaded=True, request_handler=MotoRequestHandler)
