@@ -75,7 +75,7 @@ def test_its_user_owns_no_code(stack: Stack) -> None:
 def test_its_code_has_the_digest_of_this_tree(stack: Stack) -> None:
     """A run that is planned there has the fingerprint that it would have here."""
     said = json.loads(stack.execute("scheduler", "python", "-c", CODE))
-    assert said == current_code(LIKE).model_dump() | {"python": "3.12"}
+    assert said == current_code(LIKE).model_dump(mode="json") | {"python": "3.12"}
 
 
 def test_a_training_image_of_the_same_tree_has_the_same_code(stack: Stack) -> None:
