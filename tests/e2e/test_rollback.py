@@ -260,6 +260,11 @@ def test_messages_are_silenced_and_listed_when_that_ends(airflow: Stage) -> None
     airflow.wait_for_message("`broken` messages are silenced until", "by admin")
     ended = act(airflow, "release_model", {"model": MODEL, "reason": "nothing to release again"})
     assert ended.state == "failed"
+    # The message is held by a callback, which may run after the end is seen.
+    airflow.wait_for(
+        lambda: any(".silenced-" in info.key for info in airflow.store.objects("outbox/")),
+        "held message",
+    )
     assert act(airflow, "silence_alerts", {**silence, "action": "end"}).state == "success"
     text = airflow.wait_for_message("message(s) were silenced", "by admin")
     assert "the hold was not released" in text
