@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
 import pytest
 
 from include.orchestration.backends.local.process import GRACE_SECONDS, ChildProcess, Start, spawn
+from tests.support.process_ends import has_ended
 from tests.support.warm_jobs import start_bare
 
 ROOT = Path(__file__).resolve().parents[5]
@@ -47,14 +47,6 @@ def wait_until(is_so: Callable[[], bool], seconds: float = 60) -> None:
     while not is_so():
         assert time.monotonic() < deadline, "it did not come"
         time.sleep(0.02)
-
-
-def is_gone(pid: int) -> bool:
-    """Whether no process, or only a dead one nobody has buried, has that id."""
-    try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
 
 
 def test_lines_come_while_the_child_still_runs(start: StartProgram, tmp_path: Path) -> None:
@@ -111,7 +103,7 @@ def test_a_child_that_ignores_sigterm_and_its_children_are_killed_at_the_timeout
     assert child.stopped_because == "took longer than 1.5 s"
     assert child.exit_code == -signal.SIGKILL
     assert time.monotonic() - started < 1.5 + GRACE_SECONDS + 3
-    wait_until(lambda: is_gone(grandchild))
+    wait_until(lambda: has_ended(grandchild))
 
 
 def test_a_grandchild_left_behind_is_killed(start: StartProgram) -> None:
@@ -125,7 +117,7 @@ def test_a_grandchild_left_behind_is_killed(start: StartProgram) -> None:
     (line,) = child.lines()
     child.end()
     assert child.exit_code == 0
-    wait_until(lambda: is_gone(int(line)))
+    wait_until(lambda: has_ended(int(line)))
 
 
 def test_stop_lets_the_child_end_by_itself(start: StartProgram) -> None:
@@ -235,8 +227,8 @@ def test_an_orphaned_worker_ends_its_child(tmp_path: Path, how: str) -> None:
     with working(tmp_path, how) as (supervisor, worker, job):
         supervisor.kill()
         supervisor.wait()
-        wait_until(lambda: is_gone(job))
-        wait_until(lambda: is_gone(worker))
+        wait_until(lambda: has_ended(job))
+        wait_until(lambda: has_ended(worker))
 
 
 @pytest.mark.fault("C01")
@@ -244,4 +236,4 @@ def test_a_warm_job_ends_when_its_task_is_killed(tmp_path: Path) -> None:
     """Even a job that does not watch its standard input."""
     with working(tmp_path, "start_bare") as (_, worker, job):
         os.kill(worker, signal.SIGKILL)
-        wait_until(lambda: is_gone(job))
+        wait_until(lambda: has_ended(job))

@@ -10,6 +10,7 @@ import textwrap
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -19,6 +20,7 @@ from include.orchestration.backends.local import warm_connection, warm_start
 from include.orchestration.backends.local.process import ChildProcess, Start, spawn
 from include.orchestration.backends.local.warm_attendant import send_order
 from include.orchestration.backends.local.warm_start import NotWarm, start_job, start_warm
+from tests.support.process_ends import has_ended
 from tests.support.warm_jobs import start_bare
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="warm parents are for Linux")
@@ -67,7 +69,8 @@ def own_parents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
     own = folder / f"retraining-warm-{os.geteuid()}"
     yield own
     for process in parents(own):
-        process.kill()
+        with suppress(psutil.NoSuchProcess):  # it may have ended since it was listed
+            process.kill()
 
 
 def parents(sockets: Path) -> list[psutil.Process]:
@@ -78,7 +81,7 @@ def parents(sockets: Path) -> list[psutil.Process]:
             log = Path(f"/proc/{process.pid}/fd/2").readlink()
         except OSError:
             continue
-        if log.is_relative_to(sockets) and process.status() != psutil.STATUS_ZOMBIE:
+        if log.is_relative_to(sockets) and not has_ended(process.pid):
             found.append(process)
     return found
 
@@ -296,7 +299,7 @@ def test_a_job_goes_on_when_the_parent_is_killed(jobs: Jobs, own_parents: Path) 
     attendant = int(next(lines))
     (parent,) = [process for process in parents(own_parents) if process.pid != attendant]
     parent.kill()
-    wait_until(lambda: not psutil.pid_exists(parent.pid) or parent.status() == "zombie")
+    wait_until(lambda: has_ended(parent.pid))
     (jobs.folder / "go").touch()
     assert list(lines) == ["done"]
     child.end()
@@ -315,15 +318,7 @@ def test_a_job_whose_attendant_is_killed_fails_clearly(jobs: Jobs, own_parents: 
     assert child.stopped_because is not None
     assert "attendant" in child.stopped_because
     assert own_parents.exists()
-    wait_until(lambda: not psutil.pid_exists(child.pid) or is_zombie(child.pid))
-
-
-def is_zombie(pid: int) -> bool:
-    """Whether a process is dead and only waits to be noticed."""
-    try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
+    wait_until(lambda: has_ended(child.pid))
 
 
 def test_a_job_that_its_task_did_not_hear_of_never_starts(jobs: Jobs, own_parents: Path) -> None:
@@ -336,7 +331,7 @@ def test_a_job_that_its_task_did_not_hear_of_never_starts(jobs: Jobs, own_parent
         pid = warm_start.receive(connection)["pid"]
     os.close(read)
     os.close(write)
-    wait_until(lambda: is_zombie(pid))
+    wait_until(lambda: has_ended(pid))
     assert not (jobs.folder / "ran").exists()
     only_parent(own_parents)
     assert [log.read_text() for log in own_parents.glob("*.log")] == [""]
@@ -364,6 +359,7 @@ def test_two_tasks_at_once_start_one_parent(jobs: Jobs, own_parents: Path) -> No
 WORKER = """
 import os, sys
 from pathlib import Path
+from tests.support.process_ends import has_ended
 from tests.support.warm_jobs import start_bare
 from include.orchestration.backends.local import warm_connection
 warm_connection.tempfile.gettempdir = lambda: sys.argv[1]
@@ -389,7 +385,7 @@ def test_a_parent_ends_with_the_last_worker_that_used_it(own_parents: Path) -> N
         assert worker.stdout.readline() == "0\n"
         parent = only_parent(own_parents)
         worker.communicate()
-    wait_until(lambda: not parent.is_running() or parent.status() == psutil.STATUS_ZOMBIE)
+    wait_until(lambda: has_ended(parent.pid))
     assert [path.name for path in own_parents.iterdir()] == ["lock"]
 
 
