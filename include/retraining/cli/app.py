@@ -14,6 +14,7 @@ from include.retraining.cli.commands import (
     new,
     prediction,
     promotion,
+    regulated,
     trial,
 )
 from include.retraining.cli.strict_command import StrictCommand
@@ -42,6 +43,7 @@ _COMMANDS: dict[str, Callable[..., int]] = {
     "reproduce": maintenance.reproduce,
     "gc": maintenance.gc,
     "audit": history.audit,
+    "dossier": regulated.dossier,
     "config-diff": configuration.config_diff,
     "watch": maintenance.watch,
     "validate-config": configuration.validate_config,

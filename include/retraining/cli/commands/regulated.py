@@ -1,0 +1,50 @@
+"""Commands for those who must document a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Option
+
+from include.retraining.cli.answer import print_answer
+from include.retraining.cli.opening import open_log
+from include.retraining.cli.options import AsJson, Name, StoreUri
+from include.retraining.exceptions import ConfigError
+
+
+def dossier(
+    name: Name,
+    *,
+    to: Annotated[Path, Option(metavar="FOLDER", help="where the files are written")] = Path(),
+    store: StoreUri = None,
+    as_json: AsJson = False,
+) -> int:
+    """Write the technical documentation of the champion.
+
+    From the records alone, in the order of Annex IV of the EU AI Act.
+    """
+    from include.retraining.dossier.render import render
+    from include.retraining.dossier.sections import make_sections
+    from include.retraining.dossier.sources import Missing, read_sources
+
+    sources = read_sources(open_log(store, name).store, name)
+    sections = make_sections(sources)
+    path = to / f"{name}-dossier.md"
+    _write(path, render(sources, sections))
+    missing = [
+        f"{section.number} {item.what}"
+        for section in sections
+        for item in section.items
+        if isinstance(item, Missing)
+    ]
+    value = {"model": name, "files": [path], "missing": missing}
+    lines = [f"{path} is written; {len(missing)} parts are missing:", *missing]
+    return print_answer(value, lambda: lines, as_json=as_json)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"--to {path.parent}: cannot be written to: {error.strerror}") from error

@@ -1,0 +1,33 @@
+"""The commands for those who must document a model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from include.retraining.store.object_store import Store
+from tests.support.command_line import Run
+from tests.support.run_factory import MODEL, version_name
+
+
+def test_dossier(store: Store, run: Run, tmp_path: Path) -> None:
+    """`dossier` writes a file and lists what is missing in it."""
+    code, out, _ = run("dossier", MODEL, "--to", str(tmp_path))
+    assert code == 0
+    assert "5 the system of risk management (Article 9)" in out
+    text = (tmp_path / f"{MODEL}-dossier.md").read_text(encoding="utf-8")
+    assert version_name(2) in text
+
+
+def test_a_folder_that_is_not_there(store: Store, run: Run, tmp_path: Path) -> None:
+    """`dossier` makes none: it says which option names it."""
+    code, _, err = run("dossier", MODEL, "--to", str(tmp_path / "none"))
+    assert code != 0
+    assert "--to" in err
+
+
+def test_dossier_for_a_machine(store: Store, run: Run, tmp_path: Path) -> None:
+    """With `--json`, files and missing parts are lists."""
+    answer = json.loads(run("dossier", MODEL, "--to", str(tmp_path), "--json")[1])
+    assert answer["files"][0] == str(tmp_path / f"{MODEL}-dossier.md")
+    assert answer["missing"]
