@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from include.retraining.dossier.sources import Fact, Missing, Source, Sources
-from include.retraining.formatting.numbers import metric_name
 
 Item = Fact | Missing
 MAX_FILES = 50
@@ -58,8 +57,8 @@ def _general(sources: Sources) -> Iterator[Item]:
     yield plan.state("name", "config", "title")
     yield plan.state("intended purpose", "config", "description")
     yield plan.state("who answers for it", "config", "owner")
-    yield entry.state("version that serves", "version")
-    yield entry.state("serves since", "created_at")
+    yield entry.state("champion's version", "version")
+    yield entry.state("champion since", "created_at")
     yield entry.state("generation of the promotion log", "generation")
     yield entry.state("how it became the champion", "kind")
     yield from sources.decision.state_if_any("version before", "previous", "version")
@@ -78,6 +77,7 @@ def _asked_in_1() -> tuple[Missing, ...]:
         "how it interacts with other hardware and software (1b)",
         "the forms in which it is put into service (1d)",
         "the hardware that it is to run on (1e)",
+        "pictures of the product that it is a part of, if it is one (1f)",
         "the user interface of the deployer (1g)",
         "instructions for use (1h)",
     )
@@ -165,7 +165,7 @@ def _determined(sources: Sources) -> Iterator[Item]:
     yield plan.state("digest of the rules that a new version must pass", "policy_digest")
     yield plan.state("the metric that decides", "config", "gates", "metric")
     for metric in sorted(plan.at("config", "gates", "minimum") or ()):
-        yield plan.state(f"least {metric_name(metric)}", "config", "gates", "minimum", metric)
+        yield plan.state(f"least {metric}", "config", "gates", "minimum", metric)
 
 
 def _testing(record: Source) -> Iterator[Item]:
@@ -181,7 +181,7 @@ def _testing(record: Source) -> Iterator[Item]:
     }
     for who, path in contenders.items():
         for metric in sorted(record.at(*path, "metrics") or ()):
-            yield record.state(f"{metric_name(metric)}, {who}", *path, "metrics", metric)
+            yield record.state(f"{metric}, {who}", *path, "metrics", metric)
     for who, path in {
         "the champion before": ("report", "champion", "comparison"),
         "the naive baseline": ("report", "against_baseline"),
@@ -207,7 +207,9 @@ def _testing(record: Source) -> Iterator[Item]:
 
 def _limits(sources: Sources) -> Iterator[Item]:
     record = sources.decision
-    yield sources.version.state("types of the columns that it reads", "feature_types")
+    yield sources.version.state(
+        "types of the columns that it reads, in their order", "feature_types"
+    )
     if not record.at("report", "slices"):
         yield Missing("performance of subgroups", "the rules name no slice (gates.slices)")
     for place, item in record.items("report", "slices"):

@@ -135,7 +135,7 @@ def read_sources(store: Store, model: str) -> Sources:
     """Read the records of a model's champion.
 
     Raises:
-        NotFound: when nothing serves.
+        NotFound: when there is no champion yet.
         RegistryError: when the promotion log cannot be read.
         ArtifactError: when the version's manifest was altered.
         EvidenceError: when a record is there and cannot be read.
@@ -144,7 +144,7 @@ def read_sources(store: Store, model: str) -> Sources:
     log = PromotionLog(store, model)
     entries = log.history()
     if not entries:
-        raise NotFound(f"{model}: nothing serves yet, so there is nothing to document")
+        raise NotFound(f"{model} has no champion yet, so there is nothing to document")
     champion = entries[-1]
     judged = _judged_entry(entries)
     version = read_version(store, model, champion.version, digest=champion.version_digest)

@@ -122,5 +122,5 @@ def test_an_altered_version_is_not_documented(store: Store) -> None:
 
 def test_nothing_to_document(tmp_path: Path) -> None:
     """A model without a champion has no dossier."""
-    with pytest.raises(NotFound, match="nothing serves yet"):
+    with pytest.raises(NotFound, match="has no champion yet"):
         read_sources(initialise(f"file://{tmp_path}", {}), MODEL)
