@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -22,24 +23,31 @@ def dossier(
 ) -> int:
     """Write the technical documentation of the champion.
 
-    From the records alone, in the order of Annex IV of the EU AI Act.
+    From the records alone, in the order of Annex IV of the EU AI Act, with a bill of materials
+    (CycloneDX) beside it.
     """
+    from include.retraining.dossier.bom import make_bom
     from include.retraining.dossier.render import render
     from include.retraining.dossier.sections import make_sections
     from include.retraining.dossier.sources import Missing, read_sources
 
     sources = read_sources(open_log(store, name).store, name)
     sections = make_sections(sources)
-    path = to / f"{name}-dossier.md"
+    path, bom_path = to / f"{name}-dossier.md", to / f"{name}-bom.cdx.json"
     _write(path, render(sources, sections))
+    bom = json.dumps(make_bom(sources), indent=2, ensure_ascii=False, allow_nan=False)
+    _write(bom_path, f"{bom}\n")
     missing = [
         f"{section.number} {item.what}"
         for section in sections
         for item in section.items
         if isinstance(item, Missing)
     ]
-    value = {"model": name, "files": [path], "missing": missing}
-    lines = [f"{path} is written; {len(missing)} parts are missing:", *missing]
+    value = {"model": name, "files": [path, bom_path], "missing": missing}
+    lines = [
+        f"{path} and {bom_path} are written; {len(missing)} parts are missing:",
+        *missing,
+    ]
     return print_answer(value, lambda: lines, as_json=as_json)
 
 

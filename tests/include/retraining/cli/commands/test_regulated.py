@@ -11,12 +11,14 @@ from tests.support.run_factory import MODEL, version_name
 
 
 def test_dossier(store: Store, run: Run, tmp_path: Path) -> None:
-    """`dossier` writes a file and lists what is missing in it."""
+    """`dossier` writes the document, with a bill of materials, and lists what is missing."""
     code, out, _ = run("dossier", MODEL, "--to", str(tmp_path))
     assert code == 0
     assert "5 the system of risk management (Article 9)" in out
     text = (tmp_path / f"{MODEL}-dossier.md").read_text(encoding="utf-8")
     assert version_name(2) in text
+    bom = json.loads((tmp_path / f"{MODEL}-bom.cdx.json").read_text(encoding="utf-8"))
+    assert bom["metadata"]["component"]["version"] == version_name(2)
 
 
 def test_a_folder_that_is_not_there(store: Store, run: Run, tmp_path: Path) -> None:
