@@ -53,7 +53,7 @@ def checked_features(frame: pd.DataFrame, manifest: VersionManifest) -> pd.DataF
     wrong = _wrong_names(frame.columns, names)
     problems = [*wrong.values(), *(["there are no rows"] if len(frame) == 0 else [])]
     usable = [name for name in names if name not in wrong]
-    rows = frame if list(frame.columns) == names else frame[usable]
+    rows = frame if list(frame.columns) == names else _selected(frame, tuple(usable))
     types = dict(zip(names, manifest.feature_types or [ANYTHING] * len(names), strict=True))
     categories = manifest.feature_categories or {}
     converted: dict[str, pd.Series[Any]] = {}
@@ -86,6 +86,21 @@ def dtype_of(name: str) -> Any:
         return Engine.dtype(pd.api.types.pandas_dtype(category[1] if category else name))
     except (TypeError, NotImplementedError):  # a decimal: its name does not make it
         return None
+
+
+def _selected(frame: pd.DataFrame, names: tuple[str, ...]) -> pd.DataFrame:
+    """Return some columns of a frame; half the time of `frame[[...]]`, asked of each request."""
+    if not frame.columns.is_unique:
+        return frame[list(names)]
+    wanted = _index(names)
+    rows = frame.take(frame.columns.get_indexer(wanted), axis=1)
+    rows.columns = wanted
+    return rows
+
+
+@lru_cache(maxsize=100)
+def _index(names: tuple[str, ...]) -> pd.Index[str]:
+    return pd.Index(names)
 
 
 def _wrong_names(present: pd.Index[Any], names: list[str]) -> dict[str, str]:
