@@ -13,7 +13,8 @@ RetrainingError
 │   ├── ArtifactError         a version's files do not match its manifest, or may not be loaded
 │   ├── RegistryError         the promotion log is unreadable, broken, or refuses an entry
 │   │   └── Superseded        another promotion was faster, or newer data already serves
-│   │       └── Held          a rollback holds automatic promotion until it is released
+│   │       ├── Held          a rollback holds automatic promotion until it is released
+│   │       └── TooSoon       the champion was promoted too recently for the next promotion
 │   └── NotFound              there is no such model, run or version
 ├── InfrastructureError       worth another try
 │   ├── StorageError          the object store refused or did not answer
@@ -131,6 +132,12 @@ class Held(Superseded):
     """A rollback holds automatic promotion."""
 
     kind = "held"
+
+
+class TooSoon(Superseded):
+    """The champion was promoted too recently for the next promotion."""
+
+    kind = "too_soon"
 
 
 class NotFound(PermanentError):

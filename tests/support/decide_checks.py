@@ -23,7 +23,14 @@ from include.retraining.runs.manifest import read_manifest
 from include.retraining.runs.reference import RunRef
 from include.retraining.store import layout
 from include.retraining.store.object_store import Store
-from tests.support.run_factory import CONFIG, MODEL, plant_run, run_ref, version_name
+from tests.support.run_factory import (
+    CONFIG,
+    MODEL,
+    WEEKLY,
+    plant_run,
+    run_ref,
+    version_name,
+)
 
 
 class Wiring(Protocol):
@@ -235,6 +242,23 @@ def older_data_does_not_replace_newer(wiring: Wiring, store: Store) -> None:
     record = _decide(wiring, store, plant_run(store, 2))
     assert record.outcome.value == "superseded"
     assert _serving(store) == version_name(5)
+
+
+def who_is_too_soon_promotes_nothing(wiring: Wiring, store: Store) -> None:
+    """Before the least days have passed only a forced run with a reason promotes."""
+    _decide(wiring, store, plant_run(store, 1))
+    soon = [
+        plant_run(store, 2, config=WEEKLY),
+        plant_run(store, 3, config=WEEKLY, reason="urgent"),
+        plant_run(store, 4, config=WEEKLY, force_retrain=True),
+    ]
+    for run in soon:
+        record = _decide(wiring, store, run)
+        assert record.outcome.value == "too_soon"
+        assert "gates.min_days_between_promotions is 7" in record.reason
+        assert _serving(store) == version_name(1)
+    forced = plant_run(store, 5, config=WEEKLY, force_retrain=True, reason="urgent")
+    assert _decide(wiring, store, forced).outcome.value == "promoted"
 
 
 def a_promotion_is_recorded_once(wiring: Wiring, store: Store) -> None:
@@ -474,6 +498,7 @@ CHECKS: tuple[Callable[[Any, Store], None], ...] = (
     abort_refuses_a_yes,
     a_damaged_version_is_not_promoted,
     older_data_does_not_replace_newer,
+    who_is_too_soon_promotes_nothing,
     a_promotion_is_recorded_once,
     who_is_slower_by_a_moment_is_superseded,
     a_promotion_is_recorded_as_one,

@@ -30,7 +30,7 @@ from include.retraining.runs.results import (
 from include.retraining.steps.decide import abort, check_quality, deploy
 from include.retraining.store.layout import version_folder, version_manifest_key
 from include.retraining.store.object_store import Store
-from tests.support.gate_checks import STRICT_POLICY, make_report
+from tests.support.gate_checks import STRICT_POLICY, make_policy, make_report
 
 MODEL = "toy_model"
 FLAG_URI = "s3://landing/toy/ready.flag"
@@ -62,6 +62,10 @@ CONFIG = ModelConfig.model_validate({
     "training": {"seed": 1},
     "gates": STRICT_POLICY,
 })
+
+
+WEEKLY = CONFIG.model_copy(update={"gates": make_policy({"min_days_between_promotions": 7})})
+"""The same model, which is promoted once a week at most."""
 
 
 def run_ref(number: int = 1, *, clear: int = 0) -> RunRef:
@@ -123,6 +127,7 @@ def plant_run(
     evaluated: bool = True,
     report: dict[str, Any] | None = None,
     model_bytes: bytes | None = None,
+    config: ModelConfig = CONFIG,
     **params: Any,
 ) -> RunRef:
     """Write what the jobs of one day's run leave before it is judged.
@@ -135,6 +140,7 @@ def plant_run(
         report: what the evaluation says otherwise; by default everything is good, against what
             serves now.
         model_bytes: of the version's file.
+        config: of the model.
         params: of the run, beside its date.
     """
     run = run_ref(number)
@@ -150,9 +156,9 @@ def plant_run(
         cause=run.cause,
         delivery=_delivery(number),
         code=CODE,
-        config=CONFIG.model_dump(mode="json"),
-        config_digest=CONFIG.digest,
-        policy_digest=CONFIG.gates.digest,
+        config=config.model_dump(mode="json"),
+        config_digest=config.digest,
+        policy_digest=config.gates.digest,
         seed=1,
         fingerprint=_fingerprint(number),
         version=version_name(number),

@@ -28,7 +28,7 @@ STATE_STYLES = {
     "skipped": "dim",
     "upstream_failed": "red",
 }
-OUTCOME_STYLES = {"promoted": "green", "no_change": "blue", "dry_run": "blue"}
+OUTCOME_STYLES = {"promoted": "green", "no_change": "blue", "too_soon": "blue", "dry_run": "blue"}
 ANSWER_STYLES = {"pass": "green", "fail": "red", "cannot_judge": "red", "not_judged": "dim"}
 
 

@@ -64,6 +64,7 @@ GREEN = frozenset({
     Outcome.DRY_RUN,
     Outcome.SUPERSEDED,
     Outcome.HELD,
+    Outcome.TOO_SOON,
 })
 RED = frozenset({Outcome.DATA_REJECTED, Outcome.NO_DATA})
 REFUSED = frozenset({Outcome.REJECTED, Outcome.CANNOT_JUDGE})

@@ -181,12 +181,13 @@ def _is_answered(store: Store, manifest: RunManifest) -> bool:
     context = get_current_context()
     earlier = unchanged(store, manifest)
     if earlier is None:
-        reason = why_pointless(store, manifest)
-        if reason is None:
+        pointless = why_pointless(store, manifest)
+        if pointless is None:
             log.info("%s", why_judged_again(store, manifest) or "new: not decided on before")
             return False
+        outcome, reason = pointless
         log.info("nothing is trained: %s", reason)
-        record_and_notify(context, Outcome.SUPERSEDED, f"nothing was trained: {reason}")
+        record_and_notify(context, outcome, f"nothing was trained: {reason}")
         return True
     reason = earlier.reason
     if earlier.outcome is not Outcome.NO_CHANGE:  # that one says already who decided

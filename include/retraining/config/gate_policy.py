@@ -15,6 +15,9 @@ from include.retraining.config.own_metric import MetricName, OwnMetric
 from include.retraining.config.sections import ColumnName
 from include.retraining.documents import canonical_json
 
+_SINCE = ("own_metrics", "min_days_between_promotions")
+"""Rules that came later: a policy without them keeps the digest that it had."""
+
 
 class ChampionGate(Section):
     """How the challenger must compare with the champion."""
@@ -107,6 +110,10 @@ class GatePolicy(Section):
     """Limits per protected attribute, for a binary problem."""
     limits: Limits = Limits()
     """What the model may cost to serve."""
+    min_days_between_promotions: Annotated[float, Field(gt=0, le=366)] | None = None
+    """The least days from a promotion to the next one; null: none. Earlier runs train nothing and
+    end as `too_soon`. They use up no flag: the first run after that takes the newest delivery. A
+    rollback ends the wait; `force_retrain` with a reason overrides it."""
     on_rejection: Literal["fail", "succeed"] = "fail"
     """Whether a run whose challenger is refused ends red (`fail`) or green (`succeed`)."""
 
@@ -122,7 +129,7 @@ class GatePolicy(Section):
 
     @property
     def digest(self) -> str:
-        """The SHA-256 of the rules; without own metrics, as before there were any."""
-        unused = set() if self.own_metrics else {"own_metrics"}
+        """The SHA-256 of the rules; without those of `_SINCE`, as before there were any."""
+        unused = {name for name in _SINCE if not getattr(self, name)}
         rules = self.model_dump(mode="json", exclude=unused)
         return hashlib.sha256(canonical_json(rules)).hexdigest()

@@ -15,6 +15,7 @@ HAPPENED: dict[Outcome, str] = {
     Outcome.DRY_RUN: "it was a dry run",
     Outcome.SUPERSEDED: "something changed under the run",
     Outcome.HELD: "automatic promotion is on hold",
+    Outcome.TOO_SOON: "it is too soon after the last promotion",
     Outcome.APPROVAL_REJECTED: "the new version was not approved",
     Outcome.APPROVAL_EXPIRED: "the new version was not approved in time",
     Outcome.FAILED: "the run broke",

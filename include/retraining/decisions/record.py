@@ -29,6 +29,7 @@ class Outcome(StrEnum):
     DRY_RUN = "dry_run"
     SUPERSEDED = "superseded"
     HELD = "held"
+    TOO_SOON = "too_soon"
     APPROVAL_REJECTED = "approval_rejected"
     APPROVAL_EXPIRED = "approval_expired"
     FAILED = "failed"

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from include.retraining.approval.reason import checked_reason
 from include.retraining.documents import sha256_of
-from include.retraining.exceptions import Held, RegistryError, Superseded
+from include.retraining.exceptions import Held, RegistryError, Superseded, TooSoon
 from include.retraining.formatting.times import utc_minute
 from include.retraining.gate.report import EvaluationReport
 from include.retraining.gate.verdict import Verdict
@@ -18,6 +18,7 @@ from include.retraining.registry.promotion_log import CLOCK_TOLERANCE, Promotion
 from include.retraining.registry.promotion_rules import (
     checked_version,
     newer_data_serves,
+    promoted_too_recently,
     require_evidence,
 )
 from include.retraining.registry.removal import refuse_marked
@@ -85,6 +86,7 @@ class Registry:
             Superseded: when another entry was made since the evaluation, newer data serves already,
                 or this version was rolled back.
             Held: while a rollback holds automatic promotion.
+            TooSoon: before `gates.min_days_between_promotions` have passed.
         """
         require_evidence(manifest, verdict, report)
         version, digest = checked_version(self.store, self.model, manifest.version)
@@ -279,7 +281,7 @@ class Registry:
     def _require_promotable(
         self, manifest: RunManifest, version: VersionManifest, *, head: int, judged_against: int
     ) -> None:
-        """Refuse a challenger behind a gap of the log, a hold, newer data or `gc`'s mark."""
+        """Refuse a challenger behind a gap of the log, a hold, newer data, too soon or marked."""
         if head < judged_against:
             raise RegistryError(
                 f"{self.model}: the challenger was judged against generation {judged_against}, "
@@ -287,7 +289,11 @@ class Registry:
             )
         if head:
             self._require_no_hold()
-            self._require_newer(manifest, version, self.log.entry(head))
+            champion = self.log.entry(head)
+            self._require_newer(manifest, version, champion)
+            early = promoted_too_recently(manifest, self.log, champion, datetime.now(UTC))
+            if early is not None:
+                raise TooSoon(early)
         refuse_marked(self.store, self.model, manifest.version)
 
     def _require_no_hold(self) -> None:

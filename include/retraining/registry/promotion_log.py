@@ -124,6 +124,18 @@ class PromotionLog:
             entry = self.entry(entry.generation - 1)
         return entry
 
+    def last_promotion(self, champion: PromotionEntry) -> PromotionEntry:
+        """Return the newest entry by which the champion's version was promoted.
+
+        A rollback and its release promote nothing: behind them it is the promotion of before.
+        """
+        promotes = {PromotionKind.PROMOTION, PromotionKind.UNJUDGED}
+        return next(
+            entry
+            for entry in self.newest_first()
+            if entry.version == champion.version and entry.kind in promotes
+        )
+
     def entry_for_request(self, request: str, since: datetime) -> PromotionEntry | None:
         """Return the entry that a user's request made, or None.
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timedelta
 
+from include.retraining.config.model import GatePolicy
 from include.retraining.documents import sha256_of
 from include.retraining.exceptions import NotFound, RegistryError
+from include.retraining.formatting.times import utc_minute
 from include.retraining.gate.report import EvaluationReport
 from include.retraining.gate.verdict import Verdict
 from include.retraining.registry.entry import PromotionEntry
+from include.retraining.registry.promotion_log import PromotionLog
 from include.retraining.registry.versions import VersionManifest, read_version, verify_version
 from include.retraining.runs.manifest import RunManifest
 from include.retraining.store.layout import version_manifest_key
@@ -23,13 +27,42 @@ def newer_data_serves(manifest: RunManifest, champion: PromotionEntry) -> str | 
     Data older than the champion's are promoted only when a user forces that with a reason.
     """
     date = manifest.params.date.isoformat()
-    is_forced = manifest.params.force_retrain and manifest.params.reason
-    if date >= champion.data_date or is_forced:
+    if date >= champion.data_date or _is_forced(manifest):
         return None
     return (
         f"the data is of {date}, and version {champion.version} with data of {champion.data_date} "
         "serves already; force_retrain with a reason overrides this"
     )
+
+
+def promoted_too_recently(
+    manifest: RunManifest, log: PromotionLog, champion: PromotionEntry, now: datetime
+) -> str | None:
+    """Return why it is too soon for the next promotion, None when it is not.
+
+    Args:
+        manifest: of the run; `gates.min_days_between_promotions` of its configuration holds.
+        log: read only where there is such a rule.
+        champion: its newest entry.
+        now: aware.
+    """
+    days = GatePolicy.model_validate(manifest.config["gates"]).min_days_between_promotions
+    if days is None or _is_forced(manifest):
+        return None
+    promotion = log.last_promotion(champion)
+    earliest = promotion.created_at + timedelta(days=days)
+    if now >= earliest:
+        return None
+    return (
+        f"version {promotion.version} was promoted at {utc_minute(promotion.created_at)}, and "
+        f"gates.min_days_between_promotions is {days:g}: the next promotion is at "
+        f"{utc_minute(earliest)} or later; force_retrain with a reason overrides this"
+    )
+
+
+def _is_forced(manifest: RunManifest) -> bool:
+    """Return whether a user took the promotion upon themselves, with a reason."""
+    return manifest.params.force_retrain and bool(manifest.params.reason)
 
 
 def require_evidence(manifest: RunManifest, verdict: Verdict, report: EvaluationReport) -> None:

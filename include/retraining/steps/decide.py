@@ -17,7 +17,7 @@ from include.retraining.decisions.evidence import (
 )
 from include.retraining.decisions.record import DecisionRecord, Outcome
 from include.retraining.decisions.records import decisions, find_decision
-from include.retraining.exceptions import EvidenceError, Held, RegistryError, Superseded
+from include.retraining.exceptions import EvidenceError, RegistryError, Superseded
 from include.retraining.fingerprint.digests import check_same_judge, judging_digest
 from include.retraining.gate.identity import NEEDS_CHAMPION
 from include.retraining.gate.rules import Answer, Verdict
@@ -73,9 +73,9 @@ def deploy(store: Store, run: RunRef, *, actor: str, changed: str | None = None)
             Then nothing is promoted.
 
     Returns:
-        The record: PROMOTED, SUPERSEDED, HELD, APPROVAL_REJECTED (approved without a note),
-        DRY_RUN, or what the run was closed with before. Of a cleared run that no verdict lets
-        promote, one that repeats what was decided.
+        The record: PROMOTED, SUPERSEDED, HELD, TOO_SOON, APPROVAL_REJECTED (approved without a
+        note), DRY_RUN, or what the run was closed with before. Of a cleared run that no verdict
+        lets promote, one that repeats what was decided.
 
     Raises:
         EvidenceError: when the verdict is missing, does not follow from the evidence, or is a no,
@@ -114,8 +114,7 @@ def deploy(store: Store, run: RunRef, *, actor: str, changed: str | None = None)
             clear=run.clear,
         )
     except Superseded as error:
-        outcome = Outcome.HELD if isinstance(error, Held) else Outcome.SUPERSEDED
-        return close_run(store, run, outcome, str(error))
+        return close_run(store, run, Outcome(error.kind), str(error))
     if entry.clear != run.clear:
         reason = f"the run had promoted this version, as generation {entry.generation}, before"
         return close_run(store, run, Outcome.NO_CHANGE, f"{reason} it was cleared")

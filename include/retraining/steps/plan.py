@@ -22,7 +22,7 @@ from include.retraining.fingerprint.fingerprint import fingerprint_of, version_o
 from include.retraining.fingerprint.pinned import Code, Delivery
 from include.retraining.fingerprint.wiring import check_same_wiring, wiring_digest
 from include.retraining.registry.promotion_log import CLOCK_TOLERANCE, PromotionLog
-from include.retraining.registry.promotion_rules import newer_data_serves
+from include.retraining.registry.promotion_rules import newer_data_serves, promoted_too_recently
 from include.retraining.runs.manifest import (
     Params,
     RunManifest,
@@ -193,20 +193,26 @@ def _trained_at(store: Store, manifest: RunManifest) -> datetime | None:
         return None
 
 
-def why_pointless(store: Store, manifest: RunManifest) -> str | None:
-    """Return why nothing that this run could train may serve, None when it may.
+def why_pointless(store: Store, manifest: RunManifest) -> tuple[Outcome, str] | None:
+    """Return how a run ends that could train nothing that may serve, and why; None when it could.
 
     What is known before the training is not found out after it: a backfill's run for a day before
-    the champion's data trains nothing. A dry run may look all the same.
+    the champion's data trains nothing, nor does one too soon after the last promotion. A dry run
+    may look all the same.
 
     Raises:
         RegistryError: when the promotion log cannot be read.
         StorageError: when the store refuses or does not answer.
     """
-    champion = PromotionLog(store, manifest.model).champion()
+    log = PromotionLog(store, manifest.model)
+    champion = log.champion()
     if champion is None or manifest.params.dry_run:
         return None
-    return newer_data_serves(manifest, champion)
+    newer = newer_data_serves(manifest, champion)
+    if newer is not None:
+        return Outcome.SUPERSEDED, newer
+    early = promoted_too_recently(manifest, log, champion, datetime.now(UTC))
+    return None if early is None else (Outcome.TOO_SOON, early)
 
 
 def changed_since(manifest: RunManifest) -> str | None:

@@ -724,8 +724,35 @@ MUTANTS = (
     Mutant(
         "older data replaces newer",
         "registry.promotion_rules",
-        "if date >= champion.data_date or is_forced:",
+        "if date >= champion.data_date or _is_forced(manifest):",
         "if True:",
+    ),
+    Mutant(
+        "a promotion may come too soon",
+        "registry.promotion",
+        "if early is not None:",
+        "if False:",
+    ),
+    Mutant(
+        "no day is too soon", "registry.promotion_rules", "if now >= earliest:", "if True:"
+    ),
+    Mutant(
+        "a reason forces",
+        "registry.promotion_rules",
+        "return manifest.params.force_retrain and bool(manifest.params.reason)",
+        "return bool(manifest.params.reason)",
+    ),
+    Mutant(
+        "forcing needs no reason",
+        "registry.promotion_rules",
+        "return manifest.params.force_retrain and bool(manifest.params.reason)",
+        "return manifest.params.force_retrain",
+    ),
+    Mutant(
+        "what came too soon is superseded",
+        "steps.decide",
+        "Outcome(error.kind)",
+        "Outcome.SUPERSEDED",
     ),
     Mutant(
         "who is slower promotes all the same",
