@@ -44,6 +44,7 @@ _COMMANDS: dict[str, Callable[..., int]] = {
     "gc": maintenance.gc,
     "audit": history.audit,
     "dossier": regulated.dossier,
+    "who-saw": regulated.who_saw,
     "config-diff": configuration.config_diff,
     "watch": maintenance.watch,
     "validate-config": configuration.validate_config,

@@ -1,4 +1,4 @@
-"""Commands for those who must document a model."""
+"""Commands for those who must document a model, or answer for a row of its data."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import json
 from pathlib import Path
 from typing import Annotated
 
-from typer import Option
+from typer import Argument, Option
 
 from include.retraining.cli.answer import print_answer
 from include.retraining.cli.opening import open_log
 from include.retraining.cli.options import AsJson, Name, StoreUri
 from include.retraining.exceptions import ConfigError
+from include.retraining.store.marker import open_store
 
 
 def dossier(
@@ -49,6 +50,31 @@ def dossier(
         *missing,
     ]
     return print_answer(value, lambda: lines, as_json=as_json)
+
+
+def who_saw(
+    key: Annotated[str, Argument(metavar="KEY", help="as it stands in a file")],
+    name: Annotated[str | None, Option("--model", metavar="NAME", help="default: all")] = None,
+    store: StoreUri = None,
+    as_json: AsJson = False,
+) -> int:
+    """List which versions, runs and scores have a row's key.
+
+    By its hash: the key is not repeated.
+    """
+    from include.retraining.privacy.who_saw import who_saw as look_for
+
+    opened = open_store(store)
+    names = [open_log(store, name).model] if name else opened.children("models")[0]
+    answer = look_for(opened, names, key)
+    lines = [f"key with SHA-256 {answer.key_sha256}, {answer.places:,} places:"]
+    for sighting in answer.sightings:
+        why = f": {sighting.why}" if sighting.why else ""
+        where = f"{sighting.model}: {sighting.what}"
+        lines.append(f"{sighting.answer}: {where} ({sighting.evidence}){why}")
+    if not answer.sightings:
+        lines.append("none has it")
+    return print_answer(answer, lambda: lines, as_json=as_json)
 
 
 def _write(path: Path, text: str) -> None:

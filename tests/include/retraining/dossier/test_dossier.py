@@ -88,6 +88,7 @@ def test_a_version_that_was_rolled_back_to_is_documented_by_the_run_that_judged_
     Registry(store, MODEL).rollback(version_name(1), actor="ada", reason="complaints", seen=2)
     sources = read_sources(store, MODEL)
     assert sources.entry.at("kind") == "rollback"
+    assert sources.judged_entry.at("generation") == 1
     assert sources.decision.at("run_id") == run_ref(1).run_id
     assert sources.plan.at("version") == version_name(1)
 

@@ -33,3 +33,11 @@ def test_dossier_for_a_machine(store: Store, run: Run, tmp_path: Path) -> None:
     answer = json.loads(run("dossier", MODEL, "--to", str(tmp_path), "--json")[1])
     assert answer["files"][0] == str(tmp_path / f"{MODEL}-dossier.md")
     assert answer["missing"]
+
+
+def test_who_saw_does_not_repeat_the_key(store: Store, run: Run) -> None:
+    """Where nothing can be read, `who-saw` says so and answers for the key by its SHA-256."""
+    code, out, _ = run("who-saw", "secret-key", "--model", MODEL)
+    assert code == 0
+    assert f"cannot be known: {MODEL}: training part of version {version_name(2)}" in out
+    assert "secret-key" not in out
