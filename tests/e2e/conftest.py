@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.airflow_harness import Stage, stage
 from tests.support.repository_copy import copy_repository
-from tests.support.shared_airflow import SharedAirflow
+from tests.support.shared_airflow import SharedAirflow, files_that_share
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def shared(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[SharedAirflow]:
     """A real Airflow for all modules that need nothing but models of their own."""
-    files = {item.path for item in request.session.items if "shared" in item.fixturenames}
+    files = files_that_share(request.session.items)
     airflow = SharedAirflow(tmp_path_factory.mktemp("shared"), len(files))
     yield airflow
     airflow.end()

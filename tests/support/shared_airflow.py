@@ -6,12 +6,27 @@ in one process (`tests/support/worker_processes.py` names them).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import pytest
+
 from tests.support.airflow_harness import Stage, stage
 from tests.support.repository_copy import copy_repository
+
+
+def files_that_share(items: Iterable[pytest.Item]) -> set[Path]:
+    """Return the files whose tests use the fixture `shared`.
+
+    An argument of another test may have that name: only what starts an Airflow is counted, or the
+    Airflow would wait for a file that never uses it, and run to the end of the session.
+    """
+    return {
+        item.path
+        for item in items
+        if "shared" in getattr(item, "fixturenames", ()) and item.get_closest_marker("airflow")
+    }
 
 
 class SharedAirflow:
