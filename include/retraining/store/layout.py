@@ -19,6 +19,7 @@ models/NAME/runs/RUN/verdict-CLEAR.json           the gate's answer
 models/NAME/runs/RUN/approval-CLEAR.json          the answer to a manual approval
 models/NAME/runs/RUN/card/…                       the model card and its plots
 models/NAME/decisions/RUN.CLEAR.json              the decision record
+models/NAME/grades/SOURCE/WINDOW-VERSION.json     what a version scored on labels of later
 published/…                                       pointers, where a YAML puts them here
 models/NAME/scoring/RUN/…                         a scoring run: plan, result, jobs
 models/NAME/scoring_claims/…                      who scores a partition by which version
@@ -175,6 +176,16 @@ def scoring_claim_key(model: str, scores: str, number: int, what: str | None = N
 def decisions_folder(model: str) -> str:
     """Return the folder of a model's decision records."""
     return f"models/{model}/decisions"
+
+
+def grades_folder(model: str, source: str) -> str:
+    """Return the folder of a model's grades by labels of one source."""
+    return f"models/{model}/grades/{source}"
+
+
+def grade_key(model: str, source: str, window: str, version: str) -> str:
+    """Return the key of what a version scored on the labels of one window."""
+    return f"{grades_folder(model, source)}/{window}-{version}.json"
 
 
 @dataclass(frozen=True)
