@@ -73,6 +73,14 @@ def retrain(config: ModelConfig) -> DAG:
         validate_data = job_task("validate", config.compute)
         train_model = job_task("train", config.compute, pool="training")  # a few at a time
         evaluate_model = job_task("evaluate", config.compute)
+        # Without a callback: a run that decided stays decided when its grade is missing.
+        grade_champion = job_task("grade", config.compute, on_failure_callback=None)
+        end_of_grading = EmptyOperator(
+            task_id="end_of_grading",
+            task_display_name="Graded, or not",
+            trigger_rule="all_done",  # so that a failed grade fails no run
+            on_execute_callback=None,
+        )
         publish_card = job_task("card", config.compute, on_failure_callback=MissingCardNotifier())
 
         @task.branch(task_display_name="Quality gate")
@@ -94,6 +102,7 @@ def retrain(config: ModelConfig) -> DAG:
         plan >> Label("nothing changed") >> no_change
         plan >> Label("new data, code or config") >> validate_data
         validate_data >> train_model >> evaluate_model
+        validate_data >> grade_champion >> end_of_grading  # beside the way to the promotion
         gate >> Label("a gate failed, or cannot judge") >> rejection
         gate >> publish_card
         # The edge that protects production: nothing else leads to the promotion.

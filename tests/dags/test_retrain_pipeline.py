@@ -78,6 +78,8 @@ def test_tasks_and_edges_are_the_ones_of_the_design(dag: DAG) -> None:
         ("plan_run", "validate_data"),
         ("validate_data", "train_model"),
         ("train_model", "evaluate_model"),
+        ("validate_data", "grade_champion"),
+        ("grade_champion", "end_of_grading"),
         ("evaluate_model", "check_quality"),
         ("check_quality", "deploy_model"),
         ("check_quality", "abort_pipeline"),
@@ -89,7 +91,9 @@ def test_the_promotion_is_only_behind_the_gate(dag: DAG) -> None:
     """The gate is the one task directly before the promotion, and nothing runs past a failure."""
     deploy = dag.task_dict["deploy_model"]
     assert deploy.upstream_task_ids == {"check_quality"}
-    assert {task.trigger_rule for task in dag.tasks} == {"all_success"}
+    rules = {task.task_id: task.trigger_rule for task in dag.tasks}
+    assert rules.pop("end_of_grading") == "all_done"
+    assert set(rules.values()) == {"all_success"}
     assert [task.task_id for task in dag.tasks if task.outlets] == ["deploy_model"]
 
 
@@ -179,8 +183,10 @@ def test_the_alert_hangs_on_the_dag(dag: DAG) -> None:
     assert kinds(dag.on_failure_callback) == [record_run_end, DecisionNotifier, stop_run_jobs]
     card = dag.task_dict["publish_card"]
     assert kinds(card.on_failure_callback) == [MissingCardNotifier]
+    beside = {"publish_card", "grade_champion"}
+    assert kinds(dag.task_dict["grade_champion"].on_failure_callback or []) == []
     for task in dag.tasks:
-        if task is not card:
+        if task.task_id not in beside:
             assert kinds(task.on_failure_callback) == [record_run_end, DecisionNotifier]
 
 
@@ -322,7 +328,7 @@ def test_heavy_steps_go_to_the_queue_and_the_executor_that_the_model_names(tmp_p
     executors = "LocalExecutor,second:airflow.providers.celery.executors.CeleryExecutor"
     found = parse_apart(root, AIRFLOW__CORE__EXECUTOR=executors)
     assert found["errors"] == {}
-    heavy = ["validate_data", "train_model", "evaluate_model", "publish_card"]
+    heavy = ["validate_data", "train_model", "evaluate_model", "publish_card", "grade_champion"]
     shipped = placed(found, "diabetes_progression")
     assert {task: shipped[task] for task in heavy} == dict.fromkeys(heavy, ("training", None))
     assert {shipped[task] for task in set(TASKS) - set(heavy)} == {("default", None)}

@@ -19,6 +19,8 @@ TASKS = (
     "plan_run",
     "no_change",
     "validate_data",
+    "grade_champion",
+    "end_of_grading",
     "train_model",
     "evaluate_model",
     "check_quality",
@@ -37,7 +39,9 @@ def states(**special: str) -> dict[str, str]:
 PROMOTED = states(no_change="skipped", abort_pipeline="skipped")
 REFUSED = states(no_change="skipped", deploy_model="skipped", abort_pipeline="failed")
 UNCHANGED = {
-    task: "success" if task in {"wait_for_data", "plan_run", "no_change"} else "skipped"
+    task: "success"
+    if task in {"wait_for_data", "plan_run", "no_change", "end_of_grading"}
+    else "skipped"
     for task in TASKS
 }
 
@@ -48,6 +52,7 @@ def stopped_at(task: str) -> dict[str, str]:
     place = line.index(task)
     found = dict.fromkeys(line[:place], "success") | {task: "failed"}
     found |= dict.fromkeys(line[place + 1 :], "upstream_failed")
+    found["end_of_grading"] = "success"  # however the grading ended
     return found | {"no_change": "upstream_failed" if place < 2 else "skipped"}
 
 

@@ -18,6 +18,7 @@ TASKS: dict[JobStep, tuple[str, str]] = {
     "train": ("train_model", "Train a challenger"),
     "evaluate": ("evaluate_model", "Score challenger and champion"),
     "card": ("publish_card", "Publish the model card"),
+    "grade": ("grade_champion", "Grade the champion"),
     "score": ("score_input", "Score the input"),
 }
 """Each step's task: its id, and its name in the UI."""
@@ -29,7 +30,7 @@ def job_task(
     """Return the task that runs one step on the model's backend.
 
     Args:
-        step: `validate`, `train`, `evaluate` or `card`.
+        step: `validate`, `train`, `evaluate`, `card` or `grade`.
         compute: the model's.
         kwargs: of any operator; the same for each backend.
     """

@@ -12,6 +12,7 @@ from include.orchestration.backends.failure import record_failure
 from include.orchestration.runtime.bundle import assert_own_bundle
 from include.orchestration.runtime.run_reference import run_reference
 from include.orchestration.runtime.store import open_store
+from include.retraining.config.step_names import WITHOUT_RESULT
 from include.retraining.exceptions import EvidenceError, RetrainingError
 
 if TYPE_CHECKING:
@@ -52,8 +53,10 @@ class RemoteStep:
 
     @property
     def result_uri(self) -> str | None:
-        """The address of the step's result; None for the card, which leaves none."""
-        return None if self.step == "card" else f"{self.store.uri}/{self.paths.result(self.step)}"
+        """The address of the step's result; None for a step that leaves none."""
+        if self.step in WITHOUT_RESULT:
+            return None
+        return f"{self.store.uri}/{self.paths.result(self.step)}"
 
     def is_done(self) -> bool:
         """Return whether the step's verified result is there; then no job is needed.

@@ -65,7 +65,7 @@ ComputeT = TypeVar("ComputeT", bound=StepCompute)
 
 
 class ComputeBySteps(Section):
-    """Compute for each heavy step; the model card is made where the evaluation runs."""
+    """Compute for each heavy step; card and grade are made where the evaluation runs."""
 
     validate_data: Compute = LocalCompute()
     """Where the data are checked."""
@@ -95,7 +95,7 @@ class ComputeBySteps(Section):
         return self
 
     def of(self, step: JobStep) -> AnyCompute:
-        """Return the compute of a step, `card` included."""
+        """Return the compute of a step; `card` and `grade` have that of the evaluation."""
         if step == "validate":
             return self.validate_data
         return self.train_model if step == "train" else self.evaluate_model
@@ -103,7 +103,7 @@ class ComputeBySteps(Section):
     def together(self, step: JobStep) -> tuple[JobStep, ...]:
         """Return the steps that a job started for ``step`` runs: it, and those that may follow."""
         compute = self.of(step)
-        if not self.one_job or step == "card" or isinstance(compute, LocalCompute):
+        if not self.one_job or step not in STEPS or isinstance(compute, LocalCompute):
             return (step,)
         following = STEPS[STEPS.index(step) :]
         steps: list[JobStep] = [step]

@@ -5,7 +5,7 @@ For what starts jobs and waits for them, which is the same for both.
 
 from __future__ import annotations
 
-from include.retraining.config.step_names import STEPS, JobStep
+from include.retraining.config.step_names import STEPS, WITHOUT_RESULT, JobStep
 from include.retraining.exceptions import EvidenceError
 from include.retraining.runs.manifest import RunManifest, read_manifest
 from include.retraining.runs.results import StepResult, find_result
@@ -30,7 +30,7 @@ def read_any_plan(store: Store, paths: RunPaths) -> AnyPlan:
 def find_any_result(
     store: Store, paths: RunPaths, plan: AnyPlan, step: JobStep
 ) -> StepResult | None:
-    """Return a step's verified result; None when it left none, as the card never does.
+    """Return a step's verified result; None when it left none, as card and grade never do.
 
     Raises:
         EvidenceError: when it is unreadable, of another run or other data, or when an object that
@@ -47,7 +47,7 @@ def require_any_result(store: Store, paths: RunPaths, plan: AnyPlan, step: JobSt
     Raises:
         EvidenceError: as `find_any_result`, and when there is none.
     """
-    if step != "card" and find_any_result(store, paths, plan, step) is None:
+    if step not in WITHOUT_RESULT and find_any_result(store, paths, plan, step) is None:
         raise EvidenceError(
             f"{store.uri}/{paths.result(step)}: the step {step!r} left no result: it did not "
             "finish, even if its task is green; clear it"

@@ -106,6 +106,10 @@ def _do(step: JobStep, job: Job | ScoreJob) -> None:
         from include.retraining.steps.evaluate import evaluate
 
         write_result(job.store, job.paths, job.manifest, evaluate(job))
+    elif step == "grade":
+        from include.retraining.monitoring.delivery_grade import grade_champion
+
+        grade_champion(job)
     else:
         from include.retraining.model_card.render import write_card
 
