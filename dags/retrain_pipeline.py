@@ -13,6 +13,7 @@ from include.orchestration.callbacks.run_ended import record_run_end, stop_run_j
 from include.orchestration.operators import run_tasks
 from include.orchestration.operators.approve_promotion import ApprovePromotionOperator
 from include.orchestration.operators.champion_asset import champion_asset
+from include.orchestration.operators.grade_champion import grade_champion
 from include.orchestration.operators.note_cleared import note_cleared
 from include.orchestration.operators.wait_for_data import FlagSensor
 from include.orchestration.parsing.description import model_page
@@ -73,14 +74,6 @@ def retrain(config: ModelConfig) -> DAG:
         validate_data = job_task("validate", config.compute)
         train_model = job_task("train", config.compute, pool="training")  # a few at a time
         evaluate_model = job_task("evaluate", config.compute)
-        # Without a callback: a run that decided stays decided when its grade is missing.
-        grade_champion = job_task("grade", config.compute, on_failure_callback=None)
-        end_of_grading = EmptyOperator(
-            task_id="end_of_grading",
-            task_display_name="Graded, or not",
-            trigger_rule="all_done",  # so that a failed grade fails no run
-            on_execute_callback=None,
-        )
         publish_card = job_task("card", config.compute, on_failure_callback=MissingCardNotifier())
 
         @task.branch(task_display_name="Quality gate")
@@ -102,7 +95,7 @@ def retrain(config: ModelConfig) -> DAG:
         plan >> Label("nothing changed") >> no_change
         plan >> Label("new data, code or config") >> validate_data
         validate_data >> train_model >> evaluate_model
-        validate_data >> grade_champion >> end_of_grading  # beside the way to the promotion
+        validate_data >> grade_champion(config.compute)  # beside the way to the promotion
         gate >> Label("a gate failed, or cannot judge") >> rejection
         gate >> publish_card
         # The edge that protects production: nothing else leads to the promotion.

@@ -22,6 +22,7 @@ from include.retraining.__main__ import main
 from include.retraining.config.model import load_model
 from include.retraining.decisions.record import Outcome
 from include.retraining.exceptions import StoreRefused
+from include.retraining.monitoring.grade import read_grades
 from include.retraining.notifications import outbox
 from include.retraining.notifications.notice import Notice
 from include.retraining.registry.promotion_log import PromotionLog, serving_of
@@ -46,7 +47,7 @@ from include.retraining.store.layout import (
 from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import OPTIONS_VARIABLE
 from include.retraining.watch import heartbeat
-from tests.support.apples import NAME, deliver, paths_of, plan
+from tests.support.apples import NAME, deliver, harvest, paths_of, plan
 from tests.support.promoted_samples import promote_sample
 from tests.support.s3_roles import FOLDER, PREFIX, Roles, policy, s3_roles
 
@@ -97,6 +98,11 @@ def test_each_role_can_do_its_part(
     assert check_quality(promoter, run).passed
     assert deploy(promoter, run, actor="dag").outcome is Outcome.PROMOTED
     assert run_steps(["card"], paths.uri(roles.uri), "0-1") == 0
+    deliver(owner, harvest(seed=2, first_id=1_000))
+    later = plan(promoter, "manual__2")
+    assert run_steps(["grade"], paths_of(later).uri(roles.uri), "0-1") == 0
+    (grade,) = read_grades(promoter, NAME)
+    assert grade.score is not None
     notice = Notice(key="k", event="e", model=NAME, text="hello", created_at=manifest.run_after)
     assert outbox.deliver(promoter, notice, lambda _: None)
     heartbeat.write_heartbeat(promoter, [])
@@ -117,7 +123,8 @@ def test_each_role_can_do_its_part(
     champion = load_champion(reader, NAME, trusted=())
     assert (champion.version, champion.generation) == (serving.version, 1)
 
-    assert_create_only(roles, "/promotions/", "/decisions/", "/manifest.json", "/verdict-0.json")
+    parts = ("/promotions/", "/decisions/", "/grades/", "/manifest.json", "/verdict-0.json")
+    assert_create_only(roles, *parts)
 
 
 def assert_create_only(roles: Roles, *parts: str) -> None:

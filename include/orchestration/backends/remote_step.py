@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from airflow.sdk import Context
 
 from include.orchestration.backends.failure import record_failure
+from include.orchestration.backends.grading import has_nothing_to_grade
 from include.orchestration.runtime.bundle import assert_own_bundle
 from include.orchestration.runtime.run_reference import run_reference
 from include.orchestration.runtime.store import open_store
@@ -65,6 +66,8 @@ class RemoteStep:
         """
         from include.retraining.scoring.any_run import find_any_result
 
+        if has_nothing_to_grade(self.step, self.store, self.manifest):
+            return True
         try:
             return find_any_result(self.store, self.paths, self.manifest, self.step) is not None
         except EvidenceError as error:

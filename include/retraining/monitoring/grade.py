@@ -11,7 +11,7 @@ from pydantic import Field
 
 from include.retraining.documents import Document
 from include.retraining.gate.margin import Z_95
-from include.retraining.runs.manifest import Serving
+from include.retraining.runs.manifest import RunManifest, Serving
 from include.retraining.store.layout import grade_key, grades_folder
 from include.retraining.store.object_store import Store
 
@@ -162,6 +162,17 @@ class Grade(Document):
         """Whether the version scored worse than promised; None when that cannot be judged."""
         shortfall, tolerated = self.shortfall, self.tolerated
         return None if shortfall is None or tolerated is None else shortfall > tolerated
+
+
+def is_graded(store: Store, run: RunManifest) -> bool:
+    """Return whether a run has nothing to grade: no champion, or one that it graded already.
+
+    Raises:
+        StorageError: when the store refuses or does not answer.
+    """
+    if run.champion is None:
+        return True
+    return store.exists(grade_key(run.model, "delivery", run.run, run.champion.version))
 
 
 def write_grade(store: Store, grade: Grade) -> Grade:

@@ -70,7 +70,7 @@ def read_unseen(
     with open_dataset(store, delivery, reading, columns) as dataset:
         about = dataset.frame(dividing_columns(config))
         mask = _never_trained_on(about, version.split, config)
-        mask &= ~_are_judged(about[config.data.key], judged_keys)
+        mask = mask & ~_are_judged(about[config.data.key], judged_keys)
         kept = KeptRows(mask, len(columns))
         for column in dataset.columns(columns):
             kept.add(column)

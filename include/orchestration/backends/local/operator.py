@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import Context
 
 from include.orchestration.backends.failure import failure_reason, record_failure
+from include.orchestration.backends.grading import has_nothing_to_grade
 from include.orchestration.backends.local.environment import job_environment
 from include.orchestration.backends.local.limits import limited, log_limit, memory_limit
 from include.orchestration.backends.local.process import ChildProcess, Orphaned
@@ -42,7 +43,7 @@ class LocalJobOperator(WaitsForOtherTraining):
         """Run one step.
 
         Args:
-            step: `validate`, `train`, `evaluate`, `card` or `score`.
+            step: `validate`, `train`, `evaluate`, `card`, `grade` or `score`.
             compute: what the job may use.
             kwargs: of any operator.
         """
@@ -62,6 +63,9 @@ class LocalJobOperator(WaitsForOtherTraining):
             store = open_store()
             paths = current_plan(store, run_reference(context).paths)
             manifest = read_any_plan(store, paths)
+            if has_nothing_to_grade(self.step, store, manifest):
+                self.log.info("there is no champion, or it is graded already")
+                return
             self.wait_for_other_training(store, manifest)
             compute = resolve(self.compute, manifest.total_bytes)
             address = store_address(seconds=compute.timeout_seconds)

@@ -10,7 +10,7 @@ from sklearn.metrics import accuracy_score
 
 from include.retraining.data.split import holdout_mask
 from include.retraining.monitoring.delivery_grade import grade_champion
-from include.retraining.monitoring.grade import read_grades
+from include.retraining.monitoring.grade import is_graded, read_grades
 from include.retraining.registry.promotion import Registry
 from include.retraining.registry.versions import load_estimator, read_version
 from tests.support.toy_models import Toy, make_frame
@@ -98,6 +98,18 @@ def test_nothing_is_graded_without_a_champion_or_news(make_toy: MakeToy) -> None
     assert grade_champion(toy.plan()) is not None
     assert grade_champion(toy.plan(force=True)) is None
     assert len(read_grades(toy.store, toy.name)) == 1
+
+
+def test_a_run_with_its_grade_has_nothing_to_grade(make_toy: MakeToy) -> None:
+    """A run without a champion, and one whose grade is there, take no job to find that out."""
+    toy = make_toy()
+    assert is_graded(toy.store, toy.plan().manifest)
+    promoted(toy)
+    toy.deliver(later())
+    job = toy.plan()
+    assert not is_graded(toy.store, job.manifest)
+    grade_champion(job)
+    assert is_graded(toy.store, job.manifest)
 
 
 def test_too_few_new_rows_cannot_be_judged(make_toy: MakeToy) -> None:

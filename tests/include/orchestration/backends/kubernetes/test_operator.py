@@ -84,6 +84,14 @@ def test_a_step_that_is_done_asks_for_no_pod(planned: dict[str, Any], api: Kuber
     assert len(api.submissions()) == 1
 
 
+def test_without_a_champion_there_is_no_pod_to_grade_it(
+    planned: dict[str, Any], api: KubernetesApi
+) -> None:
+    """The first run of a model has nothing to grade, and starts no container to find that out."""
+    job("grade").execute(planned)
+    assert api.submissions() == []
+
+
 def test_without_a_way_to_the_cluster_the_connection_is_named_at_once(
     planned: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

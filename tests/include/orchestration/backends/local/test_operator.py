@@ -79,6 +79,16 @@ def test_a_step_leaves_evidence(
     assert caplog.text.count(f"the job starts from scratch: {SWITCH} is off") == bool(switch)
 
 
+def test_without_a_champion_there_is_no_process_to_grade_it(
+    planned: dict[str, Any], stub_job: StubJob
+) -> None:
+    """The first run of a model has nothing to grade, and starts no process to find that out."""
+    stub_job("sys.exit(1)")
+    LocalJobOperator(task_id="grade_champion", step="grade", compute=LocalCompute()).execute(
+        planned
+    )
+
+
 @pytest.mark.fault("C06")
 def test_exit_0_is_no_evidence(planned: dict[str, Any], stub_job: StubJob) -> None:
     """A job that ends well and leaves nothing fails the task, without a retry (C06)."""
