@@ -23,6 +23,7 @@ from include.retraining.formatting.numbers import (
 )
 from include.retraining.formatting.text import in_words
 from include.retraining.formatting.times import utc_minute
+from include.retraining.gate.how_to_read import HOW_TO_READ
 from include.retraining.gate.shown_numbers import shown_numbers
 from include.retraining.notifications.plain_text import subject_of
 from include.retraining.registry.entry import PromotionEntry
@@ -61,6 +62,7 @@ def environment() -> Environment:
         "signed": signed,
     }
     templates.globals |= {
+        "how_to_read": HOW_TO_READ,
         "links": urls,
         "metric_value": metric_value,
         "nothing": NOTHING,

@@ -15,6 +15,7 @@ from include.retraining.data.labels import class_names
 from include.retraining.data.split_record import SplitUsed
 from include.retraining.evaluation.guessed_keys import guessed_otherwise
 from include.retraining.evaluation.holdout import HoldoutRows
+from include.retraining.evaluation.shuffling import Shuffled, Shuffler
 from include.retraining.exceptions import (
     ArtifactError,
     EvidenceError,
@@ -57,6 +58,8 @@ class Contender:
     """What an opponent scored in the run that promoted it."""
     answers: str | None = None
     """For the baseline: what it always says."""
+    shuffled: Shuffled | str | None = None
+    """What it predicts when columns are shuffled, or why it was not asked."""
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -93,7 +96,13 @@ def _opponent(store: Store, role: Role, entry: PromotionEntry) -> Contender:
 
 
 def predict_holdout(
-    store: Store, opponent: Contender, holdout: HoldoutRows, *, problem: str, trusted: Sequence[str]
+    store: Store,
+    opponent: Contender,
+    holdout: HoldoutRows,
+    *,
+    problem: str,
+    trusted: Sequence[str],
+    shuffler: Shuffler | None = None,
 ) -> Contender:
     """Return an opponent with its predictions; any obstacle becomes its error.
 
@@ -103,6 +112,7 @@ def predict_holdout(
         holdout: the rows to predict.
         problem: the kind of label.
         trusted: what may be loaded or run (`Training.trusted`).
+        shuffler: asks it about shuffled columns as well; None for no such question.
 
     Raises:
         StorageError: when the store refuses or does not answer, which says nothing of the version.
@@ -122,13 +132,14 @@ def predict_holdout(
         with started(estimator) as model:
             predictions = predict(model, rows, problem)
             latency = measure_latency(model, rows)
+            shuffled = shuffler(model, rows, predictions, latency) if shuffler else None
     except TrainingError as failed:  # its command's
         return replace(opponent, error=f"it cannot predict: {failed}")
     except Exception as raised:  # it stays the champion after any error of its code
         if exhausted(raised) is not None:
             raise  # which says nothing of the version
         return replace(opponent, error=f"it cannot predict: {withheld(raised, log)}")
-    return replace(opponent, predictions=predictions, latency_ms=latency)
+    return replace(opponent, predictions=predictions, latency_ms=latency, shuffled=shuffled)
 
 
 def _unfit(manifest: VersionManifest, holdout: HoldoutRows, problem: str) -> str | None:

@@ -28,6 +28,7 @@ from include.retraining.config.model import ModelConfig
 from include.retraining.data.labels import is_class
 from include.retraining.formatting.numbers import better_words, metric_name, metric_value, number
 from include.retraining.formatting.text import truncate
+from include.retraining.gate.how_to_read import HOW_TO_READ
 from include.retraining.gate.report import EvaluationReport, SliceScores
 
 MAX_POINTS = 50_000
@@ -163,21 +164,21 @@ _CURVES: tuple[tuple[str, str, str, Callable[..., None], tuple[str, str]], ...] 
     (
         "ROC curve",
         "roc.png",
-        "How many of the positive rows are found, for each share of false alarms.",
+        HOW_TO_READ["roc"],
         _roc,
         ("False positive rate", "True positive rate"),
     ),
     (
         "Precision and recall",
         "precision_recall.png",
-        "How often a yes is right, for each share of the positive rows that is found.",
+        HOW_TO_READ["precision_recall"],
         _precision_recall,
         ("Recall", "Precision"),
     ),
     (
         "Calibration",
         "calibration.png",
-        "Ten groups of rows by predicted probability: on the dotted line, 70 % means 70 %.",
+        HOW_TO_READ["calibration"],
         _calibration,
         ("Predicted probability", "Share of rows that are positive"),
     ),
@@ -206,8 +207,7 @@ def _confusion(labels: Any, values: Any, classes: list[Any], names: list[str]) -
         )
         axes.spines[:].set_visible(False)
         axes.set(title="Confusion matrix", xlabel="Predicted", ylabel="Actual")
-    caption = "Rows of the holdout by what they are and what the challenger predicts."
-    return Plot("Confusion matrix", "confusion_matrix.png", caption, png[0])
+    return Plot("Confusion matrix", "confusion_matrix.png", HOW_TO_READ["confusion_matrix"], png[0])
 
 
 def _regression(table: pd.DataFrame, _: ModelConfig) -> Iterator[Plot]:
@@ -237,13 +237,13 @@ _ERRORS = (
         "actual_vs_predicted",
         "Actual and predicted",
         "actual_predicted.png",
-        "Up to 1,000 rows of the holdout: on the dotted line, the prediction is right.",
+        HOW_TO_READ["actual_predicted"],
     ),
     (
         "residual_vs_predicted",
         "Residuals",
         "residuals.png",
-        "What the challenger leaves unexplained; a pattern would mean that it misses something.",
+        HOW_TO_READ["residuals"],
     ),
 )
 
@@ -271,8 +271,7 @@ def _slices(report: EvaluationReport) -> Iterator[Plot]:
         axes.margins(x=0.12)
         axes.grid(True, axis="x")
         axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderpad=0.2)
-    text = f"The decision metric, {name}, for each value of the columns that the gate watches."
-    yield Plot("Score per slice", SLICES_FILE, text, png[0])
+    yield Plot("Score per slice", SLICES_FILE, HOW_TO_READ["slices_plot"], png[0])
 
 
 def _slice_name(item: SliceScores) -> str:

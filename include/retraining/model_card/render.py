@@ -14,7 +14,9 @@ from include.retraining.exceptions import EvidenceError
 from include.retraining.fingerprint.pinned import PinnedFile
 from include.retraining.formatting.markdown import code, escaped, table
 from include.retraining.formatting.numbers import metric_name, number
+from include.retraining.gate.how_to_read import HOW_TO_READ
 from include.retraining.gate.identity import OPPONENTS
+from include.retraining.gate.importance import Importances
 from include.retraining.gate.margin import margin_against, why_never_met
 from include.retraining.gate.report import EvaluationReport, Fairness
 from include.retraining.gate.tables import (
@@ -27,6 +29,11 @@ from include.retraining.gate.tables import (
     split_words,
 )
 from include.retraining.gate.verdict import Verdict
+from include.retraining.model_card.importances import (
+    importance_lines,
+    importances_table,
+    read_importances,
+)
 from include.retraining.model_card.plots import SLICES_FILE, Plot, draw_plots
 from include.retraining.model_card.template import Markdown, render_markdown
 from include.retraining.registry.versions import VersionManifest, read_version
@@ -50,6 +57,8 @@ class Content:
     report: EvaluationReport
     verdict: Verdict
     plots: Sequence[Plot]
+    importances: Importances | None = None
+    """None for an evaluation of before they were measured."""
 
 
 def write_card(store: Store, paths: RunPaths, manifest: RunManifest, verdict: Verdict) -> str:
@@ -81,7 +90,8 @@ def write_card(store: Store, paths: RunPaths, manifest: RunManifest, verdict: Ve
     for plot in plots:
         store.write(f"{paths.card}/{plot.file}", plot.png)
     key = f"{paths.card}/card.md"
-    text = render(Content(manifest, config, version, report, verdict, plots))
+    importances = read_importances(store, paths, evaluated.report.sha256)
+    text = render(Content(manifest, config, version, report, verdict, plots, importances))
     store.write(key, text.encode())
     return key
 
@@ -97,6 +107,9 @@ def render(content: Content) -> str:
         gates=Markdown(gates_table(content.verdict, report.metric)),
         scores=Markdown(scores_table(report)),
         opponents=[Markdown(line) for line in opponent_lines(report)],
+        importance_lines=[Markdown(line) for line in _importance_lines(content)],
+        importance_table=Markdown(_importance_table(content)),
+        how_to_read=HOW_TO_READ,
         slices=Markdown(slices_table(report)),
         slices_file=SLICES_FILE,
         audits=[(audit, _groups(audit)) for audit in report.fairness],
@@ -111,6 +124,14 @@ def render(content: Content) -> str:
         more_files=len(run.delivery.files) - len(shown),
         making=_making(content),
     )
+
+
+def _importance_lines(content: Content) -> list[str]:
+    return importance_lines(content.importances) if content.importances else []
+
+
+def _importance_table(content: Content) -> str:
+    return importances_table(content.importances) if content.importances else ""
 
 
 def _groups(audit: Fairness) -> Markdown:

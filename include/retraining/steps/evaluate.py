@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from io import BytesIO
@@ -23,10 +24,12 @@ from include.retraining.evaluation.contenders import (
     measure_latency,
     predict_holdout,
 )
+from include.retraining.evaluation.explanation import explain
 from include.retraining.evaluation.holdout import HoldoutRows, read_holdout
 from include.retraining.evaluation.looks import take_look
 from include.retraining.evaluation.naive_baseline import naive_baseline
 from include.retraining.evaluation.scoring import make_report
+from include.retraining.evaluation.shuffling import Shuffler, random_order
 from include.retraining.gate.report import Try
 from include.retraining.registry.versions import (
     VersionManifest,
@@ -47,7 +50,7 @@ log = logging.getLogger(__name__)
 def evaluate(job: Job) -> EvaluateResult:
     """Score challenger, champion, the best recent champion and a naive baseline.
 
-    Writes what each of them predicted, then the report.
+    Writes what each of them predicted, then the report, and beside it what the columns are worth.
 
     Raises:
         EvidenceError: when the evidence of the training is missing, or of something else.
@@ -63,13 +66,10 @@ def evaluate(job: Job) -> EvaluateResult:
     code = load_model_code(config)
     holdout = read_holdout(store, run, config, code, also=read_by_others)
     log.info("scoring on %s holdout rows", f"{holdout.rows:,}")
-    trusted = config.training.trusted
+    shuffler = _shuffler(job, code, holdout)
     contenders = [
-        _challenger(job, version, holdout),
-        *(
-            predict_holdout(store, opponent, holdout, problem=config.problem, trusted=trusted)
-            for opponent in opponents
-        ),
+        _challenger(job, version, holdout, shuffler),
+        *_predicted(job, opponents, holdout, shuffler),
         _baseline(config, holdout, code),
     ]
     champion = opponents[0].serving if opponents else None
@@ -80,6 +80,8 @@ def evaluate(job: Job) -> EvaluateResult:
     if find_result(store, job.paths, run, "evaluate") is not None:
         # Another attempt was faster: what its result names must stay as it is.
         return read_result(store, job.paths, run, "evaluate")
+    importances = explain(config, holdout, contenders, report, shuffler)
+    store.write(job.paths.importances, importances.to_bytes())
     return EvaluateResult(
         run_id=run.run_id,
         fingerprint=run.fingerprint,
@@ -100,7 +102,18 @@ def _trained_version(job: Job) -> VersionManifest:
     return version
 
 
-def _challenger(job: Job, version: VersionManifest, holdout: HoldoutRows) -> Contender:
+def _shuffler(job: Job, code: ModelCode, holdout: HoldoutRows) -> Shuffler | None:
+    """Return what asks versions about shuffled columns; None without a metric to score by."""
+    known = [name for name in job.config.gates.metrics if name not in code.scorers]
+    if not known:
+        return None
+    order = random_order(holdout.rows)
+    return Shuffler(known[0], order, time_so_far=lambda: time.time() - job.started)
+
+
+def _challenger(
+    job: Job, version: VersionManifest, holdout: HoldoutRows, shuffler: Shuffler | None
+) -> Contender:
     """Load the challenger and have it predict the holdout; nothing of it stays in memory."""
     config = job.config
     estimator = load_estimator(job.store, version, config.training.trusted)
@@ -108,9 +121,33 @@ def _challenger(job: Job, version: VersionManifest, holdout: HoldoutRows) -> Con
     with model_errors(config, "predicting the holdout"), started(estimator) as model:
         predictions = predict(model, rows, config.problem)
         latency_ms = measure_latency(model, rows)
+        shuffled = shuffler(model, rows, predictions, latency_ms) if shuffler else None
     where = f"include/models/{config.name}.py: version {version.version}"
     check_predictions(predictions, where=where, classes=version.classes)
-    return Contender("challenger", manifest=version, predictions=predictions, latency_ms=latency_ms)
+    return Contender(
+        "challenger",
+        manifest=version,
+        predictions=predictions,
+        latency_ms=latency_ms,
+        shuffled=shuffled,
+    )
+
+
+def _predicted(
+    job: Job, opponents: Sequence[Contender], holdout: HoldoutRows, shuffler: Shuffler | None
+) -> list[Contender]:
+    """Have the opponents predict the holdout; only the champion is asked about its columns."""
+    return [
+        predict_holdout(
+            job.store,
+            opponent,
+            holdout,
+            problem=job.config.problem,
+            trusted=job.config.training.trusted,
+            shuffler=shuffler if opponent.role == "champion" else None,
+        )
+        for opponent in opponents
+    ]
 
 
 def _baseline(config: ModelConfig, holdout: HoldoutRows, code: ModelCode) -> Contender:

@@ -15,6 +15,7 @@ models/NAME/runs/RUN/validate.json …              each step's result, with its
 models/NAME/runs/RUN/jobs/001.json …              jobs elsewhere: claim, start, end, report
 models/NAME/runs/RUN/evaluation.json              the evaluation report
 models/NAME/runs/RUN/predictions.parquet          what each version predicted on the holdout
+models/NAME/runs/RUN/evaluate.importances.json    what the columns are worth to the versions
 models/NAME/runs/RUN/verdict-CLEAR.json           the gate's answer
 models/NAME/runs/RUN/approval-CLEAR.json          the answer to a manual approval
 models/NAME/runs/RUN/card/…                       the model card and its plots
@@ -243,6 +244,11 @@ class RunPaths:
     def predictions(self) -> str:
         """The predictions on the holdout."""
         return f"{self.folder}/predictions.parquet"
+
+    @property
+    def importances(self) -> str:
+        """What each column is worth to challenger and champion."""
+        return f"{self.folder}/evaluate.importances.json"
 
     def job(self, number: int) -> str:
         """The claim of a job elsewhere, put before it is submitted."""

@@ -42,6 +42,7 @@ def test_it_is_judged_by_its_teams_metric_from_one_champion_to_the_next(toy: Toy
     assert -1 < first.challenger.metrics["neg_cost"] < 0
     assert first.baseline.metrics["neg_cost"] < first.challenger.metrics["neg_cost"]
     assert first.baseline.metrics["neg_cost"] > -1
+    assert b"every metric is the team's own" in toy.store.read(job.paths.importances)
     verdict = judge(first, toy.config.gates, report_digest=first.content_digest)
     assert verdict.answer is Answer.PASS
     assert "cost is" in verdict.headline
