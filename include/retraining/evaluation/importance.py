@@ -143,6 +143,8 @@ class Version:
             return None
         scoring = self._scoring
         answers = self._shuffled.answers[column][: scoring.repeats, : scoring.rows]
+        if (answers == np.asarray(getattr(self._predictions, self._shuffled.kind))).all():
+            return scoring.nothing()  # and not the rounding of a mean over more rows
         answers = answers.reshape(scoring.repeats * scoring.rows, *answers.shape[2:])
         said = answered(self._predictions, self._shuffled.kind, answers)
         value, influences = scoring.score(said, scoring.repeats)

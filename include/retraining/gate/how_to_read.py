@@ -50,7 +50,7 @@ HOW_TO_READ = {
     "rows of its own, and small groups swing by chance.",
     "usage": "What the last run of each step used, and the most of the runs shown; the bar is its "
     "share of the memory given. It does not bound what a larger delivery will take.",
-    "steps": "What each step of this run used, beside what it was given. The peak is that of one "
-    "run; another machine or a larger delivery may need more.",
+    "steps": "What each step of this run used, beside what it was given. It is the peak of one run: "
+    "another machine or a larger delivery may need more, so it is no limit.",
 }
 """By the name of the chart or table."""
