@@ -47,10 +47,9 @@ def importance_lines(stored: Importances) -> list[str]:
         return [f"Not measured: {escaped(stored.not_measured)}."]
     times = "once" if stored.repeats == 1 else f"{stored.repeats} times"
     what = (
-        f"What {metric_name(stored.metric or '')} loses without a column, greater is more: "
-        f"{len(stored.columns)} of {stored.columns_read:,} columns, those whose shuffling moves "
-        f"the predictions most, on {stored.rows:,} rows of the holdout drawn at random, {times} "
-        "each."
+        f"How much worse {metric_name(stored.metric or '')} gets when the values of a column come "
+        f"from other rows, for the {len(stored.columns)} of {stored.columns_read:,} columns that "
+        f"move the predictions most, on {stored.rows:,} rows of the holdout, {times} each."
     )
     lines = [what]
     if stored.champion_not_measured:

@@ -60,7 +60,7 @@ def test_the_card_shows_what_the_columns_are_worth(make_toy: MakeToy):
     verdict = judge(report, toy.config.gates, report_digest=report.content_digest)
     text = toy.store.read(write_card(toy.store, job.paths, job.manifest, verdict)).decode()
     section = text.partition("\n## Columns that matter\n")[2].partition("\n## ")[0]
-    assert "What accuracy loses without a column" in section
+    assert "How much worse accuracy gets when the values of a column" in section
     assert "| Column | Challenger | 95 % interval |" in section
     assert "| `a` | +0." in section
     assert "no cause" in section
