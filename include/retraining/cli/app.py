@@ -45,6 +45,7 @@ _COMMANDS: dict[str, Callable[..., int]] = {
     "audit": history.audit,
     "dossier": regulated.dossier,
     "who-saw": regulated.who_saw,
+    "forget": regulated.forget,
     "config-diff": configuration.config_diff,
     "watch": maintenance.watch,
     "validate-config": configuration.validate_config,

@@ -10,11 +10,13 @@ from include.retraining.decisions.chain import newest_entry, newest_records
 from include.retraining.decisions.record import DecisionRecord, Outcome
 from include.retraining.documents import Document, sha256_of
 from include.retraining.exceptions import EvidenceError, RegistryError
+from include.retraining.fingerprint.pinned import Forgotten
 from include.retraining.formatting.text import truncate
 from include.retraining.gate.report import EvaluationReport
 from include.retraining.gate.verdict import Verdict
 from include.retraining.registry.entry import PromotionEntry
 from include.retraining.registry.promotion_log import PromotionLog, serving_of
+from include.retraining.registry.versions import VersionManifest
 from include.retraining.runs.manifest import RunManifest, Serving, current_plan, find_manifest
 from include.retraining.runs.reference import RunRef
 from include.retraining.runs.results import ValidateResult
@@ -112,10 +114,20 @@ def _with_pins(
         "policy_digest": manifest.policy_digest,
         "fingerprint": manifest.fingerprint,
         "version": manifest.version if store.exists(version_key) else None,
+        "forgotten": _forgotten(store, manifest),
         "rows": validated.rows if validated is not None and is_ours else None,
         "compute": compute_used(store, paths, manifest),
     }
     return record.model_copy(update=pins)
+
+
+def _forgotten(store: Store, manifest: RunManifest) -> Forgotten | None:
+    """Return what the run's version says that it was trained without."""
+    if manifest.forget is None:
+        return None
+    key = layout.version_manifest_key(manifest.model, manifest.version)
+    version = read_if_sound(VersionManifest, store, key)
+    return None if version is None else version.forgotten
 
 
 def promotion_by(

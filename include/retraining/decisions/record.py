@@ -9,7 +9,7 @@ from pydantic import Field
 
 from include.retraining.approval.answer import Approval
 from include.retraining.documents import Document
-from include.retraining.fingerprint.pinned import Code, Delivery, Flag
+from include.retraining.fingerprint.pinned import Code, Delivery, Flag, Forgotten
 from include.retraining.gate.report import EvaluationReport
 from include.retraining.gate.verdict import Verdict
 from include.retraining.runs.manifest import Params, Serving, TriggeredBy
@@ -101,6 +101,8 @@ class DecisionRecord(Document):
     """The team that answers for it."""
     failure: str | None = None
     """The kind of the first cause, where the run broke: `out_of_memory`, `timeout`, …"""
+    forgotten: Forgotten | None = None
+    """The keys to forget that the version was trained without, and how many rows that left out."""
     approval: Approval | None = None
     """The answer to a manual approval."""
     after: tuple[Seen, ...] = ()

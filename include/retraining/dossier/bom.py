@@ -55,7 +55,7 @@ def _serial_number(sources: Sources) -> str:
 
 def _model(sources: Sources) -> dict[str, Any]:
     version, plan = sources.version, sources.plan
-    component = {
+    component: dict[str, Any] = {
         "type": "machine-learning-model",
         "bom-ref": "model",
         "name": sources.model,

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
+import numpy as np
 import pandas as pd
 
 from include.retraining.config.model import ModelConfig, TimeSplit
 from include.retraining.config.model_code import ModelCode, dividing_columns, training_columns
 from include.retraining.data.arrays import Column, Labels
 from include.retraining.data.dataset import open_dataset
+from include.retraining.data.forget_list import divide_remaining, forgotten_places
 from include.retraining.data.kept_rows import KeptRows
 from include.retraining.data.labels import label_values
 from include.retraining.data.reading import Reading, reading_of
@@ -98,10 +100,15 @@ def _read(
     with open_dataset(store, run.delivery, reading, columns) as dataset:
         about = dataset.frame(dividing_columns(config))
         mask = holdout_mask(about, config)
+        left_out = forgotten_places(store, run, about[data.key])
+        training, mask = divide_remaining(mask, left_out)
         kept = KeptRows(mask, len(columns))
         for column in dataset.columns(columns):
             kept.add(column)
     labels = label_values(about[data.label], config.problem)
+    train_labels, labels = labels[training], labels[mask]
+    if len(left_out):
+        about, mask = about.drop(index=about.index[left_out]), np.delete(mask, left_out)
     frame = kept.frame()
     oldest = None
     if isinstance(data.split, TimeSplit):
@@ -109,9 +116,9 @@ def _read(
     return HoldoutRows(
         frame=frame,
         keys=frame[data.key].to_numpy(),
-        labels=labels[mask],
+        labels=labels,
         split=split_used(about, mask, config),
         oldest=oldest,
         rows_in_training=keys_on_both_sides(about[data.key], mask),
-        train_labels=labels[~mask],
+        train_labels=train_labels,
     )

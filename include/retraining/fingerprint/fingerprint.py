@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from include.retraining.documents import canonical_json, sha256_of
-from include.retraining.fingerprint.pinned import Code, Delivery
+from include.retraining.fingerprint.pinned import Code, Delivery, ForgetList
 
 
 def fingerprint_of(
@@ -15,6 +15,7 @@ def fingerprint_of(
     training_view: dict[str, Any],
     seed: int,
     only_run: str | None,
+    forget: ForgetList | None = None,
 ) -> str:
     """Return the SHA-256 of everything that can change the trained model.
 
@@ -24,6 +25,8 @@ def fingerprint_of(
         training_view: `ModelConfig.training_view`.
         seed: of everything random.
         only_run: the run's id when it must train even if nothing changed, else None.
+        forget: the keys whose rows it is not given; without a list, the fingerprint is what it was
+            before there were lists.
     """
     content = {
         "files": [file.model_dump(mode="json") for file in delivery.files],
@@ -32,6 +35,7 @@ def fingerprint_of(
         "training": training_view,
         "seed": seed,
         "run": only_run,
+        **({} if forget is None else {"forget": forget.digest}),
     }
     return sha256_of(canonical_json(content))
 

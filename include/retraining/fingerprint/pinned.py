@@ -50,6 +50,25 @@ class PinnedExtra(Document):
     """What it adds to the common libraries, for example `lightgbm==4.6.0`."""
 
 
+class ForgetList(Document):
+    """The keys to forget that a run pinned: those of all requests up to one."""
+
+    requests: int
+    """The number of the newest request."""
+    keys: int
+    """How many different keys they name."""
+    digest: str
+    """SHA-256 over the keys' hashes, in order."""
+
+
+class Forgotten(Document):
+    """What a training forgot: whose rows it was not given."""
+
+    pinned: ForgetList
+    rows: int
+    """Rows of the delivery that were left out, on both sides of the split."""
+
+
 class Code(Document):
     """The code that a run uses."""
 

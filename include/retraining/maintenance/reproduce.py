@@ -134,6 +134,7 @@ def reproduce(store: Store, paths: RunPaths) -> Reproduction:
         training_view=config.training_view,
         seed=run.seed,
         only_run=run.run_id if run.params.force_retrain else None,
+        forget=run.forget,
     )
     predictions, digest, seconds = _train_and_predict(store, run, config)
     is_same_holdout = digest == report.holdout.digest
@@ -142,7 +143,6 @@ def reproduce(store: Store, paths: RunPaths) -> Reproduction:
         new = prediction_columns("challenger", predictions, config.problem, config.data.positive)
         old = _stored_predictions(store, evaluated.predictions.key, new)
         differing, apart, relative = _compare(new, old, is_number=config.problem == "regression")
-    fields = ("training_digest", "python")
     return Reproduction(
         model=run.model,
         run_id=run.run_id,
@@ -150,7 +150,7 @@ def reproduce(store: Store, paths: RunPaths) -> Reproduction:
         version_again=version_of(again),
         changed_code=tuple(
             name.removesuffix("_digest")
-            for name in fields
+            for name in ("training_digest", "python")
             if getattr(code, name) != getattr(run.code, name)
         ),
         is_same_holdout=is_same_holdout,

@@ -20,7 +20,7 @@ from include.retraining.data.split import key_texts
 from include.retraining.documents import sha256_of
 from include.retraining.evaluation.looks import Look
 from include.retraining.exceptions import EvidenceError, MissingFolder, MissingObject
-from include.retraining.privacy.delivered_keys import DeliveryGone, is_among, was_trained_on
+from include.retraining.privacy.delivered_keys import UNREADABLE, is_among, was_trained_on
 from include.retraining.registry.versions import VersionManifest, find_version
 from include.retraining.runs.manifest import RunManifest, find_manifest
 from include.retraining.scoring.record import ScoreRecord
@@ -148,7 +148,7 @@ def _trained(
     paths, run = own[0]
     try:
         return _Place(what, paths.manifest, was_trained_on(store, run, key))
-    except DeliveryGone as error:
+    except UNREADABLE as error:
         return _Place(what, paths.manifest, None, f"its delivery cannot be read again: {error}")
 
 

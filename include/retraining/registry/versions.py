@@ -16,7 +16,7 @@ from include.retraining.data.split_record import SplitUsed
 from include.retraining.documents import Document, sha256_of
 from include.retraining.exceptions import ArtifactError, NotFound, StorageError
 from include.retraining.fingerprint.fingerprint import version_of
-from include.retraining.fingerprint.pinned import RECORDED_ONLY, Code, PinnedFile
+from include.retraining.fingerprint.pinned import RECORDED_ONLY, Code, Forgotten, PinnedFile
 from include.retraining.plain_files import SAFE_NAME, SAFE_PATH, plain_files
 from include.retraining.runs.manifest import RunManifest
 from include.retraining.store.layout import version_folder, version_manifest_key
@@ -82,6 +82,8 @@ class VersionManifest(Document):
     feature_categories: dict[str, Categories] | None = None
     """Of features that were categories in training, by name; without those whose values are no
     text and no whole numbers, or too many. None in a version of before."""
+    forgotten: Forgotten | None = None
+    """The keys whose rows it was not given; None where none were to be forgotten."""
 
     @property
     def folder(self) -> str:
@@ -145,6 +147,7 @@ def check_provenance(version: VersionManifest, run: RunManifest) -> None:
         "the seed": (version.seed, run.seed),
         "the data": (version.data, run.delivery.files),
         "the code": (trained_with, pinned),
+        "the keys to forget": (version.forgotten and version.forgotten.pinned, run.forget),
     }
     differing = [name for name, (trained, planned) in pairs.items() if trained != planned]
     if differing:

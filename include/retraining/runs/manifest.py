@@ -11,7 +11,7 @@ from pydantic import Field
 from include.retraining.documents import Document
 from include.retraining.exceptions import EvidenceError, NotFound
 from include.retraining.fingerprint.fingerprint import version_of
-from include.retraining.fingerprint.pinned import Code, Delivery
+from include.retraining.fingerprint.pinned import Code, Delivery, ForgetList
 from include.retraining.store.layout import RunPaths
 from include.retraining.store.object_store import Store
 
@@ -74,6 +74,8 @@ class RunManifest(Document):
     """Names the version: the fingerprint's first 16 hex digits."""
     champion: Serving | None
     """What served when the run was planned; None before the first promotion."""
+    forget: ForgetList | None = None
+    """The keys whose rows are left out; None where nobody asked for any to be forgotten."""
 
     @property
     def total_bytes(self) -> int:

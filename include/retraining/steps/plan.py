@@ -14,12 +14,13 @@ from typing import Any
 from include.retraining.config.model import ModelConfig, load_model
 from include.retraining.config.step_compute import ImageCompute
 from include.retraining.data.delivery import pin_delivery
+from include.retraining.data.forget_list import pin_forget_list
 from include.retraining.decisions.record import DecisionRecord, Outcome
 from include.retraining.decisions.records import decisions
 from include.retraining.exceptions import CodeChanged, ConfigError, MissingObject, NotFound
 from include.retraining.fingerprint.digests import check_same_code, current_code
 from include.retraining.fingerprint.fingerprint import fingerprint_of, version_of
-from include.retraining.fingerprint.pinned import Code, Delivery
+from include.retraining.fingerprint.pinned import Code, Delivery, ForgetList
 from include.retraining.fingerprint.wiring import check_same_wiring, wiring_digest
 from include.retraining.registry.promotion_log import CLOCK_TOLERANCE, PromotionLog
 from include.retraining.registry.promotion_rules import newer_data_serves, promoted_too_recently
@@ -75,15 +76,14 @@ def plan_run(
     """
     delivery = pin_delivery(store, config, params.date)
     recent = list(decisions(store, config.name, limit=RECENT_RECORDS))
-    known = next((record.code for record in recent if record.code is not None), None)
-    code = _code(config, known=known, git_sha=git_sha, image=image)
-    fingerprint = _fingerprint(config, delivery, code, run_id if params.force_retrain else None)
-    paths = RunPaths(config.name, run_key(run_id, run_after))
+    code = _code(config, recent, git_sha=git_sha, image=image)
+    forget = pin_forget_list(store, config.name)
+    fingerprint = _fingerprint(config, delivery, code, forget, params, run_id=run_id)
     planned = RunManifest(
         model=config.name,
         dag_id=dag_id,
         run_id=run_id,
-        run=paths.run,
+        run=run_key(run_id, run_after),
         run_after=run_after,
         created_at=datetime.now(UTC),
         params=params,
@@ -99,17 +99,27 @@ def plan_run(
         fingerprint=fingerprint,
         version=version_of(fingerprint),
         champion=PromotionLog(store, config.name).serving(),
+        forget=forget,
     )
-    return _written(store, paths, planned)
+    return _written(store, planned)
 
 
-def _fingerprint(config: ModelConfig, delivery: Delivery, code: Code, only_run: str | None) -> str:
+def _fingerprint(
+    config: ModelConfig,
+    delivery: Delivery,
+    code: Code,
+    forget: ForgetList | None,
+    params: Params,
+    *,
+    run_id: str,
+) -> str:
     return fingerprint_of(
         delivery=delivery,
         code=code,
         training_view=config.training_view,
         seed=config.training.seed,
-        only_run=only_run,
+        only_run=run_id if params.force_retrain else None,
+        forget=forget,
     )
 
 
@@ -249,9 +259,17 @@ def last_peaks(records: Iterable[DecisionRecord]) -> dict[str, int]:
 
 
 def _code(
-    config: ModelConfig, *, known: Code | None, git_sha: str | None, image: str | None
+    config: ModelConfig,
+    recent: Iterable[DecisionRecord],
+    *,
+    git_sha: str | None,
+    image: str | None,
 ) -> Code:
-    """Return the code of a run: ours, with the Python and the image that will train."""
+    """Return the code of a run: ours, with the Python and the image that will train.
+
+    Digests of code that a recent run had as well are not made again.
+    """
+    known = next((record.code for record in recent if record.code is not None), None)
     code = current_code(
         config.name,
         extras=config.training.extras,
@@ -281,9 +299,9 @@ def _judged_by(code: Code | None) -> str | None:
     return None if code is None else code.judging_digest
 
 
-def _written(store: Store, first: RunPaths, planned: RunManifest) -> RunManifest:
+def _written(store: Store, planned: RunManifest) -> RunManifest:
     """Adopt the run's newest plan if it says the same, else write a new one."""
-    paths = current_plan(store, first)
+    paths = current_plan(store, RunPaths(planned.model, planned.run))
     while True:
         manifest = planned.model_copy(update={"run": paths.run})
         existing = find_manifest(store, paths)

@@ -135,7 +135,6 @@ def _manifest(job: Job, fitted: Fitted, files: tuple[PinnedFile, ...]) -> Versio
     made_by: dict[str, Any] = {
         "libraries": _libraries(job.config.training.extras),
         "trusted_types": job.config.training.trusted_types,
-        "predicts_by": None,
     }
     if isinstance(model, ExternalModel):
         command = PredictCommand(
@@ -160,6 +159,7 @@ def _manifest(job: Job, fitted: Fitted, files: tuple[PinnedFile, ...]) -> Versio
         classes=fitted.classes,
         split=fitted.split,
         rows_used=fitted.used,
+        forgotten=fitted.forgotten,
         seed=run.seed,
         code=run.code,
         data=run.delivery.files,

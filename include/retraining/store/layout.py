@@ -8,6 +8,7 @@ models/NAME/versions/VERSION/ATTEMPT/…            the files
 models/NAME/versions/VERSION/claim-001.json       who trains it, its beat, and that it has ended
 models/NAME/versions/VERSION/removal.json         that `gc` removes it
 models/NAME/looks/00000017.json                   which challenger was scored on which rows
+models/NAME/forget/00000003.json                  keys whose rows are left out from then on
 models/NAME/runs/RUN/begun.json                   that the run began, before it is planned
 models/NAME/runs/RUN.cleared-CLEAR.json           that it was cleared and goes on
 models/NAME/runs/RUN/manifest.json                what the run pinned
@@ -133,6 +134,16 @@ def looks_folder(model: str) -> str:
 def look_key(model: str, number: int) -> str:
     """Return the key of one look."""
     return f"{looks_folder(model)}/{number:08d}.json"
+
+
+def forget_folder(model: str) -> str:
+    """Return the folder of the requests to forget keys."""
+    return f"models/{model}/forget"
+
+
+def forget_key(model: str, number: int) -> str:
+    """Return the key of one request to forget keys."""
+    return f"{forget_folder(model)}/{number:08d}.json"
 
 
 def version_folder(model: str, version: str) -> str:

@@ -22,12 +22,14 @@ from include.retraining.config.model_code import (
 )
 from include.retraining.data.arrays import Labels
 from include.retraining.data.dataset import open_dataset
+from include.retraining.data.forget_list import divide_remaining, forgotten_places
 from include.retraining.data.kept_rows import KeptRows
 from include.retraining.data.labels import class_names, label_values
 from include.retraining.data.reading import reading_of
 from include.retraining.data.split import holdout_mask, split_used
 from include.retraining.data.split_record import SplitUsed
 from include.retraining.exceptions import TrainingError
+from include.retraining.fingerprint.pinned import Forgotten
 from include.retraining.runs.foreign_errors import model_errors
 from include.retraining.runs.manifest import RunManifest
 from include.retraining.store.object_store import Store
@@ -52,6 +54,7 @@ class Fitted:
     classes: tuple[int | str, ...] | None
     split: SplitUsed
     used: RowsUsed
+    forgotten: Forgotten | None
     train_rows: int
     train_seconds: float
     probe: pd.DataFrame
@@ -97,6 +100,7 @@ def fit(store: Store, run: RunManifest, config: ModelConfig) -> Fitted:
         classes=classes,
         split=data.split,
         used=data.used,
+        forgotten=data.forgotten,
         train_rows=len(rows),
         train_seconds=seconds,
         probe=probe,
@@ -113,6 +117,7 @@ class _TrainingPart:
     labels: Labels
     split: SplitUsed
     used: RowsUsed
+    forgotten: Forgotten | None
 
 
 def _read_training_part(
@@ -124,15 +129,23 @@ def _read_training_part(
         about = dataset.frame(dividing_columns(config))
         mask = holdout_mask(about, config)
         labels = label_values(about[config.data.label], config.problem)
-        kept, content = KeptRows(~mask, len(code.features)), ContentHashes(dataset.rows)
+        left_out = forgotten_places(store, run, about[config.data.key])
+        training, mask = divide_remaining(mask, left_out)
+        kept, content = KeptRows(training, len(code.features)), ContentHashes(dataset.rows)
         for column in dataset.columns(code.features):
             content.add(column)
             kept.add(column)
+    hashes = content.finished(labels)
+    if len(left_out):
+        about = about.drop(index=about.index[left_out])
+        mask, hashes = np.delete(mask, left_out), np.delete(hashes, left_out)
+    forget = run.forget
     return _TrainingPart(
         rows=kept.frame(),
-        labels=labels[~mask],
+        labels=labels[training],
         split=split_used(about, mask, config),
-        used=rows_used(about[config.data.key], content.finished(labels), mask),
+        used=rows_used(about[config.data.key], hashes, mask),
+        forgotten=None if forget is None else Forgotten(pinned=forget, rows=len(left_out)),
     )
 
 

@@ -8,9 +8,10 @@ from typing import Annotated
 
 from typer import Argument, Option
 
+from include.retraining.approval.reason import checked_reason
 from include.retraining.cli.answer import print_answer
-from include.retraining.cli.opening import open_log
-from include.retraining.cli.options import AsJson, Name, StoreUri
+from include.retraining.cli.opening import open_log, user
+from include.retraining.cli.options import AsJson, Name, Reason, StoreUri
 from include.retraining.exceptions import ConfigError
 from include.retraining.store.marker import open_store
 
@@ -75,6 +76,33 @@ def who_saw(
     if not answer.sightings:
         lines.append("none has it")
     return print_answer(answer, lambda: lines, as_json=as_json)
+
+
+def forget(
+    name: Name,
+    *,
+    keys: Annotated[Path, Option(metavar="FILE", help="a key on each line", show_default=False)],
+    reason: Reason,
+    store: StoreUri = None,
+    as_json: AsJson = False,
+) -> int:
+    """Have rows of some keys left out of each later training.
+
+    Of a key, only its hash is kept. The champion has what it was trained on until it is replaced.
+    """
+    from include.retraining.privacy.forget import forget as request_forgetting
+    from include.retraining.privacy.forget import read_keys
+
+    log, actor = open_log(store, name), user()
+    reason = checked_reason(actor, reason)
+    asked = read_keys(keys)
+    request = request_forgetting(log.store, name, asked, actor=actor, reason=reason)
+    value = {"model": name, "request": request.number, "keys": len(request.keys)}
+    line = (
+        f"{name}: request {request.number} has {len(request.keys):,} keys; the next run trains "
+        "without their rows, and its record says so"
+    )
+    return print_answer(value, lambda: [line], as_json=as_json)
 
 
 def _write(path: Path, text: str) -> None:

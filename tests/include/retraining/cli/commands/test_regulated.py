@@ -41,3 +41,15 @@ def test_who_saw_does_not_repeat_the_key(store: Store, run: Run) -> None:
     assert code == 0
     assert f"cannot be known: {MODEL}: training part of version {version_name(2)}" in out
     assert "secret-key" not in out
+
+
+def test_forget_repeats_no_key(store: Store, run: Run, tmp_path: Path) -> None:
+    """`forget` counts the keys of a file, and names neither them nor those of an empty one."""
+    keys = tmp_path / "keys.txt"
+    keys.write_text("secret-key\n\n17\n17\n", encoding="utf-8")
+    code, out, _ = run("forget", MODEL, "--keys", str(keys), "--reason", "asked to")
+    assert (code, "request 1 has 2 keys" in out, "secret-key" in out) == (0, True, False)
+    keys.write_text("\n", encoding="utf-8")
+    code, _, err = run("forget", MODEL, "--keys", str(keys), "--reason", "asked to")
+    assert code == 1
+    assert "has 0 keys, allowed are 1 to 1,000,000" in err
