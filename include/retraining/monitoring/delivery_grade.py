@@ -60,7 +60,7 @@ def grade_champion(job: Job) -> Grade | None:
         code = load_model_code(job.config)
         unseen = read_unseen(
             store,
-            run.delivery,
+            run,
             version,
             evidence.judged_keys,
             config=job.config,

@@ -19,6 +19,7 @@ from include.retraining.config.model import ModelConfig, TimeSplit
 from include.retraining.config.model_code import ModelCode, dividing_columns
 from include.retraining.data.arrays import RowMask
 from include.retraining.data.dataset import open_dataset
+from include.retraining.data.forget_list import forgotten_places
 from include.retraining.data.kept_rows import KeptRows
 from include.retraining.data.labels import label_values
 from include.retraining.data.reading import reading_of
@@ -26,9 +27,9 @@ from include.retraining.data.split import key_hashes, key_texts, times
 from include.retraining.data.split_record import SplitUsed
 from include.retraining.evaluation.holdout import HoldoutRows
 from include.retraining.exceptions import EvidenceError
-from include.retraining.fingerprint.pinned import Delivery
 from include.retraining.monitoring.gate_evidence import require_same_key
 from include.retraining.registry.versions import VersionManifest
+from include.retraining.runs.manifest import RunManifest
 from include.retraining.store.object_store import Store
 
 
@@ -37,23 +38,23 @@ class UnseenRows(NamedTuple):
 
     rows: HoldoutRows
     seen: int
-    """How many rows were left out."""
+    """How many rows were left out because the version was trained or judged on them."""
 
 
 def read_unseen(
     store: Store,
-    delivery: Delivery,
+    run: RunManifest,
     version: VersionManifest,
     judged_keys: pa.StringArray,
     *,
     config: ModelConfig,
     code: ModelCode,
 ) -> UnseenRows:
-    """Read the rows of a delivery that a version has not seen.
+    """Read the rows of a run's delivery that a version has not seen, without keys to forget.
 
     Args:
         store: where relative addresses start.
-        delivery: as pinned.
+        run: whose delivery and whose keys to forget, as pinned.
         version: whose rows are left out.
         judged_keys: of the rows that the gate judged it on.
         config: the model's.
@@ -62,15 +63,18 @@ def read_unseen(
     Raises:
         DataRejected: when the delivery lacks a column that the version reads.
         DataChanged: when a pinned file is no longer what was pinned.
-        EvidenceError: when the version's split cannot be applied to these rows.
+        EvidenceError: when the version's split cannot be applied to these rows, or when the keys
+            to forget were altered.
     """
     features = list(version.features)
     columns = list(dict.fromkeys((*dividing_columns(config), *features)))
     reading = reading_of(config, code).guessing(features)
-    with open_dataset(store, delivery, reading, columns) as dataset:
+    with open_dataset(store, run.delivery, reading, columns) as dataset:
         about = dataset.frame(dividing_columns(config))
         mask = _never_trained_on(about, version.split, config)
         mask = mask & ~_are_judged(about[config.data.key], judged_keys)
+        seen = int((~mask).sum())
+        mask[forgotten_places(store, run, about[config.data.key])] = False
         kept = KeptRows(mask, len(columns))
         for column in dataset.columns(columns):
             kept.add(column)
@@ -84,7 +88,7 @@ def read_unseen(
         rows_in_training=0,
         train_labels=labels[:0],  # of classes that are new to the version, it gets no row right
     )
-    return UnseenRows(rows, int((~mask).sum()))
+    return UnseenRows(rows, seen)
 
 
 def _never_trained_on(about: pd.DataFrame, split: SplitUsed, config: ModelConfig) -> RowMask:

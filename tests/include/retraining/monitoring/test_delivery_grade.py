@@ -11,6 +11,7 @@ from sklearn.metrics import accuracy_score
 from include.retraining.data.split import holdout_mask
 from include.retraining.monitoring.delivery_grade import grade_champion
 from include.retraining.monitoring.grade import is_graded, read_grades
+from include.retraining.privacy.forget import forget
 from include.retraining.registry.promotion import Registry
 from include.retraining.registry.versions import load_estimator, read_version
 from tests.support.toy_models import Toy, make_frame
@@ -52,6 +53,19 @@ def test_it_is_scored_on_the_new_rows_of_its_holdout_side(make_toy: MakeToy) -> 
     assert grade.promised.score.value == report.challenger.metrics["accuracy"]
     assert grade.promised.report_digest == report.content_digest
     assert (grade.version, grade.generation, grade.is_worse) == (version.version, 1, False)
+
+
+def test_rows_of_keys_to_forget_are_not_scored(make_toy: MakeToy) -> None:
+    """A new row of such a key is left out, and does not count as one that the version had seen."""
+    toy = make_toy()
+    promoted(toy)
+    new = later()
+    toy.deliver(new)
+    scored = new[holdout_mask(new, toy.config)]
+    forget(toy.store, toy.name, [str(scored["id"].iloc[0])], actor="ada", reason="asked to")
+    grade = grade_champion(toy.plan())
+    assert grade is not None
+    assert (grade.rows, grade.seen_rows) == (len(scored) - 1, len(new) - len(scored))
 
 
 def test_of_a_split_by_time_only_what_came_after_is_new(make_toy: MakeToy) -> None:
