@@ -14,6 +14,7 @@ from rich.table import Table
 
 from benchmarks import (
     backends,
+    calibration,
     events,
     fleet,
     gate,
@@ -34,6 +35,7 @@ PARTS = {
     "parse": parse.measure,
     "validate": validate.measure,
     "gate": gate.measure,
+    "calibration": calibration.measure,
     "small": small.measure,
     "backends": backends.measure,
     "serving": serving.measure,

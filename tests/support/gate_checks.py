@@ -268,11 +268,117 @@ def by_profit(worst: float | None, best: float | None, score: float = 0.86) -> d
     }
 
 
+def calibrated(excess: float, lower: float, /, **changes: Any) -> dict[str, Any]:
+    """What a report says of a calibration error that is larger by an excess."""
+    measured = {
+        "holdout_digest": ROWS,
+        "challenger": 0.05,
+        "champion": 0.03,
+        "excess": excess,
+        "lower": lower,
+        "upper": 0.09,
+    }
+    return {"calibration": {**measured, **changes}}
+
+
+CALIBRATION: dict[str, Any] = {"calibration": {"max_worse": 0.02}}
 NO_RIVALS: dict[str, Any] = {"champion": None, "best": None}
 
 CASES = [
     Case("everything passes", PASS, says="accuracy is 0.86 against the champion's 0.84, and all"),
     Case("first of its model", PASS, NO_RIVALS, gates={"against champion": NOT}),
+    # Calibration.
+    Case(
+        "calibration without a rule",
+        PASS,
+        calibrated(0.04, 0.01),
+        gates={"calibration": "absent"},
+    ),
+    Case(
+        "calibration not measured", CANNOT, {"calibration": None}, CALIBRATION, says="not measured"
+    ),
+    Case(
+        "calibration much worse",
+        FAIL,
+        calibrated(0.04, 0.01),
+        CALIBRATION,
+        gates={"calibration": FAIL, "against champion": PASS},
+        says="calibration error is 0.05, the champion's 0.03; the root of their squares' "
+        "difference is +0.04, 95 % interval +0.01 to +0.09, plus is worse; must be at most +0.02",
+    ),
+    Case("calibration exactly as much worse as allowed", PASS, calibrated(0.02, 0.01), CALIBRATION),
+    Case("calibration a hair worse", FAIL, calibrated(0.020000001, 0.01), CALIBRATION),
+    Case("calibration worse by chance", PASS, calibrated(0.04, 0.0), CALIBRATION),
+    Case("calibration hardly by chance", FAIL, calibrated(0.04, 1e-9), CALIBRATION),
+    Case("calibration better", PASS, calibrated(-0.04, -0.06), CALIBRATION),
+    Case(
+        "calibration with nothing to compare with",
+        PASS,
+        {**NO_RIVALS, **calibrated(0.04, 0.01)},
+        CALIBRATION,
+        gates={"calibration": NOT},
+    ),
+    Case(
+        "a challenger without probabilities",
+        FAIL,
+        calibrated(0.04, 0.01, challenger=None),
+        CALIBRATION,
+        gates={"calibration": FAIL},
+        says="the challenger gives no probabilities",
+    ),
+    Case(
+        "the first challenger without probabilities",
+        FAIL,
+        {**NO_RIVALS, **calibrated(0.04, 0.01, challenger=None)},
+        CALIBRATION,
+    ),
+    Case(
+        "a champion without probabilities",
+        CANNOT,
+        calibrated(-0.04, -0.06, champion=None),
+        CALIBRATION,
+        gates={"calibration": CANNOT},
+        says="the champion gives no probabilities or could not be scored",
+    ),
+    Case(
+        "calibration on other rows",
+        CANNOT,
+        calibrated(-0.04, -0.06, holdout_digest="other"),
+        CALIBRATION,
+        says="on other rows",
+    ),
+    Case(
+        "calibration upside down",
+        CANNOT,
+        calibrated(0.01, 0.015),
+        CALIBRATION,
+        says="missing or not a number, or do not belong together",
+    ),
+    Case(
+        "calibration beyond its interval", CANNOT, calibrated(0.1, -0.06), CALIBRATION
+    ),
+    *(
+        Case(
+            f"{name} as calibration's {part}",
+            CANNOT,
+            calibrated(-0.04, -0.06, **{part: number}),
+            CALIBRATION,
+            gates={"calibration": CANNOT},
+            fault="F01",
+        )
+        for name, number in (("NaN", NAN), ("infinity", INF), ("nothing", None))
+        for part in ("excess", "lower", "upper")
+    ),
+    *(
+        Case(
+            f"NaN as the calibration of {who}",
+            CANNOT,
+            calibrated(-0.04, -0.06, **{who: NAN}),
+            CALIBRATION,
+            fault="F01",
+        )
+        for who in ("challenger", "champion")
+    ),
     # Metrics of the team.
     Case("by a metric of the team", PASS, **by_profit(0, 1), says="profit is 0.86 against the"),
     Case("by one without bounds", PASS, **by_profit(None, None)),

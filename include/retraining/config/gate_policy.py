@@ -15,7 +15,7 @@ from include.retraining.config.own_metric import MetricName, OwnMetric
 from include.retraining.config.sections import ColumnName
 from include.retraining.documents import canonical_json
 
-_SINCE = ("own_metrics", "min_days_between_promotions")
+_SINCE = ("own_metrics", "min_days_between_promotions", "calibration")
 """Rules that came later: a policy without them keeps the digest that it had."""
 
 
@@ -27,6 +27,15 @@ class ChampionGate(Section):
     above minus this margin. null: 2.8 standard errors of the champion's own score on the
     holdout, at most half of its lead over the naive baseline (docs/margins.md). 0 asks to be
     better."""
+
+
+class CalibrationGate(Section):
+    """How much further from the truth the challenger's probabilities may be than the champion's."""
+
+    max_worse: Annotated[Limit, Field(ge=0, lt=1)] = 0.02
+    """By how much, as a probability, the calibration error may be larger: the root of the
+    difference of both squares. The challenger is refused when it is larger by more and the paired
+    95 % interval lies above 0, so that it is more than chance."""
 
 
 class SliceGate(Section):
@@ -108,6 +117,9 @@ class GatePolicy(Section):
     """Subgroups scored on their own."""
     fairness: tuple[FairnessGate, ...] = ()
     """Limits per protected attribute, for a binary problem."""
+    calibration: CalibrationGate | None = None
+    """Against the champion, by the probabilities of a binary or multiclass problem; null: no such
+    rule (docs/calibration.md)."""
     limits: Limits = Limits()
     """What the model may cost to serve."""
     min_days_between_promotions: Annotated[float, Field(gt=0, le=366)] | None = None

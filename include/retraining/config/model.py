@@ -131,12 +131,7 @@ class ModelConfig(Section):
                     f"gates: {metric!r} is not a metric for a {self.problem} problem{hint}; "
                     f"allowed: {', '.join(sorted(allowed))}, and those of gates.own_metrics"
                 )
-        if (self.problem == "binary") != (self.data.positive is not None):
-            yield "data.positive: give it for a binary problem, and only there"
-        if self.data.label_rate is not None and self.problem != "binary":
-            yield "data.label_rate: only a binary problem has one"
-        if self.gates.fairness and self.problem != "binary":
-            yield "gates.fairness: selection rates need a binary problem"
+        yield from self._of_another_problem()
         attributes = [attribute.name for attribute in self.data.protected]
         if len(set(attributes)) != len(attributes):
             yield "data.protected: a name is used twice"
@@ -153,6 +148,17 @@ class ModelConfig(Section):
             yield "deadline: a time of day needs a trigger.schedule: no run is ever due"
         yield from self._unreachable()
         yield from self._own_assets()
+
+    def _of_another_problem(self) -> Iterator[str]:
+        """Yield what only another kind of problem has."""
+        if (self.problem == "binary") != (self.data.positive is not None):
+            yield "data.positive: give it for a binary problem, and only there"
+        if self.data.label_rate is not None and self.problem != "binary":
+            yield "data.label_rate: only a binary problem has one"
+        if self.gates.calibration is not None and self.problem == "regression":
+            yield "gates.calibration: a regression problem has no probabilities"
+        if self.gates.fairness and self.problem != "binary":
+            yield "gates.fairness: selection rates need a binary problem"
 
     def _own_assets(self) -> Iterator[str]:
         """Yield assets of this very model that it would start itself by."""

@@ -12,6 +12,7 @@ import numpy as np
 from include.retraining.config.model import ModelConfig
 from include.retraining.config.scorers import Scorer
 from include.retraining.data.labels import Class, class_names
+from include.retraining.evaluation.calibration import compare_calibration
 from include.retraining.evaluation.comparison import TAIL, compare
 from include.retraining.evaluation.contenders import Contender, Role
 from include.retraining.evaluation.fairness import audit_fairness, value_names
@@ -20,6 +21,7 @@ from include.retraining.evaluation.metrics import compute, why_undefined
 from include.retraining.evaluation.standard_error import standard_error
 from include.retraining.exceptions import ConfigError
 from include.retraining.gate.report import (
+    Calibration,
     Comparison,
     EvaluationReport,
     Holdout,
@@ -94,8 +96,19 @@ def make_report(
             holdout, challenger.sample, champion.sample if champion else None, config
         ),
         fairness=audit_fairness(holdout.frame, challenger.sample, config),
+        calibration=_calibration(challenger, champion, config),
         tried=tried,
     )
+
+
+def _calibration(
+    challenger: Scored, champion: Scored | None, config: ModelConfig
+) -> Calibration | None:
+    if config.gates.calibration is None:
+        return None
+    digest = challenger.scores.holdout_digest
+    other = champion.sample if champion else None
+    return compare_calibration(challenger.sample, other, holdout_digest=digest)
 
 
 def _described(holdout: HoldoutRows, left_out: tuple[Class, ...]) -> Holdout:

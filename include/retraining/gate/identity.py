@@ -35,6 +35,7 @@ class Rule(StrEnum):
     OPPONENT = "opponent"
     """Of `champion` or `best`, as the two rules below."""
     OPPONENT_RANGES = "opponent_ranges"
+    CALIBRATION = "calibration"
     SLICE_COVERAGE = "slice_coverage"
     """Whether a column, or one slice of it, could be judged at all."""
     SLICE_MINIMUM = "slice_minimum"
@@ -58,6 +59,7 @@ NEEDS_CHAMPION = frozenset({
     Rule.CHAMPION_SCORE,
     Rule.OPPONENT,
     Rule.OPPONENT_RANGES,
+    Rule.CALIBRATION,
     Rule.SLICE_DROP,
     Rule.SLICE_CHAMPION_RANGE,
 })
@@ -77,6 +79,7 @@ TITLES = {
     Rule.CHAMPION_SCORE: "against the champion's own score",
     Rule.OPPONENT_RANGES: "against {}, range",
     Rule.OPPONENT: "against {}",
+    Rule.CALIBRATION: "calibration",
     Rule.SLICE_CHAMPION_RANGE: "slice {}, range against champion",
     Rule.SLICE_DROP: "slice {} against champion",
     Rule.SLICE_RANGE: "slice {}, range",

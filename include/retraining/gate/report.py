@@ -144,6 +144,26 @@ class Fairness(Document):
     """The same ratio in the labels themselves: what the data already holds."""
 
 
+class Calibration(Document):
+    """How far the probabilities of challenger and champion lie from what happened.
+
+    All numbers are probabilities: the root of a mean square over groups of rows, less what chance
+    alone would add.
+    """
+
+    holdout_digest: str
+    """The rows both were measured on."""
+    challenger: float | None
+    """Null where it gives no probabilities."""
+    champion: float | None = None
+    """Null where it gives none, could not be scored, or where nothing serves."""
+    excess: float | None = None
+    """The root of the difference of both squares, with its sign: plus is worse."""
+    lower: float | None = None
+    """Lower end of its 95 % interval."""
+    upper: float | None = None
+
+
 class EvaluationReport(Document):
     """Challenger, champion and naive baseline on the same holdout rows."""
 
@@ -169,6 +189,8 @@ class EvaluationReport(Document):
     """The challenger minus the naive baseline. Null where there is no interval, and in a report
     from before there was one."""
 
+    calibration: Calibration | None = None
+    """Null where no rule asks for it, and in a report from before there was one."""
     tried: Try | None = None
     """Null in a report from before tries were counted: then it is the first."""
 

@@ -23,6 +23,7 @@ from include.retraining.formatting.numbers import (
     number,
 )
 from include.retraining.formatting.text import truncate
+from include.retraining.gate.calibration_rules import judge_calibration
 from include.retraining.gate.group_rules import judge_fairness, judge_slices
 from include.retraining.gate.identity import Gate, Rule
 from include.retraining.gate.lead_rules import judge_data, judge_lead
@@ -206,6 +207,7 @@ _RULES = (
     judge_data,
     judge_against_champion,
     judge_against_best,
+    judge_calibration,
     judge_slices,
     judge_fairness,
     _limits,

@@ -543,6 +543,14 @@ def test_a_place_that_a_job_or_the_trigger_cannot_reach_is_refused(
             parse(values)
 
 
+def test_a_regression_problem_has_no_calibration() -> None:
+    """Without probabilities there is nothing to calibrate, so the rule is refused."""
+    values = changed("problem", "regression")
+    values["gates"] = {"metric": "r2", "calibration": {}}
+    with pytest.raises(ConfigError, match=r"gates\.calibration: a regression problem has no prob"):
+        parse(values)
+
+
 def test_every_contradiction_is_told_at_once() -> None:
     """Sections that do not fit each other are one line each."""
     values = changed("problem", "regression")

@@ -36,6 +36,7 @@ GATE = (
     "gate.lead_rules",
     "gate.margin",
     "gate.opponent_rules",
+    "gate.calibration_rules",
     "gate.rules",
 )
 MODULES = (
@@ -159,10 +160,54 @@ MUTANTS = (
             "judge_data",
             "judge_against_champion",
             "judge_against_best",
+            "judge_calibration",
             "judge_slices",
             "judge_fairness",
             "_limits",
         )
+    ),
+    # Calibration.
+    Mutant(
+        "calibration by its excess alone",
+        "gate.calibration_rules",
+        " or pair.lower <= 0.0",
+        "",
+    ),
+    Mutant(
+        "calibration by its interval alone",
+        "gate.calibration_rules",
+        "return excess <= most or pair.lower <= 0.0",
+        "return pair.lower <= 0.0",
+    ),
+    Mutant(
+        "no probabilities are well calibrated",
+        "gate.calibration_rules",
+        "Answer.FAIL, text",
+        "Answer.PASS, text",
+    ),
+    Mutant(
+        "calibration that was not measured passes",
+        "gate.calibration_rules",
+        'Answer.CANNOT_JUDGE, "calibration was not measured"',
+        'Answer.PASS, "calibration was not measured"',
+    ),
+    Mutant(
+        "calibration on any rows",
+        "gate.calibration_rules",
+        "if measured.holdout_digest != report.holdout.digest:",
+        "if False:",
+    ),
+    Mutant(
+        "calibration outside its interval",
+        "gate.calibration_rules",
+        "not pair.lower <= pair.excess <= pair.upper",
+        "False",
+    ),
+    Mutant(
+        "calibration against nobody",
+        "gate.calibration_rules",
+        "if report.champion is None:",
+        "if False:",
     ),
     # The rules.
     Mutant(
