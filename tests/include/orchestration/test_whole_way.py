@@ -59,7 +59,7 @@ def deploy(context: dict[str, Any]) -> dict[str, Any]:
 def test_a_good_model_serves_and_the_same_again_changes_nothing(
     store: Store, slack: SlackReceiver, context: MakeContext
 ) -> None:
-    """Promoted once, told once, with an event; the next run with the same data trains nothing."""
+    """Promoted and notified once, with an event; the same data or a day too soon train nothing."""
     samples.land(store, "diabetes_progression")
     first = context(run_id="first")
     assert plan("diabetes_progression", first)
@@ -94,6 +94,17 @@ def test_a_good_model_serves_and_the_same_again_changes_nothing(
     assert not plan("diabetes_progression", third)
     third_record = next(r for r in decisions(store, "diabetes_progression") if r.run_id == "third")
     assert third_record.reason == records["second"].reason
+
+    patients = samples.diabetes_progression().splitlines(keepends=True)
+    store.write("landing/diabetes_progression/patients.csv", b"".join(patients[:-1]))
+    samples.raise_flag(store, "landing/diabetes_progression")
+    config = load_model("diabetes_progression")
+    gates = config.gates.model_copy(update={"min_days_between_promotions": 7})
+    weekly = config.model_copy(update={"gates": gates})
+    assert not run_in(context(run_id="fourth"), run_tasks.plan_run, weekly)
+    fourth = next(r for r in decisions(store, "diabetes_progression") if r.run_id == "fourth")
+    assert fourth.outcome is Outcome.TOO_SOON
+    assert fourth.reason.startswith("nothing was trained: version ")
     assert len(slack.messages) == 1
 
 
