@@ -35,13 +35,13 @@ HOW_TO_READ = {
     "fairness": "How the challenger treats each group: how many rows it selects, and how often "
     "rightly. Similar rates do not prove fairness, and different rates do not show where the "
     "difference comes from.",
-    "importances": "The greater the number, the more the model relies on the column; an "
-    "interval that contains 0 may be chance, and of many intervals a few miss. It shows no "
-    "cause, and columns that carry the same information hide one another.",
+    "importances": "The greater the number, the more of the score on these rows comes from the "
+    "column; an interval that contains 0 may be chance. It shows no cause, nor what the model "
+    "follows without a gain; columns that carry the same information hide one another.",
     "files": "The files that were read, with size and digest. The same digest proves the same "
     "file, not that its content is right.",
-    "making": "What the version was made from: the same of all of it makes the same version "
-    "again. It does not say how good that version is.",
+    "making": "What the version was made from: with all of it unchanged, training makes the same "
+    "version again. It does not say how good that version is.",
     "models": "One model a line, those that need attention first; the small curve is the "
     "decision metric of its challengers, the newest to the right. It has no scale, and each run "
     "had rows of its own: a step in it need not come from the model.",

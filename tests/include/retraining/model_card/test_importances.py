@@ -84,12 +84,13 @@ def test_a_card_without_them_has_no_such_section(make_toy: MakeToy):
 def test_the_change_against_the_champion_stands_beside_it():
     """Each column has its change with an interval, and the sentence names those beyond it."""
     found = stored(column("up", 0.5, 0.1), column("same", 0.3, 0.3), column("down", 0.0, 0.4))
-    assert "| `up` | +0.50 | +0.40 to +0.60 | +0.10 | +0.40 | +0.30 to +0.50 |" in (
+    assert "| `up` | +0.500 | +0.400 to +0.600 | +0.100 | +0.400 | +0.300 to +0.500 |" in (
         importances_table(found)
     )
     _, changed = importance_lines(found)
     assert changed == (
-        "Against the champion, the challenger relies more on `up` and less on `down`."
+        "Of the challenger's score, more comes from `up` and less comes from `down` than of the "
+        "champion's."
     )
     _, nothing = importance_lines(stored(column("same", 0.3, 0.3)))
     assert nothing == "Against the champion, no column's importance changed beyond its interval."
@@ -103,6 +104,30 @@ def test_what_is_missing_is_said():
     alone = stored(column("a", 0.5, None), champion_not_measured="it is gone")
     assert importance_lines(alone)[1] == "Of the champion, not measured: it is gone."
     assert "Champion" not in importances_table(alone)
+
+
+def test_the_numbers_have_the_decimals_of_the_greatest_one():
+    """Three digits of the greatest loss, and no more of any other, nor a minus before a zero."""
+    large = stored(column("a", 1234.5, None), column("b", -0.00002, None), columns_read=2)
+    assert "| `a` | +1,234 | +1,234 to +1,235 |" in importances_table(large)
+    assert "| `b` | +0 | +0 to +0 |" in importances_table(large)
+    small = stored(column("b", -0.00002, None), column("a", 0.0312, None), columns_read=2)
+    assert "| `b` | +0.0000 |" in importances_table(small)
+
+
+def test_a_card_says_of_how_many_columns_and_rows_it_speaks():
+    """All of them, its only one, or those that move the predictions most."""
+    some, all_, only = (
+        importance_lines(stored(column("a", 0.5, None), **more))[0]
+        for more in (
+            {},
+            {"columns": (column("a", 0.5, None),) * 2, "columns_read": 2},
+            {"columns_read": 1, "repeats": 1},
+        )
+    )
+    assert "for the 1 of 20 columns that move the predictions most: 3 shuffles" in some
+    assert "for all 2 columns: 3 shuffles of each on 500 rows" in all_
+    assert "for its only column: one shuffle of each on 500 rows" in only
 
 
 def test_a_column_cannot_write_markup():
