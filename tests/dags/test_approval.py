@@ -57,6 +57,7 @@ def test_the_question_stands_between_the_gate_and_the_promotion(
 def test_only_the_refusal_runs_past_a_skipped_task(dag: DAG) -> None:
     """The gate's no skips the question and still leads to the refusal; a failure stops both."""
     rules = {task.task_id: str(task.trigger_rule.value) for task in dag.tasks}
+    assert rules.pop("end_of_grading") == "all_done"
     assert rules.pop("abort_pipeline") == "none_failed_min_one_success"
     assert set(rules.values()) == {"all_success"}
 

@@ -177,6 +177,15 @@ def test_a_run_is_alone_and_starts_when_the_model_says(dag: DAG) -> None:
     assert dag.start_date is None  # with one, switching the DAG on would start a run at once
 
 
+@pytest.mark.fault("W03")
+def test_grading_is_beside_the_way_and_fails_no_run(dag: DAG) -> None:
+    """A run fails by its last tasks; behind the grading comes one that always succeeds (W03)."""
+    grading, end = dag.task_dict["grade_champion"], dag.task_dict["end_of_grading"]
+    assert grading.downstream_task_ids == {"end_of_grading"}
+    assert (end.downstream_task_ids, end.trigger_rule) == (set(), "all_done")
+    assert not grading.on_failure_callback
+
+
 def test_the_alert_hangs_on_the_dag(dag: DAG) -> None:
     """No task callback comes when a process is killed (E1); the card must not close its run."""
     assert kinds(dag.on_success_callback) == [record_run_end, DecisionNotifier]

@@ -15,6 +15,7 @@ import pytest
 from include.retraining.decisions.record import DecisionRecord, Outcome
 from include.retraining.exceptions import AirflowRefused
 from include.retraining.gate.verdict import Answer
+from include.retraining.monitoring.grade import read_grades
 from include.retraining.registry.entry import PromotionKind
 from include.retraining.registry.promotion import Registry
 from tests.support.airflow_harness import Stage, replace_text
@@ -145,6 +146,12 @@ def test_first_promotion_then_unchanged_then_better_then_worse(airflow: Stage) -
     log = airflow.promotions("story")
     assert [entry.version for entry in log] == [first.version, better.version]
     assert [entry.run_id for entry in log] == [first.run_id, better.run_id]
+
+    # By each delivery, also where the challenger is refused; these hold the same keys each time.
+    grades = read_grades(airflow.store, "story")
+    graded = [(grade.window, grade.version) for grade in grades]
+    assert graded == [(better.run, first.version), (worse.run, better.version)]
+    assert all("0 rows are new to it" in (grade.cannot_judge or "") for grade in grades)
 
 
 @pytest.mark.slow

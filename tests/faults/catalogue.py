@@ -28,6 +28,7 @@ AREAS = {
     "Q": "Publishing",
     "S": "Scores",
     "V": "Serving: whoever uses the champion",
+    "W": "Truth afterwards: what labels of later show",
 }
 # The ten of the cases on a whole Airflow that would do the most harm: each change is tried on them.
 MOST_DANGEROUS = frozenset(

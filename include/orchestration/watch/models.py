@@ -18,11 +18,18 @@ from include.orchestration.watch.one_by_one import deliver_in_turn
 from include.orchestration.watch.side_by_side import going_on, in_turn
 from include.retraining.config.deadline import TimeOfDay, parse_deadline
 from include.retraining.config.model import ModelConfig, load_model
-from include.retraining.exceptions import ConfigError, RegistryError, RetrainingError
+from include.retraining.exceptions import (
+    ConfigError,
+    EvidenceError,
+    RegistryError,
+    RetrainingError,
+)
 
 if TYPE_CHECKING:
     from include.retraining.decisions.record import DecisionRecord
+    from include.retraining.monitoring.windows import Judgement
     from include.retraining.notifications.notice import Links
+    from include.retraining.registry.entry import PromotionEntry
     from include.retraining.runs.journal import OpenRun
     from include.retraining.store.object_store import Store
     from include.retraining.watch.alarms import Alarm
@@ -159,7 +166,6 @@ def _examine(
     """Return what is wrong, which conditions could be checked, and what the next check needs."""
     from include.retraining.decisions.records import decisions
     from include.retraining.watch.conditions import (
-        CONDITIONS,
         CONFIGURATION,
         DAMAGED,
         damaged_log,
@@ -186,7 +192,7 @@ def _examine(
     if lost is not None:
         alarms.append(damaged_record(config, lost, observation.serving, links))
     seen = _as_checked(store, observation, newest, has_problems=bool(alarms))
-    return alarms, tuple(CONDITIONS), seen
+    return alarms, observation.checked, seen
 
 
 def _usable(name: str) -> ModelConfig:
@@ -291,7 +297,19 @@ def observe(
         champion=champion,
         serving=serving_now(log, champion),
         links=links,
+        decay=None if champion is None else _decay(store, champion),
     )
+
+
+def _decay(store: Store, champion: PromotionEntry) -> Judgement:
+    """Return what the champion's grades show; a grade that cannot be read is no answer."""
+    from include.retraining.monitoring.decay import judge_decay
+    from include.retraining.monitoring.windows import Judgement, State
+
+    try:
+        return judge_decay(store, champion)
+    except EvidenceError as error:
+        return Judgement(State.CANNOT_JUDGE, str(error), seen_at=champion.created_at)
 
 
 def _due_for_deadline(config: ModelConfig, now: datetime) -> datetime | None:

@@ -10,17 +10,20 @@ from include.retraining.config.deadline import TimeOfDay, parse_deadline
 from include.retraining.config.model import ModelConfig
 from include.retraining.formatting.text import default_title
 from include.retraining.formatting.times import utc_minute
+from include.retraining.monitoring.windows import Judgement, State
 from include.retraining.notifications.notice import Links
 from include.retraining.registry.entry import PromotionEntry
 from include.retraining.watch.alarms import NOWHERE, Alarm
 
 DAMAGED = "promotion_log"
 CONFIGURATION = "configuration"
+DECAYED = "decayed"
 CONDITIONS = {
     "paused": "its DAG is paused",
     "no_decision": "nothing was decided for two intervals",
     "too_old": "the champion is too old",
     "late": "a run is late",
+    DECAYED: "the champion scores worse than promised",
     DAMAGED: "the promotion log is damaged",
     CONFIGURATION: "its configuration is wrong",
 }
@@ -59,6 +62,17 @@ class ModelObservation:
     serving: str
     """The champion, as text (`serving_now`)."""
     links: Links = NOWHERE
+    decay: Judgement | None = None
+    """What the champion's grades show; None without a champion."""
+
+    @property
+    def checked(self) -> tuple[str, ...]:
+        """The conditions that could be checked: no other is raised, or over."""
+        blind = set[str]()
+        # A champion that was never judged cannot be the one that an alarm is about.
+        if self.decay is not None and self.decay.seen_at is not None:
+            blind = {DECAYED} if self.decay.state is State.CANNOT_JUDGE else blind
+        return tuple(name for name in CONDITIONS if name not in blind)
 
 
 def problems(seen: ModelObservation) -> list[Alarm]:
@@ -77,7 +91,13 @@ def problems(seen: ModelObservation) -> list[Alarm]:
             serving=seen.serving,
             links=seen.links,
         )
-        for finding in (*_paused(seen), *_no_decision(seen), *_too_old(seen), *_late(seen))
+        for finding in (
+            *_paused(seen),
+            *_no_decision(seen),
+            *_too_old(seen),
+            *_late(seen),
+            *_decayed(seen),
+        )
     ]
 
 
@@ -212,6 +232,18 @@ def _late(seen: ModelObservation) -> Iterator[_Finding]:
             f"Open `{seen.config.dag_id}` in Airflow: unpause it if it is paused, else look at "
             "the task that is not done.",
             "a run has decided, late",
+        )
+
+
+def _decayed(seen: ModelObservation) -> Iterator[_Finding]:
+    if seen.decay is not None and seen.decay.state is State.DECAYED:
+        yield _Finding(
+            DECAYED,
+            "the champion scores worse than its gate promised",
+            f"On rows that it never saw, beyond what chance explains: {seen.decay.why}.",
+            "See what newer versions score, and why none serves: "
+            f"`python -m include.retraining decisions {seen.config.name}`.",
+            "the champion scores as promised again, or another one serves",
         )
 
 

@@ -18,7 +18,7 @@ from include.retraining.notifications.outbox import deliver_waiting
 from include.retraining.registry.promotion import Registry
 from include.retraining.runs.journal import open_runs, record_run_start
 from include.retraining.steps.close_run import close_run
-from include.retraining.store.layout import CHECKED_MODELS, promotion_key
+from include.retraining.store.layout import CHECKED_MODELS, grade_key, promotion_key
 from include.retraining.store.object_store import Store
 from include.retraining.watch import alarms
 from include.retraining.watch.progress import (
@@ -29,6 +29,7 @@ from include.retraining.watch.progress import (
 )
 from tests.support.contexts import MakeContext
 from tests.support.counting_store import CountingStore
+from tests.support.planted_grades import plant_grades
 from tests.support.run_factory import CONFIG, MODEL, decide, plant_run, run_ref, version_name
 
 
@@ -63,6 +64,43 @@ def test_a_hold_that_disappears_is_told(
     watched.create(promotion_key(MODEL, 3), entry)
     assert check_model(watched, MODEL, context()).raised == []
     assert "the promotion log can be read again" in slack.texts[-1]
+
+
+@pytest.mark.fault("W01")
+def test_a_champion_that_decayed_is_notified(
+    watched: Store, slack: SlackReceiver, context: MakeContext
+) -> None:
+    """Once for as long as it lasts, by two grades in a row; a good one ends it (W01)."""
+    champion = Registry(watched, MODEL).log.champion()
+    assert champion is not None
+    plant_grades(watched, champion, 0.70)
+    assert check_model(watched, MODEL, context()).raised == []
+    plant_grades(watched, champion, 0.71, first=1)
+    for _ in range(2):
+        (problem,) = check_model(watched, MODEL, context()).raised
+        assert problem.startswith("decayed: ")
+    assert [text.count("roc auc 0.71, promised 0.85") for text in slack.texts] == [1]
+    assert "scores worse than its gate promised" in slack.texts[0]
+    plant_grades(watched, champion, None, first=2)
+    assert check_model(watched, MODEL, context()).raised == []
+    assert len(slack.texts) == 1
+    plant_grades(watched, champion, 0.85, first=3)
+    assert check_model(watched, MODEL, context()).raised == []
+    assert "scores as promised again" in slack.texts[-1]
+
+
+@pytest.mark.fault("W02")
+def test_a_grade_that_cannot_be_read_is_no_health(
+    watched: Store, slack: SlackReceiver, context: MakeContext
+) -> None:
+    """The alarm stays as it is, and the model's other conditions are checked (W02)."""
+    champion = Registry(watched, MODEL).log.champion()
+    assert champion is not None
+    (_, newest) = plant_grades(watched, champion, 0.70, 0.71)
+    assert len(check_model(watched, MODEL, context()).raised) == 1
+    watched.write(grade_key(MODEL, "delivery", newest.window, newest.version), b"{")
+    assert check_model(watched, MODEL, context()).raised == []
+    assert len(slack.texts) == 1
 
 
 @pytest.mark.fault("N02")

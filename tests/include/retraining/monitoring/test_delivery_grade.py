@@ -138,8 +138,9 @@ def test_too_few_new_rows_cannot_be_judged(make_toy: MakeToy) -> None:
     assert (grade.score, grade.is_worse) == (None, None)
 
 
+@pytest.mark.fault("W04")
 def test_without_the_rows_it_was_judged_on_it_cannot_be_judged(make_toy: MakeToy) -> None:
-    """A version whose gate's predictions are gone might be scored on rows it was chosen by."""
+    """Without its gate's predictions it might be scored on rows that it was chosen by (W04)."""
     toy = make_toy()
     job, report = toy.run()
     toy.promote(job, report)
@@ -149,3 +150,16 @@ def test_without_the_rows_it_was_judged_on_it_cannot_be_judged(make_toy: MakeToy
     assert grade is not None
     assert grade.cannot_judge is not None
     assert "predictions.parquet, which is missing" in grade.cannot_judge
+
+
+@pytest.mark.fault("W04")
+def test_by_another_split_it_cannot_be_judged(make_toy: MakeToy) -> None:
+    """Of a version that was trained by time, a split by key cannot say what it saw (W04)."""
+    toy = make_toy(**BY_TIME)
+    promoted(toy)
+    toy.changes.clear()
+    toy.deliver(later())
+    grade = grade_champion(toy.plan())
+    assert grade is not None
+    assert grade.cannot_judge is not None
+    assert "trained on a split by time" in grade.cannot_judge

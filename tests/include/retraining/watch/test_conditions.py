@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from include.retraining.monitoring.windows import Judgement, State
 from include.retraining.registry.promotion_log import PromotionLog
 from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store
@@ -136,6 +137,25 @@ def test_the_age_of_what_serves_is_that_of_its_data(store: Store) -> None:
     assert alarm.condition == "too_old"
     assert "2026-01-02, 8 days ago; the limit is 8 days" in alarm.why
     assert found(config={"max_champion_age_days": 8.0}) == []
+
+
+def test_a_decay_is_an_alarm_with_its_evidence() -> None:
+    """What was scored and promised is in the message; a healthy champion raises nothing."""
+    decayed = observation(decay=Judgement(State.DECAYED, "roc auc 0.70, promised 0.85"))
+    (alarm,) = problems(decayed)
+    assert (alarm.condition, alarm.runbook) == ("decayed", "decayed")
+    assert "roc auc 0.70, promised 0.85" in alarm.why
+    assert problems(observation(decay=Judgement(State.HEALTHY, "as promised"))) == []
+
+
+def test_a_champion_that_cannot_be_judged_any_more_leaves_its_alarm_as_it_is() -> None:
+    """It is neither raised nor over; of one that never was, nothing can have been raised."""
+    blind = Judgement(State.CANNOT_JUDGE, "3 rows are new to it", seen_at=NOW)
+    assert problems(observation(decay=blind)) == []
+    assert set(CONDITIONS) - set(observation(decay=blind).checked) == {"decayed"}
+    never = Judgement(State.CANNOT_JUDGE, "nothing has been graded yet")
+    for other in (None, never, Judgement(State.HEALTHY, "as promised", seen_at=NOW)):
+        assert observation(decay=other).checked == tuple(CONDITIONS)
 
 
 def test_every_condition_is_listed() -> None:
