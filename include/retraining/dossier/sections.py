@@ -15,6 +15,16 @@ from include.retraining.dossier.sources import Fact, Missing, Source, Sources
 Item = Fact | Missing
 MAX_FILES = 50
 """Of a delivery, how many files are listed; the version's manifest has all."""
+GRADED: dict[str, tuple[str, ...]] = {
+    "rows, none of which it had seen": ("rows",),
+    "metric": ("metric",),
+    "score": ("score", "value"),
+    "score, lower end of its interval": ("score", "low"),
+    "score, upper end of its interval": ("score", "high"),
+    "what the gate had measured": ("promised", "score", "value"),
+    "why it could not be judged": ("cannot_judge",),
+}
+"""What is stated of a grade, each with its place in it."""
 NOT_RECORDED = "no record holds it: to be written by the provider"
 
 
@@ -266,7 +276,11 @@ def _monitoring(sources: Sources) -> Iterator[Item]:
     plan = sources.plan
     yield plan.state("how old its data may be, days", "config", "max_champion_age_days")
     yield plan.state("by when a run must have decided", "config", "deadline")
-    yield from _gaps(
-        "what it scored on labels that came later",
-        "the plan of monitoring after it was put into service (Article 72)",
-    )
+    if not sources.grades:
+        what = "what it scored on labels that came later"
+        yield Missing(what, f"the store has no grade of it (models/{sources.model}/grades/)")
+    for grade in sources.grades:
+        when = f"labels of {grade.at('date')} ({grade.at('source')})"
+        for what, path in GRADED.items():
+            yield from grade.state_if_any(f"{when}: {what}", *path)
+    yield from _gaps("the plan of monitoring after it was put into service (Article 72)")

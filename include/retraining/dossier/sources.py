@@ -15,16 +15,24 @@ from include.retraining.decisions.record_files import (
 )
 from include.retraining.documents import Document, parse_json, sha256_of
 from include.retraining.exceptions import EvidenceError, NotFound
+from include.retraining.monitoring.grade import SOURCES, Grade
 from include.retraining.registry.entry import PromotionEntry, PromotionKind
 from include.retraining.registry.promotion_log import PromotionLog
 from include.retraining.registry.versions import VersionManifest, read_version
 from include.retraining.runs.manifest import RunManifest, find_manifest
 from include.retraining.runs.results import ValidateResult
-from include.retraining.store.layout import RunPaths, promotion_key, version_manifest_key
+from include.retraining.store.layout import (
+    RunPaths,
+    grades_folder,
+    promotion_key,
+    version_manifest_key,
+)
 from include.retraining.store.object_store import Store
 
 JUDGED_BY = frozenset({PromotionKind.PROMOTION, PromotionKind.UNJUDGED})
 """Entries whose run judged the version; a rollback or a release names a version of before."""
+
+MAX_GRADES = 12
 
 
 @dataclass(frozen=True)
@@ -115,6 +123,8 @@ class Sources:
     """With the evaluation report, the verdict and the approval."""
     log: tuple[Source, ...]
     """Every entry of the promotion log, the oldest first."""
+    grades: tuple[Source, ...]
+    """What the version scored on later labels: the newest `MAX_GRADES` of each source of labels."""
 
     @property
     def used(self) -> tuple[Source, ...]:
@@ -127,6 +137,7 @@ class Sources:
             self.validation,
             self.decision,
             *self.log,
+            *self.grades,
         )
         return tuple({one.key: one for one in named if one.sha256 is not None}.values())
 
@@ -160,6 +171,7 @@ def read_sources(store: Store, model: str) -> Sources:
         validation=validation,
         decision=decision,
         log=log_sources,
+        grades=tuple(_grades(store, model, champion.version)),
     )
 
 
@@ -178,6 +190,15 @@ def _of_entry(log: PromotionLog, entry: PromotionEntry) -> Source:
 def _of_version(store: Store, version: VersionManifest) -> Source:
     key = version_manifest_key(version.model, version.version)
     return Source.of_bytes("version's manifest", key, store.read(key))
+
+
+def _grades(store: Store, model: str, version: str) -> Iterator[Source]:
+    """Yield the newest grades of a version, each source's in the order of their windows."""
+    for source in SOURCES:
+        listed = store.children(grades_folder(model, source))[1]
+        own = [info.key for info in listed if info.key.endswith(f"-{version}.json")]
+        for key in own[-MAX_GRADES:]:
+            yield _stored(store, "grade", key, Grade)
 
 
 def _decision(

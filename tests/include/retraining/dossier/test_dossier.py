@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from include.retraining.dossier.render import render, shown
 from include.retraining.dossier.sections import Section, make_sections
 from include.retraining.dossier.sources import Fact, Missing, read_sources
 from include.retraining.exceptions import ArtifactError, NotFound
+from include.retraining.monitoring.grade import Grade, Interval, write_grade
 from include.retraining.registry.promotion import Registry
 from include.retraining.store.layout import version_manifest_key
 from include.retraining.store.marker import initialise
@@ -91,6 +93,33 @@ def test_a_version_that_was_rolled_back_to_is_documented_by_the_run_that_judged_
     assert sources.judged_entry.at("generation") == 1
     assert sources.decision.at("run_id") == run_ref(1).run_id
     assert sources.plan.at("version") == version_name(1)
+
+
+def test_grades_are_stated(store: Store) -> None:
+    """A score on later labels is stated with its interval, and that of another version is not."""
+    gap = "what it scored on labels that came later"
+    assert gap in missing(make_sections(read_sources(store, MODEL)))
+    for number, value in ((1, 0.71), (2, 0.82)):
+        made = Grade(
+            model=MODEL,
+            version=version_name(number),
+            generation=number,
+            source="delivery",
+            window=f"2026112{number}T000000-run",
+            date=f"2026-11-2{number}",
+            judged_at=datetime(2026, 11, 29, tzinfo=UTC),
+            metric="accuracy",
+            rows=400,
+            score=Interval.around(value, 0.01, 400),
+        )
+        write_grade(store, made)
+    sections = make_sections(read_sources(store, MODEL))
+    stated = {one.what: one for one in facts(sections) if "2026-11-2" in one.what}
+    assert stated["labels of 2026-11-22 (delivery): score"].value == 0.82
+    low = stated["labels of 2026-11-22 (delivery): score, lower end of its interval"]
+    assert at_pointer(json.loads(store.read(low.key)), low.pointer) == low.value < 0.82
+    assert len(stated) == 5
+    assert gap not in missing(sections)
 
 
 def test_a_lost_decision_record_is_a_gap_and_no_error(store: Store) -> None:
