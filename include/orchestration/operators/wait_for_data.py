@@ -56,6 +56,12 @@ class FlagSensor(FileSensor):
             timeout=config.trigger.timeout_seconds,
             deferrable=True,
             inlets=[delivery_asset(config)],
+            # A scheduler that notices a pause when the wait has gone on already stops it:
+            # https://github.com/apache/airflow/issues/72716. So it is tried again within seconds,
+            # and for ten minutes, as the other tasks are.
+            retries=6,
+            retry_delay=timedelta(seconds=10),
+            retry_exponential_backoff=2.0,
             **kwargs,
         )
         self.config = config
