@@ -14,6 +14,7 @@ from include.pages import store_access
 from include.pages.airflow_state import read_dags
 from include.pages.champion_use import champion_use
 from include.pages.charts import Event, Line, Mark, chart, sparkline
+from include.pages.kept_promises import KeptPromises, kept_promises
 from include.pages.models_page import Row, row
 from include.pages.step_usage import StepUse, step_uses
 from include.pages.trend import Point, Series, fairness, judged, points, slices
@@ -66,6 +67,7 @@ class ModelPage:
     better: str
     """Which way the metric is better."""
     chart: Markup
+    promises: KeptPromises
     slices: Sequence[tuple[Series, Markup]]
     fairness: Sequence[tuple[Series, Markup]]
     uses: Sequence[StepUse]
@@ -115,6 +117,7 @@ def model_page(
         metric=metric_name(metric),
         better=better_words(metric),
         chart=_chart(trend_points, metric, entries, root),
+        promises=kept_promises(store, model, root),
         slices=_with_lines(slices(of_metric)),
         fairness=_with_lines(fairness(of_metric)),
         uses=step_uses(records),

@@ -101,7 +101,7 @@ def test_each_role_can_do_its_part(
     deliver(owner, harvest(seed=2, first_id=1_000))
     later = plan(promoter, "manual__2")
     assert run_steps(["grade"], paths_of(later).uri(roles.uri), "0-1") == 0
-    (grade,) = read_grades(promoter, NAME)
+    (grade,) = read_grades(roles.store("pages"), NAME)
     assert grade.score is not None
     notice = Notice(key="k", event="e", model=NAME, text="hello", created_at=manifest.run_after)
     assert outbox.deliver(promoter, notice, lambda _: None)

@@ -27,6 +27,7 @@ from include.retraining.watch import heartbeat
 from tests.include.pages.conftest import MODELS, Reader, connect
 from tests.support.large_store import SCRIPT, crowded_store, damage
 from tests.support.picky_auth import HIDDEN
+from tests.support.planted_grades import plant_grades
 from tests.support.run_factory import MODEL, decide, plant_run, version_name
 from tests.support.s3_roles import s3_roles
 
@@ -202,11 +203,13 @@ def test_the_pages_need_no_more_than_their_role_may(
         card = RunPaths("apple", record.run).card
         owner.write(f"{card}/card.md", b"# A\n\n![ROC](roc.png)\n")
         owner.write(f"{card}/roc.png", b"\x89PNG\r\n")
+        plant_grades(owner, PromotionLog(owner, "apple").entry(1), 0.84)
         connect(monkeypatch, roles.uri, roles.keys["pages"])
         run = f"/models/apple/runs/{record.run}"
         for path in ("/models", "/models/apple", run, f"{run}/card/roc.png"):
             answer = user.get(path)
             assert answer.status_code == 200, path
+            assert ("Promised and kept" in answer.text) is (path == "/models/apple")
             assert not re.search("cannot be read|unreadable|credentials", answer.text), path
         names = {key.split("/")[0] for key in roles.asked("GET")}
         assert names >= {"store.json", "models", "outbox", "watch"}
