@@ -23,6 +23,7 @@ from include.retraining.registry.versions import read_version
 from include.retraining.runs.manifest import TriggeredBy
 from include.retraining.runs.reference import RunRef
 from include.retraining.store.layout import forget_key
+from include.retraining.store.object_store import Store
 from tests.support.toy_models import Toy, make_frame
 
 MakeToy = Callable[..., Toy]
@@ -110,6 +111,16 @@ def test_a_request_holds_no_key(make_toy: MakeToy) -> None:
     second = toy.store.read(forget_key(toy.name, 2))
     request = ForgetRequest.from_bytes(second, where="second")
     assert request.keys == key_hashes_in_hex(pd.Series([12]))
+
+
+def test_requests_in_a_folder_and_in_a_bucket(any_store: Store) -> None:
+    """A run pins the keys of all requests, each key once, wherever the store is."""
+    assert pin_forget_list(any_store, "toy") is None
+    for keys in (["12", "13"], ["13", "14"]):
+        forget(any_store, "toy", keys, actor="ada", reason="asked to")
+    pinned = pin_forget_list(any_store, "toy")
+    assert pinned is not None
+    assert (pinned.requests, pinned.keys) == (2, 3)
 
 
 @pytest.mark.parametrize("how", ["removed", "emptied"])
