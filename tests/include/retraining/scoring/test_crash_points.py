@@ -95,10 +95,13 @@ def land(store: Store, day: date, rows: pd.DataFrame) -> None:
 
 
 def new_rows(count: int) -> pd.DataFrame:
-    """Some rows to score."""
+    """So many rows to score, those of the sample again and again as other patients."""
     from io import BytesIO
 
-    return pd.read_csv(BytesIO(new_patients())).head(count)
+    patients = pd.read_csv(BytesIO(new_patients()))
+    rounds = range(-(-count // len(patients)))
+    others = [patients.assign(patient_id=patients["patient_id"] + 1000 * one) for one in rounds]
+    return pd.concat(others, ignore_index=True).head(count)
 
 
 def two_versions(store: Store) -> tuple[str, str]:
