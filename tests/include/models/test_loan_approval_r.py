@@ -46,12 +46,17 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+def make_store(folder: Path) -> Store:
+    """Make a store with the loan applications in it."""
+    made = initialise(f"file://{folder / 'store'}")
+    land(made, "loan_approval")
+    return made
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     """A store with the loan applications in it."""
-    made = initialise(f"file://{tmp_path / 'store'}")
-    land(made, "loan_approval")
-    return made
+    return make_store(tmp_path)
 
 
 def changed(**training: object) -> ModelConfig:
@@ -88,6 +93,12 @@ def run(
     return job, report, judge(report, config.gates, report_digest=report.content_digest)
 
 
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Job, EvaluationReport, Verdict]:
+    """A first run, which is trained once for all tests that read it."""
+    return run(make_store(tmp_path_factory.mktemp("first")), changed(), 1)
+
+
 def promote(store: Store, job: Job, report: EvaluationReport, verdict: Verdict) -> None:
     """Let a run's version serve, because the gate passed it."""
     Registry(store, NAME).promote(
@@ -95,9 +106,12 @@ def promote(store: Store, job: Job, report: EvaluationReport, verdict: Verdict) 
     )
 
 
-def test_a_model_in_r_is_trained_judged_and_promoted(store: Store):
-    """On the real applications it passes its gates, serves, and meets a challenger in Python."""
-    job, report, verdict = run(store, changed(), 1)
+def test_a_model_in_r_is_trained_judged_and_promoted(
+    first: tuple[Job, EvaluationReport, Verdict],
+):
+    """On the real applications it passes its gates, serves, and meets a challenger."""
+    job, report, verdict = first
+    store = job.store
     assert verdict.passed, verdict.headline
     assert report.challenger.metrics["roc_auc"] > 0.85
     assert report.challenger.metrics["neg_brier_score"] > -0.09
@@ -152,15 +166,17 @@ def test_a_champion_in_r_meets_a_challenger_in_python_and_the_other_way_round(
     assert verdict.passed, verdict.headline
 
 
-def test_it_predicts_what_a_regression_in_python_predicts(store: Store):
+def test_it_predicts_what_a_regression_in_python_predicts(
+    first: tuple[Job, EvaluationReport, Verdict],
+):
     """Without regularisation, scikit-learn finds the same probabilities as R."""
     from sklearn.base import clone
 
     from include.models.loan_approval import FEATURES, build_estimator
     from include.retraining.data.split import holdout_mask
 
-    job, _, _ = run(store, changed(), 1)
-    table = pq.read_table(io.BytesIO(store.read(job.paths.predictions))).to_pandas()
+    job, _, _ = first
+    table = pq.read_table(io.BytesIO(job.store.read(job.paths.predictions))).to_pandas()
     frame = pd.read_csv(io.BytesIO(loan_approval()))
     estimator = clone(build_estimator(1))
     estimator.steps[-1][1].set_params(C=np.inf, tol=1e-10, max_iter=10_000)
@@ -172,10 +188,10 @@ def test_it_predicts_what_a_regression_in_python_predicts(store: Store):
     assert np.abs(chances - table["challenger_probability"]).max() < 1e-4
 
 
-def test_it_is_reproduced_to_the_bit(store: Store):
+def test_it_is_reproduced_to_the_bit(first: tuple[Job, EvaluationReport, Verdict]):
     """R has no secrets from one run to the next."""
-    job, _, _ = run(store, changed(), 1)
-    found = reproduce(store, job.paths)
+    job, _, _ = first
+    found = reproduce(job.store, job.paths)
     assert found.is_same
     assert found.rows_that_differ == 0
 

@@ -110,7 +110,7 @@ def test_new_deleted_and_broken_are_shown_as_such() -> None:
     assert repaired.gates is not None
 
 
-@settings(max_examples=100)
+@settings(max_examples=40)
 @given(before=st.text() | st.just(YAML), after=st.text() | st.just(YAML))
 def test_any_text_is_shown(before: str, after: str) -> None:
     """Whatever the files hold, there is a comment, and only equal models are left out of it."""

@@ -372,7 +372,7 @@ def paths(value: Any, prefix: str = "") -> Iterator[str]:
         yield from paths(item, f"{prefix}{name}.")
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(path=st.sampled_from(sorted(paths(GOOD))), junk=JUNK)
 def test_anything_in_any_field(path: str, junk: Any) -> None:
     """Whatever stands in whatever field, it is accepted or named with its file and field."""
@@ -386,7 +386,7 @@ def test_anything_in_any_field(path: str, junk: Any) -> None:
         assert ModelConfig.model_validate(config.model_dump(mode="json")) == config
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(text=st.text(max_size=200) | st.binary(max_size=50).map(lambda data: data.decode("latin1")))
 def test_any_text_at_all(text: str) -> None:
     """No text makes the parser raise anything but its own error."""

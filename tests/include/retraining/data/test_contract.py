@@ -822,7 +822,7 @@ def test_a_range_that_is_not_enforced_is_found_out(monkeypatch: pytest.MonkeyPat
 # Properties (B14).
 
 QUICK = settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 

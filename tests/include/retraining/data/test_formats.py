@@ -75,7 +75,7 @@ def read_both(folder: Path, frame: pd.DataFrame, types: ColumnTypes) -> list[pd.
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(frame=frames())
 def test_csv_and_parquet_give_the_same_rows_keys_and_sides(tmp_path: Path, frame: pd.DataFrame):

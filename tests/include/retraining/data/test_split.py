@@ -42,7 +42,7 @@ def mix(value: int) -> int:
     return value ^ value >> 31
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(keys=st.lists(KEYS, min_size=1, max_size=30), salt=st.text(min_size=1, max_size=10))
 def test_the_hash_is_the_documented_one(keys: list[int | str], salt: str):
     """The vectorised hash equals the one that the docstring describes, for any keys."""
@@ -57,7 +57,7 @@ def test_the_hash_never_changes():
     assert slowly("A-12", "apples-1") == 0xD3ECCD6C504CBD5F
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(keys=st.lists(st.integers(-(2**53), 2**53), min_size=1, max_size=30))
 def test_a_number_hashes_alike_in_any_format(keys: list[int]):
     """The key 12 from Parquet and the key 12 from CSV are one row, whatever type it came in."""
@@ -74,7 +74,7 @@ def test_a_number_hashes_alike_in_any_format(keys: list[int]):
         assert key_hashes(form, "s").tolist() == expected, form.dtype
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
     rows=st.integers(100, 400),

@@ -171,7 +171,7 @@ def test_what_people_do_by_hand_is_told(store: Store) -> None:
     assert rollback.core_digest == CODE.core_digest
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     actions=st.lists(st.sampled_from(ACTIONS), max_size=8),
     damaged=st.sets(st.integers(0, 20), max_size=3),
