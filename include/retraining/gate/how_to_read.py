@@ -48,6 +48,9 @@ HOW_TO_READ = {
     "metric_over_time": "One point a run; the bar is the challenger's 95 % interval, by its "
     "paired difference from the champion on the same rows. Runs have different rows, so a rise "
     "or fall from run to run does not prove that the models got better or worse.",
+    "promise": "In brackets the 95 % intervals. The promise is of the rows that the gate judged "
+    "the champion on, and these are others: compare it with later deliveries before you act on it. "
+    "It does not say why a score fell.",
     "promises": "One point a delivery: the champion on rows that it never saw, with its 95 % "
     "interval; the step is what its gate had promised. One point below says little, two in a row "
     "beyond chance raise the alarm `decayed`. It does not say why.",

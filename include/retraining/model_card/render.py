@@ -35,6 +35,7 @@ from include.retraining.model_card.importances import (
     read_importances,
 )
 from include.retraining.model_card.plots import SLICES_FILE, Plot, draw_plots
+from include.retraining.model_card.promise import promise_line
 from include.retraining.model_card.template import Markdown, render_markdown
 from include.retraining.registry.versions import VersionManifest, read_version
 from include.retraining.runs.manifest import RunManifest
@@ -59,6 +60,8 @@ class Content:
     plots: Sequence[Plot]
     importances: Importances | None = None
     """None for an evaluation of before they were measured."""
+    promise: str = ""
+    """What the champion scored on the delivery; empty without its grade."""
 
 
 def write_card(store: Store, paths: RunPaths, manifest: RunManifest, verdict: Verdict) -> str:
@@ -91,7 +94,8 @@ def write_card(store: Store, paths: RunPaths, manifest: RunManifest, verdict: Ve
         store.write(f"{paths.card}/{plot.file}", plot.png)
     key = f"{paths.card}/card.md"
     importances = read_importances(store, paths, evaluated.report.sha256)
-    text = render(Content(manifest, config, version, report, verdict, plots, importances))
+    promise = promise_line(store, manifest)
+    text = render(Content(manifest, config, version, report, verdict, plots, importances, promise))
     store.write(key, text.encode())
     return key
 
@@ -102,7 +106,7 @@ def render(content: Content) -> str:
     shown = run.delivery.files[:MAX_FILES]
     return render_markdown(
         TEMPLATE,
-        **vars(content),
+        **vars(content) | {"promise": Markdown(content.promise)},
         answer=answer_words(content.verdict.answer).upper(),
         gates=Markdown(gates_table(content.verdict, report.metric)),
         scores=Markdown(scores_table(report)),

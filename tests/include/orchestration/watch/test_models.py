@@ -89,6 +89,20 @@ def test_a_champion_that_decayed_is_notified(
     assert "scores as promised again" in slack.texts[-1]
 
 
+@pytest.mark.fault("W01")
+def test_another_version_ends_the_decay_of_the_one_before(
+    watched: Store, slack: SlackReceiver, context: MakeContext
+) -> None:
+    """The alarm is about the champion, and the next one has not been graded yet (W01)."""
+    champion = Registry(watched, MODEL).log.champion()
+    assert champion is not None
+    plant_grades(watched, champion, 0.70, 0.70)
+    assert len(check_model(watched, MODEL, context()).raised) == 1
+    decide(watched, plant_run(watched, 3))
+    assert check_model(watched, MODEL, context()).raised == []
+    assert any("or another one serves" in text for text in slack.texts)
+
+
 @pytest.mark.fault("W02")
 def test_a_grade_that_cannot_be_read_is_no_health(
     watched: Store, slack: SlackReceiver, context: MakeContext

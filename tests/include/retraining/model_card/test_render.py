@@ -13,7 +13,9 @@ from include.retraining.formatting.markdown import code, escaped, table
 from include.retraining.gate.rules import judge
 from include.retraining.gate.verdict import Verdict
 from include.retraining.model_card.render import write_card
+from include.retraining.monitoring.delivery_grade import grade_champion
 from include.retraining.runs.job import Job
+from include.retraining.store.layout import grade_key
 from tests.support.toy_models import Toy, make_frame, model_file
 
 MakeToy = Callable[..., Toy]
@@ -83,6 +85,25 @@ def test_a_card_holds_what_a_reader_asks(make_toy: MakeToy):
     assert job.manifest.fingerprint in text
     assert "**tests**" in text, "the owner"
     assert f"reproduce {job.manifest.run}" in text
+
+
+def test_a_card_says_what_the_champion_kept(make_toy: MakeToy):
+    """The champion's grade by the same delivery, in a sentence; none before there is one."""
+    toy = make_toy()
+    first, report = toy.run()
+    toy.promote(first, report)
+    later = make_frame("binary", 600, seed=1)
+    toy.deliver(later.assign(id=later["id"] + 100_000))
+    job, _ = toy.run()
+    assert "What the champion kept" not in card_of(toy, job)[0]
+    grade = grade_champion(job)
+    assert grade is not None
+    card = card_of(toy, job)[0]
+    words = f"On the {grade.rows} rows of this delivery that it never saw, the champion, version"
+    assert words in card
+    assert "no worse than chance explains" in card
+    toy.store.write(grade_key(toy.name, "delivery", grade.window, grade.version), b"{")
+    assert "The champion's grade cannot be read" in card_of(toy, job)[0]
 
 
 def test_a_margin_that_cannot_be_met_is_told(make_toy: MakeToy):
