@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from functools import lru_cache
 from importlib.machinery import (
     EXTENSION_SUFFIXES,
     SOURCE_SUFFIXES,
@@ -63,10 +64,21 @@ def _find_models(path: str) -> _Finder:
 
 
 def _is_of_models(path: str) -> bool:
-    if any(Path(path).is_relative_to(folder) for folder in sys.modules[MODELS].__path__):
+    parts = _parts(path)
+    if any(_is_below(parts, _parts(folder)) for folder in sys.modules[MODELS].__path__):
         return True
     return any(
-        Path(path).relative_to(root).parts[:1] not in OTHER_ROOMS
-        for root in sys.modules[ROOT].__path__
-        if Path(path).is_relative_to(root)
+        parts[len(root) :][:1] not in OTHER_ROOMS
+        for root in map(_parts, sys.modules[ROOT].__path__)
+        if _is_below(parts, root)
     )
+
+
+def _is_below(parts: tuple[str, ...], folder: tuple[str, ...]) -> bool:
+    return parts[: len(folder)] == folder
+
+
+@lru_cache(maxsize=10_000)
+def _parts(path: str) -> tuple[str, ...]:
+    """Return a path's parts: each folder that Python imports from is asked for at each import."""
+    return Path(path).parts
