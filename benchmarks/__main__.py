@@ -28,6 +28,7 @@ from benchmarks import (
     ui,
     validate,
     watch,
+    windows,
 )
 from benchmarks.measuring import Row
 
@@ -43,6 +44,7 @@ PARTS = {
     "watch": watch.measure,
     "large": large.measure,
     "margins": margins.measure,
+    "windows": windows.measure,
     "events": events.measure,
     "fleet": fleet.measure,
     "history": history.measure,

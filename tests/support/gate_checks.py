@@ -25,6 +25,47 @@ TIME_SPLIT = {
     "holdout_days": 7.0,
     "train_until": "2026-01-01T00:00:00Z",
 }
+WINDOWS_SPLIT = {**TIME_SPLIT, "windows": 3}
+
+
+def _period(difference: float, lower: float, upper: float, rows: int, digest: str) -> Any:
+    return {
+        "metric": "accuracy",
+        "holdout_digest": digest,
+        "difference": difference,
+        "lower": lower,
+        "upper": upper,
+        "method": "McNemar",
+        "rows": rows,
+    }
+
+
+def windows(*against_champion: tuple[float, float, float, int]) -> dict[str, Any]:
+    """What a report says of two periods before the holdout: difference, interval and rows."""
+    return {
+        "split": WINDOWS_SPLIT,
+        "champion.split": WINDOWS_SPLIT,
+        "best": None,
+        "windows": [
+            {
+                "after": f"2025-12-{18 - 7 * number}T00:00:00Z",
+                "until": f"2025-12-{25 - 7 * number}T00:00:00Z",
+                "rows": rows,
+                "digest": f"window-{number}",
+                "challenger": 0.86,
+                "against": {
+                    "baseline": _period(0.26, 0.2, 0.32, rows, f"window-{number}"),
+                    "champion": _period(difference, lower, upper, rows, f"window-{number}"),
+                },
+            }
+            for number, (difference, lower, upper, rows) in enumerate(against_champion)
+        ],
+    }
+
+
+WINDOWS = windows((0.02, -0.015, 0.055, 500), (0.02, -0.015, 0.055, 500))
+EARLIER, WORST = "earlier windows against champion", "worst window against champion"
+LEAD = "better than baseline in earlier windows"
 
 
 def _opponent(version: str, generation: int, score: float, low: float, high: float) -> Any:
@@ -163,7 +204,7 @@ def _changed(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
         if value is ...:
             del at[last]
         else:
-            at[last] = value
+            at[last] = copy.deepcopy(value)
     return values
 
 
@@ -1104,6 +1145,122 @@ CASES = [
         gates={"minimum accuracy": FAIL},
         says="lost",
     ),
+    Case("no windows", PASS, {"split.windows": None}, gates={EARLIER: "absent", LEAD: "absent"}),
+    Case("windows that pass", PASS, WINDOWS, gates={EARLIER: PASS, WORST: PASS, LEAD: PASS}),
+    Case(
+        "windows whose pooled bound is too low",
+        FAIL,
+        windows((0.01, -0.02, 0.04, 500), (0.01, -0.02, 0.04, 500)),
+        gates={EARLIER: FAIL, WORST: PASS},
+        says="over the 2 windows before the holdout",
+    ),
+    Case(
+        "a pooled bound that is minus the margin",
+        FAIL,
+        windows((0.0, -0.01, 0.01, 500)) | {
+            "split": {**TIME_SPLIT, "windows": 2},
+            "champion.split": {**TIME_SPLIT, "windows": 2},
+        },
+        gates={EARLIER: FAIL, WORST: PASS},
+        says="over the 1 window before the holdout",
+    ),
+    Case(
+        "windows that count by their rows",
+        FAIL,
+        windows((-0.009, -0.02, 0.002, 900), (0.05, 0.04, 0.06, 100)),
+        gates={EARLIER: FAIL, WORST: PASS},
+    ),
+    Case(
+        "a window that is worse than the margin",
+        FAIL,
+        windows((0.06, 0.05, 0.07, 500), (-0.02, -0.03, -0.01, 500)),
+        gates={EARLIER: PASS, WORST: FAIL},
+        says="the window from 2025-12-11 to 2025-12-18",
+    ),
+    Case(
+        "a window that is worse by the margin",
+        FAIL,
+        windows((0.06, 0.05, 0.07, 500), (-0.01, -0.02, 0.0, 500)),
+        gates={EARLIER: PASS, WORST: FAIL},
+    ),
+    Case(
+        "a holdout that is the worst window",
+        FAIL,
+        WINDOWS | {
+            "champion.scores.metrics.accuracy": 0.88,
+            "champion.comparison.difference": 0.86 - 0.88,
+            "champion.comparison.lower": -0.03,
+            "champion.judged": None,
+        },
+        gates={EARLIER: PASS, WORST: FAIL},
+    ),
+    Case(
+        "windows against the best as well",
+        FAIL,
+        WINDOWS | {
+            "best": _opponent("best", 2, 0.85, 0.001, 0.019) | {"split": WINDOWS_SPLIT},
+            "windows.0.against.best": _period(-0.05, -0.06, -0.04, 500, "window-0"),
+            "windows.1.against.best": _period(0.02, 0.01, 0.03, 500, "window-1"),
+        },
+        gates={EARLIER: PASS, "earlier windows against best of the last ten": FAIL},
+    ),
+    Case(
+        "a baseline that is as good before the holdout",
+        FAIL,
+        WINDOWS | {
+            f"windows.{number}.against.baseline": _period(0.0, -0.02, 0.02, 500, f"window-{number}")
+            for number in (0, 1)
+        },
+        gates={LEAD: FAIL, EARLIER: PASS},
+    ),
+    Case(
+        "a baseline with another window's comparison",
+        CANNOT,
+        WINDOWS | {"windows.1.against.baseline.holdout_digest": "window-0"},
+        gates={LEAD: CANNOT, EARLIER: PASS},
+    ),
+    Case("no baseline on the holdout", CANNOT, WINDOWS | {"against_baseline": None},
+         gates={LEAD: "absent"}),
+    Case("windows before anything serves", PASS, WINDOWS | {"champion": None},
+         gates={LEAD: PASS, EARLIER: "absent"}),
+    Case("windows and a champion without scores", CANNOT,
+         WINDOWS | {"champion.error": "gone", "champion.comparison": None},
+         gates={EARLIER: "absent"}),
+    Case("windows and a champion that is the challenger", FAIL,
+         WINDOWS | {"champion.serving.version": "challenger"}, gates={EARLIER: "absent"}),
+    Case("a window that was not scored", CANNOT, WINDOWS | {"windows": []},
+         says="0 windows before the holdout were scored, of 2"),
+    Case("windows that nobody asked for", CANNOT, WINDOWS | {"split": TIME_SPLIT},
+         gates={LEAD: CANNOT}),
+    Case("a champion that was not compared in a window", CANNOT,
+         WINDOWS | {"windows.1.against.champion": None},
+         gates={EARLIER: CANNOT, WORST: "absent"}, says="it was not compared"),
+    Case("a champion that says why not", CANNOT,
+         WINDOWS | {"windows.1.against.champion": None,
+                    "windows.1.reasons": {"champion": "altered"}},
+         gates={EARLIER: CANNOT}, says="altered"),
+    Case("a champion that was judged on fewer windows", PASS,
+         WINDOWS | {"windows.1.against.champion": None, "champion.split": TIME_SPLIT},
+         gates={EARLIER: NOT, WORST: "absent"}),
+    Case("a champion whose split is unknown", CANNOT,
+         WINDOWS | {"windows.1.against.champion": None, "champion.split": None},
+         gates={EARLIER: CANNOT}),
+    *(
+        Case(f"a window with {name}", CANNOT, WINDOWS | {
+            f"windows.0.against.champion.{field}": value}, gates={EARLIER: CANNOT, WORST: "absent"})
+        for name, field, value in (
+            ("other rows", "holdout_digest", "other"),
+            ("another metric", "metric", "roc_auc"),
+            ("no number", "lower", NAN),
+            ("no rows", "rows", 0),
+            ("an interval upside down", "upper", -0.5),
+            ("a lower end above the difference", "lower", 0.03),
+            ("a narrower interval", "level", 0.9),
+            ("no level", "level", NAN),
+        )
+    ),
+    Case("a holdout without a level", CANNOT, WINDOWS | {"champion.comparison.level": NAN},
+         gates={EARLIER: CANNOT}),
     Case(
         "several refusals",
         FAIL,

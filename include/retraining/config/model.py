@@ -212,9 +212,12 @@ class ModelConfig(Section):
     def training_view(self) -> dict[str, Any]:
         """The parts of the YAML that can change the trained model.
 
-        Without `training.extras`: what counts of an extra is its lock, in the code's digest.
+        Without `training.extras`: what counts of an extra is its lock, in the code's digest. And
+        without what a split by time leaves at its default, as before there was any.
         """
         data = self.data.model_dump(mode="json")
+        if isinstance(self.data.split, TimeSplit):
+            data["split"] = self.data.split.model_dump(mode="json", exclude=self.data.split.unused)
         names = ("key", "label", "positive", "protected", "never_features", "split", "csv")
         return {
             "problem": self.problem,

@@ -65,6 +65,19 @@ class TimeSplit(Section):
     """The column with each row's date or time."""
     holdout_days: PositiveFloat
     """Rows younger than this many days, counted back from the newest row, are the holdout."""
+    windows: Annotated[int, Field(strict=True, ge=1, le=24)] = 1
+    """How many periods of `holdout_days`, one before the other, the recipe is judged on: the newest
+    is the holdout of the final model, for each older one the recipe is fitted to what came before
+    it (docs/windows.md). 1: the holdout alone."""
+    gap_days: Annotated[Limit, Field(ge=0)] = 0
+    """Days before each period whose rows are not fitted to, for labels that look ahead or rows that
+    depend on their neighbours."""
+
+    @property
+    def unused(self) -> set[str]:
+        """The fields that change nothing as they are."""
+        is_unused = {"windows": self.windows == 1, "gap_days": self.gap_days == 0}
+        return {name for name, unused in is_unused.items() if unused}
 
 
 class Range(Section):

@@ -60,8 +60,33 @@ def holdout_mask(frame: pd.DataFrame, config: ModelConfig) -> RowMask:
     return mask
 
 
-def split_used(frame: pd.DataFrame, mask: RowMask, config: ModelConfig) -> SplitUsed:
-    """Return how the holdout was chosen, for a version's manifest."""
+def training_mask(frame: pd.DataFrame, older: RowMask, config: ModelConfig) -> RowMask:
+    """Return which rows are fitted to: those before the holdout, but not in the gap before it.
+
+    Args:
+        frame: the whole delivery; it needs the column that the split goes by.
+        older: which rows may be fitted to: none of the holdout, none that are to be forgotten.
+        config: the model's.
+
+    Raises:
+        DataRejected: when the gap leaves none, or a row's time cannot be read.
+    """
+    split = config.data.split
+    if isinstance(split, KeySplit) or not split.gap_days:
+        return older
+    when = times(frame[split.column])
+    gap = pd.Timedelta(days=split.gap_days)
+    training: RowMask = older & (when <= newest_cut(when, split) - gap).to_numpy(dtype=bool)
+    if not training.any():
+        raise DataRejected(
+            f"data.split.gap_days: no row is older than the holdout and the {split.gap_days:g} "
+            "days before it"
+        )
+    return training
+
+
+def split_used(frame: pd.DataFrame, training: RowMask, config: ModelConfig) -> SplitUsed:
+    """Return how the holdout was chosen, and for a split by time, up to when rows are fitted to."""
     split = config.data.split
     if isinstance(split, KeySplit):
         keys = frame[config.data.key]
@@ -72,11 +97,13 @@ def split_used(frame: pd.DataFrame, mask: RowMask, config: ModelConfig) -> Split
             key=config.data.key,
             key_read=_read_as(keys),
         )
-    newest = times(frame[split.column])[~mask].max()
+    newest = times(frame[split.column])[training].max()
     return SplitUsed(
         by="time",
         column=split.column,
         holdout_days=split.holdout_days,
+        windows=split.windows if split.windows > 1 else None,
+        gap_days=split.gap_days or None,
         train_until=newest.to_pydatetime(warn=False),
     )
 
@@ -150,9 +177,13 @@ def times_or_missing(column: pd.Series[Any]) -> pd.Series[pd.Timestamp]:
     return pd.to_datetime(column, utc=True, errors="coerce", format="ISO8601")
 
 
+def newest_cut(when: pd.Series[pd.Timestamp], split: TimeSplit, periods: int = 1) -> pd.Timestamp:
+    """Return the time after which rows are in the newest periods of `holdout_days`."""
+    return when.max() - periods * pd.Timedelta(days=split.holdout_days)
+
+
 def _newest(when: pd.Series[pd.Timestamp], split: TimeSplit) -> RowMask:
-    cut = when.max() - pd.Timedelta(days=split.holdout_days)
-    return (when > cut).to_numpy(dtype=bool)
+    return (when > newest_cut(when, split)).to_numpy(dtype=bool)
 
 
 def _numbers(keys: pd.Series[Any]) -> Hashes:

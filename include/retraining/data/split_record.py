@@ -20,5 +20,9 @@ class SplitUsed(Document):
     """How the key became text: `text`, `float` or `time` (`split.split_used`)."""
     column: str | None = None
     holdout_days: float | None = None
+    windows: int | None = None
+    """For a split by time, how many periods the recipe was judged on; None where it was one."""
+    gap_days: float | None = None
+    """The days before each period that were not fitted to; None where there were none."""
     train_until: datetime | None = None
     """For a split by time, the newest row that was trained on."""

@@ -16,6 +16,11 @@ from include.retraining.data.split_record import SplitUsed
 from include.retraining.evaluation.guessed_keys import guessed_otherwise
 from include.retraining.evaluation.holdout import HoldoutRows
 from include.retraining.evaluation.shuffling import Shuffled, Shuffler
+from include.retraining.evaluation.window_predictions import (
+    WindowPredictions,
+    predict_windows,
+    read_kept,
+)
 from include.retraining.exceptions import (
     ArtifactError,
     EvidenceError,
@@ -60,6 +65,8 @@ class Contender:
     """For the baseline: what it always says."""
     shuffled: Shuffled | str | None = None
     """What it predicts when columns are shuffled, or why it was not asked."""
+    earlier: tuple[WindowPredictions, ...] = ()
+    """What it predicts for the periods before the holdout, where there are any."""
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -127,19 +134,27 @@ def predict_holdout(
         estimator = load_estimator(store, manifest, trusted)
     except (ArtifactError, MissingObject) as refused:
         return replace(opponent, error=str(refused))
+    kept = read_kept(store, manifest, holdout)
     rows = holdout.frame[list(manifest.features)]
     try:
         with started(estimator) as model:
             predictions = predict(model, rows, problem)
             latency = measure_latency(model, rows)
             shuffled = shuffler(model, rows, predictions, latency) if shuffler else None
+            earlier = predict_windows(kept, manifest, holdout, model)
     except TrainingError as failed:  # its command's
         return replace(opponent, error=f"it cannot predict: {failed}")
     except Exception as raised:  # it stays the champion after any error of its code
         if exhausted(raised) is not None:
             raise  # which says nothing of the version
         return replace(opponent, error=f"it cannot predict: {withheld(raised, log)}")
-    return replace(opponent, predictions=predictions, latency_ms=latency, shuffled=shuffled)
+    return replace(
+        opponent,
+        predictions=predictions,
+        latency_ms=latency,
+        shuffled=shuffled,
+        earlier=earlier,
+    )
 
 
 def _unfit(manifest: VersionManifest, holdout: HoldoutRows, problem: str) -> str | None:

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,14 +26,38 @@ from include.retraining.data.split import (
     keys_on_both_sides,
     split_used,
     times,
+    training_mask,
 )
 from include.retraining.data.split_record import SplitUsed
+from include.retraining.data.time_windows import TimeWindow, earlier_windows
 from include.retraining.exceptions import DataRejected
 from include.retraining.runs.manifest import RunManifest
 from include.retraining.store.object_store import Store
 from include.retraining.training.predictions import rows_digest
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class WindowRows:
+    """The rows of a period before the holdout."""
+
+    after: datetime
+    """They are younger than this."""
+    until: datetime
+    """And no younger than this."""
+    frame: pd.DataFrame
+    keys: pd.Series[Any]
+    labels: Labels
+    """As `label_values` returns them."""
+    times: pd.Series[pd.Timestamp]
+    train_labels: Labels
+    """Of the rows that the recipe was fitted to for it."""
+
+    @cached_property
+    def digest(self) -> str:
+        """The SHA-256 over keys and labels, in order."""
+        return rows_digest(key_values(self.keys.to_numpy()), self.labels)
 
 
 @dataclass(frozen=True)
@@ -49,6 +74,8 @@ class HoldoutRows:
     rows_in_training: int
     """Keys that are in the training part as well; counted, not assumed."""
     train_labels: Labels
+    earlier: tuple[WindowRows, ...] = ()
+    """The periods before the holdout that the recipe is judged on as well, the newest first."""
 
     @property
     def rows(self) -> int:
@@ -101,15 +128,22 @@ def _read(
         about = dataset.frame(dividing_columns(config))
         mask = holdout_mask(about, config)
         left_out = forgotten_places(store, run, about[data.key])
-        training, mask = divide_remaining(mask, left_out)
-        kept = KeptRows(mask, len(columns))
+        older, mask = divide_remaining(mask, left_out)
+        training = training_mask(about, older, config)
+        windows = earlier_windows(about, older, config)
+        scored = np.logical_or.reduce([mask, *(window.rows for window in windows)])
+        kept = KeptRows(scored, len(columns))
         for column in dataset.columns(columns):
             kept.add(column)
-    labels = label_values(about[data.label], config.problem)
+    labels, rows = label_values(about[data.label], config.problem), kept.frame()
+    frame = rows[mask[scored]] if windows else rows
+    earlier = tuple(
+        _window_rows(window, rows[window.rows[scored]], labels, config) for window in windows
+    )
+    split = split_used(about, training, config)
     train_labels, labels = labels[training], labels[mask]
     if len(left_out):
         about, mask = about.drop(index=about.index[left_out]), np.delete(mask, left_out)
-    frame = kept.frame()
     oldest = None
     if isinstance(data.split, TimeSplit):
         oldest = times(frame[data.split.column]).min().to_pydatetime(warn=False)
@@ -117,8 +151,25 @@ def _read(
         frame=frame,
         keys=frame[data.key].to_numpy(),
         labels=labels,
-        split=split_used(about, mask, config),
+        split=split,
         oldest=oldest,
         rows_in_training=keys_on_both_sides(about[data.key], mask),
         train_labels=train_labels,
+        earlier=earlier,
+    )
+
+
+def _window_rows(
+    window: TimeWindow, frame: pd.DataFrame, labels: Labels, config: ModelConfig
+) -> WindowRows:
+    split = config.data.split
+    assert isinstance(split, TimeSplit)  # noqa: S101 a split by key has no windows
+    return WindowRows(
+        after=window.after,
+        until=window.until,
+        frame=frame,
+        keys=frame[config.data.key],
+        labels=labels[window.rows],
+        times=times(frame[split.column]),
+        train_labels=labels[window.training],
     )

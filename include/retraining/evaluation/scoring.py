@@ -19,6 +19,7 @@ from include.retraining.evaluation.fairness import audit_fairness, value_names
 from include.retraining.evaluation.holdout import HoldoutRows
 from include.retraining.evaluation.metrics import compute, why_undefined
 from include.retraining.evaluation.standard_error import standard_error
+from include.retraining.evaluation.window_scores import score_windows
 from include.retraining.exceptions import ConfigError
 from include.retraining.gate.report import (
     Calibration,
@@ -77,7 +78,8 @@ def make_report(
         if one.predictions is not None
     }
     challenger, champion = scored["challenger"], scored.get("champion")
-    opponents = _opponents(contenders, scored, config.gates.metric, tried)
+    tail = tail_of(tried.number if tried else 1)
+    opponents = _opponents(contenders, scored, config.gates.metric, tail)
     return EvaluationReport(
         model=run.model,
         run_id=run.run_id,
@@ -98,6 +100,7 @@ def make_report(
         fairness=audit_fairness(holdout.frame, challenger.sample, config),
         calibration=_calibration(challenger, champion, config),
         tried=tried,
+        windows=score_windows(config, holdout, contenders, scorers=scorers, tail=tail),
     )
 
 
@@ -121,10 +124,9 @@ def _described(holdout: HoldoutRows, left_out: tuple[Class, ...]) -> Holdout:
 
 
 def _opponents(
-    contenders: Sequence[Contender], scored: Mapping[Role, Scored], metric: str, tried: Try | None
+    contenders: Sequence[Contender], scored: Mapping[Role, Scored], metric: str, tail: float
 ) -> dict[Role, Opponent]:
     """Return those that served, by their role, each with its comparison with the challenger."""
-    tail = tail_of(tried.number if tried else 1)
     return {
         one.role: Opponent(
             serving=one.serving,

@@ -36,6 +36,12 @@ class Rule(StrEnum):
     """Of `champion` or `best`, as the two rules below."""
     OPPONENT_RANGES = "opponent_ranges"
     CALIBRATION = "calibration"
+    BASELINE_WINDOWS = "baseline_windows"
+    """The periods before the holdout together, against the naive baseline."""
+    POOLED_WINDOWS = "pooled_windows"
+    """The same, of `champion` or `best`, as the rule below."""
+    WORST_WINDOW = "worst_window"
+    """Each period by itself, the holdout included."""
     SLICE_COVERAGE = "slice_coverage"
     """Whether a column, or one slice of it, could be judged at all."""
     SLICE_MINIMUM = "slice_minimum"
@@ -60,13 +66,20 @@ NEEDS_CHAMPION = frozenset({
     Rule.OPPONENT,
     Rule.OPPONENT_RANGES,
     Rule.CALIBRATION,
+    Rule.POOLED_WINDOWS,
+    Rule.WORST_WINDOW,
     Rule.SLICE_DROP,
     Rule.SLICE_CHAMPION_RANGE,
 })
 """The rules that compare with a champion of now or before."""
 
 
-OF_OPPONENTS = frozenset({Rule.OPPONENT, Rule.OPPONENT_RANGES})
+OF_OPPONENTS = frozenset({
+    Rule.OPPONENT,
+    Rule.OPPONENT_RANGES,
+    Rule.POOLED_WINDOWS,
+    Rule.WORST_WINDOW,
+})
 TITLES = {
     Rule.DECISION_METRIC: "decision metric",
     Rule.METRIC_RANGES: "metric ranges",
@@ -80,6 +93,9 @@ TITLES = {
     Rule.OPPONENT_RANGES: "against {}, range",
     Rule.OPPONENT: "against {}",
     Rule.CALIBRATION: "calibration",
+    Rule.BASELINE_WINDOWS: "better than baseline in earlier windows",
+    Rule.POOLED_WINDOWS: "earlier windows against {}",
+    Rule.WORST_WINDOW: "worst window against {}",
     Rule.SLICE_CHAMPION_RANGE: "slice {}, range against champion",
     Rule.SLICE_DROP: "slice {} against champion",
     Rule.SLICE_RANGE: "slice {}, range",

@@ -89,6 +89,25 @@ class JudgedScore(Document):
     """Of that holdout."""
 
 
+class WindowScores(Document):
+    """The recipe on one period before the holdout, fitted to what came before that."""
+
+    after: datetime
+    """Its rows are younger than this."""
+    until: datetime
+    """And no younger than this."""
+    rows: int
+    digest: str
+    """SHA-256 over keys and labels, in order."""
+    challenger: float | None
+    """The decision metric of the challenger's recipe; null where it is not defined."""
+    against: dict[str, Comparison | None]
+    """The challenger's recipe minus the other's, by `baseline`, `champion` and `best`, on the rows
+    that both predicted; null where there is no comparison."""
+    reasons: dict[str, str] = Field(default_factory=dict)
+    """Why one is null, by the same words."""
+
+
 class Opponent(Document):
     """A champion that the challenger is compared with, or why it could not be scored."""
 
@@ -191,6 +210,11 @@ class EvaluationReport(Document):
 
     calibration: Calibration | None = None
     """Null where no rule asks for it, and in a report from before there was one."""
+
+    windows: tuple[WindowScores, ...] = ()
+    """The periods before the holdout, the newest first; none where the recipe is judged on the
+    holdout alone."""
+
     tried: Try | None = None
     """Null in a report from before tries were counted: then it is the first."""
 

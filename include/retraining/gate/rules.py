@@ -42,6 +42,7 @@ from include.retraining.gate.verdict import (
     finite,
     result,
 )
+from include.retraining.gate.window_rules import judge_windows
 
 __all__ = ["Answer", "GateResult", "Verdict", "judge"]
 
@@ -208,6 +209,7 @@ _RULES = (
     judge_against_champion,
     judge_against_best,
     judge_calibration,
+    judge_windows,
     judge_slices,
     judge_fairness,
     _limits,

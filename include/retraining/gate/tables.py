@@ -104,10 +104,15 @@ def split_words(split: SplitUsed) -> str:
         share = f"{split.holdout_fraction:.0%}" if split.holdout_fraction else "a part"
         return f"Rows are held out by a hash of their key ({share}), the same ones each time."
     until = f"{split.train_until:%Y-%m-%d %H:%M}" if split.train_until else "unknown"
-    return (
+    words = (
         f"The newest {plain(split.holdout_days)} days by {code(split.column)} are held out; "
         f"it was trained on rows up to {until} UTC."
     )
+    earlier = (split.windows or 1) - 1
+    if earlier < 1:
+        return words
+    periods = "period" if earlier == 1 else f"{earlier} periods"
+    return f"{words} The recipe is judged on the {periods} of as many days before that, too."
 
 
 def _contenders(report: EvaluationReport) -> Sequence[tuple[str, Scores | None]]:

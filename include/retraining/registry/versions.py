@@ -74,6 +74,8 @@ class VersionManifest(Document):
     predicts_by: PredictCommand | None = None
     """How it predicts, where it is no skops file: with the files below `model/`, by the command,
     which finds those below `scripts/` in its folder."""
+    windows: PinnedFile | None = None
+    """What its recipe predicted for the periods before the holdout, beside the attempt's folder."""
     rows_used: RowsUsed | None = None
     """Sketches of the rows it was trained and first scored on; None in a version of before."""
     feature_types: tuple[str, ...] | None = None

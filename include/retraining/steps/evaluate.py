@@ -30,6 +30,7 @@ from include.retraining.evaluation.looks import take_look
 from include.retraining.evaluation.naive_baseline import naive_baseline
 from include.retraining.evaluation.scoring import make_report
 from include.retraining.evaluation.shuffling import Shuffler, random_order
+from include.retraining.evaluation.window_predictions import predict_windows, read_kept
 from include.retraining.gate.report import Try
 from include.retraining.registry.versions import (
     VersionManifest,
@@ -117,11 +118,13 @@ def _challenger(
     """Load the challenger and have it predict the holdout; nothing of it stays in memory."""
     config = job.config
     estimator = load_estimator(job.store, version, config.training.trusted)
+    kept = read_kept(job.store, version, holdout)
     rows = holdout.frame[list(version.features)]
     with model_errors(config, "predicting the holdout"), started(estimator) as model:
         predictions = predict(model, rows, config.problem)
         latency_ms = measure_latency(model, rows)
         shuffled = shuffler(model, rows, predictions, latency_ms) if shuffler else None
+        earlier = predict_windows(kept, version, holdout, model)
     where = f"include/models/{config.name}.py: version {version.version}"
     check_predictions(predictions, where=where, classes=version.classes)
     return Contender(
@@ -130,6 +133,7 @@ def _challenger(
         predictions=predictions,
         latency_ms=latency_ms,
         shuffled=shuffled,
+        earlier=earlier,
     )
 
 

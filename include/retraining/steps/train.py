@@ -32,7 +32,7 @@ from include.retraining.registry.versions import (
 )
 from include.retraining.runs.job import Job, cost
 from include.retraining.runs.results import StoredObject, TrainResult, read_result
-from include.retraining.store.layout import version_manifest_key
+from include.retraining.store.layout import version_folder, version_manifest_key
 from include.retraining.training.command_model import ExternalModel
 from include.retraining.training.command_process import write_files
 from include.retraining.training.estimator import Estimator
@@ -42,6 +42,7 @@ from include.retraining.training.predict_command import PredictCommand
 from include.retraining.training.predictions import greatest_difference, predict
 from include.retraining.training.skops_files import save
 from include.retraining.training.training_claim import TrainingClaims
+from include.retraining.training.walk_forward import WalkForward
 
 log = logging.getLogger(__name__)
 
@@ -121,13 +122,28 @@ def _publish(job: Job, fitted: Fitted) -> tuple[VersionManifest, bool]:
         folder = Path(name)
         save_model(fitted.estimator, folder, job.config.training.trusted_types)
         files = tuple(_pinned(folder, name) for name in plain_files(folder))
+        manifest = _manifest(job, fitted, files)
+        if fitted.walk_forward is not None:
+            manifest = _with_windows(job, manifest, fitted.walk_forward)
         return publish_version(
             job.store,
-            _manifest(job, fitted, files),
+            manifest,
             folder,
             trusted=job.config.training.trusted,
             check=check,
         )
+
+
+def _with_windows(
+    job: Job, manifest: VersionManifest, walk_forward: WalkForward
+) -> VersionManifest:
+    """Write what the recipe predicted for the periods before the holdout, and name it."""
+    data = walk_forward.to_parquet()
+    file = PinnedFile(
+        name=f"windows-{manifest.attempt}.parquet", size=len(data), sha256=sha256_of(data)
+    )
+    job.store.write(f"{version_folder(manifest.model, manifest.version)}/{file.name}", data)
+    return manifest.model_copy(update={"windows": file})
 
 
 def _manifest(job: Job, fitted: Fitted, files: tuple[PinnedFile, ...]) -> VersionManifest:

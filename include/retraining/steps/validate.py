@@ -15,7 +15,8 @@ from include.retraining.data.contract_probes import check_contract_refuses
 from include.retraining.data.dataset import read_dataset
 from include.retraining.data.labels import is_class
 from include.retraining.data.reading import reading_of
-from include.retraining.data.split import holdout_mask, keys_on_both_sides
+from include.retraining.data.split import holdout_mask, keys_on_both_sides, training_mask
+from include.retraining.data.time_windows import earlier_windows
 from include.retraining.decisions.record import DecisionRecord, Outcome
 from include.retraining.decisions.records import decisions
 from include.retraining.exceptions import DataRejected
@@ -44,6 +45,8 @@ def validate(job: Job) -> ValidateResult:
     expected = expectations(job.config, code, run_date=date, earlier_rows=earlier)
     canaries = check_contract_refuses(frame, expected)
     mask = holdout_mask(frame, job.config)
+    training = training_mask(frame, ~mask, job.config)
+    earlier_windows(frame, ~mask, job.config)  # refused here if a period has no rows
     leaked = keys_on_both_sides(frame[job.config.data.key], mask)
     if leaked:
         raise DataRejected(f"leak: {leaked:,} keys are in the training part and in the holdout")
@@ -53,7 +56,7 @@ def validate(job: Job) -> ValidateResult:
         finished_at=datetime.now(UTC),
         cost=cost(job),
         rows=len(frame),
-        train_rows=int((~mask).sum()),
+        train_rows=int(training.sum()),
         holdout_rows=int(mask.sum()),
         label_rate=_label_rate(frame[job.config.data.label], job.config),
         checks=checks,

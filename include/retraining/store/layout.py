@@ -5,6 +5,7 @@ landing/…                                         deliveries, where producers 
 models/NAME/promotions/00000012.json              the promotion log, its highest entry serves
 models/NAME/versions/VERSION/manifest.json        names the files of one attempt, written last
 models/NAME/versions/VERSION/ATTEMPT/…            the files
+models/NAME/versions/VERSION/windows-ATTEMPT.parquet  what its recipe predicted for earlier periods
 models/NAME/versions/VERSION/claim-001.json       who trains it, its beat, and that it has ended
 models/NAME/versions/VERSION/removal.json         that `gc` removes it
 models/NAME/looks/00000017.json                   which challenger was scored on which rows

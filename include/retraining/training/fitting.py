@@ -20,14 +20,15 @@ from include.retraining.config.model_code import (
     read_scripts,
     training_columns,
 )
-from include.retraining.data.arrays import Labels
+from include.retraining.data.arrays import Labels, Positions, RowMask
 from include.retraining.data.dataset import open_dataset
 from include.retraining.data.forget_list import divide_remaining, forgotten_places
 from include.retraining.data.kept_rows import KeptRows
 from include.retraining.data.labels import class_names, label_values
 from include.retraining.data.reading import reading_of
-from include.retraining.data.split import holdout_mask, split_used
+from include.retraining.data.split import Hashes, holdout_mask, split_used, training_mask
 from include.retraining.data.split_record import SplitUsed
+from include.retraining.data.time_windows import earlier_windows
 from include.retraining.exceptions import TrainingError
 from include.retraining.fingerprint.pinned import Forgotten
 from include.retraining.runs.foreign_errors import model_errors
@@ -39,6 +40,7 @@ from include.retraining.training.metric_needs import require_answers
 from include.retraining.training.prediction_checks import check_answers_differ, check_predictions
 from include.retraining.training.predictions import Predictions, predict
 from include.retraining.training.rows_used import ContentHashes, RowsUsed, rows_used
+from include.retraining.training.walk_forward import WalkForward, walk_forward
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +63,8 @@ class Fitted:
     """Some rows it was fitted on, to compare it with its saved self."""
     answers: Predictions
     """What it predicts for them."""
+    walk_forward: WalkForward | None = None
+    """What the recipe predicts for the periods before the holdout, where it is judged on some."""
 
 
 def fit(store: Store, run: RunManifest, config: ModelConfig) -> Fitted:
@@ -74,10 +78,7 @@ def fit(store: Store, run: RunManifest, config: ModelConfig) -> Fitted:
     rows, labels = data.rows, data.labels
     classes = None if config.problem == "regression" else class_names(np.unique(labels))
     started = time.perf_counter()
-    if code.build_estimator is None:
-        estimator: Estimator = _run_command(config, run.seed, rows, labels, classes)
-    else:
-        estimator = _fit(config, code.build_estimator, run.seed, rows, labels)
+    estimator = _train(config, code, run.seed, rows, labels)
     seconds = time.perf_counter() - started
     log.info("fitted in %.1f s", seconds)
     where = f"include/models/{config.name}.py: {config.training.entry_point}()"
@@ -105,7 +106,54 @@ def fit(store: Store, run: RunManifest, config: ModelConfig) -> Fitted:
         train_seconds=seconds,
         probe=probe,
         answers=answers,
+        walk_forward=_walk_forward(config, code, run.seed, data, classes),
     )
+
+
+def _walk_forward(
+    config: ModelConfig,
+    code: ModelCode,
+    seed: int,
+    data: _TrainingPart,
+    classes: tuple[int | str, ...] | None,
+) -> WalkForward | None:
+    """Fit the recipe to what came before each period before the holdout, and predict it."""
+    older = data.older
+    if older is None:
+        return None
+
+    def predict_after(rows: pd.DataFrame, labels: Labels, later: pd.DataFrame) -> Predictions:
+        if config.problem == "binary" and len(np.unique(labels)) < 2:
+            raise TrainingError(
+                "data.split.windows: the rows before one of the periods have one label only, and "
+                "nothing can be fitted to them: fewer windows, or more rows"
+            )
+        estimator = _train(config, code, seed, rows, labels)
+        with model_errors(config, "predicting a period before the holdout"):
+            predictions = predict(estimator, later, config.problem)
+        known = None if classes is None else class_names(np.unique(labels))
+        check_predictions(predictions, where="a period before the holdout", classes=known)
+        return predictions
+
+    log.info("walking forward through %d periods before the holdout", len(older.windows))
+    return walk_forward(
+        older.keys,
+        older.rows,
+        older.labels,
+        older.windows,
+        classes=classes,
+        predict_after=predict_after,
+    )
+
+
+def _train(
+    config: ModelConfig, code: ModelCode, seed: int, rows: pd.DataFrame, labels: Labels
+) -> Estimator:
+    """Return the model that the recipe makes of some rows."""
+    if code.build_estimator is not None:
+        return _fit(config, code.build_estimator, seed, rows, labels)
+    classes = None if config.problem == "regression" else class_names(np.unique(labels))
+    return _run_command(config, seed, rows, labels, classes)
 
 
 @dataclass(frozen=True)
@@ -118,6 +166,20 @@ class _TrainingPart:
     split: SplitUsed
     used: RowsUsed
     forgotten: Forgotten | None
+    older: _OlderRows | None
+    """None where the recipe is judged on the holdout alone."""
+
+
+@dataclass(frozen=True)
+class _OlderRows:
+    """All rows before the holdout, those of a gap included."""
+
+    keys: pd.Series[Any]
+    rows: pd.DataFrame
+    """The features, in order."""
+    labels: Labels
+    windows: tuple[tuple[RowMask, RowMask], ...]
+    """For each period before the holdout, which of these rows are in it, which are fitted to."""
 
 
 def _read_training_part(
@@ -130,23 +192,42 @@ def _read_training_part(
         mask = holdout_mask(about, config)
         labels = label_values(about[config.data.label], config.problem)
         left_out = forgotten_places(store, run, about[config.data.key])
-        training, mask = divide_remaining(mask, left_out)
-        kept, content = KeptRows(training, len(code.features)), ContentHashes(dataset.rows)
+        older, mask = divide_remaining(mask, left_out)
+        training = training_mask(about, older, config)
+        windows = earlier_windows(about, older, config)
+        # The rows of a gap are in a period before the holdout.
+        read = older if windows else training
+        kept, content = KeptRows(read, len(code.features)), ContentHashes(dataset.rows)
         for column in dataset.columns(code.features):
             content.add(column)
             kept.add(column)
-    hashes = content.finished(labels)
-    if len(left_out):
-        about = about.drop(index=about.index[left_out])
-        mask, hashes = np.delete(mask, left_out), np.delete(hashes, left_out)
-    forget = run.forget
+    frame, hashes = kept.frame(), content.finished(labels)
     return _TrainingPart(
-        rows=kept.frame(),
+        rows=frame if (read == training).all() else frame[training[read]],
         labels=labels[training],
-        split=split_used(about, mask, config),
-        used=rows_used(about[config.data.key], hashes, mask),
-        forgotten=None if forget is None else Forgotten(pinned=forget, rows=len(left_out)),
+        split=split_used(about, training, config),
+        used=_rows_used(about[config.data.key], hashes, mask, training, left_out),
+        forgotten=None if run.forget is None else Forgotten(pinned=run.forget, rows=len(left_out)),
+        older=_OlderRows(
+            keys=about.loc[read, config.data.key],
+            rows=frame,
+            labels=labels[read],
+            windows=tuple((one.rows[read], one.training[read]) for one in windows),
+        )
+        if windows
+        else None,
     )
+
+
+def _rows_used(
+    keys: pd.Series[Any], hashes: Hashes, mask: RowMask, training: RowMask, left_out: Positions
+) -> RowsUsed:
+    """Return the sketches of a delivery without the rows that are to be forgotten."""
+    if len(left_out):
+        keys = keys.drop(index=keys.index[left_out])
+        hashes, mask = np.delete(hashes, left_out), np.delete(mask, left_out)
+        training = np.delete(training, left_out)
+    return rows_used(keys, hashes, mask, training=training)
 
 
 def _run_command(

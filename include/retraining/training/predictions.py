@@ -40,6 +40,16 @@ class Predictions:
     """For a classifier of two classes without probabilities, what its `decision_function` gives:
     the higher, the more it is the second class."""
 
+    def take(self, places: Positions) -> Predictions:
+        """Return those of some rows, in this order."""
+        chances, scores = self.probabilities, self.scores
+        return Predictions(
+            values=self.values[places],
+            probabilities=None if chances is None else chances[places],
+            classes=self.classes,
+            scores=None if scores is None else scores[places],
+        )
+
 
 @runtime_checkable
 class Predictor(Protocol):
@@ -112,12 +122,12 @@ def predict(estimator: Estimator | Predictor, rows: pd.DataFrame, problem: str) 
     if isinstance(estimator, Predictor):
         return estimator.predictions(rows)
     starts = range(0, max(len(rows), 1), PIECE_ROWS)
-    return _joined([
+    return joined([
         _predict(estimator, rows.iloc[start : start + PIECE_ROWS], problem) for start in starts
     ])
 
 
-def _joined(pieces: Sequence[Predictions]) -> Predictions:
+def joined(pieces: Sequence[Predictions]) -> Predictions:
     """Return the predictions for one part of the rows after another."""
     first = pieces[0]
     if len(pieces) == 1:

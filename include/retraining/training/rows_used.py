@@ -57,20 +57,24 @@ class RowsUsed(Document):
     """The share of different rows of the holdout that the training part has as well."""
 
 
-def rows_used(keys: pd.Series[Any], content: Hashes, mask: RowMask) -> RowsUsed:
+def rows_used(
+    keys: pd.Series[Any], content: Hashes, mask: RowMask, *, training: RowMask | None = None
+) -> RowsUsed:
     """Return the sketches of a delivery.
 
     Args:
         keys: of its rows.
         content: a hash of each row's features and label, as `ContentHashes` makes them.
         mask: which of the rows are the holdout.
+        training: which of them were fitted to; None: all others.
     """
-    training, holdout = distinct(content[~mask]), distinct(content[mask])
+    fitted = ~mask if training is None else training
+    trained, holdout = distinct(content[fitted]), distinct(content[mask])
     return RowsUsed(
-        training_keys=sketch_keys(keys[~mask]),
+        training_keys=sketch_keys(keys[fitted]),
         holdout_keys=sketch_keys(keys[mask]),
-        training_rows=sketch_hashes(training),
-        alike=float(_are_in(training, holdout).mean()),
+        training_rows=sketch_hashes(trained),
+        alike=float(_are_in(trained, holdout).mean()),
     )
 
 

@@ -437,6 +437,18 @@ def test_the_training_view_holds_only_what_changes_the_model() -> None:
         assert parse(changed(path, value)).training_view != view
 
 
+def test_a_split_by_time_counts_as_before_there_were_windows() -> None:
+    """One window and no gap train the same model as a YAML that names neither; others do not."""
+    by_time = {"by": "time", "column": "day", "holdout_days": 7}
+    view = parse(changed("data.split", by_time)).training_view
+    assert view["data"]["split"] == {"by": "time", "column": "day", "holdout_days": 7.0}
+    same = {**by_time, "windows": 1, "gap_days": 0}
+    assert parse(changed("data.split", same)).training_view == view
+    for field, value in (("windows", 4), ("gap_days", 7)):
+        other = parse(changed("data.split", {**by_time, field: value}))
+        assert other.training_view["data"]["split"] == {**view["data"]["split"], field: value}
+
+
 # Files.
 
 

@@ -160,7 +160,7 @@ def test_a_split_by_time_takes_the_newest_days():
     })
     mask = holdout_mask(frame, config)
     assert mask.tolist() == [False, True, True, False]
-    used = split_used(frame, mask, config)
+    used = split_used(frame, ~mask, config)
     assert used.train_until == datetime(2026, 11, 17, tzinfo=UTC)
     assert (used.by, used.column, used.holdout_days) == ("time", "day", 7)
 
@@ -169,7 +169,7 @@ def test_a_split_by_key_says_what_it_used():
     """Fraction and salt are kept, so that versions compare only if they agree."""
     config = apples.config()
     frame = apples.harvest()
-    used = split_used(frame, holdout_mask(frame, config), config)
+    used = split_used(frame, ~holdout_mask(frame, config), config)
     assert (used.by, used.holdout_fraction, used.salt) == ("key", 0.25, "apples-1")
     assert used.train_until is None
 

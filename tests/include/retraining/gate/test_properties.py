@@ -21,6 +21,7 @@ from include.retraining.gate.report import (
     Scores,
     SliceScores,
     Try,
+    WindowScores,
 )
 from include.retraining.gate.rules import Answer, judge
 from include.retraining.gate.verdict import Verdict
@@ -45,6 +46,7 @@ SPLITS = _any(
     salt=st.none() | st.just("pepper"),
     column=st.none() | st.just("day"),
     holdout_days=st.none() | ANY_NUMBER,
+    windows=st.none() | st.integers(0, 3),
     train_until=st.none() | st.datetimes() | st.datetimes(timezones=st.timezones()),
 )
 SCORES = _any(
@@ -112,6 +114,16 @@ FAIRNESS = _any(
     equalized_odds_difference=st.none() | ANY_NUMBER,
     label_disparate_impact=st.none() | ANY_NUMBER,
 )
+WINDOWS = _any(
+    WindowScores,
+    after=st.datetimes(),
+    until=st.datetimes(timezones=st.timezones()),
+    rows=ANY_INTEGER,
+    digest=DIGEST,
+    challenger=st.none() | ANY_NUMBER,
+    against=st.dictionaries(st.sampled_from(["baseline", "champion", "best"]), COMPARISONS),
+    reasons=st.dictionaries(st.sampled_from(["baseline", "champion", "best"]), TEXT),
+)
 REPORTS = _any(
     EvaluationReport,
     model=st.just("toy_model"),
@@ -130,6 +142,7 @@ REPORTS = _any(
     tried=st.none() | _any(Try, number=ANY_INTEGER, generation=ANY_INTEGER),
     slices=st.lists(SLICES, max_size=3).map(tuple),
     fairness=st.lists(FAIRNESS, max_size=2).map(tuple),
+    windows=st.lists(WINDOWS, max_size=2).map(tuple),
 )
 POLICIES: st.SearchStrategy[GatePolicy] = st.fixed_dictionaries({
     "metric": METRIC,
