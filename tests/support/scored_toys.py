@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from datetime import time as clock
 from typing import Any
 
 import pandas as pd
@@ -14,6 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from include.retraining.documents import sha256_of
+from include.retraining.monitoring.label_grade import with_grades
+from include.retraining.monitoring.label_windows import windows_due
 from include.retraining.registry.entry import PromotionEntry, PromotionKind
 from include.retraining.registry.promotion import Registry
 from include.retraining.registry.promotion_log import PromotionLog, serving_of
@@ -33,6 +36,7 @@ from include.retraining.store.object_store import Store
 from tests.support.toy_models import Toy, make_frame
 
 TODAY = date(2026, 11, 24)
+NOON = clock(12)
 SCORING: dict[str, Any] = {
     "input": {"location": "landing/new/{date}", "flag": "landing/new/{date}/_SUCCESS"},
     "output": "scores/{date}",
@@ -125,14 +129,15 @@ class ScoringToy:
             kind="scoring",
         )
 
-    def plan(self, **asked: Any) -> ScoreJob | None:
-        """Plan a run of the tests' today; None when nothing is due."""
+    def plan(self, today: date = TODAY, **asked: Any) -> ScoreJob | None:
+        """Plan a run of the tests' today, or another; None when nothing is due."""
         self.runs += 1
         champion = self.log.champion()
         assert champion is not None
-        demand = Demand(today=TODAY, **asked)
+        demand = Demand(today=today, **asked)
         due = partitions_to_score(self.store, self.toy.config, champion, demand)
-        if not due.partitions:
+        windows = tuple(map(str, windows_due(self.store, self.toy.config, today)))
+        if not due.partitions and not windows:
             return None
         plan = plan_scoring(
             self.store,
@@ -140,7 +145,8 @@ class ScoringToy:
             self.run_ref(),
             due,
             serving_of(champion),
-            now=datetime.now(UTC),
+            now=datetime.combine(today, NOON, UTC),
+            windows=windows,
         )
         paths = RunPaths(self.toy.name, plan.run, "scoring")
         attempt = f"try-{self.runs}"
@@ -148,14 +154,15 @@ class ScoringToy:
 
     def finish(self, job: ScoreJob) -> ScoreResult:
         """Run the step and leave its evidence and the record."""
-        result = write_result(job.store, job.paths, job.manifest, score(job))
+        scored = with_grades(job, score(job))
+        result = write_result(job.store, job.paths, job.manifest, scored)
         record_of_result(self.store, self.run_ref(), result)
         keep_refusals(self.store, self.toy.name, result.refused)
         return result
 
-    def run(self, **asked: Any) -> ScoreResult | None:
-        """Plan and score."""
-        job = self.plan(**asked)
+    def run(self, today: date = TODAY, **asked: Any) -> ScoreResult | None:
+        """Plan, score and grade."""
+        job = self.plan(today, **asked)
         return None if job is None else self.finish(job)
 
     def folder(self, back: int) -> ScoresFolder:

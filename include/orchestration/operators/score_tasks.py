@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset, get_current_context
@@ -18,9 +18,11 @@ from include.orchestration.runtime.urls import airflow_url
 from include.orchestration.trigger_forms.score_form import read_demand
 from include.retraining.config.model import ModelConfig
 from include.retraining.config.scoring import Scoring
+from include.retraining.exceptions import RetrainingError
 
 if TYPE_CHECKING:
     from include.retraining.runs.reference import RunRef
+    from include.retraining.scoring.plan import ScorePlan
     from include.retraining.scoring.refusals import RefusedPartition
     from include.retraining.scoring.result import ScoreResult
     from include.retraining.store.object_store import Store
@@ -29,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 def plan_scoring(config: ModelConfig, scoring: Scoring) -> bool:
-    """Pin the input of each partition that is due; return whether there is one.
+    """Pin the input of each partition that is due; return whether there is one, or labels came.
 
     Raises:
         AirflowFailException: when all that is due are inputs that cannot be accepted.
@@ -47,9 +49,10 @@ def plan_scoring(config: ModelConfig, scoring: Scoring) -> bool:
             log.info("no version of %s was promoted yet: nothing can score", config.name)
             return False
         due = partitions_to_score(store, config, champion, demand)
+        windows = () if demand.only else _windows_due(store, config, demand.today)
         for partition in due.partitions:
             log.info("%s: %s", partition.name, partition.why)
-        if not due.partitions:
+        if not due.partitions and not windows:
             _fail_if_refused(store, run, due.refused)
             log.info("no partition is due: version %s is the champion", champion.version)
             return False
@@ -61,15 +64,11 @@ def plan_scoring(config: ModelConfig, scoring: Scoring) -> bool:
             due,
             serving_of(champion),
             now=datetime.now(UTC),
+            windows=windows,
             git_sha=git_sha(context),
             image=os.environ.get(IMAGE_VARIABLE),
         )
-        planned = {
-            "partitions": [partition.name for partition in plan.partitions],
-            "bytes": plan.total_bytes,
-            "version": champion.version,
-        }
-        context["ti"].xcom_push(key="planned", value=planned)
+        context["ti"].xcom_push(key="planned", value=_planned(plan))
         return True
 
 
@@ -124,6 +123,30 @@ def require_all_scored() -> None:
         result = read_score_result(store, paths, read_plan(store, paths))
         if result.refused or result.failed:
             raise AirflowFailException(reason_of(result))
+
+
+def _windows_due(store: Store, config: ModelConfig, today: date) -> tuple[str, ...]:
+    """Return what is to be graded by its labels; nothing where that cannot be read now."""
+    from include.retraining.monitoring.label_windows import windows_due
+
+    try:
+        windows = tuple(str(window) for window in windows_due(store, config, today))
+    except RetrainingError as error:  # which must not keep what is due from being scored
+        log.warning("whether labels came cannot be read: %s", error)
+        return ()
+    for window in windows:
+        log.info("%s: its labels are there", window)
+    return windows
+
+
+def _planned(plan: ScorePlan) -> dict[str, Any]:
+    """Return what a plan pinned, for those who follow the run in Airflow."""
+    return {
+        "partitions": [partition.name for partition in plan.partitions],
+        "bytes": plan.total_bytes,
+        "version": plan.champion.version,
+        "windows": list(plan.windows),
+    }
 
 
 def _fail_if_refused(store: Store, run: RunRef, refused: tuple[RefusedPartition, ...]) -> None:

@@ -67,7 +67,8 @@ The champion of `{config.name}` scores what lands here. It starts on new input (
 | Key | `{scoring.key or config.data.key}`; carried along: {carried} |
 | Partitions without scores are taken up | {scoring.look_back_days} days back |
 | After a rollback, scored again | {_rescored(scoring)} |
-| Configuration | `include/models/{config.name}.yaml`, section `scoring` |
+| Labels | {_labels(config)} |
+| Configuration | `include/models/{config.name}.yaml`, sections `scoring` and `labels` |
 
 Which partition needs scores, and by which version, is read from the store each time; an event only
 starts the run. The same input is scored once by the same version.
@@ -86,6 +87,13 @@ a rollback, for this run.
 - **Red elsewhere**: the log's first error is one sentence. Infrastructure errors were retried twice
   already. Clear the failed task, or wait for the next run: it takes up what is missing.
 """
+
+
+def _labels(config: ModelConfig) -> str:
+    labels = config.labels
+    if labels is None:
+        return "not followed"
+    return f"from `{labels.location}`, {labels.delay} after; then what was predicted is graded"
 
 
 def _rescored(scoring: Scoring) -> str:

@@ -22,6 +22,7 @@ from include.retraining.config.compute import ComputeBySteps
 from include.retraining.config.deadline import TimeOfDay, parse_deadline
 from include.retraining.config.field_mistakes import explain, percentage_hint
 from include.retraining.config.gate_policy import FairnessGate, GatePolicy, SliceGate
+from include.retraining.config.labels import Labels
 from include.retraining.config.metric_ranges import METRICS, limits_out_of_range, metrics_for
 from include.retraining.config.own_metric import misnamed
 from include.retraining.config.publish import Publish
@@ -95,6 +96,9 @@ class ModelConfig(Section):
     scoring: Scoring | None = None
     """What the champion scores, and where its scores go: the DAG `score_NAME` (docs/scoring.md).
     null: this model scores nothing here."""
+    labels: Labels | None = None
+    """Where the labels of what was scored arrive, which grade the versions that scored it
+    (docs/monitoring.md). null: they are not followed."""
     alerts: Alerts = Alerts()
     publish: Publish | None = None
     """Where each champion is published besides the store; null: nowhere (docs/publishing.md)."""
@@ -114,6 +118,8 @@ class ModelConfig(Section):
             problems += self.scoring.contradictions(
                 key=data.key, label=data.label, location=data.location
             )
+        if self.labels is not None:
+            problems += self.labels.contradictions(self.scoring, label=self.data.label)
         if problems:
             raise ValueError("\n".join(problems))
         return self

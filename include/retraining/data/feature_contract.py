@@ -1,4 +1,4 @@
-"""The part of a contract that rows without a label must keep: key, features, what is carried.
+"""The part of a contract that some columns of a delivery must keep, as rows without a label do.
 
 The rules are those of a delivery (`contract.py`), for some of its columns: presence, type, missing
 and infinite values, and the checks of single columns. Rules over several columns are left out, as
@@ -21,12 +21,12 @@ from include.retraining.data.refusal import refused
 from include.retraining.data.violations import Expectations
 
 
-class _Unlabelled(Expectations):
-    """What rows are checked against that have no label."""
+class _SomeColumns(Expectations):
+    """What rows are checked against of which only some columns are there."""
 
     @property
     def used(self) -> tuple[str, ...]:
-        """Key and features."""
+        """The key and the columns that were asked for."""
         return tuple(dict.fromkeys((self.config.data.key, *self.features)))
 
 
@@ -46,7 +46,8 @@ def check_features(
         config: the model's.
         code: the model's.
         key: the column that names the rows.
-        features: the columns that the version reads; it may be an earlier one.
+        features: the columns that the version reads; it may be an earlier one. Or the label alone,
+            where labels arrive by themselves.
         run_date: the date of the data.
 
     Raises:
@@ -63,10 +64,11 @@ def check_features(
     }
     schema.checks, schema.strict, schema.ordered, schema.unique = [], False, False, None
     data = config.data.model_copy(
-        update={"key": key, "min_rows": 1, "volume": None, "freshness": None}
+        # Without a label, as some rows say nothing about the classes of a whole delivery.
+        update={"key": key, "label": "", "min_rows": 1, "volume": None, "freshness": None}
     )
     narrowed = config.model_copy(update={"data": data})
-    expected = _Unlabelled(narrowed, schema, tuple(features), run_date, ())
+    expected = _SomeColumns(narrowed, schema, tuple(features), run_date, ())
     violations = find_violations(frame, expected)
     if violations:
         raise refused([str(violation) for violation in violations])

@@ -12,6 +12,7 @@ from pydantic import Field
 from include.retraining.documents import Document
 from include.retraining.gate.margin import Z_95
 from include.retraining.runs.manifest import RunManifest, Serving
+from include.retraining.runs.results import StoredObject
 from include.retraining.store.layout import grade_key, grades_folder
 from include.retraining.store.object_store import Store
 
@@ -94,13 +95,14 @@ class LabelCounts(Document):
     mature: int
     """Predictions whose label may be expected, and that have one: they are scored."""
     immature: int
-    """Predictions that are not old enough to be judged; they are not scored."""
+    """Predictions that are not old enough to be judged; they are not scored. Those of a partition
+    are of one age, so there are none in a grade of one."""
     late: int
-    """Predictions that are old enough, and have no label."""
+    """Predictions that are old enough, and have no label, or two different ones."""
     doubled: int
-    """Keys with more than one label of the same time."""
+    """Keys with more than one label in a delivery. Where they agree, they are one."""
     corrected: int
-    """Labels that differ from those of the window's earlier grade."""
+    """Labels that differ from those of the window's earlier grade, or were taken back since."""
 
 
 class Grade(Document):
@@ -134,6 +136,8 @@ class Grade(Document):
     null: NullScores | None = None
     labels: LabelCounts | None = None
     """Of the source `labels`."""
+    labels_by_row: StoredObject | None = None
+    """Of the source `labels`: the label of each row of the scores, in their order; no key."""
     inputs: dict[str, str] = Field(default_factory=dict)
     """The SHA-256 of each file that was read, by its name."""
 

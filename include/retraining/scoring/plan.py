@@ -48,6 +48,8 @@ class ScorePlan(Document):
     """The newest first."""
     refused: tuple[RefusedPartition, ...] = ()
     """Whose input cannot be accepted; found while the others were planned."""
+    windows: tuple[str, ...] = ()
+    """What was scored earlier and is to be graded by labels, in words; the job finds it anew."""
     fingerprint: str
     """SHA-256 of all that the result depends on but the champion."""
 
@@ -65,6 +67,7 @@ def plan_scoring(
     champion: Serving,
     *,
     now: datetime,
+    windows: tuple[str, ...] = (),
     git_sha: str | None = None,
     image: str | None = None,
 ) -> ScorePlan:
@@ -74,9 +77,10 @@ def plan_scoring(
         store: the store.
         config: the model's.
         run: the run, of the kind `scoring`.
-        due: what is to be scored, at least one partition, and what was refused.
+        due: what is to be scored, and what was refused.
         champion: what serves now.
         now: the time.
+        windows: what is to be graded by its labels, in words; there are some, or partitions.
         git_sha: the commit, where it is known.
         image: the worker's image, where it is known.
 
@@ -107,7 +111,8 @@ def plan_scoring(
         champion=champion,
         partitions=due.partitions,
         refused=due.refused,
-        fingerprint=_fingerprint(config, code, due, run.clear),
+        windows=windows,
+        fingerprint=_fingerprint(config, code, due, windows, run.clear),
     )
     return _written(store, plan, paths)
 
@@ -126,13 +131,16 @@ def _placed(plan: ScorePlan, paths: RunPaths) -> ScorePlan:
     return plan.model_copy(update={"run": paths.run})
 
 
-def _fingerprint(config: ModelConfig, code: Code, due: Due, clear: int) -> str:
+def _fingerprint(
+    config: ModelConfig, code: Code, due: Due, windows: tuple[str, ...], clear: int
+) -> str:
     """Return what names a plan; a run that was cleared scores what is due then."""
     parts = {
         "config": config.digest,
         "code": code.model_dump(mode="json", include={"core_digest", "model_digest"}),
         "partitions": [partition.model_dump(mode="json") for partition in due.partitions],
         "refused": [refused.digest for refused in due.refused],
+        "windows": list(windows),
         "clear": clear,
     }
     return sha256_of(canonical_json(parts))

@@ -48,6 +48,10 @@ class ScoreRecord(Document):
     partitions: tuple[ScoredPartition, ...] = ()
     refused: tuple[RefusedPartition, ...] = ()
     failed: tuple[FailedPartition, ...] = ()
+    graded: tuple[str, ...] = ()
+    """As `ScoreResult.graded`."""
+    ungraded: tuple[FailedPartition, ...] = ()
+    """As `ScoreResult.ungraded`: no reason for another outcome."""
     failed_task: str | None = None
     failure: str | None = None
     """The kind of the first cause (`RetrainingError.kind`)."""
@@ -62,6 +66,8 @@ def write_record(
     partitions: tuple[ScoredPartition, ...] = (),
     refused: tuple[RefusedPartition, ...] = (),
     failed: tuple[FailedPartition, ...] = (),
+    graded: tuple[str, ...] = (),
+    ungraded: tuple[FailedPartition, ...] = (),
     failed_task: str | None = None,
     failure: str | None = None,
 ) -> ScoreRecord:
@@ -83,6 +89,8 @@ def write_record(
         partitions=partitions,
         refused=refused,
         failed=failed,
+        graded=graded,
+        ungraded=ungraded,
         failed_task=failed_task,
         failure=failure,
     )
@@ -110,6 +118,8 @@ def record_of_result(store: Store, run: RunRef, result: ScoreResult) -> ScoreRec
         partitions=result.partitions,
         refused=result.refused,
         failed=result.failed,
+        graded=result.graded,
+        ungraded=result.ungraded,
         failed_task=None if failure is None else LAST_TASK,
         failure=failure,
     )
@@ -148,6 +158,10 @@ def reason_of(result: ScoreResult) -> str:
     if result.outdated:
         again = ", ".join(result.outdated)
         parts.append(f"delivered again since the run was planned, for the next one: {again}")
+    if result.graded:
+        parts.append(f"graded by labels that came since: {len(result.graded):,}")
+    if result.ungraded:
+        parts.append(_first_of(result.ungraded, "could not be graded"))
     return "; ".join(parts) or "nothing was scored"
 
 

@@ -57,6 +57,10 @@ class ScoreResult(StepResult):
     outdated: tuple[str, ...] = ()
     """The names of those whose input was delivered again since the plan: the run of that delivery
     scores them."""
+    graded: tuple[str, ...] = ()
+    """The keys of the grades of what was scored earlier, whose labels came since."""
+    ungraded: tuple[FailedPartition, ...] = ()
+    """What could not be graded; the next run tries it again."""
 
 
 def find_score_result(store: Store, paths: RunPaths, plan: ScorePlan) -> ScoreResult | None:

@@ -34,7 +34,7 @@ class ScoringState:
 def scoring_state(store: Store, model: str) -> ScoringState | None:
     """Return what of a model was scored last; None when no scoring run left a record.
 
-    A listing and, as long as nothing fails, one read.
+    A listing and, where the newest run scored, one read.
 
     Raises:
         EvidenceError: when a record cannot be parsed.
@@ -44,7 +44,7 @@ def scoring_state(store: Store, model: str) -> ScoringState | None:
     if not records:
         return None
     failed = None if records[0].outcome is ScoreOutcome.SCORED else records[0].reason
-    if failed is not None:
+    if failed is not None or not records[0].partitions:  # it failed, or only graded
         records = newest_records(store, model, RECORDS_READ)
     scored = next((record for record in records if record.partitions), None)
     if scored is None:

@@ -91,9 +91,10 @@ def _is_done(step: JobStep, job: Job | ScoreJob) -> bool:
 def _do(step: JobStep, job: Job | ScoreJob) -> None:
     """Run a step; its libraries are imported only now."""
     if isinstance(job, ScoreJob):
+        from include.retraining.monitoring.label_grade import with_grades
         from include.retraining.scoring.score import score
 
-        write_result(job.store, job.paths, job.manifest, score(job))
+        write_result(job.store, job.paths, job.manifest, with_grades(job, score(job)))
     elif step == "validate":
         from include.retraining.steps.validate import validate
 

@@ -23,6 +23,8 @@ models/NAME/runs/RUN/approval-CLEAR.json          the answer to a manual approva
 models/NAME/runs/RUN/card/…                       the model card and its plots
 models/NAME/decisions/RUN.CLEAR.json              the decision record
 models/NAME/grades/SOURCE/WINDOW-VERSION.json     what a version scored on labels of later
+models/NAME/grades/labels/reviews/…               the same once more, with labels that came late
+models/NAME/grades/labels/rows/…                  the labels that a grade was made by, row by row
 published/…                                       pointers, where a YAML puts them here
 models/NAME/scoring/RUN/…                         a scoring run: plan, result, jobs
 models/NAME/scoring_claims/…                      who scores a partition by which version
@@ -199,6 +201,16 @@ def grades_folder(model: str, source: str) -> str:
 def grade_key(model: str, source: str, window: str, version: str) -> str:
     """Return the key of what a version scored on the labels of one window."""
     return f"{grades_folder(model, source)}/{window}-{version}.json"
+
+
+def review_key(model: str, window: str, version: str) -> str:
+    """Return the key of the second look at a window of labels."""
+    return f"{grades_folder(model, 'labels')}/reviews/{window}-{version}.json"
+
+
+def labels_by_row_key(model: str, window: str, version: str, digest: str) -> str:
+    """Return the key of the labels of a window's rows, by the SHA-256 of the file."""
+    return f"{grades_folder(model, 'labels')}/rows/{window}-{version}-{digest[:16]}.parquet"
 
 
 @dataclass(frozen=True)
