@@ -98,7 +98,7 @@ class ModelConfig(Section):
     null: this model scores nothing here."""
     labels: Labels | None = None
     """Where the labels of what was scored arrive, which grade the versions that scored it
-    (docs/monitoring.md). null: they are not followed."""
+    (docs/labels.md). null: they are not followed."""
     alerts: Alerts = Alerts()
     publish: Publish | None = None
     """Where each champion is published besides the store; null: nowhere (docs/publishing.md)."""
