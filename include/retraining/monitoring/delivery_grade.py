@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
-
-import numpy as np
 
 from include.retraining.config.model import ModelConfig
 from include.retraining.config.model_code import load_model_code
-from include.retraining.data.labels import class_names
+from include.retraining.config.scorers import Scorer
 from include.retraining.evaluation.contenders import Contender, predict_holdout
 from include.retraining.evaluation.holdout import HoldoutRows
-from include.retraining.evaluation.metrics import compute, why_undefined
-from include.retraining.evaluation.standard_error import standard_error
 from include.retraining.exceptions import ArtifactError, DataRejected, EvidenceError, NotFound
+from include.retraining.monitoring.comparison_lines import (
+    against_before,
+    champion_before,
+    measured,
+    null_scores,
+    sample_of,
+)
 from include.retraining.monitoring.gate_evidence import gate_evidence
-from include.retraining.monitoring.grade import Grade, Interval, read_grades, write_grade
+from include.retraining.monitoring.grade import Grade, VersionBefore, read_grades, write_grade
 from include.retraining.monitoring.unseen_rows import read_unseen
-from include.retraining.registry.promotion_log import PromotionLog
+from include.retraining.registry.promotion_log import PromotionLog, serving_of
 from include.retraining.registry.versions import VersionManifest, read_version
 from include.retraining.runs.job import Job
 from include.retraining.runs.manifest import RunManifest
-from include.retraining.training.predictions import Predictions, Sample, as_sample
+from include.retraining.training.predictions import Sample
 
 log = logging.getLogger(__name__)
 
@@ -69,8 +70,8 @@ def grade_champion(job: Job) -> Grade | None:
     except (ArtifactError, DataRejected, EvidenceError, NotFound) as error:
         return write_grade(store, grade.model_copy(update={"cannot_judge": str(error)}))
     grade = grade.model_copy(update={"seen_rows": unseen.seen})
-    measured = _measured(job, version, unseen.rows, code.scorers)
-    return write_grade(store, grade.model_copy(update=measured))
+    fields = _measured(job, version, unseen.rows, code.scorers)
+    return write_grade(store, grade.model_copy(update=fields))
 
 
 def _unscored(run: RunManifest, config: ModelConfig) -> Grade:
@@ -100,7 +101,7 @@ def _is_graded(grade: Grade, earlier: Sequence[Grade]) -> bool:
 
 
 def _measured(
-    job: Job, version: VersionManifest, rows: HoldoutRows, scorers: Any
+    job: Job, version: VersionManifest, rows: HoldoutRows, scorers: Mapping[str, Scorer]
 ) -> dict[str, object]:
     """Return a grade's fields of the score, or why there is none."""
     config, least = job.config, job.config.gates.min_holdout_rows
@@ -118,25 +119,48 @@ def _measured(
     )
     if champion.predictions is None:
         return {"cannot_judge": champion.error or "it cannot predict"}
-    sample = replace(_sample(champion.predictions, rows, config), scorers=scorers)
-    value = compute(config.gates.metric, sample)
-    error = standard_error(config.gates.metric, sample)
-    if value is None or error is None:
-        reason = why_undefined(config.gates.metric, sample) or "its error is not defined"
-        return {"cannot_judge": f"{config.gates.metric}: {reason}"}
-    log.info("%s on %s new rows", config.gates.metric, f"{rows.rows:,}")
-    return {"rows": rows.rows, "score": Interval.around(value, error, rows.rows)}
+    metric = config.gates.metric
+    sample = sample_of(rows.labels, champion.predictions, config, scorers)
+    score, reason = measured(sample, config)
+    if score is None:
+        return {"cannot_judge": reason}
+    log.info("%s on %s new rows", metric, f"{rows.rows:,}")
+    seed = (version.model, version.version, rows.digest)
+    return {
+        "rows": rows.rows,
+        "score": score,
+        "before": _before(job, rows, sample, scorers),
+        "null": null_scores(metric, sample, seeded_by=seed),
+    }
 
 
-def _sample(predictions: Predictions, rows: HoldoutRows, config: ModelConfig) -> Sample:
-    classes = None
-    if config.problem == "multiclass":
-        held = class_names(np.unique(rows.labels))
-        classes = tuple(sorted(held, key=lambda name: (isinstance(name, str), name)))
-    return as_sample(
-        rows.labels,
-        predictions,
+def _before(
+    job: Job, rows: HoldoutRows, champion: Sample, scorers: Mapping[str, Scorer]
+) -> VersionBefore | None:
+    """Return what the champion before scores on the same rows; None where there was none."""
+    store, config, served = job.store, job.config, job.manifest.champion
+    promotions = PromotionLog(store, job.manifest.model)
+    entry = None if served is None else champion_before(promotions, served.generation)
+    if entry is None:
+        return None
+    serving = serving_of(entry)
+    try:
+        version = read_version(store, entry.model, entry.version, digest=entry.version_digest)
+    except (ArtifactError, EvidenceError, NotFound) as error:
+        return VersionBefore(serving=serving, score=None, error=str(error))
+    other = predict_holdout(
+        store,
+        Contender("champion", serving, version),
+        rows,
         problem=config.problem,
-        positive=config.data.positive,
-        classes=classes,
+        trusted=config.training.trusted,
+    )
+    if other.predictions is None:
+        return VersionBefore(serving=serving, score=None, error=other.error)
+    return against_before(
+        config.gates.metric,
+        champion,
+        sample_of(rows.labels, other.predictions, config, scorers),
+        serving,
+        rows_digest=rows.digest,
     )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from include.retraining.monitoring.comparison_lines import (
@@ -12,10 +14,15 @@ from include.retraining.monitoring.comparison_lines import (
     SHUFFLED_ROWS,
     SHUFFLES,
     against_before,
+    champion_before,
     null_scores,
 )
+from include.retraining.monitoring.delivery_grade import grade_champion
+from include.retraining.registry.promotion import Registry
+from include.retraining.registry.promotion_log import PromotionLog
 from include.retraining.runs.manifest import Serving
 from include.retraining.training.predictions import Sample
+from tests.support.toy_models import Toy, make_frame
 
 BEFORE = Serving(version="before", generation=1)
 
@@ -76,3 +83,53 @@ def test_a_difference_that_is_not_defined_says_why() -> None:
     before = against_before("roc_auc", one_class, one_class, BEFORE, rows_digest="0" * 64)
     assert before.difference is None
     assert before.error == "roc_auc: 400 rows, 0 positive"
+
+
+def more_rows(seed: int) -> pd.DataFrame:
+    """The toy's first delivery, and rows of other keys."""
+    new = make_frame("binary", 600, seed=seed)
+    first = make_frame("binary")
+    return pd.concat([first, new.assign(id=new["id"] + 100_000 * seed)], ignore_index=True)
+
+
+def promoted(toy: Toy) -> str:
+    """Train a toy on its delivery, promote the version and return its name."""
+    job, report = toy.run()
+    toy.promote(job, report)
+    return job.manifest.version
+
+
+def test_a_delivery_grades_the_champion_beside_the_version_before(
+    make_toy: Callable[..., Toy],
+) -> None:
+    """Both are scored on the same new rows, and the difference is the one of their scores."""
+    toy = make_toy()
+    first = promoted(toy)
+    toy.deliver(more_rows(1))
+    promoted(toy)
+    toy.deliver(more_rows(2))
+    grade = grade_champion(toy.plan())
+    assert grade is not None
+    assert grade.before is not None
+    assert grade.null is not None
+    assert grade.score is not None
+    assert grade.before.serving == Serving(version=first, generation=1)
+    assert grade.before.score is not None
+    difference = grade.score.value - grade.before.score
+    assert grade.before.difference == pytest.approx(difference)
+
+
+def test_the_version_before_a_rollback_is_the_one_that_was_taken_out(
+    make_toy: Callable[..., Toy],
+) -> None:
+    """After a rollback the champion is compared with the version that it replaced."""
+    toy = make_toy()
+    first = promoted(toy)
+    toy.deliver(more_rows(1))
+    second = promoted(toy)
+    promotions = PromotionLog(toy.store, toy.name)
+    assert champion_before(promotions, 1) is None
+    Registry(toy.store, toy.name).rollback(first, actor="ann", reason="it is bad")
+    entry = champion_before(promotions, 3)
+    assert entry is not None
+    assert entry.version == second
