@@ -115,8 +115,8 @@ def _typed(frame: pd.DataFrame, label: str, reading: Reading) -> pd.DataFrame:
     """Return rows with the label as the contract types it."""
     labels = frame[label].infer_objects()
     declared = arrow_type(reading.types.of(label))
-    is_whole = declared is not None and pa.types.is_integer(declared)
-    if is_whole and labels.dtype.kind == "f" and (labels % 1 == 0).all():
-        # Cells without a label made numbers with a point of the others.
+    if declared is None or not pa.types.is_integer(declared) or labels.dtype.kind != "f":
+        return frame.assign(**{label: labels})
+    if (labels % 1 == 0).all():  # cells without a label made numbers with a point of the others
         labels = labels.astype(declared.to_pandas_dtype())
     return frame.assign(**{label: labels})

@@ -49,6 +49,8 @@ log = logging.getLogger(__name__)
 
 FOR_GOOD = (ArtifactError, DataRejected, DeliveryError, EvidenceError, NotFound)
 """Errors that the next run would meet again: the grade says that it cannot be judged, and why."""
+NOT_COMPARED = (*FOR_GOOD, DataChanged, TrainingError)
+"""Errors for which there is a grade, without a comparison with the champion before."""
 
 
 def with_grades(job: ScoreJob, result: ScoreResult) -> ScoreResult:
@@ -224,7 +226,7 @@ class _Grader:
                 config=self._config,
                 code=self._code,
             )
-        except (*FOR_GOOD, DataChanged, TrainingError) as error:
+        except NOT_COMPARED as error:
             return VersionBefore(serving=serving, score=None, error=str(error))
         if not other.keys.equals(rows.keys):
             reason = "its scores of this input have other rows, or another order"

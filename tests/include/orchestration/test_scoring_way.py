@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,8 +21,10 @@ from include.orchestration.callbacks import score_ended
 from include.orchestration.callbacks.score_ended import record_scoring_failure
 from include.orchestration.operators import score_tasks
 from include.orchestration.parsing.scoring import scores_asset
+from include.retraining.config.labels import Labels
 from include.retraining.config.model import ModelConfig, load_model
 from include.retraining.config.scoring import Scoring
+from include.retraining.monitoring.grade import read_grades
 from include.retraining.scoring.record import ScoreOutcome, ScoreRecord, newest_records
 from include.retraining.scoring.scores import ScoresFolder
 from include.retraining.scoring.state import scoring_state
@@ -176,6 +179,46 @@ def test_a_day_that_cannot_be_accepted_stops_no_other_and_is_told_once(
     assert len(slack.messages) == 2
     (newest, first) = newest_records(store, MODEL, 10)
     assert [newest.outcome, first.outcome] == [ScoreOutcome.REFUSED] * 2
+
+
+def test_labels_alone_start_a_run_that_grades_and_announces_no_scores(
+    store: Store, slack: SlackReceiver, score_context: MakeContext
+) -> None:
+    """Where no partition is due, labels that came are joined, once, and the run is green."""
+    promote_sample(store, MODEL)
+    places = {"location": "landing/new/{date}", "flag": "landing/new/{date}/_SUCCESS"}
+    scoring = {**SCORING.model_dump(), "input": places, "output": "scores/{date}"}
+    labels = Labels(location="landing/labels/{date}", delay="1d")
+    update = {"scoring": Scoring.model_validate(scoring), "labels": labels}
+    config = CONFIG.model_copy(update=update)
+    today = datetime.now(ZoneInfo(CONFIG.trigger.timezone)).date()
+    yesterday = today - timedelta(days=1)
+    store.write(f"landing/new/{yesterday}/rows.csv", samples.new_patients())
+    store.write(f"landing/new/{yesterday}/_SUCCESS", b"")
+    now = score_context(run_id="first")
+    assert plan(now, config)
+    score(now)
+    record(now)
+    assert not plan(score_context(run_id="second"), config)
+    known = pd.read_csv(io.BytesIO(samples.new_patients()))[["patient_id"]]
+    known["progression"] = 100.0 + known.index % 50
+    store.write(f"landing/labels/{today}/labels.csv", known.to_csv(index=False).encode())
+    store.write(f"landing/labels/{today}/_SUCCESS", b"")
+    third = score_context(run_id="third")
+    assert plan(third, config)
+    (window,) = third["ti"].xcoms["planned"]["windows"]
+    assert str(yesterday) in window
+    score(third)
+    with pytest.raises(AirflowSkipException, match="graded by labels that came since: 1"):
+        record(third)
+    run_in(third, score_tasks.require_all_scored)
+    (grade,) = read_grades(store, MODEL, sources=["labels"])
+    assert grade.window == str(yesterday)
+    state = scoring_state(store, MODEL)
+    assert state is not None
+    assert state.newest is not None  # of the run before, which scored
+    assert not plan(score_context(run_id="fourth"), config)
+    assert slack.messages == []
 
 
 @pytest.mark.fault("S07")
