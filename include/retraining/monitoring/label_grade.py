@@ -132,6 +132,7 @@ class _Grader:
             judged_at=datetime.now(UTC),
             metric=self._config.gates.metric,
             rows=0,
+            promised=self._promise(scores.generation),
         )
 
     def _judged(self, window: Window, grade: Grade) -> Grade:
@@ -140,7 +141,6 @@ class _Grader:
         version = read_version(
             self._store, scores.model, scores.version, digest=scores.version_digest
         )
-        grade = grade.model_copy(update={"promised": self._promise(scores.generation)})
         if date.fromisoformat(version.data_date) >= window.due:
             raise EvidenceError(
                 f"it was trained on data of {version.data_date}, and the labels of these rows were "
