@@ -153,7 +153,7 @@ class ModelConfig(Section):
         if by_the_clock and self.trigger.schedule is None:
             yield "deadline: a time of day needs a trigger.schedule: no run is ever due"
         yield from self._unreachable()
-        yield from self._own_assets()
+        yield from self.trigger.own_assets(self.name)
 
     def _of_another_problem(self) -> Iterator[str]:
         """Yield what only another kind of problem has."""
@@ -165,17 +165,6 @@ class ModelConfig(Section):
             yield "gates.calibration: a regression problem has no probabilities"
         if self.gates.fairness and self.problem != "binary":
             yield "gates.fairness: selection rates need a binary problem"
-
-    def _own_assets(self) -> Iterator[str]:
-        """Yield assets of this very model that it would start itself by."""
-        assets = () if self.trigger.on is None else self.trigger.on.assets
-        if f"{self.name}_champion" in assets:
-            yield (
-                f"trigger.on.assets: {self.name}_champion is what this model's own promotions "
-                "update: each would start another run"
-            )
-        if f"{self.name}_delivery" in assets:
-            yield f"trigger.on.assets: {self.name}_delivery: write `delivery: true` instead"
 
     def _unreachable(self) -> Iterator[str]:
         """Yield addresses that the trigger or a job elsewhere cannot reach."""

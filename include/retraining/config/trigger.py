@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -99,3 +100,18 @@ class Trigger(Section):
                 '"0 6 * * *"'
             )
         return self
+
+    def own_assets(self, model: str) -> Iterator[str]:
+        """Yield assets of a model that it would start itself by.
+
+        Args:
+            model: whose trigger this is.
+        """
+        assets = () if self.on is None else self.on.assets
+        if f"{model}_champion" in assets:
+            yield (
+                f"trigger.on.assets: {model}_champion is what this model's own promotions "
+                "update: each would start another run"
+            )
+        if f"{model}_delivery" in assets:
+            yield f"trigger.on.assets: {model}_delivery: write `delivery: true` instead"
