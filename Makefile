@@ -43,7 +43,7 @@ MADE := $(VENV)/.made-$(shell "$(PYTHON)" -c 'import sys; print("%d.%d" % sys.ve
 .DEFAULT_GOAL := help
 .PHONY: help run test test-slow test-faults test-batch test-compose test-ui screenshots
 .PHONY: coverage check lint fmt
-.PHONY: bench bench-small bench-backends bench-large bench-parse bench-ui bench-watch bench-validate bench-gate bench-calibration bench-margins bench-windows bench-serving
+.PHONY: bench bench-small bench-backends bench-large bench-parse bench-ui bench-watch bench-validate bench-gate bench-calibration bench-margins bench-drift bench-windows bench-serving
 .PHONY: bench-events bench-fleet bench-history bench-peers
 .PHONY: env up down logs lock extra clean python engine compose chromium
 .DELETE_ON_ERROR:
@@ -101,7 +101,7 @@ fmt: $(VENV)/.dev-installed  ## Repair what the linter and the formatter can rep
 bench: $(VENV)/.dev-installed  ## Measure everything and print one table (half an hour)
 	@exec $(BIN)/python -m benchmarks
 
-bench-small bench-backends bench-large bench-parse bench-ui bench-watch bench-validate bench-gate bench-calibration bench-margins bench-windows bench-serving bench-events bench-fleet bench-history bench-peers: bench-%: $(VENV)/.dev-installed
+bench-small bench-backends bench-large bench-parse bench-ui bench-watch bench-validate bench-gate bench-calibration bench-margins bench-drift bench-windows bench-serving bench-events bench-fleet bench-history bench-peers: bench-%: $(VENV)/.dev-installed
 	@exec $(BIN)/python -m benchmarks $*
 
 bench-small:  ## Measure only: from a flag on disk to a promotion
@@ -115,6 +115,7 @@ bench-gate:  ## Simulate only: how often the gate passes what is worse or refuse
 bench-calibration:  ## Simulate only: how often the calibration gate refuses what is as good or misses what is worse
 bench-margins:  ## Simulate only: margins, baselines and deliveries whose data changed
 bench-windows:  ## Simulate only: how often a recipe passes that is lucky in the newest window
+bench-drift:  ## Simulate only: false alarms of drift, and how soon a true one is raised
 bench-events:  ## Measure only: from an object written to a run begun, and 1,000 events through 10 kills (BENCH_EVENTS=1000,10,20)
 bench-fleet:  ## Measure only: many small models at the same minute, and 1,000 idle beside them (two hours)
 bench-history:  ## Measure only: a run with 100,000 finished runs in Airflow's database (an hour)

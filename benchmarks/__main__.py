@@ -15,6 +15,7 @@ from rich.table import Table
 from benchmarks import (
     backends,
     calibration,
+    drift,
     events,
     fleet,
     gate,
@@ -45,6 +46,7 @@ PARTS = {
     "large": large.measure,
     "margins": margins.measure,
     "windows": windows.measure,
+    "drift": drift.measure,
     "events": events.measure,
     "fleet": fleet.measure,
     "history": history.measure,

@@ -125,6 +125,44 @@ def bar(value: float, limit: float, title: str) -> Markup:
     ).format(title=title, kind=kind, share=share * 100)
 
 
+def paired_bars(parts: Sequence[tuple[str, float, float]], title: str) -> Markup:
+    """Return two bars for each part of some values: its share before, and its share now.
+
+    Args:
+        parts: what each is called, and its two shares of 1.
+        title: says what it shows to who cannot see it.
+    """
+    if not parts:
+        return Markup("")
+    height, wide, gap = 48, 7, 4
+    most = max(share for _, *shares in parts for share in shares) or 1.0
+    bars = []
+    for place, (label, *shares) in enumerate(parts):
+        for side, (name, share) in enumerate(zip(("before", "now"), shares, strict=True)):
+            x, tall = place * (2 * wide + gap) + side * wide, share / most * (height - 2)
+            bars.append(
+                Markup(
+                    '<rect class="{name}" x="{x}" y="{y:.1f}" width="{wide}" height="{tall:.1f}">'
+                    "<title>{label}: {share:.1%} {when}</title></rect>"
+                ).format(
+                    name=name,
+                    x=x,
+                    y=height - tall,
+                    wide=wide,
+                    tall=tall,
+                    label=label,
+                    share=share,
+                    when="in training" if name == "before" else "now",
+                )
+            )
+    return Markup(
+        '<svg class="paired" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
+        'role="img"><title>{title}</title>{bars}</svg>'
+    ).format(
+        width=len(parts) * (2 * wide + gap), height=height, title=title, bars=Markup("").join(bars)
+    )
+
+
 HIGH_SHARE = 0.85
 """From which share on a reader should think of giving a step more."""
 

@@ -16,6 +16,7 @@ from include.pages.champion_use import champion_use
 from include.pages.charts import Event, Line, Mark, chart, sparkline
 from include.pages.kept_promises import KeptPromises, kept_promises
 from include.pages.models_page import Row, row
+from include.pages.moved_columns import ComparedInput, compared_inputs
 from include.pages.step_usage import StepUse, step_uses
 from include.pages.trend import Point, Series, fairness, judged, points, slices
 from include.retraining.config.model import ModelConfig
@@ -70,6 +71,8 @@ class ModelPage:
     promises: KeptPromises
     slices: Sequence[tuple[Series, Markup]]
     fairness: Sequence[tuple[Series, Markup]]
+    inputs: Sequence[ComparedInput]
+    """How far the newest inputs lie from the champion's training rows."""
     uses: Sequence[StepUse]
     unsent: Sequence[Notice]
     carded: DecisionRecord | None
@@ -120,6 +123,7 @@ def model_page(
         promises=kept_promises(store, model, root),
         slices=_with_lines(slices(of_metric)),
         fairness=_with_lines(fairness(of_metric)),
+        inputs=compared_inputs(store, model, seen.champion),
         uses=step_uses(records),
         unsent=unsent,
         carded=next((record for record in records if record.verdict is not None), None),

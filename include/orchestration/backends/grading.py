@@ -1,4 +1,4 @@
-"""When the grading of a champion takes no job."""
+"""When the grading of a champion, and the comparison of a delivery, take no job."""
 
 from __future__ import annotations
 
@@ -11,8 +11,14 @@ if TYPE_CHECKING:
 
 
 def has_nothing_to_grade(step: JobStep, store: Store, plan: AnyPlan) -> bool:
-    """Return whether a step is the grading of a run that needs none: no job is worth starting."""
+    """Return whether a step is the grading of a run that needs none: no job is worth starting.
+
+    A first run has no champion to grade, and a profile of its training rows to make all the same.
+    """
+    from include.retraining.monitoring.drift import is_observed
     from include.retraining.monitoring.grade import is_graded
     from include.retraining.runs.manifest import RunManifest
 
-    return step == "grade" and isinstance(plan, RunManifest) and is_graded(store, plan)
+    if step != "grade" or not isinstance(plan, RunManifest):
+        return False
+    return is_graded(store, plan) and is_observed(store, plan)

@@ -27,6 +27,7 @@ from include.retraining.exceptions import (
 
 if TYPE_CHECKING:
     from include.retraining.decisions.record import DecisionRecord
+    from include.retraining.monitoring.drift_state import DriftState
     from include.retraining.monitoring.windows import Judgement
     from include.retraining.notifications.notice import Links
     from include.retraining.registry.entry import PromotionEntry
@@ -298,6 +299,7 @@ def observe(
         serving=serving_now(log, champion),
         links=links,
         decay=None if champion is None else _decay(store, champion),
+        drifts=_drifts(store, config, champion),
     )
 
 
@@ -310,6 +312,14 @@ def _decay(store: Store, champion: PromotionEntry) -> Judgement:
         return judge_decay(store, champion)
     except EvidenceError as error:
         return Judgement(State.CANNOT_JUDGE, str(error), seen_at=champion.created_at)
+
+
+def _drifts(
+    store: Store, config: ModelConfig, champion: PromotionEntry | None
+) -> dict[str, DriftState]:
+    from include.retraining.monitoring.drift_state import drift_states
+
+    return {} if champion is None else drift_states(store, config.name, champion.generation)
 
 
 def _due_for_deadline(config: ModelConfig, now: datetime) -> datetime | None:

@@ -58,6 +58,9 @@ HOW_TO_READ = {
     "that promoted, on its own rows, so scores cannot be compared down the column.",
     "series": "The newest value against its limit, and the curve of the runs before. Each run "
     "had rows of its own, and small groups swing by chance.",
+    "moved": "Movement by limit: above 1, a column moved more than earlier inputs and chance "
+    "explain; the bars are shares of rows, in training and now. That a column moved does not say "
+    "that predictions are worse.",
     "usage": "What the last run of each step used, and the most of the runs shown; the bar is "
     "its share of the memory given. It does not bound what a larger delivery will need.",
     "steps": "What each step of this run used, beside what it was given. The peak is of one run "

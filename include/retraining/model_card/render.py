@@ -29,6 +29,7 @@ from include.retraining.gate.tables import (
     split_words,
 )
 from include.retraining.gate.verdict import Verdict
+from include.retraining.model_card.drift_section import DRIFT_FILE, draw_drift, drift_table
 from include.retraining.model_card.importances import (
     importance_lines,
     importances_table,
@@ -37,6 +38,7 @@ from include.retraining.model_card.importances import (
 from include.retraining.model_card.plots import SLICES_FILE, Plot, draw_plots
 from include.retraining.model_card.promise import promise_line
 from include.retraining.model_card.template import Markdown, render_markdown
+from include.retraining.monitoring.drift import Drift, find_drift
 from include.retraining.registry.versions import VersionManifest, read_version
 from include.retraining.runs.manifest import RunManifest
 from include.retraining.runs.results import read_result
@@ -62,6 +64,8 @@ class Content:
     """None for an evaluation of before they were measured."""
     promise: str = ""
     """What the champion scored on the delivery; empty without its grade."""
+    drift: Drift | None = None
+    """How far the delivery lies from the champion's training rows; None where it is not known."""
 
 
 def write_card(store: Store, paths: RunPaths, manifest: RunManifest, verdict: Verdict) -> str:
@@ -90,12 +94,18 @@ def write_card(store: Store, paths: RunPaths, manifest: RunManifest, verdict: Ve
     config = ModelConfig.model_validate(manifest.config)
     version = read_version(store, manifest.model, manifest.version, digest=trained.manifest.sha256)
     plots = draw_plots(predictions, report, config)
+    drift = find_drift(store, manifest.model, "delivery", paths.run)
+    if drift is not None and drift.columns:
+        plots.append(draw_drift(drift))
     for plot in plots:
         store.write(f"{paths.card}/{plot.file}", plot.png)
     key = f"{paths.card}/card.md"
     importances = read_importances(store, paths, evaluated.report.sha256)
     promise = promise_line(store, manifest)
-    text = render(Content(manifest, config, version, report, verdict, plots, importances, promise))
+    content = Content(
+        manifest, config, version, report, verdict, plots, importances, promise, drift
+    )
+    text = render(content)
     store.write(key, text.encode())
     return key
 
@@ -116,6 +126,8 @@ def render(content: Content) -> str:
         how_to_read=HOW_TO_READ,
         slices=Markdown(slices_table(report)),
         slices_file=SLICES_FILE,
+        drift_file=DRIFT_FILE,
+        moved=Markdown(drift_table(content.drift)) if content.drift else "",
         audits=[(audit, _groups(audit)) for audit in report.fairness],
         small=_small_groups(report),
         undefined=[

@@ -57,6 +57,17 @@ def gate_evidence(store: Store, champion: PromotionEntry) -> GateEvidence:
     )
 
 
+def evaluation_of(store: Store, champion: PromotionEntry) -> EvaluateResult:
+    """Return the verified evaluation by which a champion was promoted.
+
+    Raises:
+        NotFound: when no run promoted it, or that run's evaluation is not in the store.
+        EvidenceError: when the evaluation was altered.
+        RegistryError: when the promotion log cannot be read.
+    """
+    return _evaluation(store, _promoted_by_run(store, champion))
+
+
 def _promoted_by_run(store: Store, champion: PromotionEntry) -> PromotionEntry:
     for entry in PromotionLog(store, champion.model).newest_first():
         if entry.version == champion.version and entry.run_id is not None:

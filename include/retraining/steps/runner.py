@@ -92,9 +92,12 @@ def _do(step: JobStep, job: Job | ScoreJob) -> None:
     """Run a step; its libraries are imported only now."""
     if isinstance(job, ScoreJob):
         from include.retraining.monitoring.label_grade import with_grades
+        from include.retraining.monitoring.scoring_drift import observe_scored
         from include.retraining.scoring.score import score
 
-        write_result(job.store, job.paths, job.manifest, with_grades(job, score(job)))
+        result = with_grades(job, score(job))
+        write_result(job.store, job.paths, job.manifest, result)
+        observe_scored(job, result)  # after the result: the scores wait for nothing
     elif step == "validate":
         from include.retraining.steps.validate import validate
 
@@ -108,9 +111,11 @@ def _do(step: JobStep, job: Job | ScoreJob) -> None:
 
         write_result(job.store, job.paths, job.manifest, evaluate(job))
     elif step == "grade":
+        from include.retraining.monitoring.delivery_drift import observe_delivery
         from include.retraining.monitoring.delivery_grade import grade_champion
 
         grade_champion(job)
+        observe_delivery(job)
     else:
         from include.retraining.model_card.render import write_card
 

@@ -25,6 +25,8 @@ models/NAME/decisions/RUN.CLEAR.json              the decision record
 models/NAME/grades/SOURCE/WINDOW-VERSION.json     what a version scored on labels of later
 models/NAME/grades/labels/reviews/…               the same once more, with labels that came late
 models/NAME/grades/labels/rows/…                  the labels that a grade was made by, row by row
+models/NAME/profiles/VERSION.json                 how the training rows of a version are spread
+models/NAME/drift/SOURCE/WINDOW.json              how far an input lies from that
 published/…                                       pointers, where a YAML puts them here
 models/NAME/scoring/RUN/…                         a scoring run: plan, result, jobs
 models/NAME/scoring_claims/…                      who scores a partition by which version
@@ -211,6 +213,21 @@ def review_key(model: str, window: str, version: str) -> str:
 def labels_by_row_key(model: str, window: str, version: str, digest: str) -> str:
     """Return the key of the labels of a window's rows, by the SHA-256 of the file."""
     return f"{grades_folder(model, 'labels')}/rows/{window}-{version}-{digest[:16]}.parquet"
+
+
+def profile_key(model: str, version: str) -> str:
+    """Return the key of how the training rows of a version are spread."""
+    return f"models/{model}/profiles/{version}.json"
+
+
+def drift_folder(model: str, source: str) -> str:
+    """Return the folder of how far a model's inputs of one source drifted."""
+    return f"models/{model}/drift/{source}"
+
+
+def drift_key(model: str, source: str, window: str) -> str:
+    """Return the key of how far one input drifted."""
+    return f"{drift_folder(model, source)}/{window}.json"
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
 from include.retraining.config.deadline import TimeOfDay, parse_deadline
 from include.retraining.config.model import ModelConfig
+from include.retraining.formatting.numbers import number
 from include.retraining.formatting.text import default_title
 from include.retraining.formatting.times import utc_minute
+from include.retraining.monitoring.drift import ColumnDrift
+from include.retraining.monitoring.drift_state import DriftState, DriftStatus
 from include.retraining.monitoring.windows import Judgement, State
 from include.retraining.notifications.notice import Links
 from include.retraining.registry.entry import PromotionEntry
@@ -18,16 +21,20 @@ from include.retraining.watch.alarms import NOWHERE, Alarm
 DAMAGED = "promotion_log"
 CONFIGURATION = "configuration"
 DECAYED = "decayed"
+DRIFTED = "drifted"
 CONDITIONS = {
     "paused": "its DAG is paused",
     "no_decision": "nothing was decided for two intervals",
     "too_old": "the champion is too old",
     "late": "a run is late",
     DECAYED: "the champion scores worse than promised",
+    DRIFTED: "its inputs have drifted",
     DAMAGED: "the promotion log is damaged",
     CONFIGURATION: "its configuration is wrong",
 }
 """Every condition of a model that may be raised, and what it is in words."""
+MAX_NAMED = 5
+"""Columns that an alarm names."""
 DUES = 3
 """How many due times are checked: two whole intervals lie between three."""
 
@@ -64,6 +71,8 @@ class ModelObservation:
     links: Links = NOWHERE
     decay: Judgement | None = None
     """What the champion's grades show; None without a champion."""
+    drifts: Mapping[str, DriftState] = field(default_factory=dict)
+    """Whether the champion's inputs have drifted, by their source."""
 
     @property
     def checked(self) -> tuple[str, ...]:
@@ -71,7 +80,9 @@ class ModelObservation:
         blind = set[str]()
         # A champion that was never judged cannot be the one that an alarm is about.
         if self.decay is not None and self.decay.seen_at is not None:
-            blind = {DECAYED} if self.decay.state is State.CANNOT_JUDGE else blind
+            blind |= {DECAYED} if self.decay.state is State.CANNOT_JUDGE else set()
+        if any(drift.status is DriftStatus.CANNOT_JUDGE for drift in self.drifts.values()):
+            blind.add(DRIFTED)
         return tuple(name for name in CONDITIONS if name not in blind)
 
 
@@ -97,6 +108,7 @@ def problems(seen: ModelObservation) -> list[Alarm]:
             *_too_old(seen),
             *_late(seen),
             *_decayed(seen),
+            *_drifted(seen),
         )
     ]
 
@@ -245,6 +257,39 @@ def _decayed(seen: ModelObservation) -> Iterator[_Finding]:
             f"`python -m include.retraining decisions {seen.config.name}`.",
             "the champion scores as promised again, or another one serves",
         )
+
+
+def _drifted(seen: ModelObservation) -> Iterator[_Finding]:
+    drifted = [
+        f"{_INPUTS[source]}: {', '.join(map(_moved_words, state.columns[:MAX_NAMED]))}"
+        + (f" and {more:,} more" if (more := len(state.columns) - MAX_NAMED) > 0 else "")
+        for source, state in seen.drifts.items()
+        if state.status is DriftStatus.DRIFTED
+    ]
+    if drifted:
+        yield _Finding(
+            DRIFTED,
+            "its inputs have drifted from what the champion was trained on",
+            f"Beyond their limits in the newest input and the most of those before, "
+            f"{'; '.join(drifted)}.",
+            "Find out whether the producer or the world changed: the model card of the newest run "
+            "shows the columns that moved most.",
+            "its inputs are as usual again",
+        )
+
+
+def _moved_words(moved: ColumnDrift) -> str:
+    index = f"stability index {number(moved.index, 2)}, limit {number(moved.limits.index, 2)}"
+    distance = ""
+    if moved.distance is not None:
+        distance = f"; moved by {number(moved.distance, 2)} standard deviations"
+    missing = ""
+    if moved.missing != moved.missing_before:
+        missing = f"; {moved.missing:.1%} missing, {moved.missing_before:.1%} in training"
+    return f"`{moved.name}` ({index}{distance}{missing})"
+
+
+_INPUTS = {"delivery": "of the deliveries", "scoring": "of what is scored"}
 
 
 def _decided_since(decided: datetime | None, since: datetime) -> bool:

@@ -18,15 +18,17 @@ from include.retraining.decisions.phrases import HAPPENED
 from include.retraining.decisions.record_files import decision_keys
 from include.retraining.decisions.records import decisions
 from include.retraining.history.explain import why
+from include.retraining.monitoring.drift import write_drift
 from include.retraining.registry.promotion import Registry
 from include.retraining.registry.promotion_log import PromotionLog
-from include.retraining.store.layout import RunPaths, promotion_key
+from include.retraining.store.layout import RunPaths, drift_key, promotion_key
 from include.retraining.store.marker import initialise
 from include.retraining.store.object_store import Store
 from include.retraining.watch import heartbeat
 from tests.include.pages.conftest import MODELS, Reader, connect
 from tests.support.large_store import SCRIPT, crowded_store, damage
 from tests.support.picky_auth import HIDDEN
+from tests.support.planted_drifts import planted
 from tests.support.planted_grades import plant_grades
 from tests.support.run_factory import MODEL, decide, plant_run, version_name
 from tests.support.s3_roles import s3_roles
@@ -363,6 +365,29 @@ def test_a_model_page_has_the_decisions_and_the_log(user: Reader, store: Store) 
     assert "Promotion log" in text
     assert "Memory and time of the steps" in text
     assert "Slices and fairness" in text
+
+
+def test_a_model_page_shows_the_columns_that_moved_most(
+    user: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Drawn and in numbers, of the newest input compared with the champion; else why it was not."""
+    store = crowded_store((tmp_path / "s").as_uri(), models=1, decisions=4, first=("apple",))
+    connect(monkeypatch, store.uri)
+    serving = PromotionLog(store, "apple").champion()
+    assert serving is not None
+    page = user.get("/models/apple").text
+    assert "What moved" not in page
+    drift = planted(1, 0.4, generation=serving.generation)
+    write_drift(store, drift.model_copy(update={"model": "apple"}))
+    lost = planted(1, None, generation=serving.generation)
+    write_drift(store, lost.model_copy(update={"model": "apple", "source": "delivery"}))
+    page = user.get("/models/apple").text
+    assert page.count('<svg class="paired"') == 1
+    text = text_of(page)
+    assert "What moved the newest input that was scored" in text
+    assert "could not be compared with the champion's training rows: no profile." in text
+    damage(store, drift_key("apple", "scoring", "00000001"))
+    assert "00000001.json" in text_of(user.get("/models/apple").text)
 
 
 def test_older_decisions_are_a_click_away(

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from include.pages.axis import axis
-from include.pages.charts import Event, Line, Mark, bar, chart, sparkline
+from include.pages.charts import Event, Line, Mark, bar, chart, paired_bars, sparkline
 
 
 def numbers(text: str) -> list[tuple[float, float]]:
@@ -109,3 +109,13 @@ def test_a_bar_says_how_near_the_limit_is() -> None:
         for value in (50, 90, 120)
     ]
     assert kinds == [("fine", "50"), ("high", "90"), ("over", "100")]
+
+
+def test_paired_bars_are_shares_of_before_and_of_now() -> None:
+    """The greatest share fills the height, and what is drawn of data is text."""
+    drawn = paired_bars([("<script>", 0.5, 0.25), ("b", 0.5, 0.75)], "t")
+    assert "<script>" not in drawn
+    heights = re.findall(r'class="(\w+)" x="\d+" y="[\d.]+" width="7" height="([\d.]+)"', drawn)
+    assert heights == [("before", "30.7"), ("now", "15.3"), ("before", "30.7"), ("now", "46.0")]
+    assert "b: 75.0% now" in drawn
+    assert paired_bars([], "t") == ""

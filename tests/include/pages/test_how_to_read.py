@@ -29,7 +29,7 @@ def test_each_table_of_a_page_is_followed_by_its_line(page: Path):
 def test_each_table_of_a_card_is_followed_by_its_line():
     """Each table that is filled in has the line of its own below it, that of groups above them."""
     text = CARD.read_text()
-    for table in ("gates", "scores", "importance_table", "slices", "files", "making"):
+    for table in ("gates", "scores", "importance_table", "slices", "moved", "files", "making"):
         assert re.search(rf"{{{{ {table} }}}}\n\n{{{{ how_to_read\.\w+ }}}}", text), table
     assert "## Fairness\n\n{{ how_to_read.fairness }}" in text
 

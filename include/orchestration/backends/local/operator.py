@@ -64,7 +64,7 @@ class LocalJobOperator(WaitsForOtherTraining):
             paths = current_plan(store, run_reference(context).paths)
             manifest = read_any_plan(store, paths)
             if has_nothing_to_grade(self.step, store, manifest):
-                self.log.info("there is no champion, or it is graded already")
+                self.log.info("the champion is graded, and the delivery compared, already")
                 return
             self.wait_for_other_training(store, manifest)
             compute = resolve(self.compute, manifest.total_bytes)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from include.retraining.monitoring.drift_state import drift_state
 from include.retraining.monitoring.windows import Judgement, State
 from include.retraining.registry.promotion_log import PromotionLog
 from include.retraining.store.marker import initialise
@@ -20,6 +21,7 @@ from include.retraining.watch.conditions import (
     damaged_log,
     problems,
 )
+from tests.support.planted_drifts import planted_all
 from tests.support.run_factory import CONFIG, MODEL, decide, plant_run
 
 NOW = datetime(2026, 1, 10, 8, tzinfo=UTC)
@@ -156,6 +158,24 @@ def test_a_champion_that_cannot_be_judged_any_more_leaves_its_alarm_as_it_is() -
     never = Judgement(State.CANNOT_JUDGE, "nothing has been graded yet")
     for other in (None, never, Judgement(State.HEALTHY, "as promised", seen_at=NOW)):
         assert observation(decay=other).checked == tuple(CONDITIONS)
+
+
+def test_inputs_that_drifted_are_an_alarm_that_names_the_columns() -> None:
+    """It says how far each column moved and what its limit is, and what is scored by which name."""
+    state = drift_state(planted_all(0.4, 0.4, 0.4), 1)
+    (alarm,) = problems(observation(drifts={"scoring": state}))
+    assert (alarm.condition, alarm.runbook) == ("drifted", "drifted")
+    assert "of what is scored: `income` (stability index 0.40, limit 0.20" in alarm.why
+    usual = drift_state(planted_all(0.1), 1)
+    assert problems(observation(drifts={"scoring": usual, "delivery": usual})) == []
+
+
+def test_a_drift_that_cannot_be_judged_is_neither_raised_nor_over() -> None:
+    """Then the alarm stays as it is, and the other conditions are checked."""
+    blind = observation(drifts={"scoring": drift_state(planted_all(0.4, 0.4, 0.4, None), 1)})
+    assert problems(blind) == []
+    assert set(CONDITIONS) - set(blind.checked) == {"drifted"}
+    assert observation().checked == tuple(CONDITIONS)
 
 
 def test_every_condition_is_listed() -> None:

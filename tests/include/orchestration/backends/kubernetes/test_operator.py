@@ -19,6 +19,7 @@ from include.orchestration.runtime.run_reference import run_reference
 from include.retraining.exceptions import ConfigError, StepFailed
 from include.retraining.runs.manifest import read_manifest
 from include.retraining.runs.results import read_result
+from include.retraining.store.layout import profile_key
 from include.retraining.store.object_store import Store
 from tests.support.crash_points import PROCESSES, import_before_forks
 from tests.support.deferred_tasks import deferred, event_of, finish, run
@@ -85,9 +86,11 @@ def test_a_step_that_is_done_asks_for_no_pod(planned: dict[str, Any], api: Kuber
 
 
 def test_without_a_champion_there_is_no_pod_to_grade_it(
-    planned: dict[str, Any], api: KubernetesApi
+    store: Store, planned: dict[str, Any], api: KubernetesApi
 ) -> None:
-    """The first run of a model has nothing to grade, and starts no container to find that out."""
+    """A profile that is there, and no champion: no container is started to find that out."""
+    plan = read_manifest(store, run_reference(planned).paths)
+    store.create(profile_key(plan.model, plan.version), b"{}")
     job("grade").execute(planned)
     assert api.submissions() == []
 

@@ -22,6 +22,7 @@ from include.retraining.exceptions import JobKilled, StepFailed
 from include.retraining.runs.manifest import read_manifest
 from include.retraining.runs.results import StepFailure, read_result
 from include.retraining.store import marker as store_marker
+from include.retraining.store.layout import profile_key
 from include.retraining.store.object_store import Store
 
 StubJob = Callable[[str], None]
@@ -80,10 +81,12 @@ def test_a_step_leaves_evidence(
 
 
 def test_without_a_champion_there_is_no_process_to_grade_it(
-    planned: dict[str, Any], stub_job: StubJob
+    store: Store, planned: dict[str, Any], stub_job: StubJob
 ) -> None:
-    """The first run of a model has nothing to grade, and starts no process to find that out."""
+    """A profile that is there, and no champion: no process is started to find that out."""
     stub_job("sys.exit(1)")
+    plan = read_manifest(store, run_reference(planned).paths)
+    store.create(profile_key(plan.model, plan.version), b"{}")
     LocalJobOperator(task_id="grade_champion", step="grade", compute=LocalCompute()).execute(
         planned
     )
