@@ -1,3 +1,4 @@
+# long: the list of all that the store holds, and the key of each
 """Where everything lies in the store.
 
 store.json                                        the marker that `init` writes
