@@ -117,7 +117,7 @@ def test_a_model_moves_to_batch_by_its_yaml(airflow: Stage, aws: Aws) -> None:
     assert record.outcome is Outcome.PROMOTED, (ended, record.reason)
     assert ended.tasks["publish_card"] == "success"
     jobs = jobs_of(aws, MODEL)
-    assert set(jobs) == {"validate", "train", "evaluate", "card"}
+    assert set(jobs) == {"validate", "train", "evaluate", "grade", "card"}
     for task, step in STEPS.items():
         assert jobs[step]["jobId"] in airflow.log(MODEL, ended.run_id, task)
     assert "fitting" in aws.log(jobs["train"])
@@ -131,11 +131,11 @@ def test_a_model_moves_to_batch_by_its_yaml(airflow: Stage, aws: Aws) -> None:
 
 
 def test_one_container_does_several_steps(airflow: Stage, aws: Aws) -> None:
-    """With `one_job`, one submission validates, trains and evaluates; only the card has its own."""
+    """With `one_job`, one submission validates, trains and evaluates; the others have their own."""
     ended, record = run(airflow, "together")
     assert record.outcome is Outcome.PROMOTED, (ended, record.reason)
     jobs = jobs_of(aws, "together")
-    assert set(jobs) == {"validate", "card"}
+    assert set(jobs) == {"validate", "grade", "card"}
     assert jobs["validate"]["container"]["command"][:3] == list(STEPS.values())
     for task, step in STEPS.items():
         log = airflow.log("together", ended.run_id, task)

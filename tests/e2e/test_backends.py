@@ -159,12 +159,16 @@ def test_the_record_says_where_each_step_ran(records: dict[str, DecisionRecord])
 
 @pytest.mark.usefixtures("records")
 def test_every_step_is_submitted_once(here: Platforms) -> None:
-    """One job for each step and one for the card; steps that share a start have one together."""
+    """One job for each step, the card and the profile; steps that share a start have one together.
+
+    The first run of a model grades nobody, and profiles its training rows.
+    """
     for model, steps in JOBS.items():
         names = here.submissions(model)
         assert [
             name.removeprefix(job_prefix(model)).partition("-")[0] for name in names
         ] == steps, names
+        assert len(here.gradings(model)) == bool(steps), here.gradings(model)
 
 
 @pytest.mark.usefixtures("records")
@@ -233,3 +237,4 @@ def test_a_model_moves_by_editing_its_yaml(here: Platforms) -> None:
         backends.append(airflow.record(model, run_id).compute["train"].backend)
     assert backends == ["batch", "kubernetes"]
     assert len(here.submissions(model)) == 8
+    assert len(here.gradings(model)) == 2

@@ -40,7 +40,17 @@ class Platforms:
     functions: LambdaApi
 
     def submissions(self, model: str) -> list[str]:
-        """Return the names of the jobs, pods and invocations of a model, oldest first."""
+        """Return the names of a model's jobs, pods and invocations, oldest first.
+
+        Those that grade are left out: they run beside the others, in no order with them.
+        """
+        return [name for name in self._names(model) if not _is_grading(model, name)]
+
+    def gradings(self, model: str) -> list[str]:
+        """Return the names of those that grade and compare, oldest first."""
+        return [name for name in self._names(model) if _is_grading(model, name)]
+
+    def _names(self, model: str) -> list[str]:
         prefix = job_prefix(model)
         jobs = [request["jobName"] for request in self.batch.submissions(prefix)]
         pods = [name for name in self.kubernetes.submissions() if name.startswith(prefix)]
@@ -91,6 +101,10 @@ class Platforms:
 def job_prefix(model: str) -> str:
     """Return how the names of a model's jobs begin."""
     return f"retrain-{model.replace('_', '-')[:16].rstrip('-')}-"
+
+
+def _is_grading(model: str, name: str) -> bool:
+    return name.removeprefix(job_prefix(model)).partition("-")[0] == "grade"
 
 
 def on_batch(**changes: Any) -> dict[str, Any]:
