@@ -206,12 +206,17 @@ def test_the_pages_need_no_more_than_their_role_may(
         owner.write(f"{card}/card.md", b"# A\n\n![ROC](roc.png)\n")
         owner.write(f"{card}/roc.png", b"\x89PNG\r\n")
         plant_grades(owner, PromotionLog(owner, "apple").entry(1), 0.84)
+        serving = PromotionLog(owner, "apple").champion()
+        assert serving is not None
+        drift = planted(1, 0.4, generation=serving.generation)
+        write_drift(owner, drift.model_copy(update={"model": "apple"}))
         connect(monkeypatch, roles.uri, roles.keys["pages"])
         run = f"/models/apple/runs/{record.run}"
         for path in ("/models", "/models/apple", run, f"{run}/card/roc.png"):
             answer = user.get(path)
             assert answer.status_code == 200, path
             assert ("Promised and kept" in answer.text) is (path == "/models/apple")
+            assert ("What moved" in answer.text) is (path == "/models/apple")
             assert not re.search("cannot be read|unreadable|credentials", answer.text), path
         names = {key.split("/")[0] for key in roles.asked("GET")}
         assert names >= {"store.json", "models", "outbox", "watch"}
