@@ -80,8 +80,8 @@ test-compose: engine $(VENV)/.dev-installed  ## Start the whole stack in contain
 coverage: $(VENV)/.dev-installed  ## Check that tests take every branch of the registry and the gate
 	@exec $(BIN)/python -m pytest --cov -k "not s3" $(addprefix tests/include/retraining/,\
 		registry/test_promotion.py registry/test_by_hand.py registry/test_races.py \
-		registry/test_promotion_log.py rollback/test_plan.py \
-		gate/test_rules.py gate/test_properties.py steps/test_decide.py)
+		registry/test_promotion_log.py registry/test_promotion_rules.py rollback/test_plan.py \
+		config/test_metric_ranges.py gate/test_rules.py gate/test_properties.py steps/test_decide.py)
 
 check: $(VENV)/.run-installed  ## Check the models' YAML and that every DAG imports, with what a deployment installs
 	$(BIN)/python -m include.retraining validate-config

@@ -154,7 +154,7 @@ POLICIES: st.SearchStrategy[GatePolicy] = st.fixed_dictionaries({
 }).map(make_policy)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(report=REPORTS, policy=POLICIES)
 def test_any_report_gets_a_verdict_that_can_be_stored(
     report: EvaluationReport, policy: GatePolicy
@@ -182,7 +182,7 @@ RULES = [
 
 
 @pytest.mark.parametrize(("path", "is_good"), RULES, ids=[path for path, _ in RULES])
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(value=st.floats(allow_nan=False, allow_infinity=False) | st.floats(-1, 1))
 def test_one_number_decides(path: str, is_good: Any, value: float) -> None:
     """With everything else good, the verdict passes exactly when one number keeps its limit."""
