@@ -130,7 +130,7 @@ def hold_training(here: Platforms, model: str, backend: str) -> Callable[[], Non
     """Let the job that trains be accepted without an answer; return what lets the answer go."""
     if backend != "kubernetes":
         operation = "SubmitJob" if backend == "batch" else "Invoke"
-        fault = Fault(operation, "hold", after=1)  # the check of the data comes first
+        fault = Fault(operation, "hold", about=f"{job_prefix(model)}train-")
         (here.batch if backend == "batch" else here.functions).faults.append(fault)
         return fault.let_go.set
     here.kubernetes.scripts.append(Script("hold", pods=f"{job_prefix(model)}train-*", times=1))

@@ -259,9 +259,10 @@ class _Handler(BaseHTTPRequestHandler):
         api = self.server.api
         body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"{}")
         operation = OPERATIONS[self.headers.get("X-Amz-Target") or self.path]
+        call = Call(operation, body)
         with api.changed:
-            api.calls.append(Call(operation, body))
-            faults = [fault for fault in api.faults if fault.applies(operation)]
+            api.calls.append(call)
+            faults = [fault for fault in api.faults if fault.applies(call)]
             api.changed.notify_all()
         action = faults[0].action if faults else None
         if action == "drop before":

@@ -349,9 +349,10 @@ class _ApiHandler(LoopbackHandler):
     def _serve(self, method: str) -> None:
         api, parts, body = self.server.api, urlsplit(self.path), self.body()
         operation, name = _asked(method, parts.path)
+        call = Call(operation, json.loads(body or b"{}"))
         with api.changed:
-            api.calls.append(Call(operation, json.loads(body or b"{}")))
-            faults = [fault for fault in api.faults if fault.applies(operation)]
+            api.calls.append(call)
+            faults = [fault for fault in api.faults if fault.applies(call)]
             api.changed.notify_all()
         action = faults[0].action if faults else None
         if action == "drop before":

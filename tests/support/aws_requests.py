@@ -51,13 +51,15 @@ class Fault:
     """How many matching requests to let pass first."""
     times: int | None = 1
     """How many to fail; None for all that follow."""
+    about: str = ""
+    """What is part of the request's body, such as a job's name; without it, any does."""
     seen: int = 0
     let_go: threading.Event = field(default_factory=threading.Event)
     """Set it to answer the requests that are held after they took effect."""
 
-    def applies(self, operation: str) -> bool:
+    def applies(self, call: Call) -> bool:
         """Return whether this request fails, and count it."""
-        if self.operation not in {"*", operation}:
+        if self.operation not in {"*", call.operation} or self.about not in json.dumps(call.body):
             return False
         self.seen += 1
         number = self.seen - self.after
