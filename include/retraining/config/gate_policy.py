@@ -125,7 +125,9 @@ class GatePolicy(Section):
     min_days_between_promotions: Annotated[float, Field(gt=0, le=366)] | None = None
     """The least days from a promotion to the next one; null: none. Earlier runs train nothing and
     end as `too_soon`. They use up no flag: the first run after that takes the newest delivery. A
-    rollback ends the wait; `force_retrain` with a reason overrides it."""
+    rollback ends the wait; `force_retrain` with a reason overrides it. They are counted from the
+    second of the promotion to the moment at which a run is planned: for a weekly schedule ask for
+    6 days, as the next run comes a few minutes before 7 are over."""
     on_rejection: Literal["fail", "succeed"] = "fail"
     """Whether a run whose challenger is refused ends red (`fail`) or green (`succeed`)."""
 
